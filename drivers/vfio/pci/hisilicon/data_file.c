@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The files through which userspace reads and writes an image.
+ *
+ * A file may outlive the device that it came from, by dup() or in another
+ * process. It therefore holds nothing of the device but its name and the facts
+ * that an image must agree with, and the device holds nothing of the file: what
+ * both hold is the object below.
+ *
+ * Its lock is never held while memory of userspace is touched. Such memory may
+ * be a BAR of the device itself, whose page fault waits for a reset, which in
+ * turn waits for this lock. An image is small: it is copied twice.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/cleanup.h>
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+#define NAME_LEN	24
+
+/**
+ * struct hisi_acc_data_file - one transfer of an image
+ * @ref: held by the file and, while the transfer is on, by the device
+ * @wait: for poll
+ * @lock: protects all below
+ * @facts: what a written image must agree with
+ * @length: valid bytes in @bytes
+ * @position: of the next read
+ * @error: what every access is answered with, 0 while all is well
+ * @bytes: the image
+ * @device: its name, constant
+ */
+struct hisi_acc_data_file {
+	struct kref ref;
+	wait_queue_head_t wait;
+	struct mutex lock;	/* see above */
+	struct hisi_acc_facts facts;
+	size_t length;
+	size_t position;
+	int error;
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	char device[NAME_LEN];
+};
+
+static void data_free(struct kref *ref)
+{
+	struct hisi_acc_data_file *data =
+		container_of(ref, struct hisi_acc_data_file, ref);
+
+	mutex_destroy(&data->lock);
+	kfree_sensitive(data);
+}
+
+static void data_put(struct hisi_acc_data_file *data)
+{
+	kref_put(&data->ref, data_free);
+}
+
+static int data_release(struct inode *inode, struct file *file)
+{
+	data_put(file->private_data);
+	return 0;
+}
+
+/* One refusal spoils the session: what follows could not be placed */
+static int spoil_locked(struct hisi_acc_data_file *data, int err)
+{
+	lockdep_assert_held(&data->lock);
+	if (!data->error)
+		data->error = err;
+	wake_up_interruptible(&data->wait);
+	return data->error;
+}
+
+static void tell(struct hisi_acc_data_file *data, int err,
+		 const struct hisi_acc_mismatch *why)
+{
+	pr_warn_ratelimited(KBUILD_MODNAME " %s: image refused (%d): %s is 0x%llx, 0x%llx here\n",
+			    data->device, err, why->what, why->got, why->want);
+}
+
+static int refuse_locked(struct hisi_acc_data_file *data, int err,
+			 const struct hisi_acc_mismatch *why)
+{
+	tell(data, err, why);
+	return spoil_locked(data, err);
+}
+
+static ssize_t take(struct hisi_acc_data_file *data, u8 *bounce, size_t len,
+		    size_t *end)
+{
+	guard(mutex)(&data->lock);
+	if (data->error)
+		return data->error;
+	len = min(len, data->length - data->position);
+	memcpy(bounce, data->bytes + data->position, len);
+	data->position += len;
+	*end = data->position;
+	return len;
+}
+
+/* What userspace could not take is the next to be read, unless it is lost */
+static int give_back(struct hisi_acc_data_file *data, size_t end, size_t len)
+{
+	guard(mutex)(&data->lock);
+	if (data->error)
+		return data->error;
+	if (data->position != end)
+		return spoil_locked(data, -EIO);
+	data->position -= len;
+	return 0;
+}
+
+static ssize_t data_read(struct file *file, char __user *buf, size_t len,
+			 loff_t *pos)
+{
+	struct hisi_acc_data_file *data = file->private_data;
+	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	size_t end, left;
+	ssize_t got;
+	int err;
+
+	got = take(data, bounce, len, &end);
+	if (got <= 0)
+		return got;
+	left = copy_to_user(buf, bounce, got);
+	if (!left)
+		return got;
+	err = give_back(data, end, left);
+	if (err)
+		return err;
+	return got > left ? got - left : -EFAULT;
+}
+
+static ssize_t append(struct hisi_acc_data_file *data, const u8 *bounce,
+		      size_t len)
+{
+	struct hisi_acc_mismatch why = { "length", data->length + len,
+					 HISI_ACC_IMAGE_SIZE };
+	int err;
+
+	lockdep_assert_held(&data->lock);
+	if (len > HISI_ACC_IMAGE_SIZE - data->length)
+		return refuse_locked(data, -EFBIG, &why);
+	memcpy(data->bytes + data->length, bounce, len);
+	data->length += len;
+	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
+				    &why);
+	return err ? refuse_locked(data, err, &why) : len;
+}
+
+static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
+			  loff_t *pos)
+{
+	struct hisi_acc_data_file *data = file->private_data;
+	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	/* more than an image is refused below, whatever it contains */
+	size_t seen = min(len, sizeof(bounce));
+
+	if (copy_from_user(bounce, buf, seen))
+		return -EFAULT;
+
+	guard(mutex)(&data->lock);
+	if (data->error)
+		return data->error;
+	return append(data, bounce, len);
+}
+
+static __poll_t data_poll(struct file *file, poll_table *wait)
+{
+	struct hisi_acc_data_file *data = file->private_data;
+	__poll_t ready = file->f_mode & FMODE_READ ? EPOLLIN | EPOLLRDNORM :
+						     EPOLLOUT | EPOLLWRNORM;
+
+	poll_wait(file, &data->wait, wait);
+	guard(mutex)(&data->lock);
+	return data->error ? ready | EPOLLERR : ready;
+}
+
+static const struct file_operations save_fops = {
+	.owner = THIS_MODULE,
+	.read = data_read,
+	.poll = data_poll,
+	.release = data_release,
+};
+
+static const struct file_operations resume_fops = {
+	.owner = THIS_MODULE,
+	.write = data_write,
+	.poll = data_poll,
+	.release = data_release,
+};
+
+static struct hisi_acc_data_file *
+data_open(const char *device, const struct file_operations *fops, int flags,
+	  struct file **file)
+{
+	struct hisi_acc_data_file *data;
+
+	data = kzalloc_obj(*data, GFP_KERNEL_ACCOUNT);
+	if (!data)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&data->ref);
+	init_waitqueue_head(&data->wait);
+	mutex_init(&data->lock);
+	strscpy(data->device, device, sizeof(data->device));
+
+	*file = anon_inode_getfile("hisi_acc_migration", fops, data, flags);
+	if (IS_ERR(*file)) {
+		int err = PTR_ERR(*file);
+
+		data_put(data);
+		return ERR_PTR(err);
+	}
+	stream_open((*file)->f_inode, *file);
+	kref_get(&data->ref);
+	return data;
+}
+
+/**
+ * hisi_acc_data_file_open_save() - begin to send an image
+ * @device: its name
+ * @file: the file to hand to userspace, it reads as empty until
+ *	hisi_acc_data_file_fill()
+ *
+ * Return: the object, to be given back by hisi_acc_data_file_close(), or an
+ * ERR_PTR().
+ */
+struct hisi_acc_data_file *
+hisi_acc_data_file_open_save(const char *device, struct file **file)
+{
+	return data_open(device, &save_fops, O_RDONLY, file);
+}
+
+/**
+ * hisi_acc_data_file_open_resume() - begin to receive an image
+ * @device: its name
+ * @facts: what the image must agree with
+ * @file: the file to hand to userspace
+ *
+ * Return: the object, to be given back by hisi_acc_data_file_close(), or an
+ * ERR_PTR().
+ */
+struct hisi_acc_data_file *
+hisi_acc_data_file_open_resume(const char *device,
+			       const struct hisi_acc_facts *facts,
+			       struct file **file)
+{
+	struct hisi_acc_data_file *data;
+
+	data = data_open(device, &resume_fops, O_WRONLY, file);
+	if (!IS_ERR(data))
+		data->facts = *facts;
+	return data;
+}
+
+/**
+ * hisi_acc_data_file_fill() - let userspace read an image
+ * @data: opened by hisi_acc_data_file_open_save()
+ * @image: the state
+ * @facts: of the function that it was read from
+ */
+void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
+			     const struct hisi_acc_image *image,
+			     const struct hisi_acc_facts *facts)
+{
+	guard(mutex)(&data->lock);
+	hisi_acc_stream_encode(data->bytes, image, facts);
+	data->length = sizeof(data->bytes);
+	wake_up_interruptible(&data->wait);
+}
+
+/**
+ * hisi_acc_data_file_image() - the image that userspace has written
+ * @data: opened by hisi_acc_data_file_open_resume()
+ * @image: where it goes
+ *
+ * All of it is checked again, in one go, whatever write() has said. An image
+ * that is only too short does not end the session: it can still be completed.
+ *
+ * Return: 0, what hisi_acc_stream_decode() says, or what was said when the
+ * session was spoilt.
+ */
+int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
+			     struct hisi_acc_image *image)
+{
+	struct hisi_acc_mismatch why;
+	int err;
+
+	guard(mutex)(&data->lock);
+	if (data->error)
+		return data->error;
+	err = hisi_acc_stream_decode(data->bytes, data->length, &data->facts,
+				     image, &why);
+	if (err)
+		tell(data, err, &why);
+	return err;
+}
+
+/**
+ * hisi_acc_data_file_close() - end the transfer
+ * @data: the object, of no use to the caller afterwards; NULL is ignored
+ *
+ * The file answers -ENODEV from now on, for as long as userspace keeps it, and
+ * nothing of the image is left in it.
+ */
+void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
+{
+	if (!data)
+		return;
+	scoped_guard(mutex, &data->lock) {
+		data->error = -ENODEV;
+		data->length = 0;
+		data->position = 0;
+		memzero_explicit(data->bytes, sizeof(data->bytes));
+		wake_up_interruptible(&data->wait);
+	}
+	data_put(data);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the rooms of the HiSilicon accelerator VFIO driver.
+ *
+ * main.c      PCI and VFIO glue: probe, open, close, reset
+ * window.c    what of BAR2 userspace may reach
+ * migrate.c   the state machine: decides when, never how
+ * data_file.c the files through which an image is read and written
+ * stream.c    the image as bytes
+ * qm.c        queue management registers: stop, save, load, restart
+ * qm_open.c   the same: where they are, what the function owns
+ * pf.c        who may use the physical function's registers, and when
+ *
+ * Locks, outermost first: memory_lock of vfio-pci-core (a reset holds it),
+ * state_mutex, then the lock of a data file or of a physical function. None
+ * of ours is held while memory of userspace is touched.
+ */
+#ifndef HISI_ACC_VFIO_PCI_H
+#define HISI_ACC_VFIO_PCI_H
+
+#include <linux/mutex.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "stream.h"
+
+#define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
+
+struct hisi_acc_data_file;
+struct hisi_acc_pf;
+struct hisi_qm;
+
+/**
+ * struct hisi_acc_engine - what differs between the accelerators
+ * @name: for messages
+ * @vf_id: PCI device id of the virtual function
+ * @core_status: register of the physical function that tells engine errors
+ * @pf_driver: the driver that must own the physical function
+ */
+struct hisi_acc_engine {
+	const char *name;
+	u16 vf_id;
+	u32 core_status;
+	struct pci_driver *(*pf_driver)(void);
+};
+
+/**
+ * struct hisi_acc_regs - the registers of one function, as the host sees them
+ * @bar: BAR2 of the virtual function; doorbells are always rung here, where
+ *	no other function's registers can be hit
+ * @window: the registers that the guest sees too, and those of migration
+ * @xqc: offset in @window of the words of the event queues' contexts
+ */
+struct hisi_acc_regs {
+	void __iomem *bar;
+	void __iomem *window;
+	u32 xqc;
+};
+
+/**
+ * struct hisi_acc_vf - one virtual function
+ * @core: first, so that it is what the PCI driver data points to
+ * @pf: the physical function, NULL when no migration is offered; all below
+ *	is unused then
+ * @engine: what kind of accelerator it is
+ * @number: of the function in the registers of the physical function
+ * @window_size: how much of BAR2 belongs to userspace
+ * @facts: what images must agree with, constant while the device is open
+ * @regs: constant while the device is open
+ * @state_mutex: protects all below
+ * @state: of the migration state machine
+ * @resetting: between reset_prepare and reset_done no register is touched
+ * @paused: stopped by PAUSE and not restarted since
+ * @half_loaded: an image was written to the function only in part
+ * @data: of the running data transfer, if any
+ * @reset_claim: the reset under way holds a claim on @pf; owned by the reset
+ */
+struct hisi_acc_vf {
+	struct vfio_pci_core_device core;
+	struct hisi_acc_pf *pf;
+	const struct hisi_acc_engine *engine;
+	u32 number;
+	resource_size_t window_size;
+	struct hisi_acc_facts facts;
+	struct hisi_acc_regs regs;
+
+	struct mutex state_mutex;	/* see above */
+	enum vfio_device_mig_state state;
+	bool resetting;
+	bool paused;
+	bool half_loaded;
+	struct hisi_acc_data_file *data;
+
+	bool reset_claim;
+};
+
+static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct hisi_acc_vf, core.vdev);
+}
+
+/* pf.c */
+struct hisi_acc_pf *hisi_acc_pf_get(struct hisi_qm *qm);
+void hisi_acc_pf_put(struct hisi_acc_pf *pf);
+struct hisi_qm *hisi_acc_pf_qm(struct hisi_acc_pf *pf);
+int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms);
+void hisi_acc_pf_release(struct hisi_acc_pf *pf);
+void hisi_acc_pf_vft_lock(struct hisi_acc_pf *pf);
+void hisi_acc_pf_vft_unlock(struct hisi_acc_pf *pf);
+
+/* qm_open.c */
+const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev);
+bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm);
+bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm);
+int hisi_acc_qm_open(struct hisi_acc_vf *vf);
+void hisi_acc_qm_close(struct hisi_acc_vf *vf);
+
+/* qm.c */
+int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf);
+int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf);
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image);
+int hisi_acc_qm_load(struct hisi_acc_vf *vf,
+		     const struct hisi_acc_image *image);
+int hisi_acc_qm_restart(struct hisi_acc_vf *vf);
+
+/* data_file.c */
+struct hisi_acc_data_file *
+hisi_acc_data_file_open_save(const char *device, struct file **file);
+struct hisi_acc_data_file *
+hisi_acc_data_file_open_resume(const char *device,
+			       const struct hisi_acc_facts *facts,
+			       struct file **file);
+void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
+			     const struct hisi_acc_image *image,
+			     const struct hisi_acc_facts *facts);
+int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
+			     struct hisi_acc_image *image);
+void hisi_acc_data_file_close(struct hisi_acc_data_file *data);
+
+/* migrate.c */
+extern const struct vfio_migration_ops hisi_acc_migration_ops;
+void hisi_acc_migrate_open(struct hisi_acc_vf *vf);
+void hisi_acc_migrate_close(struct hisi_acc_vf *vf);
+void hisi_acc_migrate_reset_prepare(struct hisi_acc_vf *vf);
+void hisi_acc_migrate_reset_done(struct hisi_acc_vf *vf);
+
+/* window.c */
+ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
+			     size_t count, loff_t *ppos);
+ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
+			      size_t count, loff_t *ppos);
+int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			   unsigned long arg);
+int hisi_acc_window_region_info(struct vfio_device *vdev,
+				struct vfio_region_info *info,
+				struct vfio_info_cap *caps);
+
+#endif

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO driver for the virtual functions of HiSilicon's SEC, HPRE and ZIP
+ * accelerators: vfio-pci, and live migration where the device can do it.
+ */
+#include <linux/hisi_acc_qm.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/sizes.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+#define CLOSE_CLAIM_MS	10000
+
+static struct hisi_acc_vf *pci_to_vf(struct pci_dev *pdev)
+{
+	return container_of(dev_get_drvdata(&pdev->dev), struct hisi_acc_vf,
+			    core);
+}
+
+static int init_migratable(struct vfio_device *vdev)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+
+	mutex_init(&vf->state_mutex);
+	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY;
+	vdev->mig_ops = &hisi_acc_migration_ops;
+	return vfio_pci_core_init_dev(vdev);
+}
+
+static void release_migratable(struct vfio_device *vdev)
+{
+	mutex_destroy(&hisi_acc_vf(vdev)->state_mutex);
+	vfio_pci_core_release_dev(vdev);
+}
+
+static int open_migratable(struct vfio_device *vdev)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+	int err;
+
+	err = vfio_pci_core_enable(&vf->core);
+	if (err)
+		return err;
+	err = hisi_acc_qm_open(vf);
+	if (err) {
+		vfio_pci_core_disable(&vf->core);
+		return err;
+	}
+	hisi_acc_migrate_open(vf);
+	vfio_pci_core_finish_enable(&vf->core);
+	return 0;
+}
+
+static void close_migratable(struct vfio_device *vdev)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+	bool claimed;
+
+	hisi_acc_migrate_close(vf);
+	hisi_acc_qm_close(vf);
+	/* resets the function, without the calls around a reset */
+	claimed = !hisi_acc_pf_claim(vf->pf, CLOSE_CLAIM_MS);
+	vfio_pci_core_close_device(vdev);
+	if (claimed)
+		hisi_acc_pf_release(vf->pf);
+}
+
+static const struct vfio_device_ops migratable_ops = {
+	.name = "hisi-acc-vfio-pci-migration",
+	.init = init_migratable,
+	.release = release_migratable,
+	.open_device = open_migratable,
+	.close_device = close_migratable,
+	.ioctl = hisi_acc_window_ioctl,
+	.get_region_info_caps = hisi_acc_window_region_info,
+	.device_feature = vfio_pci_core_ioctl_feature,
+	.read = hisi_acc_window_read,
+	.write = hisi_acc_window_write,
+	.mmap = hisi_acc_window_mmap,
+	.request = vfio_pci_core_request,
+	.match = vfio_pci_core_match,
+	.match_token_uuid = vfio_pci_core_match_token_uuid,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+};
+
+static int open_generic(struct vfio_device *vdev)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+	int err;
+
+	err = vfio_pci_core_enable(&vf->core);
+	if (!err)
+		vfio_pci_core_finish_enable(&vf->core);
+	return err;
+}
+
+static const struct vfio_device_ops generic_ops = {
+	.name = "hisi-acc-vfio-pci",
+	.init = vfio_pci_core_init_dev,
+	.release = vfio_pci_core_release_dev,
+	.open_device = open_generic,
+	.close_device = vfio_pci_core_close_device,
+	.ioctl = vfio_pci_core_ioctl,
+	.get_region_info_caps = vfio_pci_ioctl_get_region_info,
+	.device_feature = vfio_pci_core_ioctl_feature,
+	.read = vfio_pci_core_read,
+	.write = vfio_pci_core_write,
+	.mmap = vfio_pci_core_mmap,
+	.request = vfio_pci_core_request,
+	.match = vfio_pci_core_match,
+	.match_token_uuid = vfio_pci_core_match_token_uuid,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+};
+
+/*
+ * The physical function's queue manager when @pdev can be migrated, otherwise
+ * NULL, and one line says why. Both are settled for as long as @pdev is bound:
+ * its physical function's driver goes only after us.
+ */
+static struct hisi_qm *migration_qm(struct pci_dev *pdev,
+				    const struct hisi_acc_engine *engine,
+				    resource_size_t *window_size)
+{
+	resource_size_t bar = pci_resource_len(pdev, HISI_ACC_BAR);
+	struct hisi_qm *qm;
+
+	if (!engine || !pdev->is_virtfn || pci_iov_vf_id(pdev) < 0) {
+		pci_info(pdev, "no migration: not a virtual function here\n");
+		return NULL;
+	}
+	qm = pci_iov_get_pf_drvdata(pdev, engine->pf_driver());
+	if (IS_ERR_OR_NULL(qm)) {
+		pci_info(pdev, "no migration: %s is not bound to its %s driver\n",
+			 pci_name(pci_physfn(pdev)), engine->name);
+		return NULL;
+	}
+	if (!hisi_acc_qm_can_migrate(qm)) {
+		pci_info(pdev, "no migration: hardware version 0x%x cannot\n",
+			 qm->ver);
+		return NULL;
+	}
+	*window_size = hisi_acc_qm_window_in_pf(qm) ? bar : bar / 2;
+	if (*window_size < PAGE_SIZE) {
+		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
+			 PAGE_SIZE / SZ_1K);
+		return NULL;
+	}
+	return qm;
+}
+
+static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	const struct hisi_acc_engine *engine = hisi_acc_qm_engine(pdev);
+	resource_size_t window_size = 0;
+	struct hisi_acc_pf *pf = NULL;
+	struct hisi_acc_vf *vf;
+	struct hisi_qm *qm;
+	int err;
+
+	qm = migration_qm(pdev, engine, &window_size);
+	if (qm) {
+		pf = hisi_acc_pf_get(qm);
+		if (!pf)
+			return -ENOMEM;
+	}
+	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev,
+			       pf ? &migratable_ops : &generic_ops);
+	if (IS_ERR(vf)) {
+		err = PTR_ERR(vf);
+		goto put_pf;
+	}
+	vf->pf = pf;
+	vf->engine = engine;
+	vf->number = pf ? pci_iov_vf_id(pdev) + 1 : 0;
+	vf->window_size = window_size;
+	dev_set_drvdata(&pdev->dev, &vf->core);
+	err = vfio_pci_core_register_device(&vf->core);
+	if (err)
+		goto put_vf;
+	return 0;
+
+put_vf:
+	vfio_put_device(&vf->core.vdev);
+put_pf:
+	if (pf)
+		hisi_acc_pf_put(pf);
+	return err;
+}
+
+static void remove(struct pci_dev *pdev)
+{
+	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+	struct hisi_acc_pf *pf = vf->pf;
+
+	vfio_pci_core_unregister_device(&vf->core);
+	vfio_put_device(&vf->core.vdev);
+	if (pf)
+		hisi_acc_pf_put(pf);
+}
+
+static void reset_prepare(struct pci_dev *pdev)
+{
+	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+
+	if (vf->pf)
+		hisi_acc_migrate_reset_prepare(vf);
+}
+
+static void reset_done(struct pci_dev *pdev)
+{
+	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+
+	if (vf->pf)
+		hisi_acc_migrate_reset_done(vf);
+}
+
+static const struct pci_error_handlers err_handlers = {
+	.reset_prepare = reset_prepare,
+	.reset_done = reset_done,
+	.error_detected = vfio_pci_core_aer_err_detected,
+};
+
+static const struct pci_device_id ids[] = {
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_VENDOR_ID_HUAWEI,
+					  PCI_DEVICE_ID_HUAWEI_SEC_VF) },
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_VENDOR_ID_HUAWEI,
+					  PCI_DEVICE_ID_HUAWEI_HPRE_VF) },
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_VENDOR_ID_HUAWEI,
+					  PCI_DEVICE_ID_HUAWEI_ZIP_VF) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ids);
+
+static struct pci_driver hisi_acc_vfio_pci_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = ids,
+	.probe = probe,
+	.remove = remove,
+	.err_handler = &err_handlers,
+	.driver_managed_dma = true,
+};
+module_pci_driver(hisi_acc_vfio_pci_driver);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("VFIO PCI driver with live migration for HiSilicon SEC, HPRE and ZIP functions");

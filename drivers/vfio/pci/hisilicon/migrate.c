@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The migration state machine.
+ *
+ * Without PRE_COPY and P2P there are six arcs. Each has one action and, where
+ * the action may leave something half done, an undo. An arc that fails leaves
+ * the state that it came from truly in force; when the undo fails as well, the
+ * state is ERROR, and only a reset leads out of it.
+ */
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/lockdep.h>
+#include <linux/pci.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+#define ARC_CLAIM_MS	1000
+#define RESET_CLAIM_MS	10000
+
+/**
+ * struct hisi_acc_arc - one step that vfio_mig_get_next_state() can ask for
+ * @from: state before
+ * @to: state after
+ * @action: does it; may return a file for userspace
+ * @undo: called when @action failed; NULL when it cannot leave a trace
+ * @uses_device: needs registers, so the physical function is claimed for both
+ */
+struct hisi_acc_arc {
+	enum vfio_device_mig_state from;
+	enum vfio_device_mig_state to;
+	int (*action)(struct hisi_acc_vf *vf, struct file **file);
+	int (*undo)(struct hisi_acc_vf *vf);
+	bool uses_device;
+};
+
+static void end_transfer(struct hisi_acc_vf *vf)
+{
+	hisi_acc_data_file_close(vf->data);
+	vf->data = NULL;
+}
+
+static int quiesce(struct hisi_acc_vf *vf, struct file **file)
+{
+	return hisi_acc_qm_quiesce(vf);
+}
+
+static int restart(struct hisi_acc_vf *vf, struct file **file)
+{
+	return hisi_acc_qm_restart(vf);
+}
+
+static int save(struct hisi_acc_vf *vf, struct file **file)
+{
+	struct hisi_acc_data_file *data;
+	struct hisi_acc_image image;
+	int err;
+
+	err = hisi_acc_qm_save(vf, &image);
+	if (err)
+		return err;
+	data = hisi_acc_data_file_open_save(pci_name(vf->core.pdev), file);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	hisi_acc_data_file_fill(data, &image, &vf->facts);
+	vf->data = data;
+	return 0;
+}
+
+static int receive(struct hisi_acc_vf *vf, struct file **file)
+{
+	struct hisi_acc_data_file *data;
+
+	data = hisi_acc_data_file_open_resume(pci_name(vf->core.pdev),
+					      &vf->facts, file);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	vf->data = data;
+	return 0;
+}
+
+static int load(struct hisi_acc_vf *vf, struct file **file)
+{
+	struct hisi_acc_image image;
+	int err;
+
+	err = hisi_acc_data_file_image(vf->data, &image);
+	if (err)
+		return err;
+	vf->half_loaded = true;
+	err = hisi_acc_qm_load(vf, &image);
+	if (err)
+		return err;
+	vf->half_loaded = false;
+	end_transfer(vf);
+	return 0;
+}
+
+/* A refused image has touched nothing; a device that failed halfway is lost */
+static int load_undo(struct hisi_acc_vf *vf)
+{
+	return vf->half_loaded ? -EIO : 0;
+}
+
+static int discard(struct hisi_acc_vf *vf, struct file **file)
+{
+	end_transfer(vf);
+	return 0;
+}
+
+#define STATE(name) VFIO_DEVICE_STATE_##name
+
+static const struct hisi_acc_arc arcs[] = {
+	/* the function stops, or runs again */
+	{ STATE(RUNNING), STATE(STOP), quiesce, hisi_acc_qm_unquiesce, true },
+	{ STATE(STOP), STATE(RUNNING), restart, NULL, true },
+	/* an image leaves */
+	{ STATE(STOP), STATE(STOP_COPY), save, NULL, true },
+	{ STATE(STOP_COPY), STATE(STOP), discard, NULL, false },
+	/* an image comes in */
+	{ STATE(STOP), STATE(RESUMING), receive, NULL, false },
+	{ STATE(RESUMING), STATE(STOP), load, load_undo, true },
+};
+
+#undef STATE
+
+static const struct hisi_acc_arc *find_arc(enum vfio_device_mig_state from,
+					   enum vfio_device_mig_state to)
+{
+	for (int i = 0; i < ARRAY_SIZE(arcs); i++)
+		if (arcs[i].from == from && arcs[i].to == to)
+			return &arcs[i];
+	return NULL;
+}
+
+static int walk_arc_claimed(struct hisi_acc_vf *vf,
+			    const struct hisi_acc_arc *arc, struct file **file)
+{
+	int err = arc->action(vf, file);
+
+	if (!err)
+		vf->state = arc->to;
+	else if (arc->undo && arc->undo(vf))
+		vf->state = VFIO_DEVICE_STATE_ERROR;
+	if (vf->state == VFIO_DEVICE_STATE_ERROR)
+		end_transfer(vf);
+	return err;
+}
+
+static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
+		    struct file **file)
+{
+	const struct hisi_acc_arc *arc = find_arc(vf->state, to);
+	int err;
+
+	lockdep_assert_held(&vf->state_mutex);
+	if (WARN_ON(!arc))
+		return -EINVAL;
+	if (!arc->uses_device)
+		return walk_arc_claimed(vf, arc, file);
+
+	err = hisi_acc_pf_claim(vf->pf, ARC_CLAIM_MS);
+	if (err)
+		return err;
+	err = walk_arc_claimed(vf, arc, file);
+	hisi_acc_pf_release(vf->pf);
+	return err;
+}
+
+static int walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target,
+		struct file **file)
+{
+	while (vf->state != target) {
+		enum vfio_device_mig_state next;
+		int err;
+
+		/* vfio_mig_get_next_state() takes offence at being asked */
+		if (vf->state == VFIO_DEVICE_STATE_ERROR)
+			return -EIO;
+		err = vfio_mig_get_next_state(&vf->core.vdev, vf->state, target,
+					      &next) ?:
+		      walk_arc(vf, next, file);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static struct file *set_state(struct vfio_device *vdev,
+			      enum vfio_device_mig_state target)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+	struct file *file = NULL;
+	int err;
+
+	guard(mutex)(&vf->state_mutex);
+	if (vf->resetting)
+		return ERR_PTR(-EBUSY);
+	if (vf->state == VFIO_DEVICE_STATE_ERROR)
+		return ERR_PTR(-EIO);
+	err = walk(vf, target, &file);
+	return err ? ERR_PTR(err) : file;
+}
+
+static int get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+
+	guard(mutex)(&vf->state_mutex);
+	*state = vf->state;
+	return 0;
+}
+
+/* An image always has its full length, also without a driver in the guest */
+static int get_data_size(struct vfio_device *vdev, unsigned long *length)
+{
+	*length = HISI_ACC_IMAGE_SIZE;
+	return 0;
+}
+
+const struct vfio_migration_ops hisi_acc_migration_ops = {
+	.migration_set_state = set_state,
+	.migration_get_state = get_state,
+	.migration_get_data_size = get_data_size,
+};
+
+static void start_over_locked(struct hisi_acc_vf *vf)
+{
+	lockdep_assert_held(&vf->state_mutex);
+	end_transfer(vf);
+	vf->paused = false;
+	vf->half_loaded = false;
+	vf->state = VFIO_DEVICE_STATE_RUNNING;
+}
+
+/**
+ * hisi_acc_migrate_open() - a device starts in RUNNING each time it is opened
+ * @vf: the function, reset
+ */
+void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
+{
+	guard(mutex)(&vf->state_mutex);
+	start_over_locked(vf);
+}
+
+/**
+ * hisi_acc_migrate_close() - end what the device was closed in the middle of
+ * @vf: the function, its registers still mapped
+ */
+void hisi_acc_migrate_close(struct hisi_acc_vf *vf)
+{
+	guard(mutex)(&vf->state_mutex);
+	start_over_locked(vf);
+}
+
+/**
+ * hisi_acc_migrate_reset_prepare() - keep off a function that will be reset
+ * @vf: the function
+ *
+ * Waits for a running transition. Resets of a function come one at a time.
+ *
+ * When the physical function stays busy for too long, the reset goes on
+ * without its protection, which is what it had before.
+ */
+void hisi_acc_migrate_reset_prepare(struct hisi_acc_vf *vf)
+{
+	vf->reset_claim = !hisi_acc_pf_claim(vf->pf, RESET_CLAIM_MS);
+
+	guard(mutex)(&vf->state_mutex);
+	vf->resetting = true;
+}
+
+/**
+ * hisi_acc_migrate_reset_done() - a reset always leads to RUNNING
+ * @vf: the function
+ *
+ * Data files of the time before answer -ENODEV.
+ */
+void hisi_acc_migrate_reset_done(struct hisi_acc_vf *vf)
+{
+	scoped_guard(mutex, &vf->state_mutex) {
+		vf->resetting = false;
+		start_over_locked(vf);
+	}
+	if (vf->reset_claim)
+		hisi_acc_pf_release(vf->pf);
+	vf->reset_claim = false;
+}

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The queue manager of one function, from the host's side: stop it, save and
+ * load what it is made of, let it run again.
+ *
+ * What a function is made of, and where it is while the function is stopped:
+ * - queue contexts: in guest memory, once the device has written its cache
+ *   back, so write-back has to come before the last dirty pages are sent;
+ * - the tables of these contexts: their addresses, told by mailbox;
+ * - the two event queues: seven words each of migration registers;
+ * - a handful of plain registers.
+ *
+ * PAUSE stops a function until a submission queue's doorbell of high priority
+ * makes it take up its contexts again. That doorbell must not be rung where the
+ * guest's driver is not up: the tables may then be memory that the guest has
+ * freed. Such a function has no queue at work, and is not paused to begin with.
+ */
+#include <linux/bitfield.h>
+#include <linux/lockdep.h>
+#include <linux/pci.h>
+#include <linux/time64.h>
+
+#include "qm.h"
+
+/* Registers of a function */
+#define QM_AEQ_INT_MASK		0x0004
+#define QM_EQ_INT_MASK		0x000c
+#define QM_IFC_INT_SOURCE	0x0020	/* write 1 to clear */
+#define QM_IFC_INT_MASK		0x0024
+#define QM_IFC_INT_STATUS	0x0028
+#define QM_IFC_INT_SET		0x002c
+#define QM_PAGE_SIZE		0x0034
+#define QM_CACHE_WB_START	0x0204
+#define QM_CACHE_WB_DONE	0x0208
+
+/* Registers of the physical function */
+#define QM_ABNORMAL_INT_STATUS	0x100008
+
+/* Mailbox */
+#define QM_MB_CMD_PAUSE		0xe
+#define QM_MB_STATUS		GENMASK_ULL(12, 9)
+#define QM_MB_BUSY		BIT_ULL(QM_MB_BUSY_SHIFT)
+#define QM_MB_GET		BIT_ULL(QM_MB_OP_SHIFT)
+#define QM_MB_BASE_L		GENMASK_ULL(63, 32)
+
+#define MAILBOX_IDLE_US		(10 * USEC_PER_MSEC)
+#define MAILBOX_DONE_US		USEC_PER_SEC
+#define SETTLE_US		(10 * USEC_PER_MSEC)
+#define WRITE_BACK_US		(10 * USEC_PER_MSEC)
+
+/* Mailbox: the registers as two little-endian halves */
+
+struct mailbox {
+	u64 lo;
+	u64 hi;
+};
+
+#ifdef CONFIG_ARM64
+static void mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
+{
+	void __iomem *reg = regs->window + QM_MB_CMD_SEND_BASE;
+
+	/* one access, or the device would start on half of a command */
+	wmb();
+	asm volatile("stp %x0, %x1, [%2]"
+		     :: "rZ" (cpu_to_le64(mb.lo)), "rZ" (cpu_to_le64(mb.hi)),
+			"r" (reg)
+		     : "memory");
+}
+
+static struct mailbox mailbox_load(struct hisi_acc_regs *regs)
+{
+	void __iomem *reg = regs->window + QM_MB_CMD_SEND_BASE;
+	__le64 lo, hi;
+
+	asm volatile("ldp %x0, %x1, [%2]"
+		     : "=r" (lo), "=r" (hi) : "r" (reg) : "memory");
+	/* what the command has put into memory is read after its end */
+	rmb();
+	return (struct mailbox) { le64_to_cpu(lo), le64_to_cpu(hi) };
+}
+#else
+static void mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
+{
+}
+
+static struct mailbox mailbox_load(struct hisi_acc_regs *regs)
+{
+	return (struct mailbox) { .lo = QM_MB_BUSY };
+}
+#endif
+
+static bool mailbox_done(struct mailbox mb)
+{
+	return !(mb.lo & QM_MB_BUSY);
+}
+
+static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
+			u64 timeout_us)
+{
+	if (!read_poll_timeout_atomic(mailbox_load, *mb, mailbox_done(*mb), 1,
+				      SPIN_US, false, regs))
+		return 0;
+	return read_poll_timeout(mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
+				 timeout_us, false, regs);
+}
+
+/* The guest may have left a command to the device when it was stopped */
+static int mailbox_idle(struct hisi_acc_regs *regs)
+{
+	struct mailbox mb;
+
+	return mailbox_wait(regs, &mb, MAILBOX_IDLE_US);
+}
+
+static int mailbox_run(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
+{
+	struct mailbox mb = {
+		.lo = cmd | QM_MB_BUSY |
+		      FIELD_PREP(QM_MB_BASE_L, lower_32_bits(*base)),
+		.hi = upper_32_bits(*base),
+	};
+	int err;
+
+	mailbox_store(regs, mb);
+	err = mailbox_wait(regs, &mb, MAILBOX_DONE_US);
+	if (err)
+		return err;
+	if (mb.lo & QM_MB_STATUS)
+		return -EIO;
+	*base = mb.hi << 32 | FIELD_GET(QM_MB_BASE_L, mb.lo);
+	return 0;
+}
+
+static int mailbox_set(struct hisi_acc_regs *regs, u64 cmd, u64 base)
+{
+	return mailbox_run(regs, cmd, &base);
+}
+
+static int mailbox_get(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
+{
+	*base = 0;
+	return mailbox_run(regs, cmd | QM_MB_GET, base);
+}
+
+static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
+		 u64 index, u64 priority)
+{
+	writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
+	       index << QM_DB_INDEX_SHIFT_V2 |
+	       priority << QM_DB_PRIORITY_SHIFT_V2, regs->bar + offset);
+}
+
+/* Stopping */
+
+/* Whether the guest's driver has the function in use, or -EIO: it is gone */
+static int guest_ready(struct hisi_acc_regs *regs)
+{
+	u32 state = readl(regs->window + QM_VF_STATE);
+
+	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
+}
+
+static int pause_function(struct hisi_acc_vf *vf)
+{
+	int err;
+
+	err = mailbox_idle(&vf->regs);
+	if (err)
+		return err;
+	err = mailbox_set(&vf->regs, QM_MB_CMD_PAUSE, 0);
+	/* without an answer it may have been paused all the same */
+	vf->paused = !err || err == -ETIMEDOUT;
+	return err;
+}
+
+static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
+		      const char *what)
+{
+	u32 val;
+
+	if (!qm_wait(reg, ~0, 0, SETTLE_US, &val))
+		return 0;
+	dev_warn_ratelimited(&vf->core.pdev->dev,
+			     "cannot be stopped: %s is 0x%x\n", what, val);
+	return -EBUSY;
+}
+
+/* Errors and messages are part of no image: they have to be over */
+static int settle(struct hisi_acc_vf *vf)
+{
+	void __iomem *pf = hisi_acc_pf_qm(vf->pf)->io_base;
+	void __iomem *window = vf->regs.window;
+
+	return wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error") ?:
+	       wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest") ?:
+	       wait_clear(vf, window + QM_IFC_INT_SET, "message from guest") ?:
+	       wait_clear(vf, pf + vf->engine->core_status, "engine error");
+}
+
+/* Queue contexts that the device has cached go to guest memory */
+static int write_back(struct hisi_acc_vf *vf)
+{
+	void __iomem *window = vf->regs.window;
+
+	writel(QM_FLAG, window + QM_CACHE_WB_START);
+	return qm_wait_flag(window + QM_CACHE_WB_DONE, WRITE_BACK_US);
+}
+
+/**
+ * hisi_acc_qm_quiesce() - stop a function, with all its contexts in memory
+ * @vf: a running function, its physical function claimed
+ *
+ * Without a driver in the guest there is nothing to stop.
+ *
+ * Context: under @vf->state_mutex. Sleeps.
+ * Return: 0, or -errno with the function anywhere between running and
+ * stopped, for hisi_acc_qm_unquiesce() to bring back:
+ * -EBUSY: an error or a message did not go away;
+ * -ETIMEDOUT: the device did not answer;
+ * -EIO: it did not accept PAUSE, or is gone.
+ */
+int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
+{
+	int ready;
+
+	lockdep_assert_held(&vf->state_mutex);
+
+	ready = guest_ready(&vf->regs);
+	if (ready <= 0)
+		return ready;
+	return pause_function(vf) ?: settle(vf) ?: write_back(vf);
+}
+
+/**
+ * hisi_acc_qm_unquiesce() - undo a hisi_acc_qm_quiesce() that failed
+ * @vf: the function
+ *
+ * Contexts are written back before the restart makes the device take them up
+ * again, as quiesce may not have come so far.
+ *
+ * Context: under @vf->state_mutex. Sleeps.
+ * Return: 0 with the function running, or -errno when that cannot be had.
+ */
+int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
+{
+	lockdep_assert_held(&vf->state_mutex);
+
+	if (!vf->paused)
+		return 0;
+	return write_back(vf) ?: hisi_acc_qm_restart(vf);
+}
+
+/* Saving and loading */
+
+static void save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
+{
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		xqc[i] = readl(regs->window + regs->xqc + offset + 4 * i);
+}
+
+static void load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
+{
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		writel(xqc[i], regs->window + regs->xqc + offset + 4 * i);
+}
+
+static void save_event_queues(struct hisi_acc_regs *regs,
+			      struct hisi_acc_image *image)
+{
+	save_xqc(regs, 0, image->eqc);
+	save_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+}
+
+static void load_event_queues(struct hisi_acc_regs *regs,
+			      const struct hisi_acc_image *image)
+{
+	load_xqc(regs, 0, image->eqc);
+	load_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+}
+
+static void save_registers(struct hisi_acc_regs *regs,
+			   struct hisi_acc_image *image)
+{
+	void __iomem *window = regs->window;
+
+	image->aeq_int_mask = readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
+	image->eq_int_mask = readl(window + QM_EQ_INT_MASK) & QM_FLAG;
+	image->ifc_int_source = readl(window + QM_IFC_INT_SOURCE) & QM_FLAG;
+	image->ifc_int_mask = readl(window + QM_IFC_INT_MASK) & QM_FLAG;
+	image->page_size = readl(window + QM_PAGE_SIZE);
+}
+
+static void load_registers(struct hisi_acc_vf *vf,
+			   const struct hisi_acc_image *image)
+{
+	void __iomem *window = vf->regs.window;
+
+	writel(image->page_size, window + QM_PAGE_SIZE);
+	writel(vf->facts.que_iso_cfg, window + QM_QUE_ISO_CFG);
+	/*
+	 * A message cannot be made pending by writing, only dropped: what the
+	 * physical function here said before the guest came is not for it.
+	 */
+	writel(QM_FLAG, window + QM_IFC_INT_SOURCE);
+	writel(image->ifc_int_mask, window + QM_IFC_INT_MASK);
+	writel(image->aeq_int_mask, window + QM_AEQ_INT_MASK);
+	writel(image->eq_int_mask, window + QM_EQ_INT_MASK);
+}
+
+/**
+ * hisi_acc_qm_save() - read the state of a stopped function
+ * @vf: the function, its physical function claimed
+ * @image: where the state goes
+ *
+ * Changes nothing in the function.
+ *
+ * Context: under @vf->state_mutex. Sleeps.
+ * Return: 0, or -errno: -EAGAIN when the guest is bringing its driver up and
+ * has not told all addresses yet, or did so after the function was stopped.
+ */
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
+{
+	struct hisi_acc_regs *regs = &vf->regs;
+	int addresses, ready, err;
+
+	lockdep_assert_held(&vf->state_mutex);
+
+	*image = (struct hisi_acc_image) {};
+	ready = guest_ready(regs);
+	if (ready <= 0)
+		return ready;
+	if (!vf->paused)
+		return -EAGAIN;
+	save_registers(regs, image);
+	save_event_queues(regs, image);
+	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
+	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
+	if (err)
+		return err;
+
+	addresses = !!image->sqc_table + !!image->cqc_table +
+		    !!hisi_acc_xqc_base(image->eqc) +
+		    !!hisi_acc_xqc_base(image->aeqc);
+	image->guest_ready = addresses == 4;
+	return addresses == 4 || !addresses ? 0 : -EAGAIN;
+}
+
+/**
+ * hisi_acc_qm_load() - give a stopped function the state of another
+ * @vf: the function, its physical function claimed
+ * @image: the state, as hisi_acc_stream_decode() let it pass
+ *
+ * Context: under @vf->state_mutex. Sleeps.
+ * Return: 0 with the function paused, unless the image says that there is
+ * nothing to load, or -errno with the function in no defined state.
+ */
+int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
+{
+	struct hisi_acc_regs *regs = &vf->regs;
+	int err;
+
+	lockdep_assert_held(&vf->state_mutex);
+
+	if (!image->guest_ready)
+		return 0;
+	err = pause_function(vf) ?:
+	      mailbox_set(regs, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
+	      mailbox_set(regs, QM_MB_CMD_CQC_BT, image->cqc_table);
+	if (err)
+		return err;
+	/* an interrupt that is unmasked before its ring is known stays silent */
+	load_registers(vf, image);
+	load_event_queues(regs, image);
+	writel(QM_READY, regs->window + QM_VF_STATE);
+	return 0;
+}
+
+/* Restarting */
+
+/*
+ * Part of the hardware's restart. A message that came while the function was
+ * stopped is still pending, and makes itself known by this.
+ */
+static void unmask_messages(struct hisi_acc_regs *regs)
+{
+	writel(0, regs->window + QM_IFC_INT_MASK);
+}
+
+static void ring_queues(struct hisi_acc_vf *vf)
+{
+	for (u32 i = 0; i < vf->facts.qp_num; i++)
+		ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
+		     QM_DOORBELL_CMD_SQ, 0, 1);
+}
+
+/*
+ * The doorbell tells the head again, so the device interrupts anew for entries
+ * behind it: the guest may have been stopped before it saw the interrupt.
+ */
+static void ring_event_queue(struct hisi_acc_regs *regs, u32 offset, u64 cmd)
+{
+	u32 word = readl(regs->window + regs->xqc + offset);
+
+	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, cmd, hisi_acc_xqc_head(&word),
+	     0);
+}
+
+static void ring_event_queues(struct hisi_acc_regs *regs)
+{
+	ring_event_queue(regs, 0, QM_DOORBELL_CMD_EQ);
+	ring_event_queue(regs, QM_AEQC_FROM_EQC, QM_DOORBELL_CMD_AEQ);
+}
+
+/**
+ * hisi_acc_qm_restart() - let a stopped function run again
+ * @vf: the function, its physical function claimed
+ *
+ * The same on the source, where migration was cancelled or never meant, and on
+ * the destination. The number of queues is the function's own in both.
+ *
+ * Context: under @vf->state_mutex.
+ * Return: 0, or -EIO with the function still stopped, when it is gone.
+ */
+int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
+{
+	lockdep_assert_held(&vf->state_mutex);
+
+	if (guest_ready(&vf->regs) < 0)
+		return -EIO;
+	if (!vf->paused)
+		return 0;
+	unmask_messages(&vf->regs);
+	ring_queues(vf);
+	ring_event_queues(&vf->regs);
+	vf->paused = false;
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Encode, decode and validate the migration image.
+ *
+ * The layout is the one that Linux has sent since 6.16 and that is called
+ * version 2 here: a match part of 40 bytes, then the registers. Linux before
+ * 6.16 sent the same layout under another magic, without a version and, from
+ * 6.1 on, with the two ring addresses put together from the wrong words. They
+ * are therefore never believed for version 1: the context words hold the same
+ * addresses, in the same place in all versions.
+ *
+ * "The guest's driver is not up" has two forms: an image of 40 bytes, as Linux
+ * writes it, and a whole one whose four addresses are 0, as it is written here.
+ * Readers of either kind load nothing from it.
+ */
+#include <linux/align.h>
+#include <linux/build_bug.h>
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <linux/sizes.h>
+
+#include "stream.h"
+
+#define IMAGE_MAGIC_V1		0xCDCDCDCDFEEDAACCULL
+#define IMAGE_MAGIC_V2		0xAACCFEEDDECADEDEULL
+#define IMAGE_MAJOR		1
+#define IMAGE_MINOR		0
+
+#define IMAGE_GUEST_READY	0
+#define IMAGE_GUEST_NOT_READY	1
+
+#define PAGE_SIZE_CODE_MAX	2	/* 0, 1, 2: 4, 16 and 64 KiB */
+#define XQC_DEPTH_MASK		0xffff	/* word 6, entries - 1 */
+#define ADDRESS_ALIGN		32	/* rings and context tables alike */
+
+struct wire_image {
+	__le64 magic;
+	__le32 qp_num;
+	__le32 dev_id;
+	__le32 que_iso_cfg;
+	__le32 qp_base;			/* of no use to a reader */
+	__le32 guest_state;
+	__le16 major;
+	__le16 minor;
+	__le32 match_reserved[2];
+	/* the match part ends here */
+	__le32 aeq_int_mask;
+	__le32 eq_int_mask;
+	__le32 ifc_int_source;
+	__le32 ifc_int_mask;
+	__le32 ifc_int_set;
+	__le32 page_size;
+	__le32 eqc[HISI_ACC_XQC_WORDS];
+	__le32 aeqc[HISI_ACC_XQC_WORDS];
+	__le32 reserved[6];
+	__le64 eqe_dma;
+	__le64 aeqe_dma;
+	__le64 sqc_dma;
+	__le64 cqc_dma;
+};
+
+static_assert(sizeof(struct wire_image) == HISI_ACC_IMAGE_SIZE);
+static_assert(offsetof(struct wire_image, qp_num) == 8);
+static_assert(offsetof(struct wire_image, dev_id) == 12);
+static_assert(offsetof(struct wire_image, que_iso_cfg) == 16);
+static_assert(offsetof(struct wire_image, qp_base) == 20);
+static_assert(offsetof(struct wire_image, guest_state) == 24);
+static_assert(offsetof(struct wire_image, major) == 28);
+static_assert(offsetof(struct wire_image, minor) == 30);
+static_assert(offsetof(struct wire_image, match_reserved) == 32);
+static_assert(offsetof(struct wire_image, aeq_int_mask) == HISI_ACC_MATCH_SIZE);
+static_assert(offsetof(struct wire_image, eq_int_mask) == 44);
+static_assert(offsetof(struct wire_image, ifc_int_source) == 48);
+static_assert(offsetof(struct wire_image, ifc_int_mask) == 52);
+static_assert(offsetof(struct wire_image, ifc_int_set) == 56);
+static_assert(offsetof(struct wire_image, page_size) == 60);
+static_assert(offsetof(struct wire_image, eqc) == 64);
+static_assert(offsetof(struct wire_image, aeqc) == 92);
+static_assert(offsetof(struct wire_image, reserved) == 120);
+static_assert(offsetof(struct wire_image, eqe_dma) == 144);
+static_assert(offsetof(struct wire_image, aeqe_dma) == 152);
+static_assert(offsetof(struct wire_image, sqc_dma) == 160);
+static_assert(offsetof(struct wire_image, cqc_dma) == 168);
+
+static int refuse(struct hisi_acc_mismatch *why, int err, const char *what,
+		  u64 got, u64 want)
+{
+	*why = (struct hisi_acc_mismatch) { what, got, want };
+	return err;
+}
+
+static bool is_v1(const struct wire_image *wire)
+{
+	return le64_to_cpu(wire->magic) == IMAGE_MAGIC_V1;
+}
+
+static bool is_newer_minor(const struct wire_image *wire)
+{
+	return !is_v1(wire) && le16_to_cpu(wire->minor) > IMAGE_MINOR;
+}
+
+static bool all_zero(const struct wire_image *wire, size_t from, size_t to)
+{
+	return !memchr_inv((const u8 *)wire + from, 0, to - from);
+}
+
+static int check_version(const struct wire_image *wire,
+			 struct hisi_acc_mismatch *why)
+{
+	u64 magic = le64_to_cpu(wire->magic);
+	u16 major = le16_to_cpu(wire->major);
+
+	if (magic != IMAGE_MAGIC_V1 && magic != IMAGE_MAGIC_V2)
+		return refuse(why, -EBADMSG, "magic", magic, IMAGE_MAGIC_V2);
+	if (is_v1(wire))
+		return 0;
+	if (major != IMAGE_MAJOR)
+		return refuse(why, -EPROTONOSUPPORT, "major version", major,
+			      IMAGE_MAJOR);
+	return 0;
+}
+
+/*
+ * A newer minor version may put to use what is reserved here, in a way that
+ * an older reader can do without; in the versions known here it is 0.
+ */
+static int check_reserved(const struct wire_image *wire, size_t from, size_t to,
+			  struct hisi_acc_mismatch *why)
+{
+	if (is_newer_minor(wire) || all_zero(wire, from, to))
+		return 0;
+	return refuse(why, -EPROTO, "reserved word near offset", from, 0);
+}
+
+static int check_match(const struct wire_image *wire,
+		       const struct hisi_acc_facts *facts,
+		       struct hisi_acc_mismatch *why)
+{
+	size_t reserved = is_v1(wire) ? offsetof(struct wire_image, major) :
+			  offsetof(struct wire_image, match_reserved);
+	u32 dev_id = le32_to_cpu(wire->dev_id);
+	u32 qp_num = le32_to_cpu(wire->qp_num);
+	u32 iso = le32_to_cpu(wire->que_iso_cfg);
+	u32 state = le32_to_cpu(wire->guest_state);
+
+	if (dev_id != facts->dev_id)
+		return refuse(why, -EXDEV, "device id", dev_id, facts->dev_id);
+	if (qp_num != facts->qp_num)
+		return refuse(why, -ECHRNG, "number of queues", qp_num,
+			      facts->qp_num);
+	if (iso != facts->que_iso_cfg)
+		return refuse(why, -EMEDIUMTYPE, "doorbell isolation", iso,
+			      facts->que_iso_cfg);
+	if (state > IMAGE_GUEST_NOT_READY)
+		return refuse(why, -ERANGE, "guest driver state", state,
+			      IMAGE_GUEST_READY);
+	return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
+}
+
+static int check_flag(const char *what, __le32 field,
+		      struct hisi_acc_mismatch *why)
+{
+	u32 value = le32_to_cpu(field);
+
+	return value <= 1 ? 0 : refuse(why, -ERANGE, what, value, 1);
+}
+
+static void xqc_to_cpu(u32 *words, const __le32 *wire)
+{
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		words[i] = le32_to_cpu(wire[i]);
+}
+
+static int check_address(const char *what, u64 address,
+			 struct hisi_acc_mismatch *why)
+{
+	if (!address || !IS_ALIGNED(address, ADDRESS_ALIGN))
+		return refuse(why, -EADDRNOTAVAIL, what, address,
+			      ADDRESS_ALIGN);
+	return 0;
+}
+
+static int check_ring(const struct wire_image *wire, const char *what,
+		      const __le32 *wire_xqc, __le64 wire_base,
+		      struct hisi_acc_mismatch *why)
+{
+	u64 sent = le64_to_cpu(wire_base);
+	u32 xqc[HISI_ACC_XQC_WORDS];
+	u16 head, tail, last;
+
+	xqc_to_cpu(xqc, wire_xqc);
+	head = hisi_acc_xqc_head(xqc);
+	tail = xqc[0] >> 16;
+	last = xqc[6] & XQC_DEPTH_MASK;
+	if (head > last || tail > last)
+		return refuse(why, -ERANGE, what, xqc[0], last);
+	if (!is_v1(wire) && sent != hisi_acc_xqc_base(xqc))
+		return refuse(why, -EADDRNOTAVAIL, what, sent,
+			      hisi_acc_xqc_base(xqc));
+	return check_address(what, hisi_acc_xqc_base(xqc), why);
+}
+
+static bool has_addresses(const struct wire_image *wire)
+{
+	return !all_zero(wire, offsetof(struct wire_image, eqe_dma),
+			 sizeof(*wire));
+}
+
+static int check_registers(const struct wire_image *wire,
+			   struct hisi_acc_mismatch *why)
+{
+	u32 page_size = le32_to_cpu(wire->page_size);
+	u32 set = le32_to_cpu(wire->ifc_int_set);
+	int err;
+
+	err = check_flag("AEQ interrupt mask", wire->aeq_int_mask, why) ?:
+	      check_flag("EQ interrupt mask", wire->eq_int_mask, why) ?:
+	      check_flag("IFC interrupt source", wire->ifc_int_source, why) ?:
+	      check_flag("IFC interrupt mask", wire->ifc_int_mask, why);
+	if (err)
+		return err;
+	if (set)	/* a function with a message under way cannot be stopped */
+		return refuse(why, -ERANGE, "IFC interrupt set", set, 0);
+	if (page_size > PAGE_SIZE_CODE_MAX)
+		return refuse(why, -ERANGE, "page size", page_size,
+			      PAGE_SIZE_CODE_MAX);
+	return check_ring(wire, "EQ ring", wire->eqc, wire->eqe_dma, why) ?:
+	       check_ring(wire, "AEQ ring", wire->aeqc, wire->aeqe_dma, why) ?:
+	       check_address("SQC table", le64_to_cpu(wire->sqc_dma), why) ?:
+	       check_address("CQC table", le64_to_cpu(wire->cqc_dma), why);
+}
+
+static int check_body(const struct wire_image *wire,
+		      struct hisi_acc_mismatch *why)
+{
+	u32 state = le32_to_cpu(wire->guest_state);
+	int err;
+
+	err = check_reserved(wire, offsetof(struct wire_image, reserved),
+			     offsetof(struct wire_image, eqe_dma), why);
+	if (err)
+		return err;
+	if (!has_addresses(wire))
+		return 0;
+	if (state != IMAGE_GUEST_READY)
+		return refuse(why, -ERANGE, "guest driver state of a live function",
+			      state, IMAGE_GUEST_READY);
+	return check_registers(wire, why);
+}
+
+/**
+ * hisi_acc_stream_check() - look at as much of an image as has arrived
+ * @bytes: the image so far
+ * @len: how much of it there is
+ * @facts: what it must agree with
+ * @why: filled in when it is refused
+ *
+ * The answer for a prefix holds for every image that begins with it, however
+ * it was cut into writes.
+ *
+ * Return: 0 when nothing speaks against it so far, otherwise
+ * -EBADMSG: not an image of this kind;
+ * -EPROTONOSUPPORT: a major version from the future;
+ * -EXDEV: another kind of accelerator;
+ * -ECHRNG: another number of queues;
+ * -EMEDIUMTYPE: doorbells laid out otherwise;
+ * -ERANGE: a value that the register or context cannot hold;
+ * -EADDRNOTAVAIL: an address that is missing, misaligned or contradicts
+ * another;
+ * -EPROTO: a reserved word is in use;
+ * -EFBIG: more bytes than an image has.
+ */
+int hisi_acc_stream_check(const u8 *bytes, size_t len,
+			  const struct hisi_acc_facts *facts,
+			  struct hisi_acc_mismatch *why)
+{
+	struct wire_image wire = {};
+	int err;
+
+	if (len > sizeof(wire))
+		return refuse(why, -EFBIG, "length", len, sizeof(wire));
+	if (len < HISI_ACC_MATCH_SIZE)
+		return 0;
+	memcpy(&wire, bytes, len);
+	err = check_version(&wire, why) ?: check_match(&wire, facts, why);
+	if (err || len < sizeof(wire))
+		return err;
+	return check_body(&wire, why);
+}
+
+/**
+ * hisi_acc_stream_decode() - the fields of a whole image
+ * @bytes: the image
+ * @len: its length
+ * @facts: what it must agree with
+ * @image: where the fields go
+ * @why: filled in when it is refused
+ *
+ * Return: 0, what hisi_acc_stream_check() says, or -ENODATA when the image is
+ * not whole. @image is untouched unless 0 is returned.
+ */
+int hisi_acc_stream_decode(const u8 *bytes, size_t len,
+			   const struct hisi_acc_facts *facts,
+			   struct hisi_acc_image *image,
+			   struct hisi_acc_mismatch *why)
+{
+	struct wire_image wire = {};
+	int err;
+
+	err = hisi_acc_stream_check(bytes, len, facts, why);
+	if (err)
+		return err;
+	memcpy(&wire, bytes, len);
+	if (len < sizeof(wire) &&
+	    (len != HISI_ACC_MATCH_SIZE || is_newer_minor(&wire)))
+		return refuse(why, -ENODATA, "length", len, sizeof(wire));
+
+	*image = (struct hisi_acc_image) { .guest_ready = has_addresses(&wire) };
+	if (!image->guest_ready)
+		return 0;
+	image->aeq_int_mask = le32_to_cpu(wire.aeq_int_mask);
+	image->eq_int_mask = le32_to_cpu(wire.eq_int_mask);
+	image->ifc_int_source = le32_to_cpu(wire.ifc_int_source);
+	image->ifc_int_mask = le32_to_cpu(wire.ifc_int_mask);
+	image->page_size = le32_to_cpu(wire.page_size);
+	xqc_to_cpu(image->eqc, wire.eqc);
+	xqc_to_cpu(image->aeqc, wire.aeqc);
+	image->sqc_table = le64_to_cpu(wire.sqc_dma);
+	image->cqc_table = le64_to_cpu(wire.cqc_dma);
+	return 0;
+}
+
+static void xqc_to_wire(__le32 *wire, const u32 *words)
+{
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		wire[i] = cpu_to_le32(words[i]);
+}
+
+/**
+ * hisi_acc_stream_encode() - write a whole image
+ * @bytes: where it goes, all of it is written
+ * @image: the state
+ * @facts: of the function that it was read from
+ */
+void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
+			    const struct hisi_acc_image *image,
+			    const struct hisi_acc_facts *facts)
+{
+	struct wire_image wire = {
+		.magic = cpu_to_le64(IMAGE_MAGIC_V2),
+		.qp_num = cpu_to_le32(facts->qp_num),
+		.dev_id = cpu_to_le32(facts->dev_id),
+		.que_iso_cfg = cpu_to_le32(facts->que_iso_cfg),
+		.qp_base = cpu_to_le32(facts->qp_base),
+		.guest_state = cpu_to_le32(image->guest_ready ?
+					   IMAGE_GUEST_READY :
+					   IMAGE_GUEST_NOT_READY),
+		.major = cpu_to_le16(IMAGE_MAJOR),
+		.minor = cpu_to_le16(IMAGE_MINOR),
+	};
+
+	if (image->guest_ready) {
+		wire.aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
+		wire.eq_int_mask = cpu_to_le32(image->eq_int_mask);
+		wire.ifc_int_source = cpu_to_le32(image->ifc_int_source);
+		wire.ifc_int_mask = cpu_to_le32(image->ifc_int_mask);
+		wire.page_size = cpu_to_le32(image->page_size);
+		xqc_to_wire(wire.eqc, image->eqc);
+		xqc_to_wire(wire.aeqc, image->aeqc);
+		wire.eqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->eqc));
+		wire.aeqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->aeqc));
+		wire.sqc_dma = cpu_to_le64(image->sqc_table);
+		wire.cqc_dma = cpu_to_le64(image->cqc_table);
+	}
+	memcpy(bytes, &wire, sizeof(wire));
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The migration image of one accelerator function, as bytes.
+ *
+ * Nothing in this room touches a device, takes a lock or allocates: bytes and
+ * facts go in, fields or an errno come out.
+ */
+#ifndef HISI_ACC_STREAM_H
+#define HISI_ACC_STREAM_H
+
+#include <linux/types.h>
+
+#define HISI_ACC_MATCH_SIZE	40	/* enough to tell whether it fits here */
+#define HISI_ACC_IMAGE_SIZE	176
+#define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
+
+/**
+ * struct hisi_acc_facts - what an image must agree with
+ * @dev_id: PCI device id of the function
+ * @qp_num: queues that the function owns
+ * @que_iso_cfg: doorbell isolation of the whole device
+ * @qp_base: where the device's queues of this function begin; sent along for
+ *	a person who looks, never compared
+ *
+ * Never taken from an image.
+ */
+struct hisi_acc_facts {
+	u16 dev_id;
+	u32 qp_num;
+	u32 que_iso_cfg;
+	u32 qp_base;
+};
+
+/**
+ * struct hisi_acc_image - the state of a quiesced function
+ * @guest_ready: the guest's driver had the function in use; without it no
+ *	other field has a meaning, and loading the image does nothing
+ * @aeq_int_mask: AEQ interrupt mask
+ * @eq_int_mask: EQ interrupt mask
+ * @ifc_int_source: message pending from the physical function
+ * @ifc_int_mask: message interrupt mask
+ * @page_size: code of the guest's page size
+ * @eqc: words of the event queue's context
+ * @aeqc: words of the asynchronous event queue's context
+ * @sqc_table: IOVA of the table of submission queue contexts
+ * @cqc_table: IOVA of the table of completion queue contexts
+ *
+ * Queue contexts themselves are guest memory once they were written back.
+ */
+struct hisi_acc_image {
+	bool guest_ready;
+	u32 aeq_int_mask;
+	u32 eq_int_mask;
+	u32 ifc_int_source;
+	u32 ifc_int_mask;
+	u32 page_size;
+	u32 eqc[HISI_ACC_XQC_WORDS];
+	u32 aeqc[HISI_ACC_XQC_WORDS];
+	u64 sqc_table;
+	u64 cqc_table;
+};
+
+/**
+ * struct hisi_acc_mismatch - why an image was refused
+ * @what: the field, for the log
+ * @got: its value in the image
+ * @want: what this function would have taken, where that is one value
+ */
+struct hisi_acc_mismatch {
+	const char *what;
+	u64 got;
+	u64 want;
+};
+
+/** hisi_acc_xqc_head() - first entry of the ring that nobody has consumed */
+static inline u16 hisi_acc_xqc_head(const u32 *xqc)
+{
+	return xqc[0];
+}
+
+/** hisi_acc_xqc_base() - IOVA of the ring */
+static inline u64 hisi_acc_xqc_base(const u32 *xqc)
+{
+	return (u64)xqc[2] << 32 | xqc[1];
+}
+
+void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
+			    const struct hisi_acc_image *image,
+			    const struct hisi_acc_facts *facts);
+int hisi_acc_stream_check(const u8 *bytes, size_t len,
+			  const struct hisi_acc_facts *facts,
+			  struct hisi_acc_mismatch *why);
+int hisi_acc_stream_decode(const u8 *bytes, size_t len,
+			   const struct hisi_acc_facts *facts,
+			   struct hisi_acc_image *image,
+			   struct hisi_acc_mismatch *why);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What of BAR2 userspace may reach.
+ *
+ * Where the registers of migration lie in the upper half of the BAR, userspace
+ * owns the lower half only, by whatever way it comes.
+ */
+#include <linux/mm.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+/* How much of an access that starts at @pos is inside; 0 is none */
+static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
+{
+	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
+
+	if (VFIO_PCI_OFFSET_TO_INDEX(pos) != HISI_ACC_BAR)
+		return count;
+	if (offset >= vf->window_size)
+		return 0;
+	return min_t(u64, count, vf->window_size - offset);
+}
+
+/** hisi_acc_window_read() - vfio_device_ops.read, within the window */
+ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
+			     size_t count, loff_t *ppos)
+{
+	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
+
+	if (count && !inside)
+		return -EINVAL;
+	return vfio_pci_core_read(vdev, buf, inside, ppos);
+}
+
+/** hisi_acc_window_write() - vfio_device_ops.write, within the window */
+ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
+			      size_t count, loff_t *ppos)
+{
+	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
+
+	if (count && !inside)
+		return -EINVAL;
+	return vfio_pci_core_write(vdev, buf, inside, ppos);
+}
+
+/** hisi_acc_window_mmap() - vfio_device_ops.mmap, within the window */
+int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+	loff_t pos = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
+	u64 length = vma->vm_end - vma->vm_start;
+
+	if (clip(vf, pos, length) != length)
+		return -EINVAL;
+	return vfio_pci_core_mmap(vdev, vma);
+}
+
+/**
+ * hisi_acc_window_ioctl() - vfio_device_ops.ioctl, without the ways around
+ * @vdev: the function
+ * @cmd: the request
+ * @arg: its argument
+ *
+ * An ioeventfd makes the kernel write to the BAR. Its offset is read from
+ * memory of userspace once more by vfio-pci-core, so a check here could be
+ * outrun; no driver of these devices has a use for it.
+ *
+ * Return: what vfio_pci_core_ioctl() does, or -ENOTTY.
+ */
+long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			   unsigned long arg)
+{
+	if (cmd == VFIO_DEVICE_IOEVENTFD)
+		return -ENOTTY;
+	return vfio_pci_core_ioctl(vdev, cmd, arg);
+}
+
+/**
+ * hisi_acc_window_region_info() - vfio_device_ops.get_region_info_caps
+ * @vdev: the function
+ * @info: the region
+ * @caps: its capabilities
+ *
+ * Return: what vfio_pci_ioctl_get_region_info() does, with the true size.
+ */
+int hisi_acc_window_region_info(struct vfio_device *vdev,
+				struct vfio_region_info *info,
+				struct vfio_info_cap *caps)
+{
+	int err = vfio_pci_ioctl_get_region_info(vdev, info, caps);
+
+	if (!err && info->index == HISI_ACC_BAR)
+		info->size = hisi_acc_vf(vdev)->window_size;
+	return err;
+}
