@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: the contract between its rooms
+ *
+ * A device is one PF and its VFs. Each of them is a HisiAccFunc with a queue
+ * manager of its own; what all of them share (VFT, messages, choices made by
+ * the user) lives in the PF. An engine (SEC2 for now) is a const table.
+ */
+
+#ifndef HW_MISC_HISI_ACC_H
+#define HW_MISC_HISI_ACC_H
+
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "hw/pci/pci_device.h"
+#include "qom/object.h"
+#include "hisi_acc_stats.h"
+
+#define HISI_ACC_MAX_FUNCS   64          /* the PF is 0, VF n is n */
+#define HISI_ACC_MAX_QUEUES  1024
+#define HISI_ACC_MAX_SLOTS   64
+#define HISI_ACC_SQE_MAX     128
+#define HISI_ACC_XQC_SIZE    32          /* a context in memory */
+#define HISI_ACC_EQC_SIZE    28
+#define HISI_ACC_EQC_WORDS   7
+
+#define HISI_ACC_BAR         2
+#define HISI_ACC_PF_BAR_SIZE (4 * MiB)
+#define HISI_ACC_VF_BAR_SIZE (64 * KiB)
+
+enum HisiAccVector {
+    HISI_ACC_MSI_EQ,
+    HISI_ACC_MSI_AEQ,
+    HISI_ACC_MSI_IFC,
+    HISI_ACC_MSI_ABNORMAL,
+    HISI_ACC_MSI_COUNT
+};
+
+enum HisiAccAeqe {
+    HISI_ACC_AEQE_CQ_OVERFLOW,
+    HISI_ACC_AEQE_EQ_OVERFLOW,
+    HISI_ACC_AEQE_CQE_ERROR
+};
+
+#define TYPE_HISI_ACC_FUNC "hisi-acc-function"
+#define TYPE_HISI_ACC_PF   "hisi-acc-pf"
+#define TYPE_HISI_ACC_VF   "hisi-acc-vf"
+OBJECT_DECLARE_TYPE(HisiAccFunc, HisiAccFuncClass, HISI_ACC_FUNC)
+OBJECT_DECLARE_SIMPLE_TYPE(HisiAccPf, HISI_ACC_PF)
+
+/* The window 0x100000..0x104fff and 0x300000..0x303fff of the PF's BAR2 */
+typedef struct HisiAccRange {
+    uint32_t first;
+    uint32_t last;
+    bool writable;
+} HisiAccRange;
+
+typedef struct HisiAccCap {
+    uint32_t offset;
+    uint32_t value;
+} HisiAccCap;
+
+typedef struct HisiAccEngine {
+    const char *name;
+    const char *vf_type;
+    uint16_t vf_device_id;
+    unsigned sqe_size;
+    uint64_t known_algs;            /* bits of the bitmap that it computes */
+    uint64_t default_algs;
+    const HisiAccCap *caps;         /* ends with offset 0 */
+    uint32_t alg_cap_first;         /* pairs low/high of the bitmap ... */
+    uint32_t alg_cap_last;          /* ... up to this offset */
+    const HisiAccRange *ranges;     /* PF registers, ends with last 0 */
+    uint32_t init_start;            /* memory init: trigger and done bit */
+    uint32_t init_done;
+    uint32_t int_source;            /* error source, write 1 to clear */
+    uint32_t int_status;
+    /*
+     * Computes one request. @sqe is the device's copy; the engine writes its
+     * result into it and says which bytes go back to the ring.
+     */
+    void (*process)(HisiAccFunc *f, uint8_t *sqe, unsigned *first,
+                    unsigned *length);
+} HisiAccEngine;
+
+struct HisiAccFuncClass {
+    PCIDeviceClass parent_class;
+    const HisiAccEngine *engine;
+};
+
+/* Contexts as the device holds them; raw keeps the fields it does not use */
+typedef struct HisiAccSq {
+    bool held;
+    bool stopped;
+    bool wrap;
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    uint64_t base;
+    uint32_t depth;
+    uint16_t head;                  /* first request not completed */
+    uint16_t fetch;                 /* first request not taken by the engine */
+    uint16_t tail;
+    uint16_t tag;
+    uint16_t cq;
+} HisiAccSq;
+
+typedef struct HisiAccCq {
+    bool held;
+    bool wrap;
+    bool phase;
+    bool armed;
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    uint64_t base;
+    uint32_t depth;
+    uint16_t head;
+    uint16_t tail;
+    uint16_t tag;
+} HisiAccCq;
+
+typedef struct HisiAccQueue {
+    HisiAccSq sq;
+    HisiAccCq cq;
+    unsigned in_flight;
+} HisiAccQueue;
+
+/* EQ or AEQ: the words are the context and the VF's migration registers */
+typedef struct HisiAccEventQueue {
+    uint32_t dw[HISI_ACC_EQC_WORDS];
+    uint32_t source;
+    uint32_t mask;
+    bool raised;                    /* an MSI since the last doorbell */
+} HisiAccEventQueue;
+
+typedef struct HisiAccRequest {
+    uint16_t queue;
+    uint16_t index;
+    int64_t deadline;
+    uint8_t sqe[HISI_ACC_SQE_MAX];
+} HisiAccRequest;
+
+struct HisiAccFunc {
+    PCIDevice parent_obj;
+
+    HisiAccPf *pf;
+    unsigned number;
+    MemoryRegion bar;
+
+    /* function-local registers */
+    HisiAccEventQueue eq;
+    HisiAccEventQueue aeq;
+    uint32_t ifc_source;
+    uint32_t ifc_mask;
+    uint32_t ifc_set;
+    uint32_t page_size;
+    uint32_t vf_state;
+    uint32_t sq_cq_doorbell_low;
+    uint32_t eq_aeq_doorbell_low;
+
+    uint8_t mailbox[16];
+    bool mailbox_running;
+    QEMUTimer *mailbox_timer;
+
+    bool writeback_running;
+    QEMUTimer *writeback_timer;
+
+    /* queues, indexed by function-local number */
+    uint64_t sqc_table;
+    uint64_t cqc_table;
+    HisiAccQueue *queues;
+    unsigned long pending[BITS_TO_LONGS(HISI_ACC_MAX_QUEUES)];
+    unsigned long paused[BITS_TO_LONGS(HISI_ACC_MAX_QUEUES)];
+
+    /* what the engine has taken: a FIFO in order of completion */
+    HisiAccRequest slots[HISI_ACC_MAX_SLOTS];
+    unsigned slot_first;
+    unsigned slot_used;
+    unsigned next_queue;
+    QEMUBH *engine_bh;
+    QEMUTimer *engine_timer;
+
+    HisiAccStats stats;
+};
+
+enum HisiAccScope { HISI_ACC_SCOPE_QUEUE, HISI_ACC_SCOPE_FUNCTION };
+enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
+enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
+enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
+
+/* What the user may choose, see README.md */
+typedef struct HisiAccConfig {
+    int kick_scope;
+    int context_fetch;
+    int unpause;
+    int pause_inflight;
+    int eq_reraise;
+    uint32_t request_latency;       /* all latencies in microseconds */
+    uint32_t mailbox_latency;
+    uint32_t writeback_latency;
+    uint32_t engine_slots;
+    uint32_t vfs;
+    uint32_t queues;
+    uint32_t vf_vectors;
+    uint32_t sq_depth;
+    uint32_t cq_depth;
+    uint32_t eq_depth;
+    uint32_t aeq_depth;
+    uint64_t pf_algs;
+    uint64_t vf_algs;
+} HisiAccConfig;
+
+#define HISI_ACC_VFT_TYPES   3
+#define HISI_ACC_SHAPERS     4
+
+struct HisiAccPf {
+    HisiAccFunc parent_obj;
+
+    HisiAccConfig cfg;
+    HisiAccFunc *funcs[HISI_ACC_MAX_FUNCS];
+
+    uint32_t qm_regs[0x5000 / 4];   /* from 0x100000 */
+    uint32_t am_regs[0x4000 / 4];   /* from 0x300000 */
+
+    uint64_t vft_sqc[HISI_ACC_MAX_FUNCS];
+    uint64_t vft_cqc[HISI_ACC_MAX_FUNCS];
+    uint64_t vft_shaper[HISI_ACC_MAX_FUNCS][HISI_ACC_SHAPERS];
+
+    uint64_t message_to[HISI_ACC_MAX_FUNCS];
+    uint64_t message_from[HISI_ACC_MAX_FUNCS];
+    uint64_t ifc_ready;             /* bit n: VF n has not acknowledged */
+    uint64_t ifc_source;            /* bit n: VF n has sent */
+};
+
+/* hisi_acc_pci.c */
+const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
+unsigned hisi_acc_vf_count(HisiAccPf *pf);
+void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
+
+/* hisi_acc_props.c */
+void hisi_acc_config_default(HisiAccPf *pf);
+void hisi_acc_config_class(ObjectClass *class);
+bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
+
+/* hisi_acc_regs.c */
+extern const MemoryRegionOps hisi_acc_bar_ops;
+void hisi_acc_regs_reset(HisiAccFunc *f);
+
+/* hisi_acc_global.c: 32-bit accesses above 1 MiB of the PF's BAR2 */
+uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
+void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
+void hisi_acc_global_reset(HisiAccPf *pf);
+unsigned hisi_acc_queue_count(HisiAccFunc *f);
+
+/* hisi_acc_ifc.c */
+void hisi_acc_ifc_store(HisiAccFunc *f, uint16_t dest, uint64_t message);
+bool hisi_acc_ifc_fetch(HisiAccFunc *f, uint16_t from, uint64_t *message);
+void hisi_acc_ifc_to_vf(HisiAccPf *pf, unsigned dest);
+void hisi_acc_ifc_to_pf(HisiAccFunc *vf);
+void hisi_acc_ifc_ack(HisiAccFunc *f, uint32_t bits);
+void hisi_acc_ifc_ack_vfs(HisiAccPf *pf, uint64_t vfs);
+void hisi_acc_ifc_set_mask(HisiAccFunc *f, uint32_t mask);
+uint32_t hisi_acc_ifc_status(HisiAccFunc *f);
+void hisi_acc_ifc_reset(HisiAccFunc *f);
+
+/* hisi_acc_mailbox.c */
+void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
+                            unsigned size);
+uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size);
+void hisi_acc_mailbox_run(void *opaque);
+void hisi_acc_mailbox_reset(HisiAccFunc *f);
+
+/* hisi_acc_context.c */
+bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q);
+void hisi_acc_writeback_start(HisiAccFunc *f);
+void hisi_acc_writeback_run(void *opaque);
+void hisi_acc_context_reset(HisiAccFunc *f);
+
+/* hisi_acc_ring.c: doorbells and what goes back to the driver */
+void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue);
+bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index);
+void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq);
+bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
+bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
+void hisi_acc_ring_reset(HisiAccFunc *f);
+
+/* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
+void hisi_acc_work_kick(HisiAccFunc *f);
+void hisi_acc_work_run(void *opaque);
+void hisi_acc_work_timer(void *opaque);
+void hisi_acc_work_forget(HisiAccFunc *f, unsigned q);
+void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
+void hisi_acc_work_flush(HisiAccFunc *f);
+void hisi_acc_work_pause(HisiAccFunc *f);
+void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
+bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q);
+bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q);
+void hisi_acc_work_update(HisiAccFunc *f, unsigned q);
+void hisi_acc_work_reset(HisiAccFunc *f);
+
+/* hisi_acc_sgl.c: memory of the guest; a failure is counted and logged */
+enum HisiAccBuffer { HISI_ACC_FLAT, HISI_ACC_SGL };
+bool hisi_acc_dma_read(HisiAccFunc *f, uint64_t addr, void *buf, size_t len);
+bool hisi_acc_dma_write(HisiAccFunc *f, uint64_t addr, const void *buf,
+                        size_t len);
+bool hisi_acc_gather(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
+                     size_t skip, uint8_t *buf, size_t len);
+bool hisi_acc_scatter(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
+                      size_t skip, const uint8_t *buf, size_t len);
+
+/* hisi_sec2_aes.c */
+enum HisiSec2Mode {
+    HISI_SEC2_ECB = 0,
+    HISI_SEC2_CBC = 1,
+    HISI_SEC2_CTR = 4,
+    HISI_SEC2_XTS = 7
+};
+bool hisi_sec2_aes(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
+                   unsigned key_len, const uint8_t *iv, uint8_t *data,
+                   size_t len);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: contexts of the queues
+ *
+ * A driver hands over a context by mailbox. From then on it lives here alone:
+ * the tables in memory hear of it only on a cache write-back, and they may be
+ * gone soon after one. What has been written back is dropped; the device
+ * fetches it from the table again when told to.
+ *
+ * SQC: head@0 tail@2 base@4 dw3@12 {depth-1 11:0, log2 of SQE size 15:12}
+ *      tag@16 w11@22 {wrap b6} CQ number@24 w13@26 {disabled b6}
+ * CQC: the same up to w11, dw6@24 {phase b0, armed b1}
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "hisi_acc.h"
+
+#define XQC_HEAD        0
+#define XQC_TAIL        2
+#define XQC_BASE        4
+#define XQC_DW3         12
+#define XQC_TAG         16
+#define XQC_W11         22
+#define SQC_CQ          24
+#define SQC_W13         26
+#define CQC_DW6         24
+
+#define W11_WRAP        (1 << 6)
+#define W13_DISABLED    (1 << 6)
+#define DW6_PHASE       (1 << 0)
+#define DW6_ARMED       (1 << 1)
+#define CQE_SIZE_LOG2   4
+
+static bool bad_context(HisiAccFunc *f, unsigned q)
+{
+    hisi_acc_guest_error(f, HISI_ACC_ERR_CONTEXT, q);
+    return false;
+}
+
+static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
+                       HisiAccSq *sq)
+{
+    uint32_t dw3 = ldl_le_p(raw + XQC_DW3);
+
+    *sq = (HisiAccSq) {
+        .held = true,
+        .head = lduw_le_p(raw + XQC_HEAD),
+        .tail = lduw_le_p(raw + XQC_TAIL),
+        .base = ldq_le_p(raw + XQC_BASE),
+        .depth = (dw3 & 0xfff) + 1,
+        .tag = lduw_le_p(raw + XQC_TAG),
+        .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
+        .cq = lduw_le_p(raw + SQC_CQ),
+    };
+    memcpy(sq->raw, raw, sizeof(sq->raw));
+    sq->fetch = sq->head;
+    if (!sq->base || sq->depth < 2 || sq->head >= sq->depth ||
+        sq->tail >= sq->depth || sq->cq >= hisi_acc_queue_count(f) ||
+        1u << ((dw3 >> 12) & 0xf) != hisi_acc_engine(f)->sqe_size) {
+        return bad_context(f, q);
+    }
+    return true;
+}
+
+static bool cqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
+                       HisiAccCq *cq)
+{
+    uint32_t dw3 = ldl_le_p(raw + XQC_DW3);
+    uint32_t dw6 = ldl_le_p(raw + CQC_DW6);
+
+    *cq = (HisiAccCq) {
+        .held = true,
+        .head = lduw_le_p(raw + XQC_HEAD),
+        .tail = lduw_le_p(raw + XQC_TAIL),
+        .base = ldq_le_p(raw + XQC_BASE),
+        .depth = (dw3 & 0xfff) + 1,
+        .tag = lduw_le_p(raw + XQC_TAG),
+        .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
+        .phase = dw6 & DW6_PHASE,
+        .armed = dw6 & DW6_ARMED,
+    };
+    memcpy(cq->raw, raw, sizeof(cq->raw));
+    if (!cq->base || cq->depth < 2 || cq->head >= cq->depth ||
+        cq->tail >= cq->depth || ((dw3 >> 12) & 0xf) != CQE_SIZE_LOG2) {
+        return bad_context(f, q);
+    }
+    return true;
+}
+
+static void put_wrap(uint8_t *raw, bool wrap)
+{
+    uint16_t w11 = lduw_le_p(raw + XQC_W11) & ~W11_WRAP;
+
+    stw_le_p(raw + XQC_W11, w11 | (wrap ? W11_WRAP : 0));
+}
+
+static void sqc_encode(const HisiAccSq *sq, uint8_t *raw)
+{
+    memcpy(raw, sq->raw, HISI_ACC_XQC_SIZE);
+    stw_le_p(raw + XQC_HEAD, sq->head);
+    stw_le_p(raw + XQC_TAIL, sq->tail);
+    put_wrap(raw, sq->wrap);
+}
+
+static void cqc_encode(const HisiAccCq *cq, uint8_t *raw)
+{
+    uint32_t dw6;
+
+    memcpy(raw, cq->raw, HISI_ACC_XQC_SIZE);
+    stw_le_p(raw + XQC_HEAD, cq->head);
+    stw_le_p(raw + XQC_TAIL, cq->tail);
+    put_wrap(raw, cq->wrap);
+    dw6 = ldl_le_p(raw + CQC_DW6) & ~(DW6_PHASE | DW6_ARMED);
+    stl_le_p(raw + CQC_DW6, dw6 | (cq->phase ? DW6_PHASE : 0) |
+             (cq->armed ? DW6_ARMED : 0));
+}
+
+bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
+{
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    HisiAccSq sq;
+
+    if (!hisi_acc_dma_read(f, addr, raw, sizeof(raw)) ||
+        !sqc_decode(f, q, raw, &sq)) {
+        return false;
+    }
+    hisi_acc_work_forget(f, q);
+    f->queues[q].sq = sq;
+    hisi_acc_work_update(f, q);
+    return true;
+}
+
+bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
+{
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    HisiAccCq cq;
+
+    if (!hisi_acc_dma_read(f, addr, raw, sizeof(raw)) ||
+        !cqc_decode(f, q, raw, &cq)) {
+        return false;
+    }
+    f->queues[q].cq = cq;
+    return true;
+}
+
+/* A dump shows the context where it lives; the device does not take it in */
+static bool dump(HisiAccFunc *f, uint64_t addr, uint64_t table, unsigned q,
+                 bool held, uint8_t *raw)
+{
+    if (!held) {
+        memset(raw, 0, HISI_ACC_XQC_SIZE);
+        if (table && !hisi_acc_dma_read(f, table + q * HISI_ACC_XQC_SIZE, raw,
+                                        HISI_ACC_XQC_SIZE)) {
+            return false;
+        }
+    }
+    return hisi_acc_dma_write(f, addr, raw, HISI_ACC_XQC_SIZE);
+}
+
+bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
+{
+    const HisiAccSq *sq = &f->queues[q].sq;
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+
+    sqc_encode(sq, raw);
+    return dump(f, addr, f->sqc_table, q, sq->held, raw);
+}
+
+bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
+{
+    const HisiAccCq *cq = &f->queues[q].cq;
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+
+    cqc_encode(cq, raw);
+    return dump(f, addr, f->cqc_table, q, cq->held, raw);
+}
+
+/*
+ * Takes SQC and CQC of a queue from the tables. False if there is none: no
+ * table, never used (base 0), or closed by the driver (disabled, or tagged:
+ * the tag turns doorbells from before a reset away).
+ */
+bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    HisiAccSq sq = queue->sq;
+    HisiAccCq cq;
+
+    if (!f->sqc_table || !f->cqc_table) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_NO_TABLE, q);
+        return false;
+    }
+    if (!sq.held) {
+        if (!hisi_acc_dma_read(f, f->sqc_table + q * HISI_ACC_XQC_SIZE, raw,
+                               sizeof(raw))) {
+            return false;
+        }
+        if (!ldq_le_p(raw + XQC_BASE)) {
+            hisi_acc_count(f, HISI_ACC_EV_KICK_UNUSED, 1);
+            return false;
+        }
+        if (lduw_le_p(raw + SQC_W13) & W13_DISABLED ||
+            lduw_le_p(raw + XQC_TAG)) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, q);
+            return false;
+        }
+        if (!sqc_decode(f, q, raw, &sq)) {
+            return false;
+        }
+    }
+    if (!f->queues[sq.cq].cq.held) {
+        if (!hisi_acc_dma_read(f, f->cqc_table + sq.cq * HISI_ACC_XQC_SIZE,
+                               raw, sizeof(raw)) ||
+            !cqc_decode(f, sq.cq, raw, &cq)) {
+            return false;
+        }
+        f->queues[sq.cq].cq = cq;
+        hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
+    }
+    if (!queue->sq.held) {
+        queue->sq = sq;
+        hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
+    }
+    hisi_acc_work_update(f, q);
+    return true;
+}
+
+static bool save(HisiAccFunc *f, uint64_t table, unsigned q, uint8_t *raw)
+{
+    if (!table) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_WB_NO_TABLE, q);
+        return false;
+    }
+    if (!hisi_acc_dma_write(f, table + q * HISI_ACC_XQC_SIZE, raw,
+                            HISI_ACC_XQC_SIZE)) {
+        return false;
+    }
+    hisi_acc_count(f, HISI_ACC_EV_CONTEXT_SAVED, 1);
+    return true;
+}
+
+/*
+ * A queue that is at work while it is written back is the driver's mistake;
+ * the device keeps its context, and the copy in memory is out of date at once.
+ */
+static void writeback_queue(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+    uint8_t raw[HISI_ACC_XQC_SIZE];
+    bool busy = queue->in_flight ||
+                (hisi_acc_work_pending(f, q) && !hisi_acc_work_paused(f, q));
+
+    if (busy) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_WB_BUSY, q);
+    }
+    if (queue->sq.held) {
+        sqc_encode(&queue->sq, raw);
+        save(f, f->sqc_table, q, raw);
+    }
+    if (queue->cq.held) {
+        cqc_encode(&queue->cq, raw);
+        save(f, f->cqc_table, q, raw);
+    }
+    if (!busy) {
+        memset(&queue->sq, 0, sizeof(queue->sq));
+        memset(&queue->cq, 0, sizeof(queue->cq));
+        hisi_acc_work_update(f, q);
+    }
+}
+
+void hisi_acc_writeback_run(void *opaque)
+{
+    HisiAccFunc *f = opaque;
+
+    f->writeback_running = false;
+    hisi_acc_count(f, HISI_ACC_EV_WRITEBACK, 1);
+    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+        if (f->queues[q].sq.held || f->queues[q].cq.held) {
+            writeback_queue(f, q);
+        }
+    }
+}
+
+void hisi_acc_writeback_start(HisiAccFunc *f)
+{
+    uint32_t latency = f->pf->cfg.writeback_latency;
+
+    if (f->writeback_running) {
+        return;
+    }
+    f->writeback_running = true;
+    if (latency) {
+        timer_mod(f->writeback_timer,
+                  qemu_clock_get_us(QEMU_CLOCK_VIRTUAL) + latency);
+    } else {
+        hisi_acc_writeback_run(f);
+    }
+}
+
+void hisi_acc_context_reset(HisiAccFunc *f)
+{
+    timer_del(f->writeback_timer);
+    f->writeback_running = false;
+    f->sqc_table = 0;
+    f->cqc_table = 0;
+    memset(f->queues, 0, f->pf->cfg.queues * sizeof(*f->queues));
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: the PF's registers for the whole device
+ *
+ * Most of them configure buses and error reports that the model does not
+ * have: they keep what is written. The rest is here by name.
+ */
+
+#include "qemu/osdep.h"
+#include "hisi_acc.h"
+
+#define QM_FIRST            0x100000
+#define ABN_INT_SOURCE      0x100000
+#define ABN_INT_MASK        0x100004
+#define ABN_INT_STATUS      0x100008
+#define ABN_INT_SET         0x10000c
+#define MEM_START_INIT      0x100040
+#define MEM_INIT_DONE       0x100044
+#define VFT_CFG_OP_ENABLE   0x100054
+#define VFT_CFG_OP_READ     0x100058    /* the drivers call it OP_WR */
+#define VFT_CFG_TYPE        0x10005c
+#define VFT_CFG_FUNCTION    0x100060
+#define VFT_CFG_DATA_L      0x100064
+#define VFT_CFG_DATA_H      0x100068
+#define VFT_CFG_RDY         0x10006c
+#define IFC_READY_STATUS    0x100128
+#define IFC_INT_SET_P       0x100130
+#define IFC_INT_CFG         0x100134
+#define IFC_INT_SOURCE_P    0x100138
+#define QUEUE_NUMBERS       0x100158
+#define MIG_REGION_SEL      0x100198
+#define QM_IDLE             0x1040e4
+#define AM_FIRST            0x300000
+#define MASTER_GLOBAL_CTRL  0x300000
+#define MASTER_TRANS_RETURN 0x300150
+
+#define VFT_FUNCTION_MASK   0x3f
+#define VFT_SHAPER_SHIFT    6
+#define VFT_SQC_VALID       BIT_ULL(44)
+
+static const HisiAccRange qm_ranges[] = {
+    { 0x100000, 0x100164, false },
+    { 0x100050, 0x100074, true },
+    { 0x100088, 0x1000f8, true },
+    { 0x1000fc, 0x100100, false },      /* no error is pending on the bus */
+    { 0x100118, 0x100118, true },
+    { 0x100134, 0x100134, true },
+    { 0x100148, 0x100148, true },
+    { 0x100164, 0x100164, true },
+    { MIG_REGION_SEL, MIG_REGION_SEL, false },  /* from V4 on */
+    { 0x104000, 0x1041fc, false },
+    { 0x104010, 0x104040, true },       /* whose counters the dumps show */
+    { 0x1040f8, 0x1040f8, true },
+    { 0x300000, 0x3001fc, false },
+    { 0x300000, 0x300000, true },
+    { 0x300014, 0x30001c, true },
+    { 0x300100, 0x300104, true },
+    { 0 }
+};
+
+static bool in_ranges(const HisiAccRange *r, uint32_t off, bool write)
+{
+    for (; r->last; r++) {
+        if (off >= r->first && off <= r->last && (r->writable || !write)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool defined(HisiAccPf *pf, uint32_t off, bool write)
+{
+    return in_ranges(qm_ranges, off, write) ||
+           in_ranges(hisi_acc_engine(HISI_ACC_FUNC(pf))->ranges, off, write);
+}
+
+static uint32_t *storage(HisiAccPf *pf, uint32_t off)
+{
+    if (off >= QM_FIRST && off < QM_FIRST + sizeof(pf->qm_regs)) {
+        return &pf->qm_regs[(off - QM_FIRST) / 4];
+    }
+    if (off >= AM_FIRST && off < AM_FIRST + sizeof(pf->am_regs)) {
+        return &pf->am_regs[(off - AM_FIRST) / 4];
+    }
+    return NULL;
+}
+
+static uint64_t vft_data(HisiAccPf *pf)
+{
+    return *storage(pf, VFT_CFG_DATA_L) |
+           (uint64_t)*storage(pf, VFT_CFG_DATA_H) << 32;
+}
+
+static void vft_run(HisiAccPf *pf)
+{
+    uint32_t where = *storage(pf, VFT_CFG_FUNCTION);
+    unsigned function = where & VFT_FUNCTION_MASK;
+    unsigned shaper = (where >> VFT_SHAPER_SHIFT) & (HISI_ACC_SHAPERS - 1);
+    uint64_t *entry = NULL;
+
+    switch (*storage(pf, VFT_CFG_TYPE)) {
+    case 0:
+        entry = &pf->vft_sqc[function];
+        break;
+    case 1:
+        entry = &pf->vft_cqc[function];
+        break;
+    case 2:
+        entry = &pf->vft_shaper[function][shaper];
+        break;
+    }
+    if (!entry || function > pf->cfg.vfs) {
+        hisi_acc_guest_error(HISI_ACC_FUNC(pf), HISI_ACC_ERR_VFT, where);
+    } else if (*storage(pf, VFT_CFG_OP_READ) & 1) {
+        *storage(pf, VFT_CFG_DATA_L) = *entry;
+        *storage(pf, VFT_CFG_DATA_H) = *entry >> 32;
+    } else {
+        *entry = vft_data(pf);
+    }
+    *storage(pf, VFT_CFG_RDY) = 1;
+}
+
+unsigned hisi_acc_queue_count(HisiAccFunc *f)
+{
+    uint64_t entry = f->pf->vft_sqc[f->number];
+
+    if (!(entry & VFT_SQC_VALID)) {
+        return 0;
+    }
+    return MIN(((entry >> 45) & 0x3ff) + 1, f->pf->cfg.queues);
+}
+
+static uint32_t abnormal_status(HisiAccPf *pf)
+{
+    return *storage(pf, ABN_INT_SOURCE) & ~*storage(pf, ABN_INT_MASK);
+}
+
+static void mem_init(HisiAccPf *pf)
+{
+    memset(pf->vft_sqc, 0, sizeof(pf->vft_sqc));
+    memset(pf->vft_cqc, 0, sizeof(pf->vft_cqc));
+    memset(pf->vft_shaper, 0, sizeof(pf->vft_shaper));
+    *storage(pf, MEM_INIT_DONE) = 1;
+}
+
+uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+
+    if (!defined(pf, off, false)) {
+        hisi_acc_guest_error(HISI_ACC_FUNC(pf), HISI_ACC_ERR_UNDEFINED, off);
+        return 0;
+    }
+    if (off == engine->int_status) {
+        return *storage(pf, engine->int_source);
+    }
+    switch (off) {
+    case ABN_INT_STATUS:
+        return abnormal_status(pf);
+    case IFC_READY_STATUS:
+        return pf->ifc_ready;
+    case IFC_READY_STATUS + 4:
+        return pf->ifc_ready >> 32;
+    case IFC_INT_SOURCE_P:
+        return pf->ifc_source;
+    case IFC_INT_SOURCE_P + 4:
+        return pf->ifc_source >> 32;
+    case QUEUE_NUMBERS:                 /* in all, and for one function */
+        return pf->cfg.queues | pf->cfg.queues << 11;
+    case QM_IDLE:
+        return 1;
+    case MASTER_TRANS_RETURN:           /* nothing is left on the bus */
+        return *storage(pf, MASTER_GLOBAL_CTRL) & 1 ? 3 : 0;
+    }
+    return *storage(pf, off);
+}
+
+void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+
+    if (off == engine->init_start) {
+        *storage(pf, engine->init_done) = value & 1;
+        return;
+    }
+    if (off == engine->int_source) {
+        *storage(pf, off) &= ~value;
+        return;
+    }
+    switch (off) {
+    case ABN_INT_SOURCE:
+        *storage(pf, off) &= ~value;
+        return;
+    case ABN_INT_MASK:
+        *storage(pf, off) = value;
+        return;
+    case ABN_INT_SET:
+        *storage(pf, ABN_INT_SOURCE) |= value;
+        if (abnormal_status(pf)) {
+            hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
+        }
+        return;
+    case MEM_START_INIT:
+        if (value & 1) {
+            mem_init(pf);
+        }
+        return;
+    case VFT_CFG_OP_ENABLE:
+        if (value & 1) {
+            vft_run(pf);
+        }
+        return;
+    case IFC_INT_SET_P:
+        if (value & 1) {
+            hisi_acc_ifc_to_vf(pf, *storage(pf, IFC_INT_CFG) & 0x7f);
+        }
+        return;
+    case IFC_INT_SOURCE_P:
+        hisi_acc_ifc_ack_vfs(pf, value);
+        return;
+    case IFC_INT_SOURCE_P + 4:
+        hisi_acc_ifc_ack_vfs(pf, (uint64_t)value << 32);
+        return;
+    }
+    if (!defined(pf, off, true)) {
+        hisi_acc_guest_error(HISI_ACC_FUNC(pf), HISI_ACC_ERR_UNDEFINED, off);
+        return;
+    }
+    *storage(pf, off) = value;
+}
+
+void hisi_acc_global_reset(HisiAccPf *pf)
+{
+    memset(pf->qm_regs, 0, sizeof(pf->qm_regs));
+    memset(pf->am_regs, 0, sizeof(pf->am_regs));
+    *storage(pf, VFT_CFG_RDY) = 1;
+    *storage(pf, ABN_INT_MASK) = UINT32_MAX;
+    mem_init(pf);
+    *storage(pf, MEM_INIT_DONE) = 0;
+    memset(pf->message_to, 0, sizeof(pf->message_to));
+    memset(pf->message_from, 0, sizeof(pf->message_from));
+    pf->ifc_ready = 0;
+    pf->ifc_source = 0;
+}

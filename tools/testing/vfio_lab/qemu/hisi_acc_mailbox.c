@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: the mailbox
+ *
+ * 16 bytes: w0 {command 7:0, status 12:9, busy 13, get 14}, queue, 64 bits of
+ * data, reserved. The store that reaches the last byte starts the command.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "hisi_acc.h"
+
+#define MB_SIZE         16
+#define MB_COMMAND      0x00ff
+#define MB_STATUS       0x1e00
+#define MB_BUSY         0x2000
+#define MB_GET          0x4000
+/* The drivers only ask whether the status is 0 */
+#define MB_FAILED       (1 << 9)
+
+enum {
+    MB_SQC          = 0x0,
+    MB_CQC          = 0x1,
+    MB_EQC          = 0x2,
+    MB_AEQC         = 0x3,
+    MB_SQC_TABLE    = 0x4,
+    MB_CQC_TABLE    = 0x5,
+    MB_VFT          = 0x6,
+    MB_STOP_QUEUE   = 0x8,
+    MB_FLUSH        = 0x9,
+    MB_SEND         = 0xc,
+    MB_RECEIVE      = 0xd,
+    MB_PAUSE        = 0xe,
+};
+
+static bool own_queue(HisiAccFunc *f, unsigned q)
+{
+    if (q >= hisi_acc_queue_count(f)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_MB_QUEUE, q);
+        return false;
+    }
+    return true;
+}
+
+static bool table(uint64_t *field, uint64_t *data, bool get)
+{
+    if (get) {
+        *data = *field;
+    } else {
+        *field = *data;
+    }
+    return true;
+}
+
+/* @data is the 64-bit operand and takes the result */
+static bool execute(HisiAccFunc *f, unsigned command, bool get, uint16_t queue,
+                    uint64_t *data)
+{
+    switch (command) {
+    case MB_SQC:
+        return own_queue(f, queue) &&
+               (get ? hisi_acc_sqc_dump(f, queue, *data)
+                    : hisi_acc_sqc_load(f, queue, *data));
+    case MB_CQC:
+        return own_queue(f, queue) &&
+               (get ? hisi_acc_cqc_dump(f, queue, *data)
+                    : hisi_acc_cqc_load(f, queue, *data));
+    case MB_EQC:
+        return get ? hisi_acc_eq_dump(f, &f->eq, *data)
+                   : hisi_acc_eq_load(f, &f->eq, *data);
+    case MB_AEQC:
+        return get ? hisi_acc_eq_dump(f, &f->aeq, *data)
+                   : hisi_acc_eq_load(f, &f->aeq, *data);
+    case MB_SQC_TABLE:
+        return table(&f->sqc_table, data, get);
+    case MB_CQC_TABLE:
+        return table(&f->cqc_table, data, get);
+    case MB_VFT:
+        *data = f->pf->vft_sqc[f->number];
+        return true;
+    case MB_STOP_QUEUE:
+        if (!own_queue(f, queue)) {
+            return false;
+        }
+        hisi_acc_work_stop(f, queue);
+        return true;
+    case MB_FLUSH:
+        hisi_acc_work_flush(f);
+        return true;
+    case MB_SEND:
+        hisi_acc_ifc_store(f, queue, *data);
+        return true;
+    case MB_RECEIVE:
+        return hisi_acc_ifc_fetch(f, queue, data);
+    case MB_PAUSE:
+        hisi_acc_work_pause(f);
+        return true;
+    default:
+        hisi_acc_guest_error(f, HISI_ACC_ERR_MB_OPCODE, command);
+        return false;
+    }
+}
+
+void hisi_acc_mailbox_run(void *opaque)
+{
+    HisiAccFunc *f = opaque;
+    uint16_t w0 = lduw_le_p(f->mailbox);
+    uint64_t data = ldq_le_p(f->mailbox + 4);
+    unsigned command = w0 & MB_COMMAND;
+    bool get = w0 & MB_GET;
+
+    if (command < HISI_ACC_MB_OPS) {
+        (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
+    }
+    f->mailbox_running = false;
+    w0 &= ~(MB_BUSY | MB_STATUS);
+    if (!execute(f, command, get, lduw_le_p(f->mailbox + 2), &data)) {
+        w0 |= MB_FAILED;
+    }
+    stq_le_p(f->mailbox + 4, data);
+    stw_le_p(f->mailbox, w0);
+}
+
+void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
+                            unsigned size)
+{
+    uint32_t latency = f->pf->cfg.mailbox_latency;
+
+    if (f->mailbox_running) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_MB_BUSY, first);
+        return;
+    }
+    for (unsigned i = 0; i < size && first + i < MB_SIZE; i++) {
+        f->mailbox[first + i] = value >> (i * 8);
+    }
+    if (first + size < MB_SIZE) {
+        return;
+    }
+    stw_le_p(f->mailbox, lduw_le_p(f->mailbox) | MB_BUSY);
+    f->mailbox_running = true;
+    if (latency) {
+        timer_mod(f->mailbox_timer,
+                  qemu_clock_get_us(QEMU_CLOCK_VIRTUAL) + latency);
+    } else {
+        hisi_acc_mailbox_run(f);
+    }
+}
+
+uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size && first + i < MB_SIZE; i++) {
+        value |= (uint64_t)f->mailbox[first + i] << (i * 8);
+    }
+    return value;
+}
+
+void hisi_acc_mailbox_reset(HisiAccFunc *f)
+{
+    timer_del(f->mailbox_timer);
+    f->mailbox_running = false;
+    memset(f->mailbox, 0, sizeof(f->mailbox));
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: PF and VF as PCI functions
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qemu/module.h"
+#include "qapi/error.h"
+#include "hw/pci/msi.h"
+#include "hw/pci/pcie.h"
+#include "hw/pci/pcie_sriov.h"
+#include "hw/resettable.h"
+#include "migration/vmstate.h"
+#include "hisi_acc.h"
+
+#define CAP_MSI      0x50
+#define CAP_EXP      0x80
+#define CAP_ARI      0x100
+/*
+ * Last in config space: QEMU 10.0 writes four bytes past the end of the
+ * SR-IOV capability when the PF is reset.
+ */
+#define CAP_SRIOV    0x200
+
+#define BAR_TYPE     (PCI_BASE_ADDRESS_MEM_TYPE_64 | \
+                      PCI_BASE_ADDRESS_MEM_PREFETCH)
+
+const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f)
+{
+    return HISI_ACC_FUNC_GET_CLASS(f->pf ? HISI_ACC_FUNC(f->pf) : f)->engine;
+}
+
+unsigned hisi_acc_vf_count(HisiAccPf *pf)
+{
+    return pcie_sriov_num_vfs(PCI_DEVICE(pf));
+}
+
+void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
+{
+    PCIDevice *dev = PCI_DEVICE(f);
+
+    /* a guest may enable fewer vectors than there are: msi_notify asserts */
+    if (!msi_enabled(dev) || vector >= msi_nr_vectors_allocated(dev)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_LOST, 1);
+        return;
+    }
+    hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
+    msi_notify(dev, vector);
+}
+
+static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
+                                  int len)
+{
+    pci_default_write_config(dev, addr, val, len);
+    pcie_cap_flr_write_config(dev, addr, val, len);
+}
+
+static void function_reset_hold(Object *obj, ResetType type)
+{
+    HisiAccFunc *f = HISI_ACC_FUNC(obj);
+
+    hisi_acc_count(f, HISI_ACC_EV_RESET, 1);
+    hisi_acc_regs_reset(f);
+    hisi_acc_ifc_reset(f);
+    hisi_acc_mailbox_reset(f);
+    hisi_acc_work_reset(f);
+    hisi_acc_ring_reset(f);
+    hisi_acc_context_reset(f);
+    if (f->number == 0) {
+        hisi_acc_global_reset(f->pf);
+    }
+}
+
+static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
+{
+    PCIDevice *dev = PCI_DEVICE(f);
+
+    memory_region_init_io(&f->bar, OBJECT(f), &hisi_acc_bar_ops, f,
+                          "hisi-acc-bar2", bar_size);
+    pci_register_bar(dev, HISI_ACC_BAR, BAR_TYPE, &f->bar);
+
+    if (msi_init(dev, CAP_MSI, HISI_ACC_MSI_COUNT, true, true, errp) < 0) {
+        return false;
+    }
+    if (pcie_endpoint_cap_init(dev, CAP_EXP) < 0) {
+        error_setg(errp, "no room for the PCI Express capability");
+        msi_uninit(dev);
+        return false;
+    }
+    pcie_cap_flr_init(dev);
+    pcie_ari_init(dev, CAP_ARI);
+
+    f->pf->funcs[f->number] = f;
+    f->queues = g_new0(HisiAccQueue, f->pf->cfg.queues);
+    f->engine_bh = qemu_bh_new_guarded(hisi_acc_work_run, f,
+                                       &DEVICE(f)->mem_reentrancy_guard);
+    f->engine_timer = timer_new_us(QEMU_CLOCK_VIRTUAL, hisi_acc_work_timer, f);
+    f->mailbox_timer = timer_new_us(QEMU_CLOCK_VIRTUAL, hisi_acc_mailbox_run,
+                                    f);
+    f->writeback_timer = timer_new_us(QEMU_CLOCK_VIRTUAL,
+                                      hisi_acc_writeback_run, f);
+    return true;
+}
+
+static void function_exit(HisiAccFunc *f)
+{
+    qemu_bh_delete(f->engine_bh);
+    timer_free(f->engine_timer);
+    timer_free(f->mailbox_timer);
+    timer_free(f->writeback_timer);
+    g_free(f->queues);
+    f->pf->funcs[f->number] = NULL;
+    pcie_cap_exit(PCI_DEVICE(f));
+    msi_uninit(PCI_DEVICE(f));
+}
+
+static void vf_realize(PCIDevice *dev, Error **errp)
+{
+    HisiAccFunc *f = HISI_ACC_FUNC(dev);
+
+    f->pf = HISI_ACC_PF(pcie_sriov_get_pf(dev));
+    f->number = pcie_sriov_vf_number(dev) + 1;
+
+    /*
+     * A VF decodes memory whenever its PF says so and has no enable bit of
+     * its own; QEMU looks at the VF's bit. Set it for good.
+     */
+    pci_word_test_and_set_mask(dev->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
+    pci_word_test_and_clear_mask(dev->wmask + PCI_COMMAND, PCI_COMMAND_MEMORY);
+
+    function_realize(f, HISI_ACC_VF_BAR_SIZE, errp);
+}
+
+static void vf_exit(PCIDevice *dev)
+{
+    function_exit(HISI_ACC_FUNC(dev));
+}
+
+static void pf_realize(PCIDevice *dev, Error **errp)
+{
+    HisiAccPf *pf = HISI_ACC_PF(dev);
+    HisiAccFunc *f = HISI_ACC_FUNC(dev);
+    const HisiAccEngine *engine = hisi_acc_engine(f);
+    unsigned vfs = pf->cfg.vfs;
+
+    if (!hisi_acc_config_check(pf, errp) ||
+        !function_realize(f, HISI_ACC_PF_BAR_SIZE, errp)) {
+        return;
+    }
+    if (!pcie_sriov_pf_init(dev, CAP_SRIOV, engine->vf_type,
+                            engine->vf_device_id, vfs, vfs, 1, 1, errp)) {
+        function_exit(f);
+        return;
+    }
+    pcie_sriov_pf_init_vf_bar(dev, HISI_ACC_BAR, BAR_TYPE,
+                              HISI_ACC_VF_BAR_SIZE);
+    for (unsigned n = 1; n <= vfs; n++) {
+        g_autofree char *name = g_strdup_printf("vf%u", n);
+
+        object_property_add_const_link(OBJECT(pf), name, OBJECT(pf->funcs[n]));
+    }
+}
+
+static void pf_exit(PCIDevice *dev)
+{
+    HisiAccPf *pf = HISI_ACC_PF(dev);
+
+    for (unsigned n = 1; n <= pf->cfg.vfs; n++) {
+        g_autofree char *name = g_strdup_printf("vf%u", n);
+
+        object_property_del(OBJECT(pf), name);
+    }
+    pcie_sriov_pf_exit(dev);
+    function_exit(HISI_ACC_FUNC(dev));
+}
+
+static void pf_instance_init(Object *obj)
+{
+    HisiAccPf *pf = HISI_ACC_PF(obj);
+
+    HISI_ACC_FUNC(obj)->pf = pf;
+    hisi_acc_config_default(pf);
+}
+
+static const VMStateDescription function_vmstate = {
+    .name = "hisi-acc",
+    .unmigratable = 1,
+};
+
+static void function_class_init(ObjectClass *class, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(class);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(class);
+    ResettableClass *rc = RESETTABLE_CLASS(class);
+
+    pc->config_write = function_write_config;
+    pc->vendor_id = 0x19e5;             /* Huawei */
+    pc->class_id = 0x1200;              /* processing accelerator */
+    pc->revision = 0x30;                /* hardware version V3 */
+    rc->phases.hold = function_reset_hold;
+    dc->vmsd = &function_vmstate;
+    dc->hotpluggable = false;
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+    hisi_acc_stats_class(class);
+}
+
+static void pf_class_init(ObjectClass *class, void *data)
+{
+    PCI_DEVICE_CLASS(class)->realize = pf_realize;
+    PCI_DEVICE_CLASS(class)->exit = pf_exit;
+    hisi_acc_config_class(class);
+}
+
+static void vf_class_init(ObjectClass *class, void *data)
+{
+    PCI_DEVICE_CLASS(class)->realize = vf_realize;
+    PCI_DEVICE_CLASS(class)->exit = vf_exit;
+    DEVICE_CLASS(class)->user_creatable = false;
+}
+
+static const TypeInfo function_types[] = {
+    {
+        .name = TYPE_HISI_ACC_FUNC,
+        .parent = TYPE_PCI_DEVICE,
+        .abstract = true,
+        .instance_size = sizeof(HisiAccFunc),
+        .class_size = sizeof(HisiAccFuncClass),
+        .class_init = function_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { INTERFACE_PCIE_DEVICE },
+            { }
+        },
+    },
+    {
+        .name = TYPE_HISI_ACC_PF,
+        .parent = TYPE_HISI_ACC_FUNC,
+        .abstract = true,
+        .instance_size = sizeof(HisiAccPf),
+        .instance_init = pf_instance_init,
+        .class_init = pf_class_init,
+    },
+    {
+        .name = TYPE_HISI_ACC_VF,
+        .parent = TYPE_HISI_ACC_FUNC,
+        .abstract = true,
+        .class_init = vf_class_init,
+    },
+};
+
+DEFINE_TYPES(function_types)

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: what the user may choose
+ *
+ * Sizes are fixed once the device exists. Behaviour and time may be changed
+ * while it runs: a test walks through the settings without a new boot.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "hw/qdev-properties.h"
+#include "hisi_acc.h"
+
+typedef struct Choice {
+    const char *name;
+    const char *values[3];          /* the first is the default */
+    size_t offset;
+    const char *help;
+} Choice;
+
+static const Choice choices[] = {
+    { "kick-scope", { "queue", "function" },
+      offsetof(HisiAccConfig, kick_scope),
+      "Whom the resume doorbell restarts: its queue or the whole function" },
+    { "context-fetch", { "kick", "doorbell" },
+      offsetof(HisiAccConfig, context_fetch),
+      "What makes the device fetch a context that it does not hold" },
+    { "unpause", { "kick", "doorbell" },
+      offsetof(HisiAccConfig, unpause),
+      "What ends a pause: only the resume doorbell or any queue doorbell" },
+    { "pause-inflight", { "finish", "hold" },
+      offsetof(HisiAccConfig, pause_inflight),
+      "What a pause does to requests that the engine has taken" },
+    { "eq-reraise", { "nonempty", "never" },
+      offsetof(HisiAccConfig, eq_reraise),
+      "When an EQ or AEQ doorbell sends the interrupt again" },
+};
+
+typedef struct Number {
+    const char *name;
+    uint32_t value;                 /* the default */
+    uint32_t min;
+    uint32_t max;
+    size_t offset;
+    bool fixed;                     /* not after the device exists */
+    bool power_of_two;
+    const char *help;
+} Number;
+
+#define MAX_LATENCY (60 * 1000 * 1000)
+
+static const Number numbers[] = {
+    { "request-latency", 0, 0, MAX_LATENCY,
+      offsetof(HisiAccConfig, request_latency), false, false,
+      "Microseconds that the engine works on a request" },
+    { "mailbox-latency", 0, 0, MAX_LATENCY,
+      offsetof(HisiAccConfig, mailbox_latency), false, false,
+      "Microseconds that a mailbox command stays busy" },
+    { "writeback-latency", 0, 0, MAX_LATENCY,
+      offsetof(HisiAccConfig, writeback_latency), false, false,
+      "Microseconds that a cache write-back takes" },
+    { "engine-slots", 4, 1, HISI_ACC_MAX_SLOTS,
+      offsetof(HisiAccConfig, engine_slots), false, false,
+      "Requests that the engine works on at once, for each function" },
+    { "vfs", 8, 1, HISI_ACC_MAX_FUNCS - 1,
+      offsetof(HisiAccConfig, vfs), true, false,
+      "Virtual functions" },
+    { "queues", 1024, 2, HISI_ACC_MAX_QUEUES,
+      offsetof(HisiAccConfig, queues), true, false,
+      "Queue pairs that the PF and all VFs share" },
+    { "vf-vectors", HISI_ACC_MSI_COUNT - 1, HISI_ACC_MSI_COUNT - 1,
+      HISI_ACC_MSI_COUNT, offsetof(HisiAccConfig, vf_vectors), true, false,
+      "Interrupt vectors that a VF asks its driver for" },
+    /* dw3 of a context has 12 bits for the depth */
+    { "sq-depth", 1024, 16, 4096, offsetof(HisiAccConfig, sq_depth), true, true,
+      "Entries of a submission queue" },
+    { "cq-depth", 1024, 16, 4096, offsetof(HisiAccConfig, cq_depth), true, true,
+      "Entries of a completion queue" },
+    { "eq-depth", 2048, 16, 32768, offsetof(HisiAccConfig, eq_depth), true,
+      true, "Entries of the event queue" },
+    { "aeq-depth", 1024, 16, 32768, offsetof(HisiAccConfig, aeq_depth), true,
+      true, "Entries of the error event queue" },
+};
+
+static int *choice_field(Object *obj, const Choice *c)
+{
+    return (int *)((char *)&HISI_ACC_PF(obj)->cfg + c->offset);
+}
+
+static uint32_t *number_field(Object *obj, const Number *n)
+{
+    return (uint32_t *)((char *)&HISI_ACC_PF(obj)->cfg + n->offset);
+}
+
+static const Choice *find_choice(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
+        if (!strcmp(choices[i].name, name)) {
+            return &choices[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void choice_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    const Choice *c = find_choice(name);
+    char *value = g_strdup(c->values[*choice_field(obj, c)]);
+
+    visit_type_str(v, name, &value, errp);
+    g_free(value);
+}
+
+static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    const Choice *c = find_choice(name);
+    g_autofree char *value = NULL;
+
+    if (!visit_type_str(v, name, &value, errp)) {
+        return;
+    }
+    for (int i = 0; c->values[i]; i++) {
+        if (!strcmp(c->values[i], value)) {
+            *choice_field(obj, c) = i;
+            return;
+        }
+    }
+    error_setg(errp, "%s must be '%s' or '%s', not '%s'", name, c->values[0],
+               c->values[1], value);
+}
+
+static const Number *find_number(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (!strcmp(numbers[i].name, name)) {
+            return &numbers[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void number_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    uint32_t value = *number_field(obj, find_number(name));
+
+    visit_type_uint32(v, name, &value, errp);
+}
+
+static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    const Number *n = find_number(name);
+    uint32_t value;
+
+    if (!visit_type_uint32(v, name, &value, errp)) {
+        return;
+    }
+    if (n->fixed && DEVICE(obj)->realized) {
+        error_setg(errp, "%s cannot be changed once the device exists", name);
+        return;
+    }
+    if (value < n->min || value > n->max) {
+        error_setg(errp, "%s must be from %u to %u, not %u", name, n->min,
+                   n->max, value);
+        return;
+    }
+    if (n->power_of_two && !is_power_of_2(value)) {
+        error_setg(errp, "%s must be a power of two, not %u", name, value);
+        return;
+    }
+    *number_field(obj, n) = value;
+}
+
+static uint64_t *algs_field(Object *obj, const char *name)
+{
+    HisiAccConfig *cfg = &HISI_ACC_PF(obj)->cfg;
+
+    return !strcmp(name, "pf-algs") ? &cfg->pf_algs : &cfg->vf_algs;
+}
+
+static void algs_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                     Error **errp)
+{
+    uint64_t value = *algs_field(obj, name);
+
+    visit_type_uint64(v, name, &value, errp);
+}
+
+static void algs_set(Object *obj, Visitor *v, const char *name, void *opaque,
+                     Error **errp)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(obj));
+    uint64_t value;
+
+    if (!visit_type_uint64(v, name, &value, errp)) {
+        return;
+    }
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "%s cannot be changed once the device exists", name);
+        return;
+    }
+    if (value & ~engine->known_algs) {
+        error_setg(errp, "%s has bits that %s does not compute: 0x%" PRIx64
+                   " (it knows 0x%" PRIx64 ")", name, engine->name,
+                   value & ~engine->known_algs, engine->known_algs);
+        return;
+    }
+    *algs_field(obj, name) = value;
+}
+
+void hisi_acc_config_default(HisiAccPf *pf)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+        *number_field(OBJECT(pf), &numbers[i]) = numbers[i].value;
+    }
+    pf->cfg.pf_algs = engine->default_algs;
+    pf->cfg.vf_algs = engine->default_algs;
+}
+
+bool hisi_acc_config_check(HisiAccPf *pf, Error **errp)
+{
+    const HisiAccConfig *cfg = &pf->cfg;
+
+    if (cfg->queues < cfg->vfs + 2) {
+        error_setg(errp, "%u queues are too few for a PF with %u VFs",
+                   cfg->queues, cfg->vfs);
+        return false;
+    }
+    return true;
+}
+
+void hisi_acc_config_class(ObjectClass *class)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
+        object_class_property_add(class, choices[i].name, "string", choice_get,
+                                  choice_set, NULL, NULL);
+        object_class_property_set_description(class, choices[i].name,
+                                              choices[i].help);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+        object_class_property_add(class, numbers[i].name, "uint32", number_get,
+                                  number_set, NULL, NULL);
+        object_class_property_set_description(class, numbers[i].name,
+                                              numbers[i].help);
+    }
+    object_class_property_add(class, "pf-algs", "uint64", algs_get, algs_set,
+                              NULL, NULL);
+    object_class_property_set_description(class, "pf-algs",
+        "Bitmap of the algorithms that the PF announces");
+    object_class_property_add(class, "vf-algs", "uint64", algs_get, algs_set,
+                              NULL, NULL);
+    object_class_property_set_description(class, "vf-algs",
+        "Bitmap of the algorithms that each VF announces");
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: BAR2 and the registers each function has
+ *
+ * Reads never change anything: the drivers dump whole ranges to debugfs.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "hisi_acc.h"
+
+#define AEQ_INT_SOURCE  0x0000
+#define AEQ_INT_MASK    0x0004
+#define EQ_INT_SOURCE   0x0008
+#define EQ_INT_MASK     0x000c
+#define IFC_INT_SOURCE  0x0020
+#define IFC_INT_MASK    0x0024
+#define IFC_INT_STATUS  0x0028
+#define IFC_INT_SET     0x002c
+#define QUE_ISO_CFG     0x0030
+#define PAGE_SIZE_CFG   0x0034
+#define VF_STATE        0x0060
+#define CACHE_WB_START  0x0204
+#define CACHE_WB_DONE   0x0208
+#define SUB_VERSION     0x0210
+#define MAILBOX_FIRST   0x0300
+#define MAILBOX_LAST    0x030f
+#define LOCAL_LAST      0x03ff          /* reserved words read as 0 */
+#define SQ_CQ_DOORBELL  0x1000
+#define EQ_AEQ_DOORBELL 0x2000
+#define CAPS_FIRST      0x3100
+#define CAPS_LAST       0x31ff
+#define VF_EQC          0x8000          /* migration half of a VF's BAR2 */
+#define VF_AEQC         0x8020
+#define GLOBAL_FIRST    0x100000
+
+/*
+ * Version 1 of the capability layout; QoS, STOP_QP, FLUSH and messages. No
+ * runtime power management: the drivers of 6.12 and 7.2 take it as a promise
+ * that an ACPI companion exists, and fall over without one.
+ */
+#define CAP_FUNCTIONS   0x0f01
+
+static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(f);
+    const HisiAccConfig *cfg = &f->pf->cfg;
+    uint64_t algs = f->number ? cfg->vf_algs : cfg->pf_algs;
+
+    switch (off) {
+    case 0x3100:
+        return CAP_FUNCTIONS;
+    case 0x3104:
+        return cfg->eq_depth | cfg->aeq_depth << 16;
+    case 0x3108:
+        return cfg->sq_depth | cfg->cq_depth << 16;
+    case 0x310c:                    /* interrupt type << 16 | vector */
+        return 1 << 16 | HISI_ACC_MSI_EQ;
+    case 0x3110:
+        return 1 << 16 | HISI_ACC_MSI_AEQ;
+    case 0x3114:
+        return 1 << 16 | HISI_ACC_MSI_ABNORMAL;
+    case 0x3118:
+        return 1 << 16 | HISI_ACC_MSI_IFC;
+    case 0x311c:                    /* vectors of the PF << 16 | of a VF */
+        return HISI_ACC_MSI_COUNT << 16 | cfg->vf_vectors;
+    }
+    if (off >= engine->alg_cap_first && off <= engine->alg_cap_last) {
+        return (off - engine->alg_cap_first) & 4 ? algs >> 32 : algs;
+    }
+    for (const HisiAccCap *cap = engine->caps; cap->offset; cap++) {
+        if (cap->offset == off) {
+            return cap->value;
+        }
+    }
+    return 0;
+}
+
+/* The words of EQC and AEQC that a VF shows to its migration driver */
+static uint32_t *window_word(HisiAccFunc *f, uint32_t off)
+{
+    if (f->number == 0) {
+        return NULL;
+    }
+    if (off >= VF_EQC && off < VF_EQC + sizeof(f->eq.dw)) {
+        return &f->eq.dw[(off - VF_EQC) / 4];
+    }
+    if (off >= VF_AEQC && off < VF_AEQC + sizeof(f->aeq.dw)) {
+        return &f->aeq.dw[(off - VF_AEQC) / 4];
+    }
+    return NULL;
+}
+
+static uint32_t read32(HisiAccFunc *f, uint32_t off)
+{
+    uint32_t *word = window_word(f, off);
+
+    if (word) {
+        return *word;
+    }
+    if (off >= CAPS_FIRST && off <= CAPS_LAST) {
+        return cap_read(f, off);
+    }
+    if (off >= GLOBAL_FIRST) {
+        return hisi_acc_global_read(f->pf, off);
+    }
+    switch (off) {
+    case AEQ_INT_SOURCE:
+        return f->aeq.source;
+    case AEQ_INT_MASK:
+        return f->aeq.mask;
+    case EQ_INT_SOURCE:
+        return f->eq.source;
+    case EQ_INT_MASK:
+        return f->eq.mask;
+    case IFC_INT_SOURCE:
+        return f->ifc_source;
+    case IFC_INT_MASK:
+        return f->ifc_mask;
+    case IFC_INT_STATUS:
+        return hisi_acc_ifc_status(f);
+    case IFC_INT_SET:
+        return f->ifc_set;
+    case PAGE_SIZE_CFG:
+        return f->page_size;
+    case VF_STATE:
+        return f->vf_state;
+    case CACHE_WB_START:
+        return f->writeback_running;
+    case CACHE_WB_DONE:
+        return !f->writeback_running;
+    case QUE_ISO_CFG:               /* doorbells are not isolated */
+    case SUB_VERSION:               /* the PCI revision tells the version */
+    case SQ_CQ_DOORBELL:
+    case EQ_AEQ_DOORBELL:
+        return 0;
+    }
+    if (off > LOCAL_LAST) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
+    }
+    return 0;
+}
+
+static void write_mask(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t value)
+{
+    bool unmasked = (eq->mask & 1) && !(value & 1);
+
+    eq->mask = value & 1;
+    if (unmasked) {
+        hisi_acc_eq_rearm(f, eq);
+    }
+}
+
+static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
+{
+    uint32_t *word = window_word(f, off);
+
+    if (word) {
+        *word = value;
+        return;
+    }
+    if (off >= GLOBAL_FIRST) {
+        hisi_acc_global_write(f->pf, off, value);
+        return;
+    }
+    switch (off) {
+    case AEQ_INT_SOURCE:
+        f->aeq.source = value;
+        break;
+    case AEQ_INT_MASK:
+        write_mask(f, &f->aeq, value);
+        break;
+    case EQ_INT_SOURCE:
+        f->eq.source = value;
+        break;
+    case EQ_INT_MASK:
+        write_mask(f, &f->eq, value);
+        break;
+    case IFC_INT_SOURCE:
+        hisi_acc_ifc_ack(f, value);
+        break;
+    case IFC_INT_MASK:
+        hisi_acc_ifc_set_mask(f, value);
+        break;
+    case IFC_INT_SET:
+        if (value & 1) {
+            hisi_acc_ifc_to_pf(f);
+        }
+        break;
+    case QUE_ISO_CFG:
+        if (value & 1) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
+        }
+        break;
+    case PAGE_SIZE_CFG:
+        f->page_size = value & 3;
+        break;
+    case VF_STATE:
+        f->vf_state = value & 1;
+        break;
+    case CACHE_WB_START:
+        if (value & 1) {
+            hisi_acc_writeback_start(f);
+        }
+        break;
+    /* a doorbell in two halves: the upper one rings */
+    case SQ_CQ_DOORBELL:
+        f->sq_cq_doorbell_low = value;
+        break;
+    case SQ_CQ_DOORBELL + 4:
+        hisi_acc_doorbell(f, (uint64_t)value << 32 | f->sq_cq_doorbell_low,
+                          false);
+        break;
+    case EQ_AEQ_DOORBELL:
+        f->eq_aeq_doorbell_low = value;
+        break;
+    case EQ_AEQ_DOORBELL + 4:
+        hisi_acc_doorbell(f, (uint64_t)value << 32 | f->eq_aeq_doorbell_low,
+                          true);
+        break;
+    default:
+        hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
+    }
+}
+
+static bool in_mailbox(hwaddr addr)
+{
+    return addr >= MAILBOX_FIRST && addr <= MAILBOX_LAST;
+}
+
+static uint64_t bar_read(void *opaque, hwaddr addr, unsigned size)
+{
+    HisiAccFunc *f = opaque;
+    uint64_t value;
+
+    hisi_acc_count(f, HISI_ACC_EV_READ, 1);
+    if (in_mailbox(addr)) {
+        return hisi_acc_mailbox_read(f, addr - MAILBOX_FIRST, size);
+    }
+    if (size == 8) {
+        value = read32(f, addr);
+        return value | (uint64_t)read32(f, addr + 4) << 32;
+    }
+    return read32(f, addr & ~3) >> ((addr & 3) * 8);
+}
+
+static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+{
+    HisiAccFunc *f = opaque;
+
+    hisi_acc_count(f, HISI_ACC_EV_WRITE, 1);
+    if (in_mailbox(addr)) {
+        hisi_acc_mailbox_write(f, addr - MAILBOX_FIRST, value, size);
+    } else if (size == 8) {
+        write32(f, addr, value);
+        write32(f, addr + 4, value >> 32);
+    } else if (size == 4) {
+        write32(f, addr, value);
+    } else {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_WIDTH, addr);
+    }
+}
+
+/* A 16-byte store of the guest's arrives as two of 8, the lower one first */
+const MemoryRegionOps hisi_acc_bar_ops = {
+    .read = bar_read,
+    .write = bar_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = {
+        .min_access_size = 1,
+        .max_access_size = 8,
+    },
+    .impl = {
+        .min_access_size = 1,
+        .max_access_size = 8,
+    },
+};
+
+void hisi_acc_regs_reset(HisiAccFunc *f)
+{
+    f->page_size = 0;
+    f->vf_state = 1;                /* no driver is ready behind it */
+    f->sq_cq_doorbell_low = 0;
+    f->eq_aeq_doorbell_low = 0;
+}

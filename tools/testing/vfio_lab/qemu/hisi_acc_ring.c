@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: doorbells, completions and events
+ *
+ * Every ring keeps one entry free. EQC and AEQC are seven words:
+ * dw0 {head, tail << 16}, dw1/dw2 base, dw6 {depth - 1, phase << 16}.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bitops.h"
+#include "hisi_acc.h"
+
+#define DB_SQ           0
+#define DB_CQ           1
+#define DB_EQ           2
+#define DB_AEQ          3
+
+#define CQE_SIZE        16
+#define EQE_SIZE        4
+#define EQE_PHASE       BIT(16)
+#define AEQE_TYPE_SHIFT 17
+
+typedef struct Doorbell {
+    unsigned queue;
+    unsigned command;
+    uint16_t random;
+    uint16_t index;
+    uint16_t priority;
+    uint64_t raw;
+} Doorbell;
+
+static uint16_t eq_head(const HisiAccEventQueue *eq)
+{
+    return eq->dw[0];
+}
+
+static uint16_t eq_tail(const HisiAccEventQueue *eq)
+{
+    return eq->dw[0] >> 16;
+}
+
+static uint64_t eq_base(const HisiAccEventQueue *eq)
+{
+    return eq->dw[1] | (uint64_t)eq->dw[2] << 32;
+}
+
+static uint32_t eq_depth(const HisiAccEventQueue *eq)
+{
+    return (eq->dw[6] & 0xffff) + 1;
+}
+
+/* The words may come from a migration driver: nothing in them is certain */
+static bool eq_usable(HisiAccFunc *f, const HisiAccEventQueue *eq)
+{
+    if (!eq_base(eq)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_EQ_UNSET, eq == &f->aeq);
+        return false;
+    }
+    if (eq_depth(eq) < 2 || eq_head(eq) >= eq_depth(eq) ||
+        eq_tail(eq) >= eq_depth(eq)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_CONTEXT, eq->dw[0]);
+        return false;
+    }
+    return true;
+}
+
+/* How far @index is ahead of @from in a ring */
+static uint32_t distance(uint32_t from, uint32_t index, uint32_t depth)
+{
+    return (index + depth - from) % depth;
+}
+
+static void eq_interrupt(HisiAccFunc *f, HisiAccEventQueue *eq)
+{
+    if (eq->mask & 1) {
+        return;
+    }
+    eq->raised = true;
+    hisi_acc_msi(f, eq == &f->eq ? HISI_ACC_MSI_EQ : HISI_ACC_MSI_AEQ);
+}
+
+void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq)
+{
+    if (eq_base(eq) && eq_head(eq) != eq_tail(eq)) {
+        eq_interrupt(f, eq);
+    }
+}
+
+static bool event_post(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t entry)
+{
+    uint32_t depth = eq_depth(eq);
+    uint16_t tail = eq_tail(eq);
+    uint32_t value;
+
+    if (!eq_usable(f, eq)) {
+        return false;
+    }
+    if ((tail + 1) % depth == eq_head(eq)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_EQ_OVERRUN, eq == &f->aeq);
+        return false;
+    }
+    value = cpu_to_le32(entry | (eq->dw[6] & EQE_PHASE));
+    smp_wmb();
+    if (!hisi_acc_dma_write(f, eq_base(eq) + tail * EQE_SIZE, &value,
+                            sizeof(value))) {
+        return false;
+    }
+    tail = (tail + 1) % depth;
+    eq->dw[0] = eq_head(eq) | (uint32_t)tail << 16;
+    if (tail == 0) {
+        eq->dw[6] ^= EQE_PHASE;
+    }
+    /* without a new interrupt at the doorbell, each entry needs its own */
+    if (!eq->raised || f->pf->cfg.eq_reraise == HISI_ACC_NEVER) {
+        eq_interrupt(f, eq);
+    }
+    return true;
+}
+
+static void aeqe_post(HisiAccFunc *f, enum HisiAccAeqe type, unsigned q)
+{
+    if (event_post(f, &f->aeq, q | type << AEQE_TYPE_SHIFT)) {
+        hisi_acc_count(f, HISI_ACC_EV_AEQE, 1);
+    }
+}
+
+static void eqe_post(HisiAccFunc *f, unsigned q)
+{
+    uint64_t overruns = f->stats.errors[HISI_ACC_ERR_EQ_OVERRUN];
+
+    if (event_post(f, &f->eq, q)) {
+        hisi_acc_count(f, HISI_ACC_EV_EQE, 1);
+    } else if (f->stats.errors[HISI_ACC_ERR_EQ_OVERRUN] != overruns) {
+        aeqe_post(f, HISI_ACC_AEQE_EQ_OVERFLOW, q);
+    }
+}
+
+/* Tells the driver that @sq_index of queue @q is done; false if it cannot */
+bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
+{
+    unsigned n = f->queues[q].sq.cq;
+    HisiAccCq *cq = &f->queues[n].cq;
+    uint8_t cqe[CQE_SIZE] = { 0 };
+    uint64_t addr;
+
+    if (!cq->held) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_CONTEXT, n);
+        return false;
+    }
+    if ((cq->tail + 1) % cq->depth == cq->head) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_CQ_OVERRUN, n);
+        aeqe_post(f, HISI_ACC_AEQE_CQ_OVERFLOW, n);
+        return false;
+    }
+    stw_le_p(cqe + 8, sq_index);
+    stw_le_p(cqe + 10, q);
+    stw_le_p(cqe + 14, cq->phase);
+
+    /* the half with the phase last, and in one piece */
+    addr = cq->base + cq->tail * CQE_SIZE;
+    smp_wmb();
+    if (!hisi_acc_dma_write(f, addr, cqe, 8)) {
+        return false;
+    }
+    smp_wmb();
+    if (!hisi_acc_dma_write(f, addr + 8, cqe + 8, 8)) {
+        return false;
+    }
+    cq->tail = (cq->tail + 1) % cq->depth;
+    if (cq->tail == 0) {
+        cq->phase = !cq->phase;
+        cq->wrap = !cq->wrap;
+    }
+    hisi_acc_count(f, HISI_ACC_EV_CQE, 1);
+    if (cq->armed) {
+        cq->armed = false;
+        eqe_post(f, n);
+    }
+    return true;
+}
+
+static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
+{
+    HisiAccQueue *queue = &f->queues[db->queue];
+
+    hisi_acc_count(f, HISI_ACC_EV_KICK, 1);
+    if (db->index) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_INDEX, db->raw);
+        return;
+    }
+    hisi_acc_work_unpause(f, db->queue);
+    if (!queue->sq.held || !f->queues[queue->sq.cq].cq.held) {
+        hisi_acc_context_fetch(f, db->queue);
+    }
+}
+
+/*
+ * Whether an ordinary doorbell may go on: the queue runs, or this doorbell
+ * lets it, and the device holds its context, or may fetch it.
+ */
+static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
+{
+    if (hisi_acc_work_paused(f, db->queue)) {
+        if (f->pf->cfg.unpause == HISI_ACC_BY_KICK) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_DB_PAUSED, db->raw);
+            return false;
+        }
+        hisi_acc_work_unpause(f, db->queue);
+    }
+    if (!*held && f->pf->cfg.context_fetch == HISI_ACC_BY_DOORBELL) {
+        hisi_acc_context_fetch(f, db->queue);
+    }
+    if (!*held) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_CONTEXT, db->raw);
+        return false;
+    }
+    return true;
+}
+
+static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
+{
+    HisiAccSq *sq = &f->queues[db->queue].sq;
+
+    if (!queue_awake(f, db, &sq->held)) {
+        return;
+    }
+    if (sq->stopped) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STOPPED, db->raw);
+        return;
+    }
+    if (db->index >= sq->depth) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
+        return;
+    }
+    /* the tail never goes back over requests that were announced before */
+    if (db->random != sq->tag ||
+        distance(sq->head, db->index, sq->depth) <
+        distance(sq->head, sq->tail, sq->depth)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+        return;
+    }
+    if (db->index < sq->tail) {
+        sq->wrap = !sq->wrap;
+    }
+    sq->tail = db->index;
+    hisi_acc_work_update(f, db->queue);
+}
+
+static void cq_doorbell(HisiAccFunc *f, const Doorbell *db)
+{
+    HisiAccCq *cq = &f->queues[db->queue].cq;
+
+    if (!queue_awake(f, db, &cq->held)) {
+        return;
+    }
+    if (db->index >= cq->depth) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
+        return;
+    }
+    if (db->random != cq->tag ||
+        distance(cq->head, db->index, cq->depth) >
+        distance(cq->head, cq->tail, cq->depth)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+        return;
+    }
+    cq->head = db->index;
+    cq->armed = db->priority & 1;
+    if (cq->armed && cq->head != cq->tail) {
+        cq->armed = false;
+        eqe_post(f, db->queue);
+    }
+}
+
+static void event_doorbell(HisiAccFunc *f, HisiAccEventQueue *eq,
+                           const Doorbell *db)
+{
+    if (!eq_usable(f, eq)) {
+        return;
+    }
+    if (db->index >= eq_depth(eq)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
+        return;
+    }
+    if (distance(eq_head(eq), db->index, eq_depth(eq)) >
+        distance(eq_head(eq), eq_tail(eq), eq_depth(eq))) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+        return;
+    }
+    eq->dw[0] = db->index | (eq->dw[0] & 0xffff0000);
+    eq->raised = false;
+    if (f->pf->cfg.eq_reraise == HISI_ACC_NONEMPTY) {
+        hisi_acc_eq_rearm(f, eq);
+    }
+}
+
+/* {queue 11:0, command 15:12, random 31:16, index 47:32, priority 63:48} */
+void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue)
+{
+    Doorbell db = {
+        .queue = extract64(value, 0, 12),
+        .command = extract64(value, 12, 4),
+        .random = extract64(value, 16, 16),
+        .index = extract64(value, 32, 16),
+        .priority = extract64(value, 48, 16),
+        .raw = value,
+    };
+
+    if (event_queue != (db.command == DB_EQ || db.command == DB_AEQ) ||
+        db.command > DB_AEQ) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_COMMAND, value);
+        return;
+    }
+    hisi_acc_count(f, HISI_ACC_EV_SQ_DOORBELL + db.command, 1);
+    if (event_queue) {
+        event_doorbell(f, db.command == DB_EQ ? &f->eq : &f->aeq, &db);
+    } else if (db.queue >= hisi_acc_queue_count(f)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, value);
+    } else if (db.command == DB_CQ) {
+        cq_doorbell(f, &db);
+    } else if (db.priority) {
+        resume_doorbell(f, &db);
+    } else {
+        sq_doorbell(f, &db);
+    }
+}
+
+bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
+{
+    uint32_t dw[HISI_ACC_EQC_WORDS];
+
+    if (!hisi_acc_dma_read(f, addr, dw, sizeof(dw))) {
+        return false;
+    }
+    for (unsigned i = 0; i < HISI_ACC_EQC_WORDS; i++) {
+        eq->dw[i] = le32_to_cpu(dw[i]);
+    }
+    eq->raised = false;
+    return eq_usable(f, eq);
+}
+
+bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
+{
+    uint32_t dw[HISI_ACC_EQC_WORDS];
+
+    for (unsigned i = 0; i < HISI_ACC_EQC_WORDS; i++) {
+        dw[i] = cpu_to_le32(eq->dw[i]);
+    }
+    return hisi_acc_dma_write(f, addr, dw, sizeof(dw));
+}
+
+void hisi_acc_ring_reset(HisiAccFunc *f)
+{
+    f->eq = (HisiAccEventQueue) { .mask = 1 };
+    f->aeq = (HisiAccEventQueue) { .mask = 1 };
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon accelerator model: what is at work, when it is done, and who may
+ * stop it
+ *
+ * The engine takes requests from the function's queues in turn, as many as it
+ * has slots, and completes them in the order in which it took them.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitmap.h"
+#include "hisi_acc.h"
+
+/* Completions in one go, so that a busy ring does not keep the main loop */
+#define BURST 32
+
+static int64_t now_us(void)
+{
+    return qemu_clock_get_us(QEMU_CLOCK_VIRTUAL);
+}
+
+static HisiAccRequest *slot(HisiAccFunc *f, unsigned n)
+{
+    return &f->slots[(f->slot_first + n) % HISI_ACC_MAX_SLOTS];
+}
+
+bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q)
+{
+    return test_bit(q, f->paused);
+}
+
+bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q)
+{
+    const HisiAccSq *sq = &f->queues[q].sq;
+
+    return sq->held && !sq->stopped && sq->fetch != sq->tail;
+}
+
+void hisi_acc_work_kick(HisiAccFunc *f)
+{
+    qemu_bh_schedule(f->engine_bh);
+}
+
+/* After anything that decides whether the engine may take from this queue */
+void hisi_acc_work_update(HisiAccFunc *f, unsigned q)
+{
+    if (hisi_acc_work_pending(f, q) && !hisi_acc_work_paused(f, q)) {
+        set_bit(q, f->pending);
+        hisi_acc_work_kick(f);
+    } else {
+        clear_bit(q, f->pending);
+    }
+}
+
+/* Takes the next request of a queue; a ring out of reach ends the queue */
+static void take(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+    HisiAccSq *sq = &queue->sq;
+    HisiAccRequest *r = slot(f, f->slot_used);
+    unsigned size = hisi_acc_engine(f)->sqe_size;
+    int64_t deadline = now_us() + f->pf->cfg.request_latency;
+
+    if (!hisi_acc_dma_read(f, sq->base + (uint64_t)sq->fetch * size, r->sqe,
+                           size)) {
+        sq->stopped = true;
+        hisi_acc_work_update(f, q);
+        return;
+    }
+    if (f->slot_used) {
+        deadline = MAX(deadline, slot(f, f->slot_used - 1)->deadline);
+    }
+    r->queue = q;
+    r->index = sq->fetch;
+    r->deadline = deadline;
+    sq->fetch = (sq->fetch + 1) % sq->depth;
+    queue->in_flight++;
+    f->slot_used++;
+    hisi_acc_count(f, HISI_ACC_EV_FETCHED, 1);
+    hisi_acc_work_update(f, q);
+}
+
+/* Completes the oldest request: result, then CQE, then event */
+static void complete(HisiAccFunc *f)
+{
+    HisiAccRequest r = *slot(f, 0);
+    HisiAccQueue *queue = &f->queues[r.queue];
+    HisiAccSq *sq = &queue->sq;
+    const HisiAccEngine *engine = hisi_acc_engine(f);
+    unsigned first = 0, length = 0;
+
+    f->slot_first = (f->slot_first + 1) % HISI_ACC_MAX_SLOTS;
+    f->slot_used--;
+    queue->in_flight--;
+
+    engine->process(f, r.sqe, &first, &length);
+    if (!hisi_acc_dma_write(f, sq->base + (uint64_t)r.index * engine->sqe_size +
+                            first, r.sqe + first, length) ||
+        !hisi_acc_cqe_post(f, r.queue, r.index)) {
+        sq->stopped = true;
+        hisi_acc_work_update(f, r.queue);
+        return;
+    }
+    sq->head = (r.index + 1) % sq->depth;
+    hisi_acc_count(f, HISI_ACC_EV_COMPLETED, 1);
+}
+
+static bool next_pending(HisiAccFunc *f, unsigned *q)
+{
+    unsigned count = f->pf->cfg.queues;
+    unsigned n = find_next_bit(f->pending, count, f->next_queue);
+
+    if (n >= count) {
+        n = find_first_bit(f->pending, count);
+    }
+    if (n >= count) {
+        return false;
+    }
+    f->next_queue = (n + 1) % count;
+    *q = n;
+    return true;
+}
+
+void hisi_acc_work_run(void *opaque)
+{
+    HisiAccFunc *f = opaque;
+    unsigned burst = BURST;
+    unsigned q;
+
+    for (;;) {
+        while (f->slot_used < f->pf->cfg.engine_slots && next_pending(f, &q)) {
+            take(f, q);
+        }
+        if (!f->slot_used) {
+            return;
+        }
+        if (slot(f, 0)->deadline > now_us()) {
+            timer_mod(f->engine_timer, slot(f, 0)->deadline);
+            return;
+        }
+        if (!burst--) {
+            hisi_acc_work_kick(f);
+            return;
+        }
+        complete(f);
+    }
+}
+
+/* The bottom half is guarded against re-entry, a timer is not */
+void hisi_acc_work_timer(void *opaque)
+{
+    hisi_acc_work_kick(opaque);
+}
+
+static void complete_all(HisiAccFunc *f)
+{
+    while (f->slot_used) {
+        complete(f);
+    }
+}
+
+/* What the engine has taken from @q is no longer anybody's */
+void hisi_acc_work_forget(HisiAccFunc *f, unsigned q)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < f->slot_used; i++) {
+        if (slot(f, i)->queue != q) {
+            if (kept != i) {
+                *slot(f, kept) = *slot(f, i);
+            }
+            kept++;
+        }
+    }
+    f->slot_used = kept;
+    f->queues[q].in_flight = 0;
+    clear_bit(q, f->pending);
+}
+
+void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+
+    if (hisi_acc_work_paused(f, q)) {
+        if (hisi_acc_work_pending(f, q)) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_MB_PAUSED, q);
+        }
+    } else {
+        complete_all(f);
+        while (hisi_acc_work_pending(f, q)) {
+            take(f, q);
+            complete_all(f);
+        }
+    }
+    queue->sq.stopped = queue->sq.held;
+    hisi_acc_work_update(f, q);
+}
+
+void hisi_acc_work_flush(HisiAccFunc *f)
+{
+    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+        if (f->queues[q].sq.held) {
+            hisi_acc_work_stop(f, q);
+        }
+    }
+}
+
+/*
+ * From here on the function does nothing until it is restarted. Requests that
+ * the engine has taken are finished first, or stay in their ring untouched.
+ */
+void hisi_acc_work_pause(HisiAccFunc *f)
+{
+    unsigned count = f->pf->cfg.queues;
+
+    if (f->pf->cfg.pause_inflight == HISI_ACC_FINISH) {
+        complete_all(f);
+    }
+    hisi_acc_count(f, HISI_ACC_EV_HELD, f->slot_used);
+    while (f->slot_used) {
+        unsigned q = slot(f, 0)->queue;
+
+        f->queues[q].sq.fetch = f->queues[q].sq.head;
+        hisi_acc_work_forget(f, q);
+    }
+    timer_del(f->engine_timer);
+    bitmap_fill(f->paused, count);
+    bitmap_zero(f->pending, count);
+}
+
+void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q)
+{
+    if (!hisi_acc_work_paused(f, q)) {
+        return;
+    }
+    if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
+        clear_bit(q, f->paused);
+        hisi_acc_work_update(f, q);
+        return;
+    }
+    bitmap_zero(f->paused, f->pf->cfg.queues);
+    for (q = 0; q < f->pf->cfg.queues; q++) {
+        hisi_acc_work_update(f, q);
+    }
+}
+
+void hisi_acc_work_reset(HisiAccFunc *f)
+{
+    qemu_bh_cancel(f->engine_bh);
+    timer_del(f->engine_timer);
+    f->slot_used = 0;
+    f->next_queue = 0;
+    bitmap_zero(f->pending, HISI_ACC_MAX_QUEUES);
+    bitmap_zero(f->paused, HISI_ACC_MAX_QUEUES);
+}
