@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door.  Everything behind it is in tools/testing/vfio_lab/vlab.
+
+VLAB	:= tools/testing/vfio_lab/vlab
+SUDO	:= $(if $(filter 0,$(shell id -u)),,sudo)
+DRIVER	:= drivers/vfio/pci/hisilicon
+OUT	:= build/module
+
+.PHONY: help
+help:	## show this
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: python	## live-migrate a VM with an accelerator between two emulated hosts
+	@$(VLAB) demo
+
+.PHONY: check
+check: python	## run all tests; the last line says how many passed and failed
+	@$(VLAB) check
+
+.PHONY: module
+module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
+	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"
+
+.PHONY: clean
+clean:	## remove what was built here; "vlab clean" empties the lab's cache
+	rm -rf build
+
+# The lab is written in Python and brings all else itself
+.PHONY: python
+python:
+	@[ -x /usr/bin/python3 ] || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3; } || \
+		{ echo "vlab needs Debian's python3, and it could not be installed" >&2; exit 1; }

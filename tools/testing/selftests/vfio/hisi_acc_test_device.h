@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One function of an accelerator, opened through VFIO, with a stand-in for the
+ * guest's driver: enough of it to give the function a state.
+ */
+#ifndef HISI_ACC_TEST_DEVICE_H
+#define HISI_ACC_TEST_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/vfio.h>
+
+#ifndef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
+#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
+#endif
+
+#define IMAGE_SIZE	176
+#define MATCH_SIZE	40
+#define BAR2_HALF	0x8000
+
+enum {
+	STOP = VFIO_DEVICE_STATE_STOP,
+	RUNNING = VFIO_DEVICE_STATE_RUNNING,
+	STOP_COPY = VFIO_DEVICE_STATE_STOP_COPY,
+	RESUMING = VFIO_DEVICE_STATE_RESUMING,
+};
+
+struct device {
+	const char *bdf;
+	int container;
+	int group;
+	int fd;
+	uint64_t bar2;		/* offset in fd */
+	volatile void *regs;	/* the guest's half of BAR2 */
+	uint8_t *ram;		/* what the stand-in gives the function */
+};
+
+void device_open(struct device *d, const char *bdf);
+void device_close(struct device *d);
+
+/* Bring the stand-in for the guest's driver up: rings, tables, VF_STATE */
+void device_guest_up(struct device *d);
+uint64_t device_sqc_table(struct device *d);
+uint32_t device_read(struct device *d, unsigned int offset);
+
+/* Each of these returns what the kernel said: a value, or -errno */
+int device_state(struct device *d);
+int device_set_state(struct device *d, int state, int *data_fd);
+int device_reset(struct device *d);
+int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
+
+#endif

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver's own account of a migration: its tracepoint for arcs.
+
+Each arc of the VFIO state machine that the driver walked is an event with its
+duration; mainline's driver has none, and then there is nothing to read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from .ssh import Ssh
+
+EVENT = "/sys/kernel/tracing/events/hisi_acc_vfio_pci/hisi_acc_vf_arc/enable"
+_LINE = re.compile(r"(?P<at>\d+\.\d+): hisi_acc_vf_arc: (?P<device>\S+) (?P<old>\w+) -> (?P<new>\w+): "
+                   r"(?P<ret>-?\d+), (?P<ns>\d+) ns")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arc:
+    """One arc as walked: `end` is time.monotonic() of the lab, `seconds` its
+    duration, `ret` 0 or a negative errno."""
+
+    device: str
+    old: str
+    new: str
+    ret: int
+    end: float
+    seconds: float
+
+    @property
+    def start(self) -> float:
+        """When it began."""
+        return self.end - self.seconds
+
+
+def trace(ssh: Ssh) -> bool:
+    """Start tracing arcs; False if the bound driver has no such event."""
+    return ssh.run(f"[ ! -e {EVENT} ] || echo 1 > {EVENT}; [ -e {EVENT} ]", check=False).returncode == 0
+
+
+def read(ssh: Ssh, offset: float) -> list[Arc]:
+    """The arcs so far, in order.  `offset` is Host.clock_offset()."""
+    text = ssh.out("cat /sys/kernel/tracing/trace")
+    return [Arc(m["device"], m["old"], m["new"], int(m["ret"]), float(m["at"]) + offset, int(m["ns"]) / 1e9)
+            for m in map(_LINE.search, text.splitlines()) if m]
+
+
+def find(arcs: list[Arc], old: str, new: str) -> Arc | None:
+    """The last successful arc from `old` to `new`."""
+    return next((a for a in reversed(arcs) if (a.old, a.new, a.ret) == (old, new, 0)), None)

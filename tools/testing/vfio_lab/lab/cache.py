@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What was fetched and built, kept by what it was made from.
+
+Layout of the cache folder::
+
+    entries/KIND__VERSION__KEY/   whole and never changed again
+    trees/KIND__VERSION__KEY/     working trees that builds go on in; slower to lose
+    tmp/NAME.RANDOM/            half-built; nobody trusts it, the next start removes it
+    locks/NAME                  flock()ed by whoever makes NAME
+    logs/                       the last log of each step
+    apt/                        the private apt configuration and its lists
+
+An entry appears by one rename() when it is whole, so whatever is in entries/
+can be used.  A tree cannot be renamed (build systems write absolute paths), so
+it carries two marks instead: ``.whole`` once it was prepared, and ``.busy``
+while someone changes it; a tree found busy by the holder of its lock was left
+by a killed build, and is thrown away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .disk import used
+from .errors import LabError
+
+KEY_LENGTH = 16
+Waiting = Callable[[str], None]
+
+
+def default_root() -> Path:
+    """Where the cache lies: VFIO_LAB_CACHE, or vfio-lab in the user's cache folder."""
+    own = os.environ.get("VFIO_LAB_CACHE")
+    if own:
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    # The XDG specification: a relative path there is invalid and ignored.
+    if not base or not os.path.isabs(base):
+        base = str(Path.home() / ".cache")
+    return Path(base) / "vfio-lab"
+
+
+def digest(inputs: Mapping[str, object]) -> str:
+    """The key of what is made from these inputs.
+
+    A Path stands for the content beneath it (file names, modes and bytes), any
+    other value for its JSON text.
+    """
+    total = hashlib.sha256()
+    for name in sorted(inputs):
+        value = inputs[name]
+        text = hash_path(value) if isinstance(value, Path) else json.dumps(value, sort_keys=True)
+        total.update(f"{name}={text}\n".encode())
+    return total.hexdigest()[:KEY_LENGTH]
+
+
+def hash_path(path: Path) -> str:
+    """A hash of a file's content, or of a folder's files with their names."""
+    total = hashlib.sha256()
+    if path.is_dir():
+        for one in sorted(p for p in path.rglob("*") if p.is_file()):
+            total.update(f"{one.relative_to(path)} {hash_path(one)}\n".encode())
+    else:
+        total.update(b"x" if os.access(path, os.X_OK) else b"-")
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the cache, for status."""
+
+    kind: str
+    version: str
+    key: str
+    path: Path
+    made: float
+    used: float
+    is_tree: bool
+
+    @property
+    def name(self) -> str:
+        """The entry's name, which is also its lock's."""
+        return self.path.name
+
+    def size(self) -> int:
+        """What it takes on disk."""
+        return used(self.path)
+
+
+def _name(kind: str, version: str, key: str) -> str:
+    # Build systems refuse ':' in a path, so the true version lies in .about.
+    return f"{kind}__{re.sub('[^A-Za-z0-9.+-]', '-', version)}__{key}"
+
+
+class Cache:
+    """A cache folder; many processes of many clones may share one."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root if root is not None else default_root()
+        try:
+            for name in ("entries", "trees", "tmp", "locks", "logs"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"The cache folder {self.root} cannot be made: {error.strerror}; "
+                           f"set VFIO_LAB_CACHE to one that can.") from error
+        self.sweep()
+
+    def log(self, name: str) -> Path:
+        """A fresh log of this name; the one before is gone."""
+        path = self.root / "logs" / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
+
+    # Locks
+
+    @contextmanager
+    def lock(self, name: str, waiting: Waiting | None = None) -> Iterator[None]:
+        """Hold the lock of a name; ``waiting`` is told once if another holds it."""
+        with open(self.root / "locks" / name, "w", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is not None:
+                    waiting("waiting for another build of the same")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _try_lock(self, name: str) -> Iterator[bool]:
+        with open(self.root / "locks" / name, "w", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def sweep(self) -> None:
+        """Remove what killed builds left in tmp/; running builds hold their locks."""
+        for left in (self.root / "tmp").iterdir():
+            name = left.name.rpartition(".")[0]
+            with self._try_lock(name) as ours:
+                if ours:
+                    _remove(left)
+
+    # Entries
+
+    def peek(self, kind: str, version: str, key: str) -> Path | None:
+        """The entry if it is there; makes nothing."""
+        path = self.root / "entries" / _name(kind, version, key)
+        if not path.is_dir():
+            return None
+        self._touch(path)
+        return path
+
+    def newest(self, kind: str) -> Entry | None:
+        """The youngest entry of a kind, whatever it was made from."""
+        found = [entry for entry in self.entries() if entry.kind == kind and not entry.is_tree]
+        return max(found, key=lambda entry: entry.made, default=None)
+
+    def entry(self, kind: str, version: str, key: str, build: Callable[[Path], None],
+              waiting: Waiting | None = None) -> Path:
+        """The entry's folder, made by ``build(folder)`` if it is not there yet.
+
+        One process builds, others that ask meanwhile wait for it.  If build
+        raises, nothing remains.
+        """
+        found = self.peek(kind, version, key)
+        if found is not None:
+            return found
+        name = _name(kind, version, key)
+        path = self.root / "entries" / name
+        with self.lock(name, waiting):
+            if path.is_dir():
+                return path
+            half = Path(tempfile.mkdtemp(prefix=name + ".", dir=self.root / "tmp"))
+            try:
+                half.chmod(0o755)
+                build(half)
+                (half / ".about").write_text(json.dumps([kind, version, key]), encoding="utf-8")
+                self._touch(half)
+                os.rename(half, path)
+            except BaseException:
+                _remove(half)
+                raise
+        return path
+
+    @contextmanager
+    def tree(self, kind: str, version: str, key: str, prepare: Callable[[Path], None],
+             waiting: Waiting | None = None) -> Iterator[Path]:
+        """A working tree, locked for the body, made by ``prepare(folder)`` at first.
+
+        The body may change it.  It survives a body that fails with an
+        ordinary exception, such as a compiler's error, but not one that was
+        interrupted.
+        """
+        name = _name(kind, version, key)
+        path = self.root / "trees" / name
+        with self.lock(name, waiting):
+            if not (path / ".whole").exists() or (path / ".busy").exists():
+                _remove(path)
+                path.mkdir()
+                try:
+                    prepare(path)
+                except BaseException:
+                    _remove(path)
+                    raise
+                (path / ".about").write_text(json.dumps([kind, version, key]), encoding="utf-8")
+                (path / ".whole").touch()
+            self._touch(path)
+            (path / ".busy").touch()
+            try:
+                yield path
+            except Exception:
+                (path / ".busy").unlink()
+                raise
+            (path / ".busy").unlink()
+
+    @staticmethod
+    def _touch(path: Path) -> None:
+        try:
+            (path / ".used").touch()
+        except OSError:
+            # A cache that is read only for us still serves.
+            pass
+
+    # Looking and cleaning
+
+    def entries(self) -> list[Entry]:
+        """All that is whole, by kind and version."""
+        found = []
+        for top, is_tree in (("entries", False), ("trees", True)):
+            for path in (self.root / top).iterdir():
+                if is_tree and not (path / ".whole").exists():
+                    continue
+                try:
+                    about = path / ".about"
+                    kind, version, key = json.loads(about.read_text(encoding="utf-8"))
+                    made = about.stat().st_mtime
+                    last = (path / ".used").stat().st_mtime
+                except (OSError, ValueError):
+                    # Being removed by another process.
+                    continue
+                found.append(Entry(kind, version, key, path, made, last, is_tree))
+        return sorted(found, key=lambda entry: (entry.kind, entry.version, entry.made))
+
+    def clean(self, keep: Callable[[Entry], bool] = lambda entry: False) -> list[Entry]:
+        """Remove the entries that ``keep`` does not want; returns the removed.
+
+        What someone is building or changing at the moment is left alone.
+        """
+        gone = []
+        for entry in self.entries():
+            if keep(entry):
+                continue
+            with self._try_lock(entry.name) as ours:
+                if not ours:
+                    continue
+                # Out of entries/ first: a removal that is interrupted must not
+                # leave half an entry that looks whole.
+                doomed = self.root / "tmp" / f"{entry.name}.{time.monotonic_ns()}"
+                os.rename(entry.path, doomed)
+                _remove(doomed)
+                gone.append(entry)
+        return gone
+
+    def forget_lists(self) -> None:
+        """Remove the private apt configuration, its lists, and the logs."""
+        for name in ("apt", "logs"):
+            _remove(self.root / name)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or file, as far as it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

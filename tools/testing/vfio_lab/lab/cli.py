@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab: the lab's command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from . import accelerator, build, kernel, machine, paths, report
+from .context import Context
+from .errors import LabError
+from .process import tied
+from .progress import Steps
+from .run import stop_on_sigterm
+from .session import GUEST_KERNEL, Choice, Session
+
+DRIVERS = ("ours", "mainline", "none")
+INTERRUPTED = 130
+
+EPILOG = """\
+The cache lies in $VFIO_LAB_CACHE, or vfio-lab in the user's cache folder. The
+first run on a machine installs Debian packages and builds QEMU and a kernel:
+20 minutes on two cores. Then everything starts in seconds.
+"""
+
+
+def engine_list(text: str) -> tuple[str, ...]:
+    """argparse type: a comma-separated list of engines."""
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [n for n in names if n not in accelerator.ENGINES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown engine '{unknown[0]}'; known: {', '.join(accelerator.ENGINES)}")
+    return names
+
+
+def part(text: str) -> str:
+    """argparse type: something that can be built."""
+    if text not in build.WHAT:
+        raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(build.WHAT)}")
+    return text
+
+
+def vf_count(text: str) -> int:
+    """argparse type: a number of virtual functions."""
+    if not text.isdigit() or not 0 <= int(text) <= 63:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 63")
+    return int(text)
+
+
+def pushed(text: str) -> tuple[str, pathlib.Path]:
+    """argparse type: LOCAL:REMOTE, as remote name and local file."""
+    local, colon, remote = text.rpartition(":")
+    if not colon or not local or not remote.startswith("/") or remote.endswith("/"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not LOCAL:REMOTE with a full name of a file as REMOTE")
+    if not pathlib.Path(local).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {local}")
+    return remote, pathlib.Path(local)
+
+
+def model_property(text: str) -> tuple[str, str]:
+    """argparse type: NAME=VALUE for the device model."""
+    name, equals, value = text.partition("=")
+    if not equals or not name or "," in text:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    return name, value
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="vlab", description="Emulated arm64 servers with HiSilicon accelerators: boot "
+                                  "them, run on them, migrate guests between them.", epilog=EPILOG,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    host = argparse.ArgumentParser(add_help=False)
+    host.add_argument("--kernel", choices=kernel.VERSIONS, default="7.2", help="kernel of the hosts (default 7.2)")
+    host.add_argument("--guest-kernel", choices=kernel.VERSIONS, default=GUEST_KERNEL,
+                      help=f"kernel of the guest (default {GUEST_KERNEL}: a program in 7.2 cannot reach an accelerator)")
+    host.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
+                      help=f"accelerators, of {','.join(accelerator.ENGINES)} (default sec)")
+    host.add_argument("--vfs", type=vf_count, default=2, metavar="N", help="virtual functions of each (default 2)")
+    host.add_argument("--model", type=model_property, action="append", default=[], metavar="NAME=VALUE",
+                      help="a property of the device model, e.g. request-latency=2000; see qemu/README.md")
+
+    one = argparse.ArgumentParser(add_help=False, parents=[host])
+    one.add_argument("--driver", choices=DRIVERS, default="ours",
+                     help="what the virtual functions are bound to: this tree's variant driver, the kernel's own, "
+                          "or none of both, but the stock accelerator driver (default ours)")
+    one.add_argument("--push", type=pushed, action="append", default=[], metavar="LOCAL:REMOTE",
+                     help="put a file into the host before it boots")
+
+    run = commands.add_parser("run", parents=[one], help="boot one host, run a command in it as root",
+                              usage="vlab run [OPTIONS] -- COMMAND [ARGUMENT...]",
+                              description="Boot one host, create and bind virtual functions, run COMMAND as root, "
+                                          "stream its output, exit with its status.")
+    run.add_argument("argv", nargs="+", metavar="COMMAND", help="the command and its arguments, after --")
+    commands.add_parser("shell", parents=[one], help="boot one host and open a shell in it",
+                        description="Boot one host as 'run' does, and open a shell in it.")
+
+    move = commands.add_parser("migrate", parents=[host], help="migrate a guest under load between two hosts",
+                               description="Boot two hosts, start a guest with a virtual function on the first, and "
+                                           "migrate it to the second while it works.")
+    for end, what in (("from", "source"), ("to", "destination")):
+        move.add_argument(f"--{end}-driver", choices=DRIVERS[:2], default="ours",
+                          help=f"variant driver of the {what} (default ours)")
+    move.add_argument("--to-kernel", choices=kernel.VERSIONS, help="kernel of the destination, if another")
+    move.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
+                      help="a patch on this tree's driver, to see what breaks")
+    move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the outcome there as JSON")
+
+    commands.add_parser("demo", help="what 'make demo' runs: migrate with every default",
+                        description="Install what is missing, build, and migrate a guest with every default; the "
+                                    "outcome goes to build/demo/report.json.")
+    check = commands.add_parser("check", help="run all tests", description="Install and build what is missing, and run "
+                                "all tests; the last line says how many passed and failed.")
+    check.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k window")
+    make = commands.add_parser("build", help="build into the cache what is missing",
+                               description="Build into the cache what is missing.")
+    make.add_argument("what", nargs="*", type=part, metavar="WHAT",
+                      help=f"of {', '.join(build.WHAT)} (default: what the demo needs)")
+    commands.add_parser("status", help="what is cached, which versions")
+    clean = commands.add_parser("clean", help="empty the cache")
+    clean.add_argument("--old", action="store_true", help="remove only what the present sources no longer use")
+    return top
+
+
+@contextlib.contextmanager
+def log_folder(command: str) -> Iterator[pathlib.Path]:
+    """build/COMMAND, or build/COMMAND-PID while another run uses that."""
+    folder = paths.ROOT / "build" / command
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            folder = folder.with_name(f"{command}-{os.getpid()}")
+            folder.mkdir()
+        yield folder
+
+
+def choice(args: argparse.Namespace, driver: str, version: str | None = None) -> Choice:
+    """The command line's choice for one host."""
+    model = dict(Choice().model)
+    model.update(args.model)
+    return Choice(kernel=version or args.kernel, guest_kernel=args.guest_kernel, driver=driver, engines=args.engines, vfs=args.vfs,
+                  patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
+                  push=dict(getattr(args, "push", ())), model=model)
+
+
+def one_host(args: argparse.Namespace, steps: Steps) -> int:
+    """run and shell."""
+    with log_folder(args.command) as logs, Session(steps, logs) as session:
+        picked = choice(args, args.driver)
+        with steps.step("put the host's image together"):
+            spec = session.spec("host", picked, guest=True)
+        (host,) = session.boot([spec])
+        with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} virtual functions each, "
+                        f"driver {picked.driver}", host.console):
+            for name in picked.engines:
+                engine = accelerator.ENGINES[name]
+                accelerator.bring_up(host.ssh, engine, picked.vfs)
+                accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine),
+                                 engine.driver if picked.driver == "none" else accelerator.VARIANT_DRIVER)
+        if args.command == "shell":
+            return subprocess.run(host.ssh.argv("exec sh -l", terminal=True), check=False, **tied()).returncode
+        command = args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv)
+        status = subprocess.run(host.ssh.argv(command), check=False, **tied()).returncode
+        if status == 255 and not host.alive():
+            raise LabError("the host went down while the command ran", host.console)
+        return status
+
+
+def migrate(args: argparse.Namespace, steps: Steps) -> int:
+    """migrate and demo."""
+    started = time.monotonic()
+    missing = next((p for p in args.patch if not p.is_file()), None)
+    if missing:
+        raise LabError(f"there is no patch {missing}")
+    if args.vfs < 1:
+        raise LabError("a migration needs at least one virtual function: --vfs 1")
+    with log_folder(args.command) as logs, Session(steps, logs) as session:
+        outcome = session.migrate(choice(args, args.from_driver),
+                                  choice(args, args.to_driver, args.to_kernel))
+        seconds = time.monotonic() - started
+        print(report.text(outcome, seconds), flush=True)
+        target = args.report or logs / "report.json"
+        report.write_json(outcome, seconds, target)
+        print(f"report: {target}\nlogs:   {logs}", flush=True)
+        return 0 if outcome.held else 1
+
+
+def check(args: argparse.Namespace, steps: Steps) -> int:
+    """All tests, or those that the arguments for pytest pick."""
+    build.build(build.WHAT, steps)
+    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8", *args.pytest]
+    return subprocess.run(argv, cwd=paths.LAB / "tests", check=False, **tied()).returncode
+
+
+def dispatch(args: argparse.Namespace, steps: Steps) -> int:
+    """Run the chosen command; returns the exit status."""
+    if args.command == "status":
+        print(build.status())
+        return 0
+    if args.command == "clean":
+        print(build.clean(old_only=args.old))
+        return 0
+    if args.command == "build":
+        build.build(args.what, steps)
+        return 0
+    if args.command == "check":
+        return check(args, steps)
+    machine.prepare(Context(steps=steps))
+    if args.command in ("run", "shell"):
+        return one_host(args, steps)
+    return migrate(args, steps)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn what goes wrong into a sentence and a status: 1 for
+    what failed, 2 for wrong use, 130 when interrupted."""
+    args = parser().parse_args(argv)
+    if args.command == "demo":
+        args = parser().parse_args(["migrate"])
+        args.command = "demo"
+    steps = Steps()
+    stop_on_sigterm()
+    try:
+        return dispatch(args, steps)
+    except LabError as e:
+        print(f"vlab: {e}", file=sys.stderr)
+        if e.log and not getattr(e, "step_told", False):
+            print(f"vlab: the log: {e.log}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("vlab: interrupted; nothing runs any more, and nothing half-built is kept", file=sys.stderr)
+        return INTERRUPTED

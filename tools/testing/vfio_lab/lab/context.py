@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What every builder needs at hand: the cache, the steps, Debian's packages."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from .apt import Apt
+from .cache import Cache
+from .progress import Steps, shared as shared_steps
+
+
+class Context:
+    """The cache, the display and the private apt of one run."""
+
+    def __init__(self, cache: Cache | None = None, steps: Steps | None = None) -> None:
+        self.cache = cache if cache is not None else Cache()
+        self.steps = steps if steps is not None else shared_steps()
+
+    @cached_property
+    def apt(self) -> Apt:
+        """Packages of Debian 13 for this machine."""
+        return Apt(self.cache)
+
+    def waiting(self, text: str) -> None:
+        """Passed to the cache: another process builds what we want."""
+        self.steps.note(text)
+
+    def package(self, package: str, version: str | None = None) -> Path:
+        """A package's files, unpacked, from the cache or else from Debian.
+
+        Without a version, whichever is cached is good enough.
+        """
+        from .apt import unpack
+        from .cache import digest
+
+        kind = f"package-{package}"
+        cached = self.cache.newest(kind)
+        if version is None and cached is not None:
+            self.cache.peek(cached.kind, cached.version, cached.key)
+            return cached.path
+        with self.steps.step(f"fetch Debian's {package}") as step:
+            wanted = version or self.apt.candidate(package) or ""
+
+            def fetch(folder: Path) -> None:
+                deb = self.apt.download(package, wanted or None, folder, step.watch)
+                unpack(deb, folder, self.cache.log(f"unpack-{package}"))
+                deb.unlink()
+
+            return self.cache.entry(kind, wanted, digest({"recipe": 1, "version": wanted}),
+                                    fetch, self.waiting)
+
+
+_shared: Context | None = None
+
+
+def shared() -> Context:
+    """The context of this process, for callers that were given none."""
+    global _shared
+    if _shared is None:
+        _shared = Context()
+    return _shared

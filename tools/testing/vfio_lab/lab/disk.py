@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Is there room enough before hours of work begin?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from .errors import LabError
+
+MB = 1000 * 1000
+GB = 1000 * MB
+
+
+def size_text(size: int) -> str:
+    """A size as people write it."""
+    if size >= GB:
+        return f"{size / GB:.1f} GB"
+    if size >= MB:
+        return f"{size / MB:.0f} MB"
+    return f"{max(size, 0) / 1000:.0f} kB"
+
+
+def require(folder: Path, size: int, purpose: str) -> None:
+    """Refuse to begin what would fill the disk under ``folder``.
+
+    ``folder`` need not exist yet.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if free < size:
+        raise LabError(
+            f"Not enough disk for {purpose}: {folder} has {size_text(free)} free and "
+            f"{size_text(size)} are needed; make room, or set VFIO_LAB_CACHE to a folder "
+            f"on a larger disk.")
+
+
+def used(folder: Path) -> int:
+    """What a folder takes on disk, each hard-linked file once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for top, _, files in os.walk(folder):
+        for name in files:
+            try:
+                info = os.lstat(os.path.join(top, name))
+            except FileNotFoundError:
+                continue
+            if (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
+                total += info.st_blocks * 512
+    return total

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver under test as a module, and the one it is compared with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import paths
+from .cache import digest
+from .context import Context, shared
+from .errors import LabError
+from .kernel import BUILD_ENV, MAKE, Kernel, counter
+from .run import run
+
+RECIPE = 1
+MODULE = "hisi_acc_vfio_pci.ko"
+DRIVERS = ("ours", "mainline")
+#: what of this clone the driver is built from, besides its own folder
+HEADERS = paths.ROOT / "include"
+SOURCES = (".c", ".h", ".S")
+
+
+def _files(top: Path) -> list[Path]:
+    """A folder's sources, without what a build in it left."""
+    return sorted(path for path in top.rglob("*") if path.is_file()
+                  and not path.name.endswith(".mod.c")
+                  and (path.suffix in SOURCES or path.name in ("Makefile", "Kbuild", "Kconfig")))
+
+
+def _mainline(kernel: Kernel) -> Path:
+    # Its own file is named with dashes; to modprobe that is the same.
+    top = kernel.modules / "lib/modules" / kernel.release / "kernel"
+    found = [path for path in top.rglob("*.ko") if path.name.replace("-", "_") == MODULE]
+    if not found:
+        raise LabError(f"Kernel {kernel.version} was built without its own {MODULE}.")
+    return found[0]
+
+
+def module(which: str, kernel: Kernel, context: Context | None = None,
+           patches: Sequence[Path] = ()) -> Path:
+    """The driver as a module for this kernel, built if it is not cached.
+
+    "ours" comes from this clone, with ``patches`` (-p1, of the clone's top)
+    applied to a copy; "mainline" is the kernel's own, built with it.
+    """
+    context = context or shared()
+    if which not in DRIVERS:
+        raise LabError(f"There is no driver {which}; known are {', '.join(DRIVERS)}.")
+    if which == "mainline":
+        return _mainline(kernel)
+    files = _files(paths.DRIVER) + (_files(HEADERS) if HEADERS.is_dir() else [])
+    if not files:
+        raise LabError(f"This clone has no driver in {paths.DRIVER}.")
+    title = f"build the driver for kernel {kernel.version}"
+    if patches:
+        title += f" with {', '.join(patch.name for patch in patches)}"
+
+    def build(folder: Path) -> None:
+        log = context.cache.log(f"driver-{kernel.version}")
+        work = folder / "work"
+        with context.steps.step(title, log) as step:
+            for file in files:
+                target = work / file.relative_to(paths.ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+            for patch in patches:
+                # A mutant that no longer applies must not pass for the driver.
+                run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", work, "-i", patch],
+                    log=log, failure=f"{patch.name} does not apply to the driver.")
+            run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build,
+                 f"M={work / paths.DRIVER.relative_to(paths.ROOT)}", "modules"],
+                log=log, env=BUILD_ENV, on_line=counter(step, "files"),
+                failure=f"The driver cannot be built for kernel {kernel.version}.")
+            built = work / paths.DRIVER.relative_to(paths.ROOT) / MODULE
+            if not built.exists():
+                raise LabError(f"The driver's build made no {MODULE}.", log)
+            run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / MODULE, built], log=log)
+            shutil.rmtree(work)
+
+    inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
+              "patches": [patch.read_text(encoding="utf-8") for patch in patches],
+              "files": [[str(file.relative_to(paths.ROOT)), file.read_text(encoding="utf-8")]
+                        for file in files]}
+    kind = f"driver-{kernel.version}{'-patched' if patches else ''}"
+    folder = context.cache.entry(kind, kernel.release, digest(inputs), build, context.waiting)
+    return folder / MODULE

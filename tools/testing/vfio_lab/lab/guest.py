@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest in a host: stock QEMU with KVM, a virtual function passed through.
+
+QEMU's monitor is the standard input and output of the SSH command that runs
+it; the load's reports come through a FIFO.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+
+from .errors import LabError
+from .host import Host
+from .load import LoadRecord
+from .process import kept_apart
+from .qmp import Qmp
+
+MEMORY_MIB = 256
+MIGRATION_PORT = 4444
+REPORT = "/run/report"
+CONSOLE = "/run/guest.console"
+STDERR = "/run/guest.stderr"
+
+
+class Guest:
+    """One inner QEMU.  With `incoming` it waits for a guest to arrive."""
+
+    def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
+                 load: str = "24,4096", incoming: bool = False) -> None:
+        self.host = host
+        self._record = record
+        host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
+        self._reader = host.ssh.popen(f"cat {REPORT}.out", stdout=subprocess.PIPE)
+        threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
+
+        devices = "".join(f" -device vfio-pci,host={f},enable-migration=on" for f in functions)
+        command = (
+            "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
+            " -M virt,gic-version=3,its=on -accel kvm -cpu host"
+            f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
+            f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.load={load}'"
+            f" -serial file:{CONSOLE}"
+            " -device virtio-serial-pci,romfile="
+            f" -chardev pipe,id=report,path={REPORT} -device virtserialport,chardev=report,name=report"
+            f"{devices} -qmp stdio{' -incoming defer' if incoming else ''} 2>{STDERR}")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
+                                             stderr=subprocess.DEVNULL, **kept_apart())
+        try:
+            self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library)
+        except LabError as e:
+            raise LabError(f"host {host.name}: QEMU refused to start: {self.last_words()}", host.console) from e
+        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        if incoming:
+            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT}")
+
+    def alive(self) -> bool:
+        """Does the inner QEMU run?"""
+        return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """What the inner QEMU said on its standard error."""
+        return "; ".join(self.host.ssh.run(f"cat {STDERR}", check=False).stdout.strip().splitlines()[-3:])
+
+    def console(self) -> str:
+        """The guest's console so far."""
+        return self.host.ssh.run(f"cat {CONSOLE}", check=False).stdout
+
+    def stop_load(self) -> None:
+        """Ask the load to finish what is in flight, say its last line, and end."""
+        self.host.ssh.run(f"echo stop > {REPORT}.in")
+
+    def close(self) -> None:
+        """End the inner QEMU, if it still runs."""
+        if self.alive():
+            try:
+                self.qmp.cmd("quit", timeout=10)
+            except LabError:
+                pass    # it was quicker, or its host is gone
+        self.qmp.close()
+        self._process.kill()
+        self._process.wait()
+        self._reader.kill()
+        self._reader.wait()

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A lab host: an emulated arm64 server with accelerators, booted and driven.
+
+Its console goes to a log, commands go in by SSH through a door that leads
+nowhere else (slirp with restrict=on), and a second network card joins it to
+the other host and to nothing more.
+"""
+
+import dataclasses
+import pathlib
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+
+from . import accelerator
+from .errors import LabError
+from .kernel import Kernel
+from .qmp import Qmp
+from .process import kept_apart
+from .ssh import Ssh
+
+BOOT_SECONDS = 180
+MEMORY_MIB = 4096
+
+# A line of a console that no run may show
+TROUBLE = re.compile(r"WARNING: |BUG: |Oops|Kernel panic|Call trace|possible circular|INFO: task .* blocked|"
+                     r"soft lockup|arm-smmu-v3 .*event 0x|hisi.*(error|fail|timeout)", re.I)
+
+
+@dataclasses.dataclass
+class HostSpec:
+    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model`
+    gives properties of the accelerator's device model, by engine."""
+
+    name: str
+    kernel: Kernel
+    initrd: pathlib.Path
+    engines: tuple[str, ...] = ("sec",)
+    vfs: int = 2
+    lan: tuple[str, pathlib.Path] | None = None
+    model: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Host:
+    """A booted host; a context manager that leaves no process behind."""
+
+    def __init__(self, spec: HostSpec, qemu: pathlib.Path, qmp_library: str, key: pathlib.Path,
+                 folder: pathlib.Path, logs: pathlib.Path) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.folder = folder
+        self.console = logs / f"{spec.name}.console.log"
+        self._qemu_log = logs / f"{spec.name}.qemu.log"
+        self._qemu = qemu
+        self._key = key
+        self._qmp_library = qmp_library
+        self._up = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.qmp: Qmp | None = None
+        self._ssh: Ssh | None = None
+
+    @property
+    def ssh(self) -> Ssh:
+        """The way in, once the host is up."""
+        assert self._ssh, "the host is not up"
+        return self._ssh
+
+    def argv(self, qmp_fd: int) -> list[str]:
+        """The outer QEMU's command line."""
+        spec = self.spec
+        args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
+                "-no-reboot", "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
+                "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
+                "-smp", "2", "-m", str(MEMORY_MIB),
+                "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),
+                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 iommu.passthrough=0",
+                "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
+                "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
+                "-netdev", "user,id=door,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
+                "-device", "virtio-net-pci,netdev=door,addr=1,romfile=,mac=52:54:00:00:00:01"]
+        if spec.lan:
+            role, path = spec.lan
+            last = 2 if role == "server" else 3
+            args += ["-netdev", f"stream,id=lan,server={'on' if role == 'server' else 'off'},"
+                                f"addr.type=unix,addr.path={path}",
+                     "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
+        for name in spec.engines:
+            engine = accelerator.ENGINES[name]
+            properties = "".join(f",{k}={v}" for k, v in spec.model.items())
+            args += ["-device", f"{engine.device},id={name},addr={engine.slot:x}.0,vfs={max(spec.vfs, 1)}{properties}"]
+        return args
+
+    def start(self) -> None:
+        """Start the outer QEMU; returns when its monitor answers."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                self.argv(theirs.fileno()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()], **kept_apart())
+        threading.Thread(target=self._read_console, daemon=True).start()
+        try:
+            self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library)
+        except LabError as e:
+            raise LabError(f"host {self.name}: the outer QEMU did not start: {self.console_tail(3)}",
+                           self.console) from e
+
+    def _read_console(self) -> None:
+        assert self._process and self._process.stdout
+        mark = f"lab host {self.name} is up".encode()
+        with open(self.console, "wb") as log:
+            for line in self._process.stdout:
+                log.write(line.replace(b"\r\n", b"\n"))
+                log.flush()
+                if mark in line:
+                    self._up.set()
+
+    def wait_up(self) -> None:
+        """Wait until the host takes commands."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not self._up.wait(0.5):
+            if not self.alive():
+                raise LabError(f"host {self.name} went down while it booted", self.console)
+            if time.monotonic() > deadline:
+                raise LabError(f"host {self.name} did not boot within {BOOT_SECONDS} s", self.console)
+        assert self.qmp
+        info = self.qmp.cmd("human-monitor-command", command_line="info usernet")
+        port = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", info)
+        if not port:
+            raise LabError(f"host {self.name}: the outer QEMU opened no door: {info}")
+        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder)
+
+    def alive(self) -> bool:
+        """Does the outer QEMU run?"""
+        return self._process is not None and self._process.poll() is None
+
+    def console_tail(self, lines: int) -> str:
+        """The last lines of the console, joined by semicolons."""
+        if not self.console.exists():
+            return ""
+        return "; ".join(self.console.read_text(errors="replace").strip().splitlines()[-lines:])
+
+    def trouble(self) -> list[str]:
+        """Lines of the kernel's log and console that no run may show."""
+        lines = self.console.read_text(errors="replace").splitlines()
+        if self.alive() and self._ssh:
+            lines += self.ssh.out("dmesg").splitlines()
+        return [f"{self.name}: {line.strip()}" for line in dict.fromkeys(lines) if TROUBLE.search(line)]
+
+    def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
+        """The device model's own counts for a function: 0 is the physical one, n
+        the n-th virtual one.  Groups: events, mailbox-set, mailbox-get and
+        guest-errors, which is what the drivers did wrong."""
+        assert self.qmp
+        path = f"/machine/peripheral/{engine}" + (f"/vf{function}" if function else "")
+        return dict(self.qmp.cmd("qom-get", path=path, property="counters"))
+
+    def clock_offset(self) -> float:
+        """time.monotonic() here minus CLOCK_MONOTONIC there, in seconds; as good
+        as half of the quickest answer's round trip."""
+        process = self.ssh.popen("/lab/clock", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin and process.stdout
+        best: tuple[float, float] | None = None
+        for _ in range(12):
+            asked = time.monotonic()
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            there = int(process.stdout.readline()) / 1e9
+            answered = time.monotonic()
+            trip = answered - asked
+            if best is None or trip < best[0]:
+                best = (trip, (asked + answered) / 2 - there)
+        process.stdin.close()
+        process.wait(10)
+        assert best
+        return best[1]
+
+    def stop(self) -> None:
+        """Switch the host off.  May be called twice."""
+        if self._ssh:
+            self._ssh.close()
+            self._ssh = None
+        if self.qmp:
+            self.qmp.close()
+            self.qmp = None
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> "Host":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

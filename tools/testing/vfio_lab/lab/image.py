@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a host is booted with: one initramfs, put together from archives.
+
+The kernel unpacks concatenated archives one after the other, a later file
+replaces an earlier one.  The large parts come ready from the cache; what is
+special to one boot is a small archive at the end.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from . import cpio, cross, paths, rootfs
+from .context import Context
+from .errors import LabError
+from .kernel import Kernel
+
+# What the guest needs of the kernel's modules: the stock driver of each engine
+GUEST_MODULES = ("hisi_sec2",)
+
+
+def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
+    """Files of the named modules and of what they depend on."""
+    needed: list[pathlib.Path] = []
+    for name in names:
+        shown = subprocess.run(["/sbin/modprobe", "-d", str(kernel.modules), "-S", kernel.release,
+                                "--show-depends", name], capture_output=True, text=True, check=False)
+        if shown.returncode:
+            raise LabError(f"kernel {kernel.version} has no module {name}: {shown.stderr.strip()}")
+        for line in shown.stdout.splitlines():
+            if line.startswith("insmod "):
+                needed.append(pathlib.Path(line.split()[1]))
+    return list(dict.fromkeys(needed))
+
+
+def _with_depmod(kernel: Kernel, tree: pathlib.Path) -> None:
+    subprocess.run(["/sbin/depmod", "-b", str(tree), kernel.release], check=True)
+
+
+def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context) -> None:
+    """Write the guest's whole initramfs to `out`."""
+    tree = scratch / "guest"
+    for file in _module_files(kernel, GUEST_MODULES):
+        target = tree / file.relative_to(kernel.modules)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    for list_file in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        shutil.copy(kernel.modules / "lib/modules" / kernel.release / list_file,
+                    tree / "lib/modules" / kernel.release / list_file)
+    _with_depmod(kernel, tree)
+    entries = cpio.tree(tree, prefix="usr")
+    entries["init"] = cpio.program(paths.LAB / "guest/init")
+    entries["lab/aes_load"] = cpio.program(cross.static_program(paths.LAB / "guest/aes_load.c", context))
+    cpio.archive(scratch / "guest-lab.cpio", entries)
+    cpio.concatenate(out, [rootfs.guest_root(context), scratch / "guest-lab.cpio"])
+
+
+def host_modules(kernel: Kernel, module: pathlib.Path | None, out: pathlib.Path,
+                 scratch: pathlib.Path) -> None:
+    """Archive the kernel's modules for a host.  `module`, if given, takes the
+    place of the kernel's own file of the same name, as a module in updates/
+    does on any system."""
+    tree = scratch / "modules"
+    shutil.copytree(kernel.modules / "lib", tree / "lib", symlinks=True,
+                    ignore=shutil.ignore_patterns("build", "source"))
+    if module:
+        updates = tree / "lib/modules" / kernel.release / "updates"
+        updates.mkdir()
+        shutil.copy(module, updates / module.name)
+    _with_depmod(kernel, tree)
+    cpio.archive(out, cpio.tree(tree, prefix="usr"))
+
+
+def host_overlay(guest: tuple[pathlib.Path, pathlib.Path] | None, env: Mapping[str, str], public_key: str,
+                 push: Mapping[str, pathlib.Path], out: pathlib.Path, context: Context) -> None:
+    """Archive what is special to one host: init, environment, key, the guest
+    (its kernel and initramfs), and the files pushed by the user (remote name: local)."""
+    entries = {
+        "init": cpio.program(paths.LAB / "host/init"),
+        "lab/clock": cpio.program(cross.static_program(paths.LAB / "host/clock.c", context)),
+        "lab/host.env": cpio.file("".join(f"{k}='{v}'\n" for k, v in env.items())),
+        "root": cpio.folder(0o700),
+        "root/.ssh": cpio.folder(0o700),
+        "root/.ssh/authorized_keys": cpio.file(public_key, 0o600),
+    }
+    if guest:
+        entries["lab/Image"], entries["lab/guest.cpio"] = map(cpio.file, guest)
+    for remote, local in push.items():
+        entries[remote.lstrip("/")] = cpio.file(local, local.stat().st_mode & 0o777)
+    cpio.archive(out, entries)
+

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The scenario of the lab: a guest with an accelerator moves between two hosts
+while its load runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from . import accelerator, arcs
+from .errors import LabError
+from .guest import MIGRATION_PORT, Guest
+from .host import Host
+from .load import LoadRecord, Report
+from .progress import Steps
+from .timeline import Phase
+
+ENGINE = "sec"
+
+# Fits all of memory: without dirty tracking in the SMMU every mapped page
+# travels in the blackout
+DOWNTIME_LIMIT_MS = 60_000
+MIGRATE_SECONDS = 120
+
+# A lane has had its share of the accelerator when this many of its requests
+# were verified; one that has not after so long hangs
+LANE_REQUESTS = 20
+LANE_SECONDS = 30
+
+# The fewest requests that may be in flight in any report while the load runs
+MIN_IN_FLIGHT = 4
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a migration left to tell.  `complaints` is empty when all of it held."""
+
+    complaints: list[str] = dataclasses.field(default_factory=list)
+    phases: list[Phase] = dataclasses.field(default_factory=list)
+    blackout_ms: int | None = None
+    total_ms: int | None = None
+    ram_bytes: int = 0
+    device_bytes: int = 0
+    requests: dict[str, int] = dataclasses.field(default_factory=dict)
+    in_flight_min: int = 0
+    in_flight_at_stop: int = 0
+    selftests: list[str] = dataclasses.field(default_factory=list)
+    device_counts: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    where: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def held(self) -> bool:
+        """Did everything hold?"""
+        return not self.complaints
+
+
+class Scenario:
+    """Two booted hosts, and what happens on them, step by step."""
+
+    def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: int,
+                 qmp_library: str, steps: Steps, load: str) -> None:
+        self.source = source
+        self.destination = destination
+        self.outcome = Outcome()
+        self.record = LoadRecord()
+        self._drivers = drivers
+        self._vfs = vfs
+        self._qmp_library = qmp_library
+        self._steps = steps
+        self._load = load
+        self._functions: dict[str, str] = {}
+        self._offsets: dict[str, float] = {}
+        self._guests: list[Guest] = []
+        self._traced: dict[str, bool] = {}
+
+    def set_up_host(self, host: Host, which: str) -> None:
+        """Physical function, virtual functions, binding."""
+        engine = accelerator.ENGINES[ENGINE]
+        with self._steps.step(f"{host.name}: {engine.driver} on the physical function, {self._vfs} virtual "
+                              f"functions, {accelerator.VARIANT_DRIVER} ({which}) on them", host.console):
+            accelerator.bring_up(host.ssh, engine, self._vfs)
+            functions = accelerator.functions(host.ssh, engine)
+            if len(functions) != self._vfs:
+                raise LabError(f"host {host.name}: {len(functions)} virtual functions appeared, not {self._vfs}")
+            accelerator.bind(host.ssh, functions, accelerator.VARIANT_DRIVER)
+            self._functions[host.name] = functions[0]
+            self._traced[host.name] = arcs.trace(host.ssh)
+            self._offsets[host.name] = host.clock_offset()
+            self.outcome.where[host.name] = (
+                f"Linux {host.ssh.out('uname -r')}, {host.ssh.out('qemu-system-aarch64 --version | head -n 1')}, "
+                f"{accelerator.VARIANT_DRIVER} ({which}) on {functions[0]}")
+
+    def _alive(self) -> bool:
+        return all(h.alive() for h in (self.source, self.destination)) and self._guests[-1].alive()
+
+    def start_guest(self) -> None:
+        """Start the guest on the source; returns when its load has found its feet."""
+        host = self.source
+        with self._steps.step(f"{host.name}: guest with {self._functions[host.name]}: stock driver, its self-tests, "
+                              "then the load") as step:
+            guest = Guest(host, [self._functions[host.name]], self.record, self._qmp_library, self._load)
+            self._guests.append(guest)
+            step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
+            try:
+                self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive)
+                self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive)
+            except LabError as e:
+                raise LabError(f"{e}; the guest's console ends: {_end_of(guest.console())}") from e
+            self.outcome.selftests = _selftests(guest.console())
+            if not self.outcome.selftests:
+                raise LabError("the guest's driver registered no algorithm")
+            bad = [t for t in self.outcome.selftests if not t.endswith(": passed")]
+            if bad:
+                self.outcome.complaints.append(f"self-tests in the guest: {', '.join(bad)}")
+
+    def migrate(self) -> None:
+        """Move the guest to the destination while its load runs."""
+        source, target = self._guests[-1], self.destination
+        with self._steps.step(f"{self.source.name} to {target.name}: live migration under load") as step:
+            step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
+            arrived = Guest(target, [self._functions[target.name]], self.record, self._qmp_library, self._load,
+                            incoming=True)
+            self._guests.append(arrived)
+            source.qmp.cmd("migrate-set-parameters", downtime_limit=DOWNTIME_LIMIT_MS, max_bandwidth=1 << 40)
+            before = self.record.last
+            assert before
+            began = time.monotonic()
+            source.qmp.cmd("migrate", uri=f"tcp:{_address(target)}:{MIGRATION_PORT}")
+            end = source.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and
+                                  e.data["status"] in ("completed", "failed", "cancelled"),
+                                  MIGRATE_SECONDS, source.alive)
+            info = source.qmp.cmd("query-migrate")
+            if end.data["status"] != "completed":
+                raise LabError(f"the migration {end.data['status']}: "
+                               f"{info.get('error-desc', 'QEMU gives no reason')}; source: {source.last_words()}; "
+                               f"destination: {arrived.last_words()}")
+            resumed = arrived.qmp.wait("the guest runs on the destination", lambda e: e.name == "RESUME", 30,
+                                       arrived.alive)
+            self._account(info, began, source, resumed.at)
+            self._count(before, resumed.at)
+
+    def _account(self, info: dict[str, Any], began: float, source: Guest, resumed: float) -> None:
+        out = self.outcome
+        out.blackout_ms = info.get("downtime")
+        out.total_ms = info.get("total-time")
+        out.ram_bytes = info.get("ram", {}).get("transferred", 0)
+        out.device_bytes = info.get("vfio", {}).get("transferred", 0)
+        left = arcs.read(self.source.ssh, self._offsets[self.source.name])
+        came = arcs.read(self.destination.ssh, self._offsets[self.destination.name])
+        quiesce, save = arcs.find(left, "RUNNING", "STOP"), arcs.find(left, "STOP", "STOP_COPY")
+        load, restart = arcs.find(came, "RESUMING", "STOP"), arcs.find(came, "STOP", "RUNNING")
+        stopped = next((e.at for e in source.qmp.events if e.name == "STOP"), None)
+        here, there = self.source.name, self.destination.name
+        if quiesce and save and load and restart:
+            out.phases = [Phase("pre-copy", here, began, quiesce.start),
+                          Phase("quiesce", here, quiesce.start, quiesce.end),
+                          Phase("save", here, save.start, save.end),
+                          Phase("transfer", "both", save.end, load.start),
+                          Phase("load", there, load.start, load.end),
+                          Phase("restart", there, restart.start, restart.end)]
+            dark = quiesce.start
+        else:
+            if any(self._traced.values()):
+                out.complaints.append("the driver's trace lacks an arc of the migration")
+            dark = stopped or began
+            out.phases = [Phase("pre-copy", here, began, dark), Phase("transfer", "both", dark, resumed)]
+        if out.blackout_ms is not None:
+            out.phases.append(Phase("blackout (QEMU)", "guest", dark, dark + out.blackout_ms / 1e3))
+
+    def _count(self, before: Report, resumed: float) -> None:
+        reports = self.record.reports
+        here = [r for r in reports if r.host == self.source.name]
+        self.outcome.requests["before"] = before.verified
+        self.outcome.requests["during"] = here[-1].verified - before.verified
+        self.outcome.in_flight_at_stop = here[-1].in_flight
+
+    def go_on(self) -> None:
+        """The load has to go on at the destination, in every lane, and end well."""
+        guest, out = self._guests[-1], self.outcome
+        with self._steps.step(f"{self.destination.name}: the load goes on, in every lane") as step:
+            step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
+            try:
+                self.record.wait("a report from the destination", lambda: self.record.last is not None and
+                                 self.record.last.host == self.destination.name, LANE_SECONDS, self._alive)
+                self.record.wait_progress("the load goes on", LANE_REQUESTS, LANE_SECONDS, self._alive)
+            except LabError as e:
+                raise LabError(f"{e}; the guest's console ends: {_end_of(guest.console())}") from e
+        with self._steps.step(f"{self.destination.name}: the load ends, every request accounted for"):
+            guest.stop_load()
+            self.record.wait("the load ends", lambda: self.record.exit_status is not None, LANE_SECONDS, self._alive)
+            last = self.record.last
+            assert last
+            out.requests["after"] = last.verified - out.requests["before"] - out.requests["during"]
+            out.requests["all"] = last.verified
+            out.in_flight_min = min(r.in_flight for r in self.record.reports[1:-1] if not r.final)
+            if out.in_flight_min < MIN_IN_FLIGHT:
+                out.complaints.append(f"only {out.in_flight_min} requests were in flight at some moment, "
+                                      f"{MIN_IN_FLIGHT} are wanted")
+            out.complaints += self.record.complaints()
+
+    def inspect(self) -> None:
+        """Read what hosts, guest and device have to say about it."""
+        with self._steps.step("logs of hosts and guest, the device's own counts"):
+            for host in (self.source, self.destination):
+                counts = host.counters(ENGINE, 1)
+                self.outcome.device_counts[host.name] = counts["events"]
+                self.outcome.complaints += host.trouble()
+                self.outcome.complaints += [f"{host.name}: the device counted {n} times: {name}"
+                                            for name, n in counts["guest-errors"].items() if n]
+            done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
+            if done < self.outcome.requests["all"]:
+                self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified: "
+                                               "something else did the work")
+
+    def run(self) -> Outcome:
+        """All of it.  What fails on the way becomes the last complaint."""
+        try:
+            for host, which in zip((self.source, self.destination), self._drivers):
+                self.set_up_host(host, which)
+            self.start_guest()
+            self.migrate()
+            self.go_on()
+            self.inspect()
+        except LabError as e:
+            self.outcome.complaints.append(str(e))
+        finally:
+            for guest in self._guests:
+                guest.close()
+        return self.outcome
+
+
+def _address(host: Host) -> str:
+    return {"server": "10.0.9.1", "client": "10.0.9.2"}[host.spec.lan[0] if host.spec.lan else "server"]
+
+
+def _end_of(text: str) -> str:
+    return "; ".join(text.strip().splitlines()[-4:])
+
+
+def _selftests(console: str) -> list[str]:
+    """The guest prints its algorithms' entries of /proc/crypto at the start."""
+    found, name = [], ""
+    for line in console.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "driver":
+            name = value.strip()
+        elif key.strip() == "selftest" and name.startswith("hisi_"):
+            found.append(f"{name}: {value.strip()}")
+    return found

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where the parts of this clone lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: tools/testing/vfio_lab
+LAB = Path(__file__).resolve().parents[1]
+#: the clone's top folder
+ROOT = LAB.parents[2]
+#: the driver under test
+DRIVER = ROOT / "drivers" / "vfio" / "pci" / "hisilicon"
+#: the device model, which becomes a folder of QEMU's sources
+MODEL = LAB / "qemu"
+#: configuration fragments of the lab's kernels
+KERNEL_CONFIGS = LAB / "kernel"

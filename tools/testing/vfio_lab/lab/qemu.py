@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The outer QEMU: Debian 13's sources with our device model in them.
+
+QEMU is configured and compiled in one working tree that stays in the cache.
+A changed model is copied into it and only what depends on it is compiled
+again; the finished program becomes an entry of its own, keyed by the model's
+files, so two clones with different models share the tree and not the result.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from . import disk, paths
+from .apt import machine_codename
+from .cache import digest
+from .context import Context, shared
+from .errors import LabError
+from .run import clean_environment, run
+
+RECIPE = 1
+PROGRAM = "qemu-system-aarch64"
+#: the series of Debian 13; its backports have newer ones, which the model is not made for
+SERIES = re.compile(r"(?:\d+:)?10\.0\.")
+#: where the model lies in QEMU's sources
+PLACE = Path("hw/misc/hisi_acc")
+HOOK = "hook.patch"
+#: a type that only our model brings
+MODEL_TYPE = "hisi-sec2"
+CONFIGURE = (
+    "--python=/usr/bin/python3", "--target-list=aarch64-softmmu",
+    "--with-devices-aarch64=minimal", "--without-default-features", "--enable-tcg",
+    "--enable-slirp", "--enable-nettle", "--enable-fdt=system", "--disable-docs",
+    "--disable-tools", "--disable-debug-info", "--disable-install-blobs")
+
+
+def _archive(context: Context) -> tuple[Path, str]:
+    """The folder of Debian's source package, and its version."""
+    cached = context.cache.newest("qemu-source")
+    if cached is not None:
+        context.cache.peek(cached.kind, cached.version, cached.key)
+        return cached.path, cached.version
+    log = context.cache.log("qemu-source")
+    with context.steps.step("fetch the sources of QEMU", log) as step:
+        fitting = [version for version in context.apt.source_versions("qemu")
+                   if SERIES.match(version)]
+        if not fitting:
+            raise LabError("This machine's mirror has no source package of QEMU 10.0, "
+                           "which the device model is made for.")
+        version = fitting[0]
+        for other in fitting[1:]:
+            newer = subprocess.run(["dpkg", "--compare-versions", other, "gt", version],
+                                   check=False)
+            version = other if newer.returncode == 0 else version
+
+        def fetch(folder: Path) -> None:
+            context.apt.source("qemu", version, folder, step.watch)
+
+        path = context.cache.entry("qemu-source", version,
+                                   digest({"recipe": 1, "version": version}), fetch,
+                                   context.waiting)
+    return path, version
+
+
+def _model_files() -> list[Path]:
+    """The files that become QEMU's; the hook is a patch to QEMU's own."""
+    if not (paths.MODEL / HOOK).is_file() or not (paths.MODEL / "meson.build").is_file():
+        raise LabError(f"This clone has no device model in {paths.MODEL}.")
+    return sorted(path for path in paths.MODEL.iterdir()
+                  if path.is_file() and path.name != HOOK and not path.name.endswith("~"))
+
+
+def _place_model(source: Path, log: Path) -> None:
+    """Make the tree's model ours, touching only the files that differ."""
+    place = source / PLACE
+    place.mkdir(exist_ok=True)
+    wanted = {path.name: path.read_bytes() for path in _model_files()}
+    for old in place.iterdir():
+        if old.name not in wanted:
+            old.unlink()
+    for name, content in wanted.items():
+        target = place / name
+        if not target.exists() or target.read_bytes() != content:
+            target.write_bytes(content)
+    hook = (paths.MODEL / HOOK).read_bytes()
+    applied = source.parent / HOOK
+    if applied.exists() and applied.read_bytes() != hook:
+        run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", "-d", source, "-i", applied],
+            log=log, failure="The device model's former hook cannot be taken out of QEMU.")
+        applied.unlink()
+    if not applied.exists():
+        # Tried first: a patch that applies in part would spoil the tree.
+        for trial in (["--dry-run"], []):
+            run(["patch", "-p1", "--batch", "--forward", *trial, "-d", source,
+                 "-i", paths.MODEL / HOOK],
+                log=log, failure=f"The device model's {HOOK} does not apply to this QEMU.")
+        applied.write_bytes(hook)
+
+
+def _check_model(program: Path, log: Path) -> None:
+    done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
+                          capture_output=True, text=True, env=clean_environment())
+    if f'"{MODEL_TYPE}"' not in done.stdout:
+        raise LabError("The QEMU that was built does not have the device model in it"
+                       f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
+
+
+def outer(context: Context | None = None) -> Path:
+    """The outer QEMU's program, built if it is not cached."""
+    context = context or shared()
+    archive, version = _archive(context)
+    # QEMU is linked against this machine's libraries, and compiled by its compiler.
+    base = {"recipe": RECIPE, "version": version, "configure": CONFIGURE,
+            "machine": machine_codename()}
+    model = {path.name: path.read_bytes().hex()
+             for path in (*_model_files(), paths.MODEL / HOOK)}
+
+    def meson() -> dict[str, str]:
+        # Debian 12's own is older than QEMU 10 takes.
+        folder = context.package("meson") / "usr/lib/python3/dist-packages"
+        return {"PYTHONPATH": str(folder)}
+
+    def prepare(tree: Path) -> None:
+        log = context.cache.log("qemu-configure")
+        with context.steps.step("configure the outer QEMU", log) as step:
+            step.progress("unpacking")
+            dsc = next(archive.glob("*.dsc"))
+            run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
+                failure="The sources of QEMU cannot be unpacked.")
+            step.progress("configuring")
+            _place_model(tree / "src", log)
+            build = tree / "src" / "build"
+            build.mkdir()
+            run(["../configure", *CONFIGURE], log=log, cwd=build, env=meson(),
+                failure="QEMU cannot be configured on this machine.")
+
+    def build(folder: Path) -> None:
+        disk.require(context.cache.root, 2 * disk.GB, "the outer QEMU")
+        with context.cache.tree("qemu-tree", version, digest(base), prepare,
+                                context.waiting) as tree:
+            log = context.cache.log("qemu-build")
+            with context.steps.step("build the outer QEMU", log) as step:
+                _place_model(tree / "src", log)
+
+                def see(line: str) -> None:
+                    count = re.match(r"\[(\d+)/(\d+)\]", line)
+                    if count:
+                        step.progress(f"{count[1]} of {count[2]} files")
+
+                where = tree / "src" / "build"
+                run(["ninja", f"-j{os.cpu_count() or 1}", PROGRAM], log=log, cwd=where,
+                    env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
+                run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
+                _check_model(folder / PROGRAM, log)
+
+    path = context.cache.entry("qemu", version, digest({**base, "model": model}), build,
+                               context.waiting)
+    return path / PROGRAM
+

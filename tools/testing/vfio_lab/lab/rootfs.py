@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The arm64 root file systems, as archives for the kernel to unpack into memory."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import stat
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from . import apt, cpio, disk, machine
+from .cache import digest
+from .context import Context, shared
+from .errors import LabError
+from .progress import Step
+from .run import as_root, output, run
+
+RECIPE = 1
+PACKAGES = ("busybox-static", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
+HOST_PROGRAMS = (
+    "usr/bin/busybox", "usr/bin/kmod", "usr/bin/qemu-system-aarch64", "usr/bin/ip", "usr/bin/ss",
+    "usr/bin/lspci", "usr/bin/setpci", "usr/bin/dbclient", "usr/bin/dropbearkey",
+    "usr/sbin/dropbear", "usr/sbin/tc", "usr/sbin/bridge")
+#: What programs open by name: QEMU's modules, lspci's names.
+HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
+                       r"usr/share/qemu/keymaps/en-us")
+#: The guest needs a shell and modules, no more.
+GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
+MERGED = ("bin", "sbin", "lib")
+FOLDERS = ("dev", "proc", "sys", "tmp", "run", "root", "mnt", "etc", "var/log", "var/lib")
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Both archives, and what went into them."""
+
+    host: Path
+    guest: Path
+    #: lines "package version" of what the host holds
+    packages: Path
+
+
+def _aliased(name: str) -> str:
+    """The name in a merged /usr, where /bin, /sbin and /lib are links."""
+    name = name.lstrip("/")
+    return f"usr/{name}" if name.startswith(tuple(f"{top}/" for top in MERGED)) else name
+
+
+def _entries(tar: tarfile.TarFile) -> dict[str, cpio.Entry]:
+    """The files and links of Debian's root, under their names in a merged /usr."""
+    found: dict[str, cpio.Entry] = {}
+    for member in tar:
+        name = _aliased(str(PurePosixPath(member.name)))
+        if member.issym():
+            found[name] = cpio.symlink(member.linkname)
+        elif member.isreg():
+            found[name] = cpio.file(_reader(tar, member), member.mode & 0o7777)
+        elif member.islnk():
+            found[name] = found[_aliased(str(PurePosixPath(member.linkname)))]
+    return found
+
+
+def _reader(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        stream = tar.extractfile(member)
+        assert stream is not None
+        return stream.read()
+    return read
+
+
+def _skeleton() -> dict[str, cpio.Entry]:
+    """What no package brings: links of the merged /usr, mount points, first devices."""
+    found = {name: cpio.folder(0o1777 if name == "tmp" else 0o755) for name in FOLDERS}
+    found |= {name: cpio.symlink(f"usr/{name}") for name in MERGED}
+    found["usr/bin/sh"] = cpio.symlink("busybox")
+    found["dev/console"] = cpio.character_device(5, 1)
+    found["dev/null"] = cpio.character_device(1, 3, 0o666)
+    return found
+
+
+def _closure(entries: Mapping[str, cpio.Entry], programs: tuple[str, ...],
+             scratch: Path) -> dict[str, cpio.Entry]:
+    """Programs with all libraries they need."""
+    libraries = {PurePosixPath(name).name: name for name in entries
+                 if name.startswith("usr/lib/")}
+    found: dict[str, cpio.Entry] = {}
+    todo = list(programs)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        if name not in entries:
+            raise LabError(f"Debian's arm64 root file system has no {name}.")
+        entry = found[name] = entries[name]
+        if stat.S_ISLNK(entry.mode):
+            target = entry.content().decode()
+            todo.append(_aliased(target) if target.startswith("/")
+                        else str(PurePosixPath(name).parent / target))
+            continue
+        content = entry.content()
+        if not content.startswith(b"\x7fELF"):
+            continue
+        scratch.write_bytes(content)
+        text = output(["aarch64-linux-gnu-readelf", "--dynamic", "--program-headers", "--wide",
+                       scratch])
+        wanted = re.findall(r"\(NEEDED\).*\[(.+)\]", text)
+        wanted += [PurePosixPath(path).name
+                   for path in re.findall(r"program interpreter: (.+)\]", text)]
+        todo += [libraries[library] for library in wanted if library in libraries]
+    scratch.unlink(missing_ok=True)
+    return found
+
+
+def _select(entries: Mapping[str, cpio.Entry], programs: tuple[str, ...],
+            data: re.Pattern[str] | None, scratch: Path) -> dict[str, cpio.Entry]:
+    """Programs, what they open by name, all libraries of both, and links to programs."""
+    by_name = tuple(name for name in entries if data is not None and data.fullmatch(name))
+    found = _closure(entries, programs + by_name, scratch)
+    for name, entry in entries.items():
+        # such as modprobe, a link to kmod
+        if (name.startswith(("usr/bin/", "usr/sbin/")) and stat.S_ISLNK(entry.mode)
+                and any(PurePosixPath(program).name == PurePosixPath(entry.content().decode()).name
+                        for program in programs)):
+            found[name] = entry
+    return found
+
+
+def _packages(tar: tarfile.TarFile) -> str:
+    """Lines "package version", by the packages' changelogs: nothing here was installed."""
+    found = []
+    for member in tar:
+        place = re.search(r"usr/share/doc/([^/]+)/changelog(?:[.]Debian)?[.]gz$", member.name)
+        if place and member.isreg():
+            first = gzip.decompress(_reader(tar, member)()).partition(b"\n")[0].decode()
+            version = re.match(r"\S+ \((\S+)\)", first)
+            if version:
+                found.append(f"{place[1]} {version[1]}\n")
+    return "".join(sorted(found))
+
+
+def _bootstrap(context: Context, tar: Path, log: Path, step: Step) -> None:
+    """Have mmdebstrap lay out Debian's packages; it runs no arm64 program."""
+    def see(line: str) -> None:
+        if line.startswith("I: ") and line.endswith("..."):
+            step.progress(line[3:-3])
+
+    private = tar.with_suffix(".list"), tar.with_suffix(".conf")
+    private[0].touch(mode=0o600)
+    private[1].touch(mode=0o600)
+    try:
+        private[0].write_text(context.apt.sources_text().replace("arch=amd64", "arch=arm64"),
+                              encoding="utf-8")
+        private[1].write_text(apt.Apt.network_options(), encoding="utf-8")
+        status = run(as_root(["env", f"TMPDIR={tar.parent}", "mmdebstrap", "--mode=root", "--variant=extract", "--architectures=arm64",
+                     "--format=tar", f"--include={','.join(PACKAGES)}",
+                     f"--keyring={apt.KEYRING}", f"--aptopt={private[1]}",
+                     '--aptopt=Acquire::Languages "none"',
+                     # The cache may lie where apt's own user cannot go.
+                     '--aptopt=APT::Sandbox::User "root"',
+                     apt.RELEASE, str(tar), str(private[0])]),
+            log=log, check=False, on_line=see)
+        if status != 0:
+            raise LabError(apt.explain(log) or "Debian's arm64 packages cannot be fetched and "
+                           "unpacked.", log)
+    finally:
+        for path in private:
+            path.unlink(missing_ok=True)
+
+
+def roots(context: Context | None = None) -> Roots:
+    """The host's and the guest's root file systems, built if they are not cached."""
+    context = context or shared()
+
+    def build(folder: Path) -> None:
+        disk.require(context.cache.root, 1 * disk.GB, "the arm64 root file system")
+        machine.ask_for_root("unpack the arm64 root file system")
+        log = context.cache.log("rootfs")
+        with context.steps.step("fetch the arm64 root file system", log) as step:
+            tar_path = folder / "root.tar"
+            _bootstrap(context, tar_path, log, step)
+            step.progress("packing")
+            with tarfile.open(tar_path) as tar:
+                entries = _entries(tar)
+                scratch = folder / "scratch"
+                host = _select(entries, HOST_PROGRAMS, HOST_DATA, scratch)
+                cpio.archive(folder / "host.cpio", host | _skeleton())
+                guest = _select(entries, GUEST_PROGRAMS, None, scratch)
+                cpio.archive(folder / "guest.cpio", guest | _skeleton())
+                (folder / "packages").write_text(_packages(tar), encoding="utf-8")
+            tar_path.unlink()
+
+    path = context.cache.entry("rootfs", apt.RELEASE,
+                               digest({"recipe": RECIPE, "packages": PACKAGES,
+                                       "code": Path(__file__)}),
+                               build, context.waiting)
+    return Roots(path / "host.cpio", path / "guest.cpio", path / "packages")
+
+
+def host_root(context: Context | None = None) -> Path:
+    """The host's root: Debian's QEMU and tools; an uncompressed cpio without /init."""
+    return roots(context).host
+
+
+def guest_root(context: Context | None = None) -> Path:
+    """The guest's root: busybox and kmod; an uncompressed cpio without /init."""
+    return roots(context).guest

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The one place where the lab's building half starts processes.
+
+Every command runs in a process group of its own, writes to a log, and is gone
+with all its children when the lab is interrupted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .errors import LabError
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+#: user:password@ of an address, which must not reach a log
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def redact(text: str) -> str:
+    """The text without the user and password of any address in it."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM and SIGHUP end the lab as Ctrl-C does: with its children."""
+    def stop(signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(signum).name)
+
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, stop)
+
+
+def as_root(argv: Sequence[str]) -> list[str]:
+    """The command as root may run it: itself, or through a sudo that asks nothing."""
+    return list(argv) if os.geteuid() == 0 else ["sudo", "-n", "--", *argv]
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for tools: untranslated, and free of what bends a build."""
+    drop = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE",
+            "KBUILD_OUTPUT", "CFLAGS", "LDFLAGS", "APT_CONFIG", "PYTHONPATH", "PYTHONHOME",
+            "GIT_DIR", "GIT_WORK_TREE", "LANGUAGE")
+    env = {name: value for name, value in os.environ.items() if name not in drop}
+    env["LC_ALL"] = "C.UTF-8"
+    env.update(extra or {})
+    return env
+
+
+def _in_child() -> None:
+    # Should the lab itself be killed outright, the command gets to know.
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _signal_group(group: int, signum: int) -> bool:
+    """Signal a process group; False once nothing of it is left."""
+    try:
+        os.killpg(group, signum)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Only root's processes are left in it: those that sudo started.
+        done = subprocess.run(["sudo", "-n", "kill", f"-{signum}", "--", f"-{group}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode == 0
+    return True
+
+
+def kill_group(process: subprocess.Popen[bytes], patience: float = 3.0) -> None:
+    """End a command and all that it started; return when it is gone."""
+    group = process.pid
+    until = time.monotonic() + patience
+    alive = _signal_group(group, signal.SIGTERM)
+    while alive and time.monotonic() < until:
+        process.poll()
+        time.sleep(0.05)
+        alive = _signal_group(group, 0)
+    if alive:
+        _signal_group(group, signal.SIGKILL)
+    process.wait()
+
+
+def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
+        env: Mapping[str, str] | None = None, on_line: Callable[[str], None] | None = None,
+        check: bool = True, failure: str | None = None) -> int:
+    """Run a command to its end, its output appended to ``log`` without credentials.
+
+    ``env`` adds to clean_environment().  ``on_line`` sees each line as it
+    comes.  With ``check`` a failing command raises LabError with ``failure``
+    as its sentence.  Returns the exit status.
+    """
+    command = [str(word) for word in argv]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as out:
+        out.write(redact(f"$ {' '.join(command)}\n"))
+        out.flush()
+        try:
+            # A group, not a session: sudo's ticket belongs to the terminal's session.
+            process = subprocess.Popen(
+                command, cwd=cwd, env=clean_environment(env), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
+                preexec_fn=_in_child)
+        except FileNotFoundError as error:
+            raise LabError(f"The program {command[0]} is not there.", log) from error
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = redact(raw.decode("utf-8", "replace"))
+                out.write(line)
+                out.flush()
+                if on_line is not None:
+                    on_line(line.rstrip())
+            status = process.wait()
+        except BaseException:
+            kill_group(process)
+            raise
+        finally:
+            process.stdout.close()
+        if status != 0:
+            out.write(f"exit status {status}\n")
+    if status != 0 and check:
+        raise LabError(failure or f"{Path(command[0]).name} failed with status {status}.", log)
+    return status
+
+
+def output(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None,
+           cwd: Path | None = None) -> str:
+    """What a short command prints; LabError with its last words if it fails."""
+    command = [str(word) for word in argv]
+    try:
+        done = subprocess.run(command, cwd=cwd, env=clean_environment(env), check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+    except FileNotFoundError as error:
+        raise LabError(f"The program {command[0]} is not there.") from error
+    if done.returncode != 0:
+        words = redact(done.stderr.decode("utf-8", "replace")).strip().splitlines()
+        raise LabError(f"{Path(command[0]).name} failed with status {done.returncode}"
+                       f"{': ' + words[-1] if words else ''}.")
+    return done.stdout.decode("utf-8", "replace")

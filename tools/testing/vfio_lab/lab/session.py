@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From choices to booted hosts: builds what is missing, boots, cleans up."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from . import cpio, driver, image, kernel, pyqmp, qemu, rootfs
+from .context import Context
+from .errors import LabError
+from .host import Host, HostSpec
+from .migration import Outcome, Scenario
+from .progress import Steps
+
+#: the guest's kernel: the last series whose AF_ALG lets a program use an
+#: accelerator (7.2 refuses every asynchronous algorithm)
+GUEST_KERNEL = kernel.LTS
+#: how long a request takes in the device model: long enough that many are in
+#: flight when the guest stops
+REQUEST_MICROSECONDS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a user chooses for one host.  `driver` is ours, mainline or none;
+    `patches` bend ours (the tests' mutants)."""
+
+    kernel: str = "7.2"
+    guest_kernel: str = GUEST_KERNEL
+    driver: str = "ours"
+    engines: tuple[str, ...] = ("sec",)
+    vfs: int = 2
+    patches: tuple[pathlib.Path, ...] = ()
+    push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    model: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {"request-latency": str(REQUEST_MICROSECONDS)})
+
+
+class Session:
+    """One run of the lab: a private folder, a key, the logs.
+
+    `logs` is kept for the reader; everything else is gone at the end.
+    """
+
+    def __init__(self, steps: Steps, logs: pathlib.Path) -> None:
+        self.context = Context(steps=steps)
+        self.logs = logs
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._stack = contextlib.ExitStack()
+        # Short, for the sockets in it
+        self.folder = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vlab-")))
+        self._key = self.folder / "key"
+        self.qmp_library = ""
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _prepare(self) -> None:
+        if self.qmp_library:
+            return
+        self.qmp_library = str(pyqmp.path(self.context))
+        done = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vlab", "-f", str(self._key)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"ssh-keygen failed: {done.stderr.strip()}")
+
+    def spec(self, name: str, choice: Choice, guest: bool,
+             lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
+        """Build what the choice needs, and put one host's initramfs together."""
+        self._prepare()
+        built = kernel.kernel(choice.kernel, self.context)
+        module = None
+        if choice.driver == "ours":
+            module = driver.module("ours", built, self.context, patches=choice.patches)
+        root = rootfs.host_root(self.context)
+        scratch = self.folder / name
+        scratch.mkdir()
+        env = {"NAME": name, "ADDRESS": ""}
+        if lan:
+            env["ADDRESS"] = "10.0.9.1" if lan[0] == "server" else "10.0.9.2"
+        guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
+        if guest:
+            inner = kernel.kernel(choice.guest_kernel, self.context)
+            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context)
+            guest_files = (inner.image, scratch / "guest.cpio")
+        image.host_modules(built, module, scratch / "modules.cpio", scratch)
+        image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
+                           choice.push, scratch / "overlay.cpio", self.context)
+        initrd = scratch / "initrd"
+        cpio.concatenate(initrd, [root, scratch / "modules.cpio", scratch / "overlay.cpio"])
+        return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model)
+
+    def boot(self, specs: Sequence[HostSpec]) -> list[Host]:
+        """Boot hosts side by side; they run until the session ends."""
+        outer = qemu.outer(self.context)
+        hosts = []
+        names = " and ".join(s.name for s in specs)
+        with self.context.steps.step(f"boot {names}"):
+            for spec in specs:
+                folder = self.folder / spec.name
+                folder.mkdir(exist_ok=True)
+                host = Host(spec, outer, self.qmp_library, self._key, folder, self.logs)
+                self._stack.callback(host.stop)
+                host.start()
+                hosts.append(host)
+            for host in hosts:
+                host.wait_up()
+        return hosts
+
+    def migrate(self, source: Choice, destination: Choice, load: str = "24,4096") -> Outcome:
+        """Two hosts, a guest, its migration under load; see migration.py."""
+        wire = self.folder / "lan"
+        with self.context.steps.step("put the hosts' images together"):
+            specs = [self.spec("source", source, True, ("server", wire)),
+                     self.spec("destination", destination, True, ("client", wire))]
+        hosts = self.boot(specs)
+        scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver), source.vfs,
+                            self.qmp_library, self.context.steps, load)
+        return scenario.run()

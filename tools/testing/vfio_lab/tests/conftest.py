@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests share: the package, a lab to boot, and the closing line."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import accelerator, paths  # noqa: E402
+from lab.context import Context  # noqa: E402
+from lab.host import Host  # noqa: E402
+from lab.progress import Steps  # noqa: E402
+from lab.session import Choice, Session  # noqa: E402
+
+_counts = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count each test once: as failed wherever it failed, else as it ended."""
+    if report.failed:
+        _counts["failed"] += 1
+    elif report.when == "call" and report.passed:
+        _counts["passed"] += 1
+    elif report.skipped:
+        _counts["skipped"] += 1
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A test file that cannot be read has failed, too."""
+    if report.failed:
+        _counts["failed"] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """The closing line, alone."""
+    skipped = f", {_counts['skipped']} skipped" if _counts["skipped"] else ""
+    print(f"{_counts['passed']} passed, {_counts['failed']} failed{skipped}", flush=True)
+
+
+@pytest.fixture(scope="session")
+def context() -> Context:
+    """The lab's cache and packages; builds tell of themselves on the terminal."""
+    return Context(steps=Steps(sys.__stderr__))
+
+
+@pytest.fixture
+def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+                context: Context) -> Iterator[Callable[[], Session]]:
+    """Open lab sessions that end with the test; their logs stay in build/check."""
+    opened: list[Session] = []
+
+    def new() -> Session:
+        logs = paths.ROOT / "build/check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
+        session = Session(Steps(io.StringIO()), logs)
+        opened.append(session)
+        return session
+
+    yield new
+    for session in opened:
+        session.__exit__(None, None, None)
+
+
+@pytest.fixture
+def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
+    """Boot one host with the given Choice, its functions enabled but unbound."""
+    def one(choice: Choice) -> Host:
+        session = new_session()
+        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        for name in choice.engines:
+            accelerator.bring_up(host.ssh, accelerator.ENGINES[name], choice.vfs)
+        return host
+    return one

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab's command line, used wrongly: a sentence with what is known, status 2."""
+
+import pathlib
+import subprocess
+
+import pytest
+
+VLAB = pathlib.Path(__file__).resolve().parents[1] / "vlab"
+
+
+def vlab(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run vlab and return what it said."""
+    return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("argv, words", [
+    ((), "COMMAND"),
+    (("fly",), "choose from"),
+    (("run",), "COMMAND"),
+    (("run", "--kernel", "5.10", "--", "true"), "'7.2', '6.12'"),
+    (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
+    (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec"),
+    (("run", "--vfs", "64", "--", "true"), "0 to 63"),
+    (("run", "--vfs", "two", "--", "true"), "0 to 63"),
+    (("run", "--push", "/nowhere/x:/x", "--", "true"), "no file /nowhere/x"),
+    (("run", "--push", "/etc/hostname", "--", "true"), "LOCAL:REMOTE"),
+    (("run", "--model", "latency", "--", "true"), "NAME=VALUE"),
+    (("migrate", "--from-driver", "none"), "'ours', 'mainline'"),
+    (("build", "everything"), "qemu"),
+])
+def test_wrong_use(argv, words):
+    done = vlab(*argv)
+    assert done.returncode == 2
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
+                                     ("clean",), ("check",)])
+def test_each_command_explains_itself(command):
+    done = vlab(*command, "--help")
+    assert done.returncode == 0 and "usage: vlab" in done.stdout
+
+
+def test_a_patch_that_is_not_there():
+    done = vlab("migrate", "--patch", "/nowhere.patch")
+    assert done.returncode == 1 and "there is no patch /nowhere.patch" in done.stderr

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the lab refuses before it begins, and how it says so."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from lab import build, disk, kernel, machine
+from lab.cache import Cache
+from lab.context import Context
+from lab.errors import LabError
+from lab.progress import Steps
+from lab.run import run
+
+
+def os_release(folder: Path, name: str, version: str) -> Path:
+    path = folder / "os-release"
+    path.write_text(f'PRETTY_NAME="{name.title()} {version}"\nID={name}\nVERSION_ID="{version}"\n',
+                    encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("version", ["12", "13"])
+def test_debian_is_taken(tmp_path: Path, version: str) -> None:
+    machine.check(os_release(tmp_path, "debian", version), "x86_64")
+
+
+@pytest.mark.parametrize("name, version, cpu, said", [
+    ("debian", "11", "x86_64", "Debian 12 or 13; this machine is Debian 11"),
+    ("ubuntu", "24.04", "x86_64", "Debian 12 or 13; this machine is Ubuntu 24.04"),
+    ("debian", "12", "aarch64", "amd64 machines; this one is aarch64"),
+])
+def test_other_machines_are_refused(tmp_path: Path, name: str, version: str, cpu: str,
+                                    said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        machine.check(os_release(tmp_path, name, version), cpu)
+
+
+def test_missing_packages_are_found() -> None:
+    assert machine.missing(["dpkg", "no-such-package-at-all"]) == ["no-such-package-at-all"]
+
+
+def test_full_disk_is_said(tmp_path: Path) -> None:
+    disk.require(tmp_path / "not" / "there" / "yet", 1, "a test")
+    with pytest.raises(LabError, match="Not enough disk for a test"):
+        disk.require(tmp_path, 1 << 60, "a test")
+
+
+def test_unknown_names_are_refused_with_the_known() -> None:
+    with pytest.raises(LabError, match="nothing called kernle.*known are.*kernel-7.2"):
+        build.build(["kernle"])
+
+
+def test_unknown_kernel_is_refused(tmp_path: Path) -> None:
+    context = Context(Cache(tmp_path), Steps(io.StringIO()))
+    with pytest.raises(LabError, match="no lab kernel 5.10; known are 7.2, 6.12"):
+        kernel.kernel("5.10", context)
+
+
+def test_config_that_took_no_effect_is_found() -> None:
+    config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n"
+    assert kernel.unmet("CONFIG_A=y\nCONFIG_B=n\nCONFIG_C=m\n", config) == []
+    assert kernel.unmet("# why\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=y\n", config) == [
+        "CONFIG_B=y", "CONFIG_C=n", "CONFIG_D=y"]
+
+
+def test_failed_step_names_itself_and_its_log(tmp_path: Path) -> None:
+    out = io.StringIO()
+    log = tmp_path / "a.log"
+    script = "for i in $(seq 1 40); do echo line $i; done; exit 3"
+    with pytest.raises(LabError, match="It broke") as failure:
+        with Steps(out).step("do the thing", log):
+            run(["sh", "-c", script], log=log, failure="It broke.")
+    told = out.getvalue()
+    assert "FAILED   do the thing" in told and str(log) in told
+    assert "line 40" in told and "line 20" not in told
+    assert failure.value.log == log
