@@ -10,10 +10,14 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
 
 #include "hisi_acc_vfio_pci.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 #define ARC_CLAIM_MS	1000
 #define RESET_CLAIM_MS	10000
@@ -151,19 +155,21 @@ static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 		    struct file **file)
 {
 	const struct hisi_acc_arc *arc = find_arc(vf->state, to);
+	u64 start = ktime_get_ns();
 	int err;
 
 	lockdep_assert_held(&vf->state_mutex);
 	if (WARN_ON(!arc))
 		return -EINVAL;
-	if (!arc->uses_device)
-		return walk_arc_claimed(vf, arc, file);
 
-	err = hisi_acc_pf_claim(vf->pf, ARC_CLAIM_MS);
-	if (err)
-		return err;
-	err = walk_arc_claimed(vf, arc, file);
-	hisi_acc_pf_release(vf->pf);
+	err = arc->uses_device ? hisi_acc_pf_claim(vf->pf, ARC_CLAIM_MS) : 0;
+	if (!err) {
+		err = walk_arc_claimed(vf, arc, file);
+		if (arc->uses_device)
+			hisi_acc_pf_release(vf->pf);
+	}
+	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, arc->from, arc->to, err,
+			      ktime_get_ns() - start);
 	return err;
 }
 

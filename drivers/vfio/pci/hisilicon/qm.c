@@ -236,8 +236,9 @@ int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
  * hisi_acc_qm_unquiesce() - undo a hisi_acc_qm_quiesce() that failed
  * @vf: the function
  *
- * Contexts are written back before the restart makes the device take them up
- * again, as quiesce may not have come so far.
+ * A PAUSE without an answer must not come into force after the restart, and
+ * contexts are written back before the restart makes the device take them up
+ * again: quiesce may not have come so far.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0 with the function running, or -errno when that cannot be had.
@@ -248,7 +249,8 @@ int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
 
 	if (!vf->paused)
 		return 0;
-	return write_back(vf) ?: hisi_acc_qm_restart(vf);
+	return mailbox_idle(&vf->regs) ?: write_back(vf) ?:
+	       hisi_acc_qm_restart(vf);
 }
 
 /* Saving and loading */

@@ -13,11 +13,12 @@
  * writes it, and a whole one whose four addresses are 0, as it is written here.
  * Readers of either kind load nothing from it.
  */
+#include <asm/byteorder.h>
 #include <linux/align.h>
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/string.h>
-#include <linux/sizes.h>
+#include <linux/stddef.h>
 
 #include "stream.h"
 

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: what is an image, what is none, and for which reason.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/unaligned.h>
+
+#include "stream.c"
+
+static const struct hisi_acc_facts facts = {
+	.dev_id = 0xa256,
+	.qp_num = 16,
+	.que_iso_cfg = 1,
+	.qp_base = 48,
+};
+
+/* As Linux 7.2 sends it, word for word */
+static const u8 golden_v2[HISI_ACC_IMAGE_SIZE] = {
+	0xde, 0xde, 0xca, 0xde, 0xed, 0xfe, 0xcc, 0xaa,	/* magic */
+	0x10, 0x00, 0x00, 0x00, 0x56, 0xa2, 0x00, 0x00,	/* queues, device */
+	0x01, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00,	/* isolation, base */
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* state, version */
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* AEQ, EQ mask */
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* IFC source, mask */
+	0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00,	/* IFC set, page */
+	0x07, 0x00, 0x09, 0x00, 0x00, 0x40, 0x56, 0x34,	/* EQC */
+	0x12, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0xff, 0x03, 0x01, 0x00,
+	0x01, 0x00, 0x01, 0x00, 0x00, 0x60, 0x56, 0x34,	/* AEQC */
+	0x12, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0xff, 0x03, 0x01, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,	/* reserved */
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x40, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* EQ ring */
+	0x00, 0x60, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* AEQ ring */
+	0x00, 0x80, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* SQC table */
+	0x00, 0xa0, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* CQC table */
+};
+
+static const struct hisi_acc_image golden_image = {
+	.guest_ready = true,
+	.eq_int_mask = 1,
+	.ifc_int_mask = 1,
+	.page_size = 2,
+	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.sqc_table = 0x1234568000,
+	.cqc_table = 0x123456a000,
+};
+
+static int decode(const u8 *bytes, size_t len, struct hisi_acc_image *image)
+{
+	struct hisi_acc_mismatch why;
+
+	return hisi_acc_stream_decode(bytes, len, &facts, image, &why);
+}
+
+static void expect_golden(struct kunit *test, const u8 *bytes)
+{
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_IMAGE_SIZE, &image), 0);
+	KUNIT_EXPECT_TRUE(test, image.guest_ready);
+	KUNIT_EXPECT_EQ(test, image.eq_int_mask, golden_image.eq_int_mask);
+	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, golden_image.aeq_int_mask);
+	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, golden_image.ifc_int_mask);
+	KUNIT_EXPECT_EQ(test, image.page_size, golden_image.page_size);
+	KUNIT_EXPECT_MEMEQ(test, image.eqc, golden_image.eqc,
+			   sizeof(image.eqc));
+	KUNIT_EXPECT_MEMEQ(test, image.aeqc, golden_image.aeqc,
+			   sizeof(image.aeqc));
+	KUNIT_EXPECT_EQ(test, image.sqc_table, golden_image.sqc_table);
+	KUNIT_EXPECT_EQ(test, image.cqc_table, golden_image.cqc_table);
+}
+
+static void encodes_version_2(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	memset(bytes, 0xff, sizeof(bytes));
+	hisi_acc_stream_encode(bytes, &golden_image, &facts);
+	KUNIT_EXPECT_MEMEQ(test, bytes, golden_v2, sizeof(bytes));
+}
+
+static void decodes_version_2(struct kunit *test)
+{
+	expect_golden(test, golden_v2);
+}
+
+/* Ring addresses as 5.18 to 6.0 wrote them, then as 6.1 to 6.15 did */
+static void decodes_version_1(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	put_unaligned_le64(IMAGE_MAGIC_V1, bytes);
+	put_unaligned_le32(0, bytes + 28);
+	expect_golden(test, bytes);
+
+	memcpy(bytes + 144, bytes + 64, 8);
+	memcpy(bytes + 152, bytes + 92, 8);
+	expect_golden(test, bytes);
+}
+
+static void guest_not_up(struct kunit *test)
+{
+	struct hisi_acc_image image = { .guest_ready = true };
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &image), 0);
+	KUNIT_EXPECT_FALSE(test, image.guest_ready);
+
+	hisi_acc_stream_encode(bytes, &image, &facts);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 24), 1);
+	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + HISI_ACC_MATCH_SIZE, 0,
+					    sizeof(bytes) - HISI_ACC_MATCH_SIZE));
+	image.guest_ready = true;
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
+	KUNIT_EXPECT_FALSE(test, image.guest_ready);
+}
+
+/* Every prefix is as good as what follows may be, and only two are images */
+static void truncated(struct kunit *test)
+{
+	for (size_t len = 0; len < HISI_ACC_IMAGE_SIZE; len++) {
+		struct hisi_acc_image image;
+		struct hisi_acc_mismatch why;
+
+		KUNIT_EXPECT_EQ(test, hisi_acc_stream_check(golden_v2, len,
+							    &facts, &why), 0);
+		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &image),
+				len == HISI_ACC_MATCH_SIZE ? 0 : -ENODATA);
+	}
+}
+
+/* No bit of the match part but those of @qp_base can be other than it is */
+static void flipped_bits(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	struct hisi_acc_image image;
+
+	for (unsigned int bit = 0; bit < HISI_ACC_MATCH_SIZE * 8; bit++) {
+		unsigned int at = bit / 8;
+
+		/* informative, and the minor version */
+		if ((at >= 20 && at < 24) || (at >= 30 && at < 32))
+			continue;
+		memcpy(bytes, golden_v2, sizeof(bytes));
+		bytes[at] ^= BIT(bit % 8);
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    0, "bit %u of byte %u", bit % 8, at);
+	}
+}
+
+/* What a newer minor version says in reserved words can be ignored */
+static void newer_minor(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	struct hisi_acc_image image;
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	bytes[120] = 1;
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -EPROTO);
+	bytes[30] = 1;
+	expect_golden(test, bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, HISI_ACC_MATCH_SIZE, &image),
+			-ENODATA);
+}
+
+static const struct refusal {
+	const char *name;
+	unsigned int offset;
+	u32 value;
+	int err;
+} refusals[] = {
+	{ "magic", 4, 0, -EBADMSG },
+	{ "major version", 28, 2, -EPROTONOSUPPORT },
+	{ "device", 12, 0xa259, -EXDEV },
+	{ "queues", 8, U32_MAX, -ECHRNG },
+	{ "isolation", 16, 0, -EMEDIUMTYPE },
+	{ "state", 24, 2, -ERANGE },
+	{ "state of a live function", 24, 1, -ERANGE },
+	{ "reserved in the match part", 36, 1, -EPROTO },
+	{ "EQ mask", 44, 2, -ERANGE },
+	{ "message under way", 56, 1, -ERANGE },
+	{ "page size", 60, 3, -ERANGE },
+	{ "EQ head", 64, 0x0400, -ERANGE },
+	{ "AEQ tail", 92, 0x4000000, -ERANGE },
+	{ "EQ base against its context", 68, 0x34564020, -EADDRNOTAVAIL },
+	{ "reserved", 140, 1, -EPROTO },
+	{ "SQC table alignment", 160, 0x10, -EADDRNOTAVAIL },
+};
+
+static void refusal_name(const struct refusal *r, char *name)
+{
+	strscpy(name, r->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
+
+static void refused(struct kunit *test)
+{
+	const struct refusal *r = test->param_value;
+	struct hisi_acc_image image = golden_image;
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	put_unaligned_le32(r->value, bytes + r->offset);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
+	KUNIT_EXPECT_MEMEQ(test, &image, &golden_image, sizeof(image));
+}
+
+static void too_long(struct kunit *test)
+{
+	struct hisi_acc_mismatch why;
+
+	KUNIT_EXPECT_EQ(test,
+			hisi_acc_stream_check(golden_v2, HISI_ACC_IMAGE_SIZE + 1,
+					      &facts, &why), -EFBIG);
+}
+
+static struct kunit_case stream_cases[] = {
+	KUNIT_CASE(encodes_version_2),
+	KUNIT_CASE(decodes_version_2),
+	KUNIT_CASE(decodes_version_1),
+	KUNIT_CASE(guest_not_up),
+	KUNIT_CASE(truncated),
+	KUNIT_CASE(flipped_bits),
+	KUNIT_CASE(newer_minor),
+	KUNIT_CASE_PARAM(refused, refusal_gen_params),
+	KUNIT_CASE(too_long),
+	{ }
+};
+
+static struct kunit_suite stream_suite = {
+	.name = "hisi_acc_stream",
+	.test_cases = stream_cases,
+};
+
+kunit_test_suite(stream_suite);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("KUnit tests of the HiSilicon accelerator migration image");
