@@ -220,3 +220,31 @@ int device_reset(struct device *d)
 {
 	return ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 }
+
+ssize_t send_image(int fd, const void *bytes, size_t len)
+{
+	ssize_t n = write(fd, bytes, len);
+
+	return n < 0 ? -errno : n;
+}
+
+ssize_t receive_image(int fd, void *bytes, size_t len)
+{
+	ssize_t n = read(fd, bytes, len);
+
+	return n < 0 ? -errno : n;
+}
+
+uint64_t field(const uint8_t *image, unsigned int offset, unsigned int size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, image + offset, size);
+	return value;
+}
+
+void put(uint8_t *image, unsigned int offset, uint64_t value,
+	 unsigned int size)
+{
+	memcpy(image + offset, &value, size);
+}

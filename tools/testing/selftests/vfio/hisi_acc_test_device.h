@@ -8,12 +8,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <linux/vfio.h>
 
 #ifndef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
 #define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
 #endif
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define IMAGE_SIZE	176
 #define MATCH_SIZE	40
@@ -49,5 +52,14 @@ int device_state(struct device *d);
 int device_set_state(struct device *d, int state, int *data_fd);
 int device_reset(struct device *d);
 int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
+
+/* read() and write() of a data file, which return -errno */
+ssize_t receive_image(int fd, void *bytes, size_t len);
+ssize_t send_image(int fd, const void *bytes, size_t len);
+
+/* A number in an image */
+uint64_t field(const uint8_t *image, unsigned int offset, unsigned int size);
+void put(uint8_t *image, unsigned int offset, uint64_t value,
+	 unsigned int size);
 
 #endif
