@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: the contract between its rooms
  *
@@ -12,6 +12,7 @@
 
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
+#include "qemu/units.h"
 #include "hw/pci/pci_device.h"
 #include "qom/object.h"
 #include "hisi_acc_stats.h"
@@ -158,9 +159,11 @@ struct HisiAccFunc {
     uint8_t mailbox[16];
     bool mailbox_running;
     QEMUTimer *mailbox_timer;
+    QEMUBH *mailbox_bh;
 
     bool writeback_running;
     QEMUTimer *writeback_timer;
+    QEMUBH *writeback_bh;
 
     /* queues, indexed by function-local number */
     uint64_t sqc_table;
@@ -288,7 +291,6 @@ void hisi_acc_ring_reset(HisiAccFunc *f);
 /* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
 void hisi_acc_work_kick(HisiAccFunc *f);
 void hisi_acc_work_run(void *opaque);
-void hisi_acc_work_timer(void *opaque);
 void hisi_acc_work_forget(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_flush(HisiAccFunc *f);

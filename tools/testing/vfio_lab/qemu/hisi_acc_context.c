@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: contexts of the queues
  *
@@ -302,6 +302,7 @@ void hisi_acc_writeback_start(HisiAccFunc *f)
 void hisi_acc_context_reset(HisiAccFunc *f)
 {
     timer_del(f->writeback_timer);
+    qemu_bh_cancel(f->writeback_bh);
     f->writeback_running = false;
     f->sqc_table = 0;
     f->cqc_table = 0;

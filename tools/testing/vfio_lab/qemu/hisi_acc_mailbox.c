@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: the mailbox
  *
@@ -159,6 +159,7 @@ uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
 void hisi_acc_mailbox_reset(HisiAccFunc *f)
 {
     timer_del(f->mailbox_timer);
+    qemu_bh_cancel(f->mailbox_bh);
     f->mailbox_running = false;
     memset(f->mailbox, 0, sizeof(f->mailbox));
 }

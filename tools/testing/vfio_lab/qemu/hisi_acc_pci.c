@@ -1,10 +1,9 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: PF and VF as PCI functions
  */
 
 #include "qemu/osdep.h"
-#include "qemu/units.h"
 #include "qemu/module.h"
 #include "qapi/error.h"
 #include "hw/pci/msi.h"
@@ -72,6 +71,25 @@ static void function_reset_hold(Object *obj, ResetType type)
     }
 }
 
+/* A bottom half is guarded against the device's DMA to itself, a timer not */
+static void schedule_bh(void *opaque)
+{
+    qemu_bh_schedule(opaque);
+}
+
+static void work_init(HisiAccFunc *f, QEMUBHFunc *run, QEMUBH **bh,
+                      QEMUTimer **timer)
+{
+    *bh = qemu_bh_new_guarded(run, f, &DEVICE(f)->mem_reentrancy_guard);
+    *timer = timer_new_us(QEMU_CLOCK_VIRTUAL, schedule_bh, *bh);
+}
+
+static void work_exit(QEMUBH *bh, QEMUTimer *timer)
+{
+    timer_free(timer);
+    qemu_bh_delete(bh);
+}
+
 static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 {
     PCIDevice *dev = PCI_DEVICE(f);
@@ -93,22 +111,18 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 
     f->pf->funcs[f->number] = f;
     f->queues = g_new0(HisiAccQueue, f->pf->cfg.queues);
-    f->engine_bh = qemu_bh_new_guarded(hisi_acc_work_run, f,
-                                       &DEVICE(f)->mem_reentrancy_guard);
-    f->engine_timer = timer_new_us(QEMU_CLOCK_VIRTUAL, hisi_acc_work_timer, f);
-    f->mailbox_timer = timer_new_us(QEMU_CLOCK_VIRTUAL, hisi_acc_mailbox_run,
-                                    f);
-    f->writeback_timer = timer_new_us(QEMU_CLOCK_VIRTUAL,
-                                      hisi_acc_writeback_run, f);
+    work_init(f, hisi_acc_work_run, &f->engine_bh, &f->engine_timer);
+    work_init(f, hisi_acc_mailbox_run, &f->mailbox_bh, &f->mailbox_timer);
+    work_init(f, hisi_acc_writeback_run, &f->writeback_bh,
+              &f->writeback_timer);
     return true;
 }
 
 static void function_exit(HisiAccFunc *f)
 {
-    qemu_bh_delete(f->engine_bh);
-    timer_free(f->engine_timer);
-    timer_free(f->mailbox_timer);
-    timer_free(f->writeback_timer);
+    work_exit(f->engine_bh, f->engine_timer);
+    work_exit(f->mailbox_bh, f->mailbox_timer);
+    work_exit(f->writeback_bh, f->writeback_timer);
     g_free(f->queues);
     f->pf->funcs[f->number] = NULL;
     pcie_cap_exit(PCI_DEVICE(f));

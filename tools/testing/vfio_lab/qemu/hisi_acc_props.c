@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: what the user may choose
  *
@@ -7,7 +7,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/units.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
@@ -155,9 +154,9 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
     const Number *n = find_number(name);
-    uint32_t value;
+    uint64_t value;
 
-    if (!visit_type_uint32(v, name, &value, errp)) {
+    if (!visit_type_uint64(v, name, &value, errp)) {
         return;
     }
     if (n->fixed && DEVICE(obj)->realized) {
@@ -165,12 +164,13 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
         return;
     }
     if (value < n->min || value > n->max) {
-        error_setg(errp, "%s must be from %u to %u, not %u", name, n->min,
-                   n->max, value);
+        error_setg(errp, "%s must be from %u to %u, not %" PRIu64, name,
+                   n->min, n->max, value);
         return;
     }
     if (n->power_of_two && !is_power_of_2(value)) {
-        error_setg(errp, "%s must be a power of two, not %u", name, value);
+        error_setg(errp, "%s must be a power of two, not %" PRIu64, name,
+                   value);
         return;
     }
     *number_field(obj, n) = value;

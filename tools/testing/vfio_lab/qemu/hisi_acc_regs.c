@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: BAR2 and the registers each function has
  *
@@ -6,7 +6,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/units.h"
 #include "hisi_acc.h"
 
 #define AEQ_INT_SOURCE  0x0000

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: doorbells, completions and events
  *
@@ -101,6 +101,7 @@ static bool event_post(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t entry)
         return false;
     }
     value = cpu_to_le32(entry | (eq->dw[6] & EQE_PHASE));
+    /* the CQE comes first */
     smp_wmb();
     if (!hisi_acc_dma_write(f, eq_base(eq) + tail * EQE_SIZE, &value,
                             sizeof(value))) {
@@ -157,12 +158,13 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     stw_le_p(cqe + 10, q);
     stw_le_p(cqe + 14, cq->phase);
 
-    /* the half with the phase last, and in one piece */
     addr = cq->base + cq->tail * CQE_SIZE;
+    /* the result comes first */
     smp_wmb();
     if (!hisi_acc_dma_write(f, addr, cqe, 8)) {
         return false;
     }
+    /* the half with the phase last, and in one piece */
     smp_wmb();
     if (!hisi_acc_dma_write(f, addr + 8, cqe + 8, 8)) {
         return false;
@@ -180,18 +182,29 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     return true;
 }
 
+static void resume_queue(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+
+    hisi_acc_work_unpause(f, q);
+    if (!queue->sq.held || !f->queues[queue->sq.cq].cq.held) {
+        hisi_acc_context_fetch(f, q);
+    }
+}
+
 static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
 {
-    HisiAccQueue *queue = &f->queues[db->queue];
-
     hisi_acc_count(f, HISI_ACC_EV_KICK, 1);
     if (db->index) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_INDEX, db->raw);
         return;
     }
-    hisi_acc_work_unpause(f, db->queue);
-    if (!queue->sq.held || !f->queues[queue->sq.cq].cq.held) {
-        hisi_acc_context_fetch(f, db->queue);
+    if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
+        resume_queue(f, db->queue);
+        return;
+    }
+    for (unsigned q = 0; q < hisi_acc_queue_count(f); q++) {
+        resume_queue(f, q);
     }
 }
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: counters, readable by qom-get
  */
@@ -9,14 +9,111 @@
 #include "qapi/visitor.h"
 #include "hisi_acc.h"
 
-#define EVENT_NAME(id, name) [HISI_ACC_EV_##id] = name,
-static const char *const event_names[] = { HISI_ACC_EVENTS(EVENT_NAME) };
+static const char *const event_names[] = {
+    [HISI_ACC_EV_READ] = "reads",
+    [HISI_ACC_EV_WRITE] = "writes",
+    [HISI_ACC_EV_SQ_DOORBELL] = "sq-doorbells",
+    [HISI_ACC_EV_CQ_DOORBELL] = "cq-doorbells",
+    [HISI_ACC_EV_EQ_DOORBELL] = "eq-doorbells",
+    [HISI_ACC_EV_AEQ_DOORBELL] = "aeq-doorbells",
+    [HISI_ACC_EV_KICK] = "kicks",
+    [HISI_ACC_EV_KICK_UNUSED] = "kicks-of-unused-queues",
+    [HISI_ACC_EV_FETCHED] = "requests-fetched",
+    [HISI_ACC_EV_COMPLETED] = "requests-completed",
+    [HISI_ACC_EV_FAILED] = "requests-failed",
+    [HISI_ACC_EV_HELD] = "requests-held-by-pause",
+    [HISI_ACC_EV_CQE] = "cqes",
+    [HISI_ACC_EV_EQE] = "eqes",
+    [HISI_ACC_EV_AEQE] = "aeqes",
+    [HISI_ACC_EV_MSI_EQ] = "msi-eq",
+    [HISI_ACC_EV_MSI_AEQ] = "msi-aeq",
+    [HISI_ACC_EV_MSI_IFC] = "msi-ifc",
+    [HISI_ACC_EV_MSI_ABNORMAL] = "msi-abnormal",
+    [HISI_ACC_EV_MSI_LOST] = "msi-not-enabled",
+    [HISI_ACC_EV_WRITEBACK] = "write-backs",
+    [HISI_ACC_EV_CONTEXT_SAVED] = "contexts-written-back",
+    [HISI_ACC_EV_CONTEXT_FETCHED] = "contexts-fetched",
+    [HISI_ACC_EV_DMA_READ] = "dma-bytes-read",
+    [HISI_ACC_EV_DMA_WRITE] = "dma-bytes-written",
+    [HISI_ACC_EV_RESET] = "resets",
+};
 
-#define ERROR_NAME(id, name, text) [HISI_ACC_ERR_##id] = name,
-static const char *const error_names[] = { HISI_ACC_ERRORS(ERROR_NAME) };
-
-#define ERROR_TEXT(id, name, text) [HISI_ACC_ERR_##id] = text,
-static const char *const error_texts[] = { HISI_ACC_ERRORS(ERROR_TEXT) };
+/* The counter, and the words of the one log line */
+static const struct {
+    const char *name;
+    const char *text;
+} errors[] = {
+    [HISI_ACC_ERR_UNDEFINED] = {
+        "undefined-register",
+        "access to an undefined register"
+    },
+    [HISI_ACC_ERR_WIDTH] = { "register-width", "write of a register in part" },
+    [HISI_ACC_ERR_DB_RANGE] = {
+        "doorbell-out-of-range",
+        "doorbell out of range"
+    },
+    [HISI_ACC_ERR_DB_STALE] = { "stale-doorbell", "stale doorbell" },
+    [HISI_ACC_ERR_DB_CONTEXT] = {
+        "doorbell-without-context",
+        "doorbell of a queue whose context the device does not hold"
+    },
+    [HISI_ACC_ERR_DB_STOPPED] = {
+        "doorbell-of-stopped-queue",
+        "doorbell of a stopped queue"
+    },
+    [HISI_ACC_ERR_DB_PAUSED] = {
+        "doorbell-while-paused",
+        "doorbell while paused"
+    },
+    [HISI_ACC_ERR_DB_COMMAND] = {
+        "doorbell-command",
+        "doorbell with an unknown command"
+    },
+    [HISI_ACC_ERR_KICK_INDEX] = {
+        "kick-with-index",
+        "resume doorbell with an index"
+    },
+    [HISI_ACC_ERR_KICK_NO_TABLE] = {
+        "kick-without-table",
+        "resume doorbell before the context table is known"
+    },
+    [HISI_ACC_ERR_EQ_UNSET] = {
+        "event-queue-unset",
+        "event queue without base address"
+    },
+    [HISI_ACC_ERR_EQ_OVERRUN] = { "eq-overrun", "event queue full" },
+    [HISI_ACC_ERR_CQ_OVERRUN] = { "cq-overrun", "completion queue full" },
+    [HISI_ACC_ERR_CONTEXT] = { "bad-context", "context that makes no sense" },
+    [HISI_ACC_ERR_WB_NO_TABLE] = {
+        "write-back-without-table",
+        "write-back of contexts with no table to write them to"
+    },
+    [HISI_ACC_ERR_WB_BUSY] = {
+        "write-back-while-busy",
+        "write-back of a queue that still has work and is not paused"
+    },
+    [HISI_ACC_ERR_MB_OPCODE] = { "mailbox-opcode", "unknown mailbox command" },
+    [HISI_ACC_ERR_MB_BUSY] = { "mailbox-busy", "mailbox written while busy" },
+    [HISI_ACC_ERR_MB_QUEUE] = {
+        "mailbox-queue",
+        "mailbox command for a foreign queue"
+    },
+    [HISI_ACC_ERR_MB_PAUSED] = {
+        "mailbox-while-paused",
+        "stop or flush of a paused function drains nothing"
+    },
+    [HISI_ACC_ERR_VFT] = {
+        "vft-function",
+        "VFT access for a function that does not exist"
+    },
+    [HISI_ACC_ERR_IFC] = {
+        "message-destination",
+        "message to a function not there"
+    },
+    [HISI_ACC_ERR_DMA_FAULT] = { "dma-fault", "DMA fault" },
+    [HISI_ACC_ERR_SGL] = { "bad-sgl", "scatter list that makes no sense" },
+    [HISI_ACC_ERR_BD] = { "bad-request", "request that makes no sense" },
+};
 
 static const char *const mailbox_names[HISI_ACC_MB_OPS] = {
     [0x0] = "sqc",
@@ -45,12 +142,30 @@ void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
         return;
     }
     qemu_log_mask(LOG_GUEST_ERROR, "%s function %u: %s (0x%" PRIx64 ")\n",
-                  hisi_acc_engine(f)->name, f->number, error_texts[error],
+                  hisi_acc_engine(f)->name, f->number, errors[error].text,
                   detail);
 }
 
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(event_names) != HISI_ACC_EV_COUNT);
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(errors) != HISI_ACC_ERR_COUNT);
+
+static const char *event_name(unsigned i)
+{
+    return event_names[i];
+}
+
+static const char *error_name(unsigned i)
+{
+    return errors[i].name;
+}
+
+static const char *mailbox_name(unsigned i)
+{
+    return mailbox_names[i];
+}
+
 static bool visit_counters(Visitor *v, const char *group,
-                           const char *const *names, uint64_t *values,
+                           const char *(*name)(unsigned), uint64_t *values,
                            unsigned count, Error **errp)
 {
     if (!visit_start_struct(v, group, NULL, 0, errp)) {
@@ -59,7 +174,7 @@ static bool visit_counters(Visitor *v, const char *group,
     for (unsigned i = 0; i < count; i++) {
         uint64_t copy = values[i];
 
-        if (names[i] && !visit_type_uint64(v, names[i], &copy, errp)) {
+        if (name(i) && !visit_type_uint64(v, name(i), &copy, errp)) {
             visit_end_struct(v, NULL);
             return false;
         }
@@ -76,13 +191,13 @@ static void get_counters(Object *obj, Visitor *v, const char *name,
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
     }
-    if (visit_counters(v, "events", event_names, stats->events,
+    if (visit_counters(v, "events", event_name, stats->events,
                        HISI_ACC_EV_COUNT, errp) &&
-        visit_counters(v, "mailbox-set", mailbox_names, stats->mailbox_set,
+        visit_counters(v, "mailbox-set", mailbox_name, stats->mailbox_set,
                        HISI_ACC_MB_OPS, errp) &&
-        visit_counters(v, "mailbox-get", mailbox_names, stats->mailbox_get,
+        visit_counters(v, "mailbox-get", mailbox_name, stats->mailbox_get,
                        HISI_ACC_MB_OPS, errp)) {
-        visit_counters(v, "guest-errors", error_names, stats->errors,
+        visit_counters(v, "guest-errors", error_name, stats->errors,
                        HISI_ACC_ERR_COUNT, errp);
     }
     visit_end_struct(v, NULL);

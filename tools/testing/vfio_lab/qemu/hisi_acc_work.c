@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: what is at work, when it is done, and who may
  * stop it
@@ -144,12 +144,6 @@ void hisi_acc_work_run(void *opaque)
         }
         complete(f);
     }
-}
-
-/* The bottom half is guarded against re-entry, a timer is not */
-void hisi_acc_work_timer(void *opaque)
-{
-    hisi_acc_work_kick(opaque);
 }
 
 static void complete_all(HisiAccFunc *f)

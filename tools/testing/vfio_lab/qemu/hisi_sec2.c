@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: SEC2, the cipher engine
  *
@@ -14,8 +14,8 @@
 #define TYPE_HISI_SEC2      "hisi-sec2"
 #define TYPE_HISI_SEC2_VF   "hisi-sec2-vf"
 
-#define BD_PARAM            0       /* type 3:0, own destination 9, buffer
-                                       type of source 13:11, of dest. 16:14 */
+/* type 3:0, own destination 9, buffer type: source 13:11, destination 16:14 */
+#define BD_PARAM            0
 #define BD_CIPHER           4       /* direction 1:0, key length 15:13 */
 #define BD_MODE_ALG         6       /* mode 3:0, algorithm 7:4 */
 #define BD_SRC              16

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HiSilicon accelerator model: AES in the modes of SEC2
  *
@@ -120,7 +120,7 @@ static void run_xts(const Cipher *c, uint8_t *tweak, uint8_t *data, size_t len)
     if (!tail) {
         return;
     }
-    /* the last whole block and the tail; decryption uses the later tweak first */
+    /* the last whole block and the tail: decryption swaps their tweaks */
     memcpy(first, tweak, BLOCK);
     next_tweak(tweak);
     memcpy(second, tweak, BLOCK);
