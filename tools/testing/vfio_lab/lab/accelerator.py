@@ -38,10 +38,10 @@ ENGINES = {e.name: e for e in (
 PF_QUEUES = 16
 
 
-def bring_up(ssh: Ssh, engine: Engine, vfs: int) -> None:
+def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
     """Load the stock driver for the physical function and enable `vfs` virtual
     functions, bound to nothing yet."""
-    ssh.run(f"modprobe {engine.driver} pf_q_num={PF_QUEUES}")
+    ssh.run(f"modprobe {engine.driver} {parameters}")
     pf = f"/sys/bus/pci/devices/{engine.pf}"
     bound = ssh.out(f"basename $(readlink {pf}/driver || echo none)")
     if bound != engine.driver:

@@ -30,11 +30,13 @@ FRESH_SECONDS = 3600
 RETRIES = 3
 
 _NO_NETWORK = re.compile(
-    r"could not resolve|failure resolving|could not connect|cannot initiate|unable to connect|connection (?:timed out|failed|"
-    r"refused|reset)|network is unreachable|no route to host|no address associated", re.IGNORECASE)
+    r"could not resolve|failure resolving|could not connect|cannot initiate|unable to connect|"
+    r"connection (?:timed out|failed|refused|reset)|network is unreachable|no route to host|"
+    r"no address associated", re.IGNORECASE)
 _UNTRUSTED = re.compile(
     r"NO_PUBKEY|EXPKEYSIG|is not signed|invalid signature|signatures? (?:couldn't|could not)|"
     r"no longer valid|not valid yet", re.IGNORECASE)
+_NO_RELEASE = re.compile(r"does not have a Release file|Release\s+4\d\d\s", re.IGNORECASE)
 _NO_ROOM = re.compile(r"no space left|not enough free space|don't have enough free", re.IGNORECASE)
 
 
@@ -51,6 +53,8 @@ def explain(log: Path) -> str | None:
     if _NO_NETWORK.search(text):
         return ("This machine's Debian mirror cannot be reached: is there a network, and "
                 "does apt need a proxy in its configuration?")
+    if _NO_RELEASE.search(text):
+        return "This machine's Debian mirror lacks a part of Debian 13 that the lab needs."
     if _UNTRUSTED.search(text):
         return ("What this machine's Debian mirror offers does not verify against Debian's "
                 "keyring: is the clock right, and is debian-archive-keyring up to date?")
@@ -147,6 +151,7 @@ Acquire::Retries "{RETRIES}";
     def _update(self) -> None:
         archives = self._archives()
         log = self.cache.log(f"apt-update-{self.arch}")
+        why = ""
         for archive in archives:
             self._write(archive)
             self._stamp.unlink(missing_ok=True)
@@ -155,10 +160,10 @@ Acquire::Retries "{RETRIES}";
             if status == 0:
                 self._stamp.write_text(digest({"of": archives}), encoding="utf-8")
                 return
-        raise LabError(self._why(log), log)
-
-    def _why(self, log: Path) -> str:
-        return explain(log) or f"This machine's Debian mirror offers no {RELEASE} that apt can use."
+            # Of several the best guess is the one worth telling of.
+            why = why or explain(log) or (f"This machine's Debian mirror offers no {RELEASE} "
+                                          f"that apt can use.")
+        raise LabError(why, log)
 
     def _fresh(self) -> bool:
         """Are there lists, of what the machine's sources still say, and not old?"""

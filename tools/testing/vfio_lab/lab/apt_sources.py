@@ -51,7 +51,8 @@ def deb822(text: str) -> Iterator[Source]:
                 name, _, value = line.partition(":")
                 name = name.strip().lower()
                 fields[name] = value.strip()
-        if fields.get("enabled", "yes").lower() in NO or "deb" not in fields.get("types", "").split():
+        enabled = fields.get("enabled", "yes").lower() not in NO
+        if not enabled or "deb" not in fields.get("types", "").split():
             continue
         for uri in fields.get("uris", "").split():
             yield Source(uri, tuple(fields.get("suites", "").split()),

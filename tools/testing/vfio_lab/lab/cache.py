@@ -25,6 +25,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -285,7 +286,12 @@ class Cache:
 
 def _remove(path: Path) -> None:
     """Remove a folder or file, as far as it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists() and os.geteuid() != 0 and shutil.which("sudo"):
+        # What a killed command of root's left.  If sudo would ask, the next
+        # start tries again.
+        subprocess.run(["sudo", "-n", "rm", "-rf", "--", str(path)], check=False,
+                       stdin=subprocess.DEVNULL, capture_output=True)

@@ -20,7 +20,7 @@ from .errors import LabError
 from .process import tied
 from .progress import Steps
 from .run import stop_on_sigterm
-from .session import GUEST_KERNEL, Choice, Session
+from .session import GUEST_KERNEL, MODEL, Choice, Session
 
 DRIVERS = ("ours", "mainline", "none")
 INTERRUPTED = 130
@@ -148,11 +148,9 @@ def log_folder(command: str) -> Iterator[pathlib.Path]:
 
 def choice(args: argparse.Namespace, driver: str, version: str | None = None) -> Choice:
     """The command line's choice for one host."""
-    model = dict(Choice().model)
-    model.update(args.model)
     return Choice(kernel=version or args.kernel, guest_kernel=args.guest_kernel, driver=driver, engines=args.engines, vfs=args.vfs,
                   patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
-                  push=dict(getattr(args, "push", ())), model=model)
+                  push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
 
 
 def one_host(args: argparse.Namespace, steps: Steps) -> int:

@@ -23,11 +23,12 @@ HEADERS = paths.ROOT / "include"
 SOURCES = (".c", ".h", ".S")
 
 
-def _files(top: Path) -> list[Path]:
-    """A folder's sources, without what a build in it left."""
-    return sorted(path for path in top.rglob("*") if path.is_file()
-                  and not path.name.endswith(".mod.c")
-                  and (path.suffix in SOURCES or path.name in ("Makefile", "Kbuild", "Kconfig")))
+def _files(top: Path) -> dict[Path, str]:
+    """A folder's sources by their place in the clone, without what a build in it left."""
+    return {path.relative_to(paths.ROOT): path.read_text(encoding="utf-8")
+            for path in sorted(top.rglob("*"))
+            if path.is_file() and not path.name.endswith(".mod.c")
+            and (path.suffix in SOURCES or path.name in ("Makefile", "Kbuild", "Kconfig"))}
 
 
 def _mainline(kernel: Kernel) -> Path:
@@ -51,7 +52,10 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
         raise LabError(f"There is no driver {which}; known are {', '.join(DRIVERS)}.")
     if which == "mainline":
         return _mainline(kernel)
-    files = _files(paths.DRIVER) + (_files(HEADERS) if HEADERS.is_dir() else [])
+    # Read once: someone may edit them while we build, and the key must be that
+    # of what was built.
+    files = _files(paths.DRIVER) | _files(HEADERS)
+    texts = {patch.name: patch.read_bytes() for patch in patches}
     if not files:
         raise LabError(f"This clone has no driver in {paths.DRIVER}.")
     title = f"build the driver for kernel {kernel.version}"
@@ -62,14 +66,15 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
         log = context.cache.log(f"driver-{kernel.version}")
         work = folder / "work"
         with context.steps.step(title, log) as step:
-            for file in files:
-                target = work / file.relative_to(paths.ROOT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
-            for patch in patches:
+            for place, text in files.items():
+                (work / place).parent.mkdir(parents=True, exist_ok=True)
+                (work / place).write_text(text, encoding="utf-8")
+            for name, content in texts.items():
+                (folder / name).write_bytes(content)
                 # A mutant that no longer applies must not pass for the driver.
-                run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", work, "-i", patch],
-                    log=log, failure=f"{patch.name} does not apply to the driver.")
+                run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", work,
+                     "-i", folder / name],
+                    log=log, failure=f"{name} does not apply to the driver.")
             run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build,
                  f"M={work / paths.DRIVER.relative_to(paths.ROOT)}", "modules"],
                 log=log, env=BUILD_ENV, on_line=counter(step, "files"),
@@ -81,9 +86,8 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
             shutil.rmtree(work)
 
     inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
-              "patches": [patch.read_text(encoding="utf-8") for patch in patches],
-              "files": [[str(file.relative_to(paths.ROOT)), file.read_text(encoding="utf-8")]
-                        for file in files]}
+              "patches": {name: content.hex() for name, content in texts.items()},
+              "files": {str(place): text for place, text in files.items()}}
     kind = f"driver-{kernel.version}{'-patched' if patches else ''}"
     folder = context.cache.entry(kind, kernel.release, digest(inputs), build, context.waiting)
     return folder / MODULE

@@ -157,6 +157,11 @@ class Host:
         path = f"/machine/peripheral/{engine}" + (f"/vf{function}" if function else "")
         return dict(self.qmp.cmd("qom-get", path=path, property="counters"))
 
+    def set_model(self, engine: str, name: str, value: int | str) -> None:
+        """Change a property of an engine's device model while the host runs."""
+        assert self.qmp
+        self.qmp.cmd("qom-set", path=f"/machine/peripheral/{engine}", property=name, value=value)
+
     def clock_offset(self) -> float:
         """time.monotonic() here minus CLOCK_MONOTONIC there, in seconds; as good
         as half of the quickest answer's round trip."""

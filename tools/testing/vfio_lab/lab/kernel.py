@@ -50,10 +50,11 @@ class Kernel:
     build: Path
 
 
-def fragments(version: str) -> list[Path]:
-    """The configuration fragments of a series; a newer 7.x is configured as 7.2 is."""
+def fragment_text(version: str) -> str:
+    """The configuration asked of a series; a newer 7.x is configured as 7.2 is."""
     series = version if version == LTS else "7.2"
-    return [paths.KERNEL_CONFIGS / "base.config", paths.KERNEL_CONFIGS / f"{series}.config"]
+    return "".join((paths.KERNEL_CONFIGS / name).read_text(encoding="utf-8")
+                   for name in ("base.config", f"{series}.config"))
 
 
 def unmet(wanted: str, config: str) -> list[str]:
@@ -123,9 +124,8 @@ def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], 
     return see
 
 
-def _configure(version: str, source: Path, build: Path, log: Path) -> None:
+def _configure(version: str, text: str, source: Path, build: Path, log: Path) -> None:
     fragment = build / "fragment"
-    text = "".join(path.read_text(encoding="utf-8") for path in fragments(version))
     fragment.write_text(text, encoding="utf-8")
     run([*MAKE, "-C", source, f"O={build}", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"],
         log=log, env=BUILD_ENV, failure=f"Kernel {version} cannot be configured.")
@@ -162,6 +162,7 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
     context = context or shared()
     version, package = _choose(version, context)
     source = _source(version, package, context)
+    config = fragment_text(version)
 
     def build(folder: Path) -> None:
         disk.require(context.cache.root, 2 * disk.GB, f"kernel {version}")
@@ -170,7 +171,7 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
         tree.mkdir()
         jobs = f"-j{os.cpu_count() or 1}"
         with context.steps.step(f"build kernel {version}", log) as step:
-            _configure(version, source, tree, log)
+            _configure(version, config, source, tree, log)
             run([*MAKE, jobs, "-C", source, f"O={tree}", "Image", "modules"], log=log,
                 env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"Kernel {version} cannot be built.")
@@ -191,7 +192,7 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
     inputs = {"recipe": RECIPE, "package": package, "source": source.name,
               "machine": machine_codename(),
               "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),
-              "config": [path.read_text(encoding="utf-8") for path in fragments(version)]}
+              "config": config}
     path = context.cache.entry(f"kernel-{version}", package, digest(inputs), build,
                                context.waiting)
     release = (path / "build/include/config/kernel.release").read_text().strip()

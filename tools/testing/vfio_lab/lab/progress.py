@@ -64,8 +64,8 @@ class Step:
         """Seconds since the step began."""
         return time.monotonic() - self.started
 
-    def line(self) -> str:
-        """The step, its time and how far it is, in one line."""
+    def line(self, width: int = 1000) -> str:
+        """The step, its time and how far it is, in one line; the name gives way."""
         text = self._text
         if self._watch is not None:
             try:
@@ -73,7 +73,8 @@ class Step:
             except OSError:
                 # What is being looked at may come and go while we look.
                 pass
-        return f"{self.name} … {duration(self.elapsed)}{', ' + text if text else ''}"
+        rest = f" … {duration(self.elapsed)}{', ' + text if text else ''}"
+        return f"{self.name[:max(width - len(rest), 10)]}{rest}"[:width]
 
 
 class Steps:
@@ -138,9 +139,9 @@ class Steps:
     def _draw(self) -> None:
         if not self._tty or not self._stack:
             return
-        width = shutil.get_terminal_size().columns - 1
-        line = f"  ...      {self._stack[-1].line()}"[:width]
-        self._out.write(f"\r\x1b[K{line}")
+        head = "  ...      "
+        width = shutil.get_terminal_size().columns - len(head) - 1
+        self._out.write(f"\r\x1b[K{head}{self._stack[-1].line(width)}")
         self._out.flush()
         self._drawn = True
 
@@ -161,7 +162,7 @@ class Steps:
     def _fail(self, step: Step, error: BaseException) -> None:
         # Of nested steps only the innermost, which failed first, shows a log.
         told = getattr(error, "step_told", False)
-        log = step.log or getattr(error, "log", None)
+        log = getattr(error, "log", None) or step.log
         with self._lock:
             self._end(step, "FAILED")
             if log is not None and not told:

@@ -65,39 +65,44 @@ def _archive(context: Context) -> tuple[Path, str]:
     return path, version
 
 
-def _model_files() -> list[Path]:
-    """The files that become QEMU's; the hook is a patch to QEMU's own."""
-    if not (paths.MODEL / HOOK).is_file() or not (paths.MODEL / "meson.build").is_file():
+def _model() -> tuple[dict[str, bytes], bytes]:
+    """The files that become QEMU's, and the hook, a patch to QEMU's own.
+
+    Read once: someone may edit them while we build, and the result's key must
+    be that of what was built.
+    """
+    hook = paths.MODEL / HOOK
+    if not hook.is_file() or not (paths.MODEL / "meson.build").is_file():
         raise LabError(f"This clone has no device model in {paths.MODEL}.")
-    return sorted(path for path in paths.MODEL.iterdir()
-                  if path.is_file() and path.name != HOOK and not path.name.endswith("~"))
+    files = {path.name: path.read_bytes() for path in sorted(paths.MODEL.iterdir())
+             if path.name in ("Kconfig", "meson.build") or path.suffix in (".c", ".h")}
+    return files, hook.read_bytes()
 
 
-def _place_model(source: Path, log: Path) -> None:
-    """Make the tree's model ours, touching only the files that differ."""
+def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) -> None:
+    """Make the tree's model this one, touching only the files that differ."""
     place = source / PLACE
     place.mkdir(exist_ok=True)
-    wanted = {path.name: path.read_bytes() for path in _model_files()}
     for old in place.iterdir():
-        if old.name not in wanted:
+        if old.name not in files:
             old.unlink()
-    for name, content in wanted.items():
+    for name, content in files.items():
         target = place / name
         if not target.exists() or target.read_bytes() != content:
             target.write_bytes(content)
-    hook = (paths.MODEL / HOOK).read_bytes()
     applied = source.parent / HOOK
     if applied.exists() and applied.read_bytes() != hook:
         run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", "-d", source, "-i", applied],
             log=log, failure="The device model's former hook cannot be taken out of QEMU.")
         applied.unlink()
     if not applied.exists():
+        wanted = source.parent / "wanted.patch"
+        wanted.write_bytes(hook)
         # Tried first: a patch that applies in part would spoil the tree.
         for trial in (["--dry-run"], []):
-            run(["patch", "-p1", "--batch", "--forward", *trial, "-d", source,
-                 "-i", paths.MODEL / HOOK],
+            run(["patch", "-p1", "--batch", "--forward", *trial, "-d", source, "-i", wanted],
                 log=log, failure=f"The device model's {HOOK} does not apply to this QEMU.")
-        applied.write_bytes(hook)
+        wanted.rename(applied)
 
 
 def _check_model(program: Path, log: Path) -> None:
@@ -115,8 +120,8 @@ def outer(context: Context | None = None) -> Path:
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
     base = {"recipe": RECIPE, "version": version, "configure": CONFIGURE,
             "machine": machine_codename()}
-    model = {path.name: path.read_bytes().hex()
-             for path in (*_model_files(), paths.MODEL / HOOK)}
+    files, hook = _model()
+    model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
     def meson() -> dict[str, str]:
         # Debian 12's own is older than QEMU 10 takes.
@@ -131,7 +136,7 @@ def outer(context: Context | None = None) -> Path:
             run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
                 failure="The sources of QEMU cannot be unpacked.")
             step.progress("configuring")
-            _place_model(tree / "src", log)
+            _place_model(tree / "src", files, hook, log)
             build = tree / "src" / "build"
             build.mkdir()
             run(["../configure", *CONFIGURE], log=log, cwd=build, env=meson(),
@@ -143,7 +148,7 @@ def outer(context: Context | None = None) -> Path:
                                 context.waiting) as tree:
             log = context.cache.log("qemu-build")
             with context.steps.step("build the outer QEMU", log) as step:
-                _place_model(tree / "src", log)
+                _place_model(tree / "src", files, hook, log)
 
                 def see(line: str) -> None:
                     count = re.match(r"\[(\d+)/(\d+)\]", line)

@@ -144,7 +144,7 @@ def _packages(tar: tarfile.TarFile) -> str:
 def _bootstrap(context: Context, tar: Path, log: Path, step: Step) -> None:
     """Have mmdebstrap lay out Debian's packages; it runs no arm64 program."""
     def see(line: str) -> None:
-        if line.startswith("I: ") and line.endswith("..."):
+        if line.startswith("I: ") and line.endswith("...") and "/" not in line:
             step.progress(line[3:-3])
 
     private = tar.with_suffix(".list"), tar.with_suffix(".conf")
@@ -154,14 +154,15 @@ def _bootstrap(context: Context, tar: Path, log: Path, step: Step) -> None:
         private[0].write_text(context.apt.sources_text().replace("arch=amd64", "arch=arm64"),
                               encoding="utf-8")
         private[1].write_text(apt.Apt.network_options(), encoding="utf-8")
-        status = run(as_root(["env", f"TMPDIR={tar.parent}", "mmdebstrap", "--mode=root", "--variant=extract", "--architectures=arm64",
-                     "--format=tar", f"--include={','.join(PACKAGES)}",
-                     f"--keyring={apt.KEYRING}", f"--aptopt={private[1]}",
-                     '--aptopt=Acquire::Languages "none"',
-                     # The cache may lie where apt's own user cannot go.
-                     '--aptopt=APT::Sandbox::User "root"',
-                     apt.RELEASE, str(tar), str(private[0])]),
-            log=log, check=False, on_line=see)
+        command = [
+            "env", f"TMPDIR={tar.parent}", "mmdebstrap", "--mode=root", "--variant=extract",
+            "--architectures=arm64", "--format=tar", f"--include={','.join(PACKAGES)}",
+            f"--keyring={apt.KEYRING}", f"--aptopt={private[1]}",
+            '--aptopt=Acquire::Languages "none"',
+            # The cache may lie where apt's own user cannot go.
+            '--aptopt=APT::Sandbox::User "root"',
+            apt.RELEASE, str(tar), str(private[0])]
+        status = run(as_root(command), log=log, check=False, on_line=see)
         if status != 0:
             raise LabError(apt.explain(log) or "Debian's arm64 packages cannot be fetched and "
                            "unpacked.", log)

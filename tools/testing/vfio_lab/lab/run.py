@@ -68,7 +68,8 @@ def _signal_group(group: int, signum: int) -> bool:
         return False
     except PermissionError:
         # Only root's processes are left in it: those that sudo started.
-        done = subprocess.run(["sudo", "-n", "kill", f"-{signum}", "--", f"-{group}"],
+        # The shell's own kill: the program of that name is not everywhere.
+        done = subprocess.run(["sudo", "-n", "sh", "-c", f"kill -{signum} -{group}"],
                               stdin=subprocess.DEVNULL, capture_output=True, check=False)
         return done.returncode == 0
     return True

@@ -70,11 +70,12 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
-    """Boot one host with the given Choice, its functions enabled but unbound."""
-    def one(choice: Choice) -> Host:
+    """Boot one host with the given Choice, its functions enabled but unbound.
+    Keywords go to accelerator.bring_up()."""
+    def one(choice: Choice, **how: str) -> Host:
         session = new_session()
         (host,) = session.boot([session.spec("host", choice, guest=False)])
         for name in choice.engines:
-            accelerator.bring_up(host.ssh, accelerator.ENGINES[name], choice.vfs)
+            accelerator.bring_up(host.ssh, accelerator.ENGINES[name], choice.vfs, **how)
         return host
     return one

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The device model keeps to its own contract (qemu/README.md), under each setting."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from lab import qemu
+from registers import CIPHER, KEY, PLAIN, RAM, Function, Model, refusal
+
+
+@pytest.fixture(scope="session")
+def outer(context):
+    """The QEMU that has the model in it."""
+    return qemu.outer(context)
+
+
+@pytest.fixture
+def start(outer, tmp_path):
+    """A machine with two VFs; the first one's driver has two queues running."""
+    machines = []
+
+    def one(options: str = "") -> Function:
+        folder = tmp_path / str(len(machines))
+        folder.mkdir()
+        machines.append(Model(outer, folder, options))
+        machines[-1].bring_up()
+        function = Function(machines[-1], 1)
+        function.start()
+        return function
+
+    yield one
+    for machine in machines:
+        machine.__exit__()
+
+
+def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
+    """So many completions in order, without error."""
+    return [((first + i) % Function.DEPTH, 0) for i in range(count)]
+
+
+def test_requests_complete_in_order_around_the_rings(start):
+    vf = start()
+    for turn in range(5):
+        for _ in range(7):
+            vf.submit(1)
+        assert vf.reap(1) == fine(7, turn * 7)
+        assert vf.model.interrupt(1) == 0
+        vf.doorbell(0, 2, vf.read(0x8000) >> 16)
+    assert vf.model.memory(vf.result_at(1, 0), 16) == CIPHER
+    assert vf.model.memory(vf.sq(1) + 8, 8) == struct.pack("<Q", 0x1122334455667788)
+    assert not vf.mistakes()
+
+
+def test_physical_function_works_beside_it(start):
+    pf = Function(start().model, 0)
+    pf.start()
+    pf.submit(0)
+    assert pf.reap(0) == fine(1)
+
+
+@pytest.mark.parametrize("inflight, finished", [("finish", 4), ("hold", 0)])
+def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished):
+    vf = start(f",request-latency=1000,pause-inflight={inflight}")
+    for _ in range(9):
+        vf.submit(0)
+        vf.submit(1)
+    vf.model.step(1)
+    assert not vf.reap(0)
+
+    vf.ask(0xE)
+    done = len(vf.reap(0)) + len(vf.reap(1))
+    assert done == finished
+    vf.model.step(100_000)
+    assert not vf.reap(0) and not vf.reap(1), "a paused function works"
+    assert vf.saved_sqc(0) == (0, 0, 0), "a context reached memory before the write-back"
+
+    vf.write(0x204, 1)
+    assert vf.read(0x208) == 1
+    assert vf.saved_sqc(0) == (finished // 2, 9, vf.sq(0))
+    state = vf.save()
+    vf.model.reset(1)
+    assert vf.read(0x60) == 1 and vf.read(0x8004) == 0 and vf.ask(6) >> 45 & 0x3FF == 3
+    vf.load(state)
+    for queue in range(4):
+        vf.kick(queue)
+    for _ in range(10):
+        vf.model.step(1000)
+    assert done + len(vf.reap(0)) + len(vf.reap(1)) == 18
+    assert vf.model.memory(vf.result_at(0, 8), 16) == CIPHER
+    vf.submit(0)
+    vf.model.step(1000)
+    assert vf.reap(0) == fine(1, 9)
+    assert vf.events()["kicks-of-unused-queues"] == 2
+
+
+@pytest.mark.parametrize("forgotten", ["write-back", "kick", "event queue"])
+def test_a_driver_that_forgets_a_step_is_found_out(start, forgotten):
+    vf = start(",request-latency=1000,pause-inflight=hold")
+    for _ in range(9):
+        vf.submit(0)
+    vf.ask(0xE)
+    if forgotten != "write-back":
+        vf.write(0x204, 1)
+    state = vf.save()
+    if forgotten == "event queue":
+        state |= {"eq": [0] * 7, "aeq": [0] * 7}
+    vf.model.reset(1)
+    vf.load(state)
+    if forgotten != "kick":
+        for queue in range(4):
+            vf.kick(queue)
+    vf.model.interrupt(1)
+    for _ in range(10):
+        vf.model.step(1000)
+    assert vf.model.interrupt(1) is None
+    if forgotten == "event queue":
+        assert vf.mistakes() == {"event-queue-unset"}
+    else:
+        assert not vf.reap(0)
+        vf.submit(0)
+        assert "doorbell-without-context" in vf.mistakes()
+
+
+@pytest.mark.parametrize("options, by_doorbell, by_kick", [
+    ("", (0, 0), (8, 0)),
+    ("kick-scope=function", (0, 0), (8, 7)),
+    ("unpause=doorbell", (0, 0), (8, 0)),
+    ("unpause=doorbell,context-fetch=doorbell", (9, 0), (0, 0)),
+    ("unpause=doorbell,context-fetch=doorbell,kick-scope=function", (9, 0), (0, 7)),
+])
+def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
+    vf = start(",pause-inflight=hold,request-latency=10" + ("," + options if options else ""))
+    for _ in range(7):
+        vf.submit(0)
+        vf.submit(1)
+    vf.submit(0)
+    vf.ask(0xE)
+    vf.write(0x204, 1)
+    vf.submit(0)                        # the doorbell of the ninth, while paused
+
+    def finished() -> tuple[int, int]:
+        for _ in range(10):
+            vf.model.step(100)
+        return len(vf.reap(0)), len(vf.reap(1))
+
+    assert finished() == by_doorbell
+    vf.kick(0)
+    assert finished() == by_kick
+
+
+@pytest.mark.parametrize("how", ["nonempty", "never"])
+def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
+    vf = start(f",eq-reraise={how}")
+    vf.submit(0)
+    assert vf.model.interrupt(1) == 0
+    vf.submit(1)
+    assert (vf.model.interrupt(1) == 0) == (how == "never")
+    vf.doorbell(0, 2, 1)
+    assert (vf.model.interrupt(1) == 0) == (how == "nonempty")
+    vf.doorbell(0, 2, 2)
+    assert vf.model.interrupt(1) is None
+    vf.write(0xC, 1)
+    vf.reap(0)
+    vf.submit(0)
+    assert vf.model.interrupt(1) is None
+    vf.write(0xC, 0)
+    assert vf.model.interrupt(1) == 0
+
+
+def test_messages_between_the_functions(start):
+    vf = start()
+    pf = Function(vf.model, 0)
+    for function in (pf, vf):
+        function.write(0x24, 0)
+    pf.ask(0xC, 0x5_00000001, queue=1)
+    pf.write(0x100134, 1)
+    pf.write(0x100130, 1)
+    assert vf.model.interrupt(1) == 2
+    assert vf.read(0x28) == 1 and pf.read(0x100128, 8) == 2
+    assert vf.ask(0xD) == vf.ask(0xD, get=True) == 0x5_00000001
+    vf.write(0x20, 1)
+    assert vf.read(0x28) == 0 and pf.read(0x100128, 8) == 0
+    vf.ask(0xC, 9)
+    vf.write(0x2C, 1)
+    assert pf.read(0x28) == 1 and pf.read(0x100138, 8) == 2 and vf.read(0x2C) == 1
+    assert pf.ask(0xD, queue=1) == 9
+    pf.write(0x100138, 2, 8)
+    assert pf.read(0x28) == 0 and vf.read(0x2C) == 0
+    assert not vf.mistakes() and not pf.mistakes()
+
+
+def test_scatter_lists(start):
+    vf = start()
+    first, second, target = (vf.data + offset for offset in (0x200, 0x400, 0x600))
+
+    def header(following: int, used: int) -> bytes:
+        return struct.pack("<QHHH", following, 4, used, 4).ljust(64, b"\0")
+
+    def entry(address: int, length: int) -> bytes:
+        return struct.pack("<QQI", address, 0, length).ljust(32, b"\0")
+
+    text = PLAIN * 3
+    vf.model.put(vf.data, KEY)
+    for at, part in ((0x5000, text[:5]), (0x5100, text[5:30]), (0x5200, text[30:])):
+        vf.model.put(vf.data + at, part)
+    vf.model.put(first, header(second, 2) + entry(vf.data + 0x5000, 5)
+                 + entry(vf.data + 0x5100, 25))
+    vf.model.put(second, header(0, 1) + entry(vf.data + 0x5200, 18))
+    vf.model.put(target, header(0, 2) + entry(vf.data + 0x6000, 40)
+                 + entry(vf.data + 0x6100, 40))
+    vf.submit(0, vf.request(first, target, 48, lists=True))
+    assert vf.reap(0) == fine(1)
+    assert vf.model.memory(vf.data + 0x6000, 40) + vf.model.memory(vf.data + 0x6100, 16) \
+        == CIPHER * 3 + bytes(8)
+
+    vf.model.put(first, header(first, 0))           # a list that never ends
+    vf.submit(0, vf.request(first, target, 48, lists=True))
+    ((_, error),) = vf.reap(0)
+    assert error and vf.mistakes() == {"bad-sgl"}
+
+
+@pytest.mark.parametrize("name, mistake", [
+    ("doorbell-without-context", lambda f: f.doorbell(2, 0, 1)),
+    ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
+    ("doorbell-out-of-range", lambda f: f.doorbell(9, 0, 1)),
+    ("stale-doorbell", lambda f: f.doorbell(0, 0, 1, random=5)),
+    ("doorbell-command", lambda f: f.doorbell(0, 9, 1)),
+    ("kick-with-index", lambda f: f.doorbell(0, 0, 1, priority=1)),
+    ("undefined-register", lambda f: f.write(0x2900, 1)),
+    ("register-width", lambda f: f.write(0x10, 1, 1)),
+    ("mailbox-opcode", lambda f: f.mailbox(0x7)),
+    ("mailbox-queue", lambda f: f.mailbox(0, f.buffer, 77)),
+    ("bad-context", lambda f: f.mailbox(0, RAM, 0)),
+    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 17))),
+    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 16, mode=9))),
+    ("dma-fault", lambda f: f.submit(0, f.request(1 << 52, f.data))),
+])
+def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
+    vf = start()
+    for _ in range(3):
+        mistake(vf)
+        vf.model.settle()
+    assert vf.mistakes() == {name}
+    lines = [line for line in vf.model.log.read_text().splitlines() if "hisi-sec2" in line]
+    assert len(lines) == 1, lines
+
+
+def test_commands_and_write_back_take_the_time_they_are_given(start):
+    vf = start()
+    assert not vf.model.set("mailbox-latency", 50) and not vf.model.set("writeback-latency", 50)
+    vf.mailbox(4, 0x1234)
+    assert vf.read(0x300) & 0x2000
+    vf.mailbox(5, 1)
+    assert vf.mistakes() == {"mailbox-busy"}
+    vf.model.step(60)
+    assert not vf.read(0x300) & 0x2000
+    vf.write(0x204, 1)
+    assert vf.read(0x208) == 0
+    vf.model.step(60)
+    assert vf.read(0x208) == 1
+    vf.mailbox(4, 0x1234)
+    vf.model.reset(1)
+    vf.model.step(60)
+    assert vf.read(0x300) == 0, "a command outlived a reset"
+
+
+@pytest.mark.parametrize("option, words", [
+    ("vfs=64", "vfs must be from 1 to 63, not 64"),
+    ("queues=5", "5 queues are too few for a PF with 8 VFs"),
+    ("sq-depth=100", "sq-depth must be a power of two, not 100"),
+    ("pf-algs=0x1f", "pf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0xf)"),
+    ("kick-scope=both", "kick-scope must be 'queue' or 'function', not 'both'"),
+])
+def test_a_wrong_property_is_refused_with_a_sentence(outer, option, words):
+    assert refusal(outer, option) == words
+
+
+def test_sizes_are_fixed_once_it_exists(start):
+    model = start().model
+    assert model.set("vfs", 3) == "vfs cannot be changed once the device exists"
+    assert model.property("vfs") == 8
