@@ -50,7 +50,7 @@ WHAT: dict[str, Part] = {
                                                       context), "driver-6.12", 10 * disk.MB),
 }
 #: what `make demo` takes
-USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver")
+USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver", "kernel-6.12")
 
 
 def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:

@@ -14,8 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from . import accelerator, build, kernel, machine, paths, report
-from .context import Context
+from . import accelerator, build, kernel, paths, report
 from .errors import LabError
 from .process import tied
 from .progress import Steps
@@ -215,7 +214,9 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "check":
         return check(args, steps)
-    machine.prepare(Context(steps=steps))
+    kernels = {args.kernel, args.guest_kernel, getattr(args, "to_kernel", None)}
+    build.build([name for name in build.WHAT if name in ("rootfs", "library", "programs", "qemu") or
+                 name.removeprefix("kernel-") in kernels], steps)
     if args.command in ("run", "shell"):
         return one_host(args, steps)
     return migrate(args, steps)

@@ -30,7 +30,7 @@ class Guest:
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False) -> None:
         self.host = host
-        self._record = record
+        self.console_log = host.console.with_name(f"guest-on-{host.name}.console.log")
         host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
         self._reader = host.ssh.popen(f"cat {REPORT}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
@@ -66,8 +66,13 @@ class Guest:
         return "; ".join(self.host.ssh.run(f"cat {STDERR}", check=False).stdout.strip().splitlines()[-3:])
 
     def console(self) -> str:
-        """The guest's console so far."""
-        return self.host.ssh.run(f"cat {CONSOLE}", check=False).stdout
+        """The guest's console on this host so far; kept in the host's log folder,
+        as console_log."""
+        if self.host.alive():
+            text = self.host.ssh.run(f"cat {CONSOLE} {STDERR}", check=False).stdout
+            self.console_log.write_text(text, encoding="utf-8")
+            return text
+        return ""
 
     def stop_load(self) -> None:
         """Ask the load to finish what is in flight, say its last line, and end."""

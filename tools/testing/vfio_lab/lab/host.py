@@ -100,12 +100,15 @@ class Host:
             self._process = subprocess.Popen(
                 self.argv(theirs.fileno()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()], **kept_apart())
-        threading.Thread(target=self._read_console, daemon=True).start()
+        reader = threading.Thread(target=self._read_console, daemon=True)
+        reader.start()
         try:
             self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library)
         except LabError as e:
-            raise LabError(f"host {self.name}: the outer QEMU did not start: {self.console_tail(3)}",
-                           self.console) from e
+            self._process.wait(10)
+            reader.join(10)
+            said = re.sub(r"^qemu-system-\S+: (-device [^:]*: )?", "", self.console_tail(1))
+            raise LabError(f"host {self.name}: the outer QEMU did not start: {said}", self.console) from e
 
     def _read_console(self) -> None:
         assert self._process and self._process.stdout

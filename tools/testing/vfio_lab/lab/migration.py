@@ -111,7 +111,8 @@ class Scenario:
                 self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive)
                 self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive)
             except LabError as e:
-                raise LabError(f"{e}; the guest's console ends: {_end_of(guest.console())}") from e
+                guest.console()
+                raise LabError(str(e), guest.console_log) from e
             self.outcome.selftests = _selftests(guest.console())
             if not self.outcome.selftests:
                 raise LabError("the guest's driver registered no algorithm")
@@ -193,7 +194,8 @@ class Scenario:
                                  self.record.last.host == self.destination.name, LANE_SECONDS, self._alive)
                 self.record.wait_progress("the load goes on", LANE_REQUESTS, LANE_SECONDS, self._alive)
             except LabError as e:
-                raise LabError(f"{e}; the guest's console ends: {_end_of(guest.console())}") from e
+                guest.console()
+                raise LabError(str(e), guest.console_log) from e
         with self._steps.step(f"{self.destination.name}: the load ends, every request accounted for"):
             guest.stop_load()
             self.record.wait("the load ends", lambda: self.record.exit_status is not None, LANE_SECONDS, self._alive)
@@ -244,16 +246,13 @@ class Scenario:
                 self._judge()
         finally:
             for guest in self._guests:
+                guest.console()
                 guest.close()
         return self.outcome
 
 
 def _address(host: Host) -> str:
     return {"server": "10.0.9.1", "client": "10.0.9.2"}[host.spec.lan[0] if host.spec.lan else "server"]
-
-
-def _end_of(text: str) -> str:
-    return "; ".join(text.strip().splitlines()[-4:])
 
 
 def _selftests(console: str) -> list[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ class Session:
         if choice.driver == "ours":
             module = driver.module("ours", built, self.context, patches=choice.patches)
         root = rootfs.host_root(self.context)
-        scratch = self.folder / name
+        scratch = self.folder / f"{name}-parts"
         scratch.mkdir()
         env = {"NAME": name, "ADDRESS": ""}
         if lan:
@@ -95,8 +96,9 @@ class Session:
         image.host_modules(built, module, scratch / "modules.cpio", scratch)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
                            choice.push, scratch / "overlay.cpio", self.context)
-        initrd = scratch / "initrd"
+        initrd = self.folder / f"{name}-initrd"
         cpio.concatenate(initrd, [root, scratch / "modules.cpio", scratch / "overlay.cpio"])
+        shutil.rmtree(scratch)
         return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model)
 
     def boot(self, specs: Sequence[HostSpec]) -> list[Host]:
@@ -111,6 +113,8 @@ class Session:
                 host = Host(spec, outer, self.qmp_library, self._key, folder, self.logs)
                 self._stack.callback(host.stop)
                 host.start()
+                # It is in the machine's memory now, and 200 MB large
+                spec.initrd.unlink()
                 hosts.append(host)
             for host in hosts:
                 host.wait_up()
