@@ -29,7 +29,7 @@ def text(outcome: Outcome, seconds: float) -> str:
         lines += ["", "Requests, each compared with software's result"]
         lines += [f"  {name:<12} {count}" for name, count in out.requests.items()]
         lines += [f"  {'in flight':<12} {out.in_flight_at_stop} when the guest stopped, never fewer than "
-                  f"{out.in_flight_min}"]
+                  f"{out.in_flight_min}; {out.carried} of them travelled undone"]
     for host, counts in out.device_counts.items():
         lines += [f"  {host:<12} {counts['requests-completed']} done by the function itself, which counted "
                   f"{counts['sq-doorbells']} doorbells and {counts['msi-eq']} interrupts"]
