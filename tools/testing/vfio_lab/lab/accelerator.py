@@ -59,7 +59,7 @@ def functions(ssh: Ssh, engine: Engine) -> list[str]:
 
 def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
     """Bind functions to `driver` by driver_override, and check that they are."""
-    ssh.run(f"modprobe {driver}" + (" && modprobe vfio_iommu_type1" if driver == VARIANT_DRIVER else ""))
+    ssh.run(f"modprobe {driver}" + (" && modprobe vfio_iommu_type1 && modprobe iommufd" if driver == VARIANT_DRIVER else ""))
     for address in addresses:
         device = f"/sys/bus/pci/devices/{address}"
         ssh.run(f"echo {driver} > {device}/driver_override && echo {address} > /sys/bus/pci/drivers_probe")

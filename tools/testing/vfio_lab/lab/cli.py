@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from . import accelerator, build, kernel, paths, report
+from . import accelerator, build, guest, kernel, paths, report
 from .errors import LabError
 from .process import tied
 from .progress import Steps
@@ -111,6 +111,10 @@ def parser() -> argparse.ArgumentParser:
         move.add_argument(f"--{end}-driver", choices=DRIVERS[:2], default="ours",
                           help=f"variant driver of the {what} (default ours)")
     move.add_argument("--to-kernel", choices=kernel.VERSIONS, help="kernel of the destination, if another")
+    move.add_argument("--backend", choices=guest.BACKENDS, default=Choice.backend,
+                      help=f"how the guest's QEMU reaches the IOMMU (default {Choice.backend})")
+    move.add_argument("--no-httu", action="store_true", help="hosts whose SMMU does not track dirty pages")
+    move.add_argument("--lose-pages", action="store_true", help="allow --backend iommufd with --no-httu")
     move.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
                       help="a patch on this tree's driver, to see what breaks")
     move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the outcome there as JSON")
@@ -149,6 +153,7 @@ def choice(args: argparse.Namespace, driver: str, version: str | None = None) ->
     """The command line's choice for one host."""
     return Choice(kernel=version or args.kernel, guest_kernel=args.guest_kernel, driver=driver, engines=args.engines, vfs=args.vfs,
                   patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
+                  backend=getattr(args, "backend", Choice.backend), httu=not getattr(args, "no_httu", False),
                   push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
 
 
@@ -214,6 +219,9 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "check":
         return check(args, steps)
+    if getattr(args, "backend", "") == "iommufd" and args.no_httu and not args.lose_pages:
+        raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "
+                       "--backend legacy there, or say --lose-pages to see it")
     kernels = {args.kernel, args.guest_kernel, getattr(args, "to_kernel", None)}
     build.build([name for name in build.WHAT if name in ("rootfs", "library", "programs", "qemu") or
                  name.removeprefix("kernel-") in kernels], steps)

@@ -18,6 +18,10 @@ from .process import kept_apart
 from .qmp import Qmp
 
 MEMORY_MIB = 256
+#: how QEMU reaches the IOMMU: by the kernel's iommufd, where the SMMU's dirty
+#: tracking is, or by the older container, which has none and takes every mapped
+#: page for dirty
+BACKENDS = ("iommufd", "legacy")
 MIGRATION_PORT = 4444
 REPORT = "/run/report"
 CONSOLE = "/run/guest.console"
@@ -28,14 +32,20 @@ class Guest:
     """One inner QEMU.  With `incoming` it waits for a guest to arrive."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
-                 load: str = "24,4096", incoming: bool = False) -> None:
+                 load: str = "24,4096", incoming: bool = False, backend: str = "legacy") -> None:
         self.host = host
         self.console_log = host.console.with_name(f"guest-on-{host.name}.console.log")
         host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
         self._reader = host.ssh.popen(f"cat {REPORT}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
-        devices = "".join(f" -device vfio-pci,host={f},enable-migration=on" for f in functions)
+        # Where no dirty pages are tracked, QEMU has to be told to migrate at all
+        how = ",iommufd=iommu" if backend == "iommufd" else ""
+        if backend == "legacy" or not host.spec.httu:
+            how += ",enable-migration=on"
+        devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
+        if backend == "iommufd":
+            devices = " -object iommufd,id=iommu" + devices
         command = (
             "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
             " -M virt,gic-version=3,its=on -accel kvm -cpu host"

@@ -33,7 +33,8 @@ TROUBLE = re.compile(r"WARNING: |BUG: |Oops|Kernel panic|Call trace|possible cir
 @dataclasses.dataclass
 class HostSpec:
     """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model`
-    gives properties of the accelerator's device model, by engine."""
+    gives properties of the accelerator's device model; `httu` lets the SMMU keep
+    track of dirty pages; `extra` goes to the outer QEMU's command line."""
 
     name: str
     kernel: Kernel
@@ -42,6 +43,8 @@ class HostSpec:
     vfs: int = 2
     lan: tuple[str, pathlib.Path] | None = None
     model: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    httu: bool = True
+    extra: tuple[str, ...] = ()
 
 
 class Host:
@@ -87,6 +90,9 @@ class Host:
             args += ["-netdev", f"stream,id=lan,server={'on' if role == 'server' else 'off'},"
                                 f"addr.type=unix,addr.path={path}",
                      "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
+        args += spec.extra
+        if spec.httu:
+            args += ["-global", "arm-smmuv3.httu=on"]
         for name in spec.engines:
             engine = accelerator.ENGINES[name]
             properties = "".join(f",{k}={v}" for k, v in spec.model.items())

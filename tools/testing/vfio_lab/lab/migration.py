@@ -67,7 +67,7 @@ class Scenario:
     """Two booted hosts, and what happens on them, step by step."""
 
     def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: int,
-                 qmp_library: str, steps: Steps, load: str) -> None:
+                 qmp_library: str, steps: Steps, load: str, backend: str) -> None:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
@@ -77,6 +77,7 @@ class Scenario:
         self._qmp_library = qmp_library
         self._steps = steps
         self._load = load
+        self._backend = backend
         self._functions: dict[str, str] = {}
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
@@ -107,7 +108,8 @@ class Scenario:
         host = self.source
         with self._steps.step(f"{host.name}: guest with {self._functions[host.name]}: stock driver, its self-tests, "
                               "then the load") as step:
-            guest = Guest(host, [self._functions[host.name]], self.record, self._qmp_library, self._load)
+            guest = Guest(host, [self._functions[host.name]], self.record, self._qmp_library, self._load,
+                          backend=self._backend)
             self._guests.append(guest)
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
             try:
@@ -129,10 +131,11 @@ class Scenario:
         with self._steps.step(f"{self.source.name} to {target.name}: live migration under load") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
             arrived = Guest(target, [self._functions[target.name]], self.record, self._qmp_library, self._load,
-                            incoming=True)
+                            incoming=True, backend=self._backend)
             self._guests.append(arrived)
             self.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
-            source.qmp.cmd("migrate-set-parameters", downtime_limit=DOWNTIME_LIMIT_MS, max_bandwidth=1 << 40)
+            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "legacy" else {}
+            source.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40, **limit)
             before = self.record.last
             assert before
             began = time.monotonic()

@@ -27,6 +27,8 @@ PROGRAM = "qemu-system-aarch64"
 SERIES = re.compile(r"(?:\d+:)?10\.0\.")
 #: where the model lies in QEMU's sources
 PLACE = Path("hw/misc/hisi_acc")
+#: our patches to QEMU's own files; this one hooks the model in, and what all
+#: of them together changed is kept beside the sources under its name
 HOOK = "hook.patch"
 #: a type that only our model brings
 MODEL_TYPE = "hisi-sec2"
@@ -66,7 +68,7 @@ def _archive(context: Context) -> tuple[Path, str]:
 
 
 def _model() -> tuple[dict[str, bytes], bytes]:
-    """The files that become QEMU's, and the hook, a patch to QEMU's own.
+    """The files that become QEMU's, and our patches to QEMU's own, joined.
 
     Read once: someone may edit them while we build, and the result's key must
     be that of what was built.
@@ -76,7 +78,7 @@ def _model() -> tuple[dict[str, bytes], bytes]:
         raise LabError(f"This clone has no device model in {paths.MODEL}.")
     files = {path.name: path.read_bytes() for path in sorted(paths.MODEL.iterdir())
              if path.name in ("Kconfig", "meson.build") or path.suffix in (".c", ".h")}
-    return files, hook.read_bytes()
+    return files, b"\n".join(patch.read_bytes() for patch in sorted(paths.MODEL.glob("*.patch")))
 
 
 def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) -> None:
@@ -93,7 +95,7 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
     applied = source.parent / HOOK
     if applied.exists() and applied.read_bytes() != hook:
         run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", "-d", source, "-i", applied],
-            log=log, failure="The device model's former hook cannot be taken out of QEMU.")
+            log=log, failure="Former patches cannot be taken out of QEMU.")
         applied.unlink()
     if not applied.exists():
         wanted = source.parent / "wanted.patch"
@@ -101,7 +103,7 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
         # Tried first: a patch that applies in part would spoil the tree.
         for trial in (["--dry-run"], []):
             run(["patch", "-p1", "--batch", "--forward", *trial, "-d", source, "-i", wanted],
-                log=log, failure=f"The device model's {HOOK} does not apply to this QEMU.")
+                log=log, failure="Our patches do not apply to this QEMU.")
         wanted.rename(applied)
 
 

@@ -38,6 +38,8 @@ class Choice:
     engines: tuple[str, ...] = ("sec",)
     vfs: int = 2
     patches: tuple[pathlib.Path, ...] = ()
+    backend: str = "legacy"
+    httu: bool = True
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     model: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: dict(MODEL))
@@ -99,7 +101,7 @@ class Session:
         initrd = self.folder / f"{name}-initrd"
         cpio.concatenate(initrd, [root, scratch / "modules.cpio", scratch / "overlay.cpio"])
         shutil.rmtree(scratch)
-        return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model)
+        return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu)
 
     def boot(self, specs: Sequence[HostSpec]) -> list[Host]:
         """Boot hosts side by side; they run until the session ends."""
@@ -128,5 +130,5 @@ class Session:
                      self.spec("destination", destination, True, ("client", wire))]
         hosts = self.boot(specs)
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver), source.vfs,
-                            self.qmp_library, self.context.steps, load)
+                            self.qmp_library, self.context.steps, load, source.backend)
         return scenario.run()

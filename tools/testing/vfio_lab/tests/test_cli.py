@@ -42,6 +42,11 @@ def test_each_command_explains_itself(command):
     assert done.returncode == 0 and "usage: vlab" in done.stdout
 
 
+def test_losing_pages_has_to_be_asked_for():
+    done = vlab("migrate", "--backend", "iommufd", "--no-httu")
+    assert done.returncode == 1 and "--lose-pages" in done.stderr
+
+
 def test_a_patch_that_is_not_there():
     done = vlab("migrate", "--patch", "/nowhere.patch")
     assert done.returncode == 1 and "there is no patch /nowhere.patch" in done.stderr
