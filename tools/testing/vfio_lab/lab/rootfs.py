@@ -19,9 +19,10 @@ from .progress import Step
 from .run import as_root, output, run
 
 RECIPE = 1
-PACKAGES = ("busybox-static", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
+PACKAGES = ("busybox-static", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
 HOST_PROGRAMS = (
-    "usr/bin/busybox", "usr/bin/kmod", "usr/bin/qemu-system-aarch64", "usr/bin/ip", "usr/bin/ss",
+    "usr/bin/busybox", "usr/bin/dash", "usr/bin/kmod", "usr/bin/qemu-system-aarch64",
+    "usr/bin/ip", "usr/bin/ss",
     "usr/bin/lspci", "usr/bin/setpci", "usr/bin/dbclient", "usr/bin/dropbearkey",
     "usr/sbin/dropbear", "usr/sbin/tc", "usr/sbin/bridge")
 #: What programs open by name: QEMU's modules, lspci's names.
@@ -71,11 +72,11 @@ def _reader(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], bytes
     return read
 
 
-def _skeleton() -> dict[str, cpio.Entry]:
+def _skeleton(shell: str) -> dict[str, cpio.Entry]:
     """What no package brings: links of the merged /usr, mount points, first devices."""
     found = {name: cpio.folder(0o1777 if name == "tmp" else 0o755) for name in FOLDERS}
     found |= {name: cpio.symlink(f"usr/{name}") for name in MERGED}
-    found["usr/bin/sh"] = cpio.symlink("busybox")
+    found["usr/bin/sh"] = cpio.symlink(shell)
     found["dev/console"] = cpio.character_device(5, 1)
     found["dev/null"] = cpio.character_device(1, 3, 0o666)
     return found
@@ -187,9 +188,11 @@ def roots(context: Context | None = None) -> Roots:
                 entries = _entries(tar)
                 scratch = folder / "scratch"
                 host = _select(entries, HOST_PROGRAMS, HOST_DATA, scratch)
-                cpio.archive(folder / "host.cpio", host | _skeleton())
+                # Not busybox for a shell: it would run applets of its own in
+                # place of real programs such as depmod
+                cpio.archive(folder / "host.cpio", host | _skeleton("dash"))
                 guest = _select(entries, GUEST_PROGRAMS, None, scratch)
-                cpio.archive(folder / "guest.cpio", guest | _skeleton())
+                cpio.archive(folder / "guest.cpio", guest | _skeleton("busybox"))
                 (folder / "packages").write_text(_packages(tar), encoding="utf-8")
             tar_path.unlink()
 
