@@ -158,10 +158,12 @@ struct HisiAccFunc {
 
     uint8_t mailbox[16];
     bool mailbox_running;
+    bool mailbox_stuck;
     QEMUTimer *mailbox_timer;
     QEMUBH *mailbox_bh;
 
     bool writeback_running;
+    bool writeback_stuck;
     QEMUTimer *writeback_timer;
     QEMUBH *writeback_bh;
 
@@ -188,6 +190,15 @@ enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
 
+/* What may be broken, see README.md; 0 is sound */
+enum HisiAccMailboxFault {
+    HISI_ACC_MB_BUSY = 1,
+    HISI_ACC_MB_FAIL,
+    HISI_ACC_MB_GARBAGE
+};
+enum HisiAccStateFault { HISI_ACC_STATE_READY = 1, HISI_ACC_STATE_NOT_READY };
+#define HISI_ACC_ANY         UINT32_MAX
+
 /* What the user may choose, see README.md */
 typedef struct HisiAccConfig {
     int kick_scope;
@@ -208,6 +219,13 @@ typedef struct HisiAccConfig {
     uint32_t aeq_depth;
     uint64_t pf_algs;
     uint64_t vf_algs;
+    uint32_t fault_function;        /* whose faults, or HISI_ACC_ANY */
+    uint32_t fault_opcode;
+    int fault_mailbox;
+    int fault_writeback;
+    int fault_vf_state;
+    int fault_registers;
+    uint32_t fault_msi_drop;
 } HisiAccConfig;
 
 #define HISI_ACC_VFT_TYPES   3
@@ -230,6 +248,9 @@ struct HisiAccPf {
     uint64_t message_from[HISI_ACC_MAX_FUNCS];
     uint64_t ifc_ready;             /* bit n: VF n has not acknowledged */
     uint64_t ifc_source;            /* bit n: VF n has sent */
+
+    FILE *trace;
+    char *trace_path;
 };
 
 /* hisi_acc_pci.c */
@@ -242,14 +263,21 @@ void hisi_acc_config_default(HisiAccPf *pf);
 void hisi_acc_config_class(ObjectClass *class);
 bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
 
-/* hisi_acc_regs.c */
+/* hisi_acc_bar.c: whose register an address is */
 extern const MemoryRegionOps hisi_acc_bar_ops;
+
+/* hisi_acc_regs.c: offsets as in a VF's own BAR2 */
+uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size);
+void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
+                        unsigned size);
 void hisi_acc_regs_reset(HisiAccFunc *f);
 
 /* hisi_acc_global.c: 32-bit accesses above 1 MiB of the PF's BAR2 */
 uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
 void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
 void hisi_acc_global_reset(HisiAccPf *pf);
+uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine);
+void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
 unsigned hisi_acc_queue_count(HisiAccFunc *f);
 
 /* hisi_acc_ifc.c */
@@ -300,6 +328,23 @@ bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q);
 bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_update(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_reset(HisiAccFunc *f);
+
+/* hisi_acc_faults.c: what the user wants broken */
+bool hisi_acc_fault_msi(HisiAccFunc *f);
+bool hisi_acc_fault_writeback(HisiAccFunc *f);
+bool hisi_acc_fault_registers(HisiAccFunc *f);
+uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value);
+enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
+                                                unsigned command);
+void hisi_acc_faults_changed(HisiAccPf *pf);
+void hisi_acc_faults_class(ObjectClass *class);
+
+/* hisi_acc_trace.c: accesses to registers, counted and written to a file */
+void hisi_acc_access(HisiAccFunc *owner, HisiAccFunc *bar,
+                     enum HisiAccRegion region, bool write, uint32_t addr,
+                     uint64_t value, unsigned size);
+void hisi_acc_trace_exit(HisiAccPf *pf);
+void hisi_acc_trace_class(ObjectClass *class);
 
 /* hisi_acc_sgl.c: memory of the guest; a failure is counted and logged */
 enum HisiAccBuffer { HISI_ACC_FLAT, HISI_ACC_SGL };

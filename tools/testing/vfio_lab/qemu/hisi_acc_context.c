@@ -291,7 +291,9 @@ void hisi_acc_writeback_start(HisiAccFunc *f)
         return;
     }
     f->writeback_running = true;
-    if (latency) {
+    if (hisi_acc_fault_writeback(f)) {
+        f->writeback_stuck = true;
+    } else if (latency) {
         timer_mod(f->writeback_timer,
                   qemu_clock_get_us(QEMU_CLOCK_VIRTUAL) + latency);
     } else {
@@ -304,6 +306,7 @@ void hisi_acc_context_reset(HisiAccFunc *f)
     timer_del(f->writeback_timer);
     qemu_bh_cancel(f->writeback_bh);
     f->writeback_running = false;
+    f->writeback_stuck = false;
     f->sqc_table = 0;
     f->cqc_table = 0;
     memset(f->queues, 0, f->pf->cfg.queues * sizeof(*f->queues));

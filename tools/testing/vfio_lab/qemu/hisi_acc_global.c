@@ -135,6 +135,24 @@ static uint32_t abnormal_status(HisiAccPf *pf)
     return *storage(pf, ABN_INT_SOURCE) & ~*storage(pf, ABN_INT_MASK);
 }
 
+/* Errors of the queue manager or of the engine that the PF reports */
+uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine)
+{
+    return *storage(pf, engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
+                               : ABN_INT_SOURCE);
+}
+
+void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
+{
+    uint32_t source = engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
+                             : ABN_INT_SOURCE;
+
+    *storage(pf, source) = bits;
+    if (engine ? bits : abnormal_status(pf)) {
+        hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
+    }
+}
+
 static void mem_init(HisiAccPf *pf)
 {
     memset(pf->vft_sqc, 0, sizeof(pf->vft_sqc));

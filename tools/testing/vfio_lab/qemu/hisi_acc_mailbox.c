@@ -17,6 +17,8 @@
 #define MB_GET          0x4000
 /* The drivers only ask whether the status is 0 */
 #define MB_FAILED       (1 << 9)
+/* No address that a driver has: odd, and beyond what a bus reaches */
+#define MB_GARBAGE      0xa5a5a5a5a5a5a5a5ull
 
 enum {
     MB_SQC          = 0x0,
@@ -108,14 +110,19 @@ void hisi_acc_mailbox_run(void *opaque)
     uint64_t data = ldq_le_p(f->mailbox + 4);
     unsigned command = w0 & MB_COMMAND;
     bool get = w0 & MB_GET;
+    enum HisiAccMailboxFault fault = hisi_acc_fault_mailbox(f, command);
 
     if (command < HISI_ACC_MB_OPS) {
         (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
     }
     f->mailbox_running = false;
     w0 &= ~(MB_BUSY | MB_STATUS);
-    if (!execute(f, command, get, lduw_le_p(f->mailbox + 2), &data)) {
+    if (fault == HISI_ACC_MB_FAIL ||
+        !execute(f, command, get, lduw_le_p(f->mailbox + 2), &data)) {
         w0 |= MB_FAILED;
+    }
+    if (fault == HISI_ACC_MB_GARBAGE) {
+        data = MB_GARBAGE;
     }
     stq_le_p(f->mailbox + 4, data);
     stw_le_p(f->mailbox, w0);
@@ -138,7 +145,9 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
     }
     stw_le_p(f->mailbox, lduw_le_p(f->mailbox) | MB_BUSY);
     f->mailbox_running = true;
-    if (latency) {
+    if (hisi_acc_fault_mailbox(f, f->mailbox[0]) == HISI_ACC_MB_BUSY) {
+        f->mailbox_stuck = true;
+    } else if (latency) {
         timer_mod(f->mailbox_timer,
                   qemu_clock_get_us(QEMU_CLOCK_VIRTUAL) + latency);
     } else {
@@ -161,5 +170,6 @@ void hisi_acc_mailbox_reset(HisiAccFunc *f)
     timer_del(f->mailbox_timer);
     qemu_bh_cancel(f->mailbox_bh);
     f->mailbox_running = false;
+    f->mailbox_stuck = false;
     memset(f->mailbox, 0, sizeof(f->mailbox));
 }

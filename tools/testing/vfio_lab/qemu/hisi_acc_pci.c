@@ -44,6 +44,10 @@ void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
         hisi_acc_count(f, HISI_ACC_EV_MSI_LOST, 1);
         return;
     }
+    if (hisi_acc_fault_msi(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_DROPPED, 1);
+        return;
+    }
     hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
     msi_notify(dev, vector);
 }
@@ -186,6 +190,7 @@ static void pf_exit(PCIDevice *dev)
         object_property_del(OBJECT(pf), name);
     }
     pcie_sriov_pf_exit(dev);
+    hisi_acc_trace_exit(pf);
     function_exit(HISI_ACC_FUNC(dev));
 }
 
@@ -224,6 +229,8 @@ static void pf_class_init(ObjectClass *class, void *data)
     PCI_DEVICE_CLASS(class)->realize = pf_realize;
     PCI_DEVICE_CLASS(class)->exit = pf_exit;
     hisi_acc_config_class(class);
+    hisi_acc_faults_class(class);
+    hisi_acc_trace_class(class);
 }
 
 static void vf_class_init(ObjectClass *class, void *data)

@@ -14,7 +14,7 @@
 
 typedef struct Choice {
     const char *name;
-    const char *values[3];          /* the first is the default */
+    const char *values[5];          /* the first is the default */
     size_t offset;
     const char *help;
 } Choice;
@@ -35,6 +35,18 @@ static const Choice choices[] = {
     { "eq-reraise", { "nonempty", "never" },
       offsetof(HisiAccConfig, eq_reraise),
       "When an EQ or AEQ doorbell sends the interrupt again" },
+    { "fault-mailbox", { "none", "busy", "fail", "garbage" },
+      offsetof(HisiAccConfig, fault_mailbox),
+      "How mailbox commands go wrong" },
+    { "fault-writeback", { "none", "stuck" },
+      offsetof(HisiAccConfig, fault_writeback),
+      "Whether a cache write-back never ends" },
+    { "fault-vf-state", { "none", "ready", "not-ready" },
+      offsetof(HisiAccConfig, fault_vf_state),
+      "What VF_STATE reads as, whatever is written to it" },
+    { "fault-registers", { "none", "all-ones" },
+      offsetof(HisiAccConfig, fault_registers),
+      "Whether BAR2 reads as all ones and ignores writes" },
 };
 
 typedef struct Number {
@@ -63,6 +75,9 @@ static const Number numbers[] = {
     { "engine-slots", 4, 1, HISI_ACC_MAX_SLOTS,
       offsetof(HisiAccConfig, engine_slots), false, false,
       "Requests that the engine works on at once, for each function" },
+    { "fault-msi-drop", 0, 0, UINT32_MAX,
+      offsetof(HisiAccConfig, fault_msi_drop), false, false,
+      "Interrupts to lose from now on; counts down" },
     { "vfs", 8, 1, HISI_ACC_MAX_FUNCS - 1,
       offsetof(HisiAccConfig, vfs), true, false,
       "Virtual functions" },
@@ -113,6 +128,18 @@ static void choice_get(Object *obj, Visitor *v, const char *name, void *opaque,
     g_free(value);
 }
 
+static void refuse_choice(const Choice *c, const char *value, Error **errp)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+
+    for (int i = 0; c->values[i]; i++) {
+        const char *join = i == 0 ? "" : c->values[i + 1] ? ", " : " or ";
+
+        g_string_append_printf(list, "%s'%s'", join, c->values[i]);
+    }
+    error_setg(errp, "%s must be %s, not '%s'", c->name, list->str, value);
+}
+
 static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
@@ -125,11 +152,11 @@ static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
     for (int i = 0; c->values[i]; i++) {
         if (!strcmp(c->values[i], value)) {
             *choice_field(obj, c) = i;
+            hisi_acc_faults_changed(HISI_ACC_PF(obj));
             return;
         }
     }
-    error_setg(errp, "%s must be '%s' or '%s', not '%s'", name, c->values[0],
-               c->values[1], value);
+    refuse_choice(c, value, errp);
 }
 
 static const Number *find_number(const char *name)
@@ -220,6 +247,8 @@ void hisi_acc_config_default(HisiAccPf *pf)
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
         *number_field(OBJECT(pf), &numbers[i]) = numbers[i].value;
     }
+    pf->cfg.fault_function = HISI_ACC_ANY;
+    pf->cfg.fault_opcode = HISI_ACC_ANY;
     pf->cfg.pf_algs = engine->default_algs;
     pf->cfg.vf_algs = engine->default_algs;
 }

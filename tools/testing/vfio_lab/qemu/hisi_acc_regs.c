@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: BAR2 and the registers each function has
+ * HiSilicon accelerator model: the registers each function has
  *
  * Reads never change anything: the drivers dump whole ranges to debugfs.
  */
@@ -123,7 +123,7 @@ static uint32_t read32(HisiAccFunc *f, uint32_t off)
     case PAGE_SIZE_CFG:
         return f->page_size;
     case VF_STATE:
-        return f->vf_state;
+        return hisi_acc_fault_vf_state(f, f->vf_state);
     case CACHE_WB_START:
         return f->writeback_running;
     case CACHE_WB_DONE:
@@ -222,58 +222,38 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
     }
 }
 
-static bool in_mailbox(hwaddr addr)
+static bool in_mailbox(uint32_t off)
 {
-    return addr >= MAILBOX_FIRST && addr <= MAILBOX_LAST;
+    return off >= MAILBOX_FIRST && off <= MAILBOX_LAST;
 }
 
-static uint64_t bar_read(void *opaque, hwaddr addr, unsigned size)
+uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size)
 {
-    HisiAccFunc *f = opaque;
-    uint64_t value;
-
-    hisi_acc_count(f, HISI_ACC_EV_READ, 1);
-    if (in_mailbox(addr)) {
-        return hisi_acc_mailbox_read(f, addr - MAILBOX_FIRST, size);
+    if (in_mailbox(off)) {
+        return hisi_acc_mailbox_read(f, off - MAILBOX_FIRST, size);
     }
     if (size == 8) {
-        value = read32(f, addr);
-        return value | (uint64_t)read32(f, addr + 4) << 32;
+        uint64_t low = read32(f, off);
+
+        return low | (uint64_t)read32(f, off + 4) << 32;
     }
-    return read32(f, addr & ~3) >> ((addr & 3) * 8);
+    return read32(f, off & ~3) >> ((off & 3) * 8);
 }
 
-static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
+                        unsigned size)
 {
-    HisiAccFunc *f = opaque;
-
-    hisi_acc_count(f, HISI_ACC_EV_WRITE, 1);
-    if (in_mailbox(addr)) {
-        hisi_acc_mailbox_write(f, addr - MAILBOX_FIRST, value, size);
+    if (in_mailbox(off)) {
+        hisi_acc_mailbox_write(f, off - MAILBOX_FIRST, value, size);
     } else if (size == 8) {
-        write32(f, addr, value);
-        write32(f, addr + 4, value >> 32);
+        write32(f, off, value);
+        write32(f, off + 4, value >> 32);
     } else if (size == 4) {
-        write32(f, addr, value);
+        write32(f, off, value);
     } else {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_WIDTH, addr);
+        hisi_acc_guest_error(f, HISI_ACC_ERR_WIDTH, off);
     }
 }
-
-/* A 16-byte store of the guest's arrives as two of 8, the lower one first */
-const MemoryRegionOps hisi_acc_bar_ops = {
-    .read = bar_read,
-    .write = bar_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
-    .impl = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
-};
 
 void hisi_acc_regs_reset(HisiAccFunc *f)
 {

@@ -30,6 +30,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_MSI_IFC] = "msi-ifc",
     [HISI_ACC_EV_MSI_ABNORMAL] = "msi-abnormal",
     [HISI_ACC_EV_MSI_LOST] = "msi-not-enabled",
+    [HISI_ACC_EV_MSI_DROPPED] = "msi-dropped",
     [HISI_ACC_EV_WRITEBACK] = "write-backs",
     [HISI_ACC_EV_CONTEXT_SAVED] = "contexts-written-back",
     [HISI_ACC_EV_CONTEXT_FETCHED] = "contexts-fetched",
@@ -130,6 +131,13 @@ static const char *const mailbox_names[HISI_ACC_MB_OPS] = {
     [0xe] = "pause",
 };
 
+/* By region, then by width */
+static const char *const access_names[] = {
+    "global-1", "global-2", "global-4", "global-8",
+    "function-1", "function-2", "function-4", "function-8",
+    "window-1", "window-2", "window-4", "window-8",
+};
+
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n)
 {
     f->stats.events[event] += n;
@@ -148,6 +156,8 @@ void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
 
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(event_names) != HISI_ACC_EV_COUNT);
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(errors) != HISI_ACC_ERR_COUNT);
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(access_names) !=
+                  HISI_ACC_REGION_COUNT * HISI_ACC_WIDTHS);
 
 static const char *event_name(unsigned i)
 {
@@ -162,6 +172,11 @@ static const char *error_name(unsigned i)
 static const char *mailbox_name(unsigned i)
 {
     return mailbox_names[i];
+}
+
+static const char *access_name(unsigned i)
+{
+    return access_names[i];
 }
 
 static bool visit_counters(Visitor *v, const char *group,
@@ -196,7 +211,11 @@ static void get_counters(Object *obj, Visitor *v, const char *name,
         visit_counters(v, "mailbox-set", mailbox_name, stats->mailbox_set,
                        HISI_ACC_MB_OPS, errp) &&
         visit_counters(v, "mailbox-get", mailbox_name, stats->mailbox_get,
-                       HISI_ACC_MB_OPS, errp)) {
+                       HISI_ACC_MB_OPS, errp) &&
+        visit_counters(v, "reads", access_name, stats->reads,
+                       ARRAY_SIZE(access_names), errp) &&
+        visit_counters(v, "writes", access_name, stats->writes,
+                       ARRAY_SIZE(access_names), errp)) {
         visit_counters(v, "guest-errors", error_name, stats->errors,
                        HISI_ACC_ERR_COUNT, errp);
     }

@@ -32,6 +32,7 @@ enum HisiAccEvent {
     HISI_ACC_EV_MSI_IFC,
     HISI_ACC_EV_MSI_ABNORMAL,
     HISI_ACC_EV_MSI_LOST,
+    HISI_ACC_EV_MSI_DROPPED,
     HISI_ACC_EV_WRITEBACK,
     HISI_ACC_EV_CONTEXT_SAVED,
     HISI_ACC_EV_CONTEXT_FETCHED,
@@ -73,11 +74,23 @@ enum HisiAccError {
 
 #define HISI_ACC_MB_OPS 16
 
+/* Where a register is: the PF's for all, a function's own, migration's */
+enum HisiAccRegion {
+    HISI_ACC_REGION_GLOBAL,
+    HISI_ACC_REGION_FUNCTION,
+    HISI_ACC_REGION_WINDOW,
+    HISI_ACC_REGION_COUNT
+};
+
+#define HISI_ACC_WIDTHS 4           /* 1, 2, 4 and 8 bytes */
+
 typedef struct HisiAccStats {
     uint64_t events[HISI_ACC_EV_COUNT];
     uint64_t errors[HISI_ACC_ERR_COUNT];
     uint64_t mailbox_set[HISI_ACC_MB_OPS];
     uint64_t mailbox_get[HISI_ACC_MB_OPS];
+    uint64_t reads[HISI_ACC_REGION_COUNT * HISI_ACC_WIDTHS];
+    uint64_t writes[HISI_ACC_REGION_COUNT * HISI_ACC_WIDTHS];
 } HisiAccStats;
 
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n);

@@ -13,11 +13,12 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import accelerator, paths  # noqa: E402
+from lab import accelerator, paths, qemu  # noqa: E402
 from lab.context import Context  # noqa: E402
 from lab.host import Host  # noqa: E402
 from lab.progress import Steps  # noqa: E402
 from lab.session import Choice, Session  # noqa: E402
+from registers import Function, Model  # noqa: E402
 
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
@@ -49,6 +50,32 @@ def pytest_unconfigure() -> None:
 def context() -> Context:
     """The lab's cache and packages; builds tell of themselves on the terminal."""
     return Context(steps=Steps(sys.__stderr__))
+
+
+@pytest.fixture(scope="session")
+def outer(context: Context) -> pathlib.Path:
+    """The QEMU that has the model in it."""
+    return qemu.outer(context)
+
+
+@pytest.fixture
+def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[..., Function]]:
+    """A machine without CPUs and two virtual functions; the first one's driver,
+    which is the test, has two queues running."""
+    machines: list[Model] = []
+
+    def one(options: str = "") -> Function:
+        folder = tmp_path / str(len(machines))
+        folder.mkdir()
+        machines.append(Model(outer, folder, options))
+        machines[-1].bring_up()
+        function = Function(machines[-1], 1)
+        function.start()
+        return function
+
+    yield one
+    for machine in machines:
+        machine.__exit__()
 
 
 @pytest.fixture

@@ -7,33 +7,7 @@ import struct
 
 import pytest
 
-from lab import qemu
 from registers import CIPHER, KEY, PLAIN, RAM, Function, Model, refusal
-
-
-@pytest.fixture(scope="session")
-def outer(context):
-    """The QEMU that has the model in it."""
-    return qemu.outer(context)
-
-
-@pytest.fixture
-def start(outer, tmp_path):
-    """A machine with two VFs; the first one's driver has two queues running."""
-    machines = []
-
-    def one(options: str = "") -> Function:
-        folder = tmp_path / str(len(machines))
-        folder.mkdir()
-        machines.append(Model(outer, folder, options))
-        machines[-1].bring_up()
-        function = Function(machines[-1], 1)
-        function.start()
-        return function
-
-    yield one
-    for machine in machines:
-        machine.__exit__()
 
 
 def fine(count: int, first: int = 0) -> list[tuple[int, int]]:

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * HiSilicon accelerator model: what the user wants broken, while it runs
+ *
+ * A fault lasts as long as its property says so. What hangs because of one
+ * goes on when the property is taken back, unless a reset came first.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "hisi_acc.h"
+
+static bool concerns(HisiAccFunc *f)
+{
+    uint32_t function = f->pf->cfg.fault_function;
+
+    return function == HISI_ACC_ANY || function == f->number;
+}
+
+/* True for an interrupt that gets lost */
+bool hisi_acc_fault_msi(HisiAccFunc *f)
+{
+    if (!f->pf->cfg.fault_msi_drop || !concerns(f)) {
+        return false;
+    }
+    f->pf->cfg.fault_msi_drop--;
+    return true;
+}
+
+bool hisi_acc_fault_writeback(HisiAccFunc *f)
+{
+    return f->pf->cfg.fault_writeback && concerns(f);
+}
+
+bool hisi_acc_fault_registers(HisiAccFunc *f)
+{
+    return f->pf->cfg.fault_registers && concerns(f);
+}
+
+uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value)
+{
+    if (!f->pf->cfg.fault_vf_state || !concerns(f)) {
+        return value;
+    }
+    return f->pf->cfg.fault_vf_state == HISI_ACC_STATE_NOT_READY;
+}
+
+enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
+                                                unsigned command)
+{
+    const HisiAccConfig *cfg = &f->pf->cfg;
+
+    if (cfg->fault_opcode != HISI_ACC_ANY && cfg->fault_opcode != command) {
+        return 0;
+    }
+    return concerns(f) ? cfg->fault_mailbox : 0;
+}
+
+static void let_go(HisiAccFunc *f)
+{
+    if (f->mailbox_stuck &&
+        hisi_acc_fault_mailbox(f, f->mailbox[0]) != HISI_ACC_MB_BUSY) {
+        f->mailbox_stuck = false;
+        qemu_bh_schedule(f->mailbox_bh);
+    }
+    if (f->writeback_stuck && !hisi_acc_fault_writeback(f)) {
+        f->writeback_stuck = false;
+        qemu_bh_schedule(f->writeback_bh);
+    }
+}
+
+/* After any property of the faults has changed */
+void hisi_acc_faults_changed(HisiAccPf *pf)
+{
+    for (unsigned n = 0; n < HISI_ACC_MAX_FUNCS; n++) {
+        if (pf->funcs[n]) {
+            let_go(pf->funcs[n]);
+        }
+    }
+}
+
+/* Properties that are "all" or a number */
+typedef struct Selector {
+    const char *name;
+    uint32_t limit;
+    size_t offset;
+    const char *help;
+} Selector;
+
+static const Selector selectors[] = {
+    { "fault-function", HISI_ACC_MAX_FUNCS,
+      offsetof(HisiAccConfig, fault_function),
+      "Which function the faults concern: 0 is the PF, n is VF n" },
+    { "fault-opcode", HISI_ACC_MB_OPS,
+      offsetof(HisiAccConfig, fault_opcode),
+      "Which mailbox command fault-mailbox concerns" },
+};
+
+static const Selector *find_selector(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
+        if (!strcmp(selectors[i].name, name)) {
+            return &selectors[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+static uint32_t *selector_field(Object *obj, const Selector *s)
+{
+    return (uint32_t *)((char *)&HISI_ACC_PF(obj)->cfg + s->offset);
+}
+
+static char *selector_get(Object *obj, const char *name)
+{
+    uint32_t value = *selector_field(obj, find_selector(name));
+
+    return value == HISI_ACC_ANY ? g_strdup("all")
+                                 : g_strdup_printf("%u", value);
+}
+
+static void selector_visit_get(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    g_autofree char *text = selector_get(obj, name);
+
+    visit_type_str(v, name, &text, errp);
+}
+
+static void selector_visit_set(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    const Selector *s = find_selector(name);
+    g_autofree char *text = NULL;
+    unsigned value;
+
+    if (!visit_type_str(v, name, &text, errp)) {
+        return;
+    }
+    if (!strcmp(text, "all")) {
+        value = HISI_ACC_ANY;
+    } else if (qemu_strtoui(text, NULL, 0, &value) || value >= s->limit) {
+        error_setg(errp, "%s must be 'all' or a number from 0 to %u, not '%s'",
+                   name, s->limit - 1, text);
+        return;
+    }
+    *selector_field(obj, s) = value;
+    hisi_acc_faults_changed(HISI_ACC_PF(obj));
+}
+
+/*
+ * Errors as the hardware reports them: bits of the source registers, and the
+ * interrupt. A driver clears the bits by writing them, the user by setting 0.
+ */
+static bool is_engine(const char *name)
+{
+    return !strcmp(name, "engine-error");
+}
+
+static void source_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                      Error **errp)
+{
+    uint32_t bits = hisi_acc_global_errors(HISI_ACC_PF(obj), is_engine(name));
+
+    visit_type_uint32(v, name, &bits, errp);
+}
+
+static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
+                      Error **errp)
+{
+    uint32_t bits;
+
+    if (!visit_type_uint32(v, name, &bits, errp)) {
+        return;
+    }
+    if (!DEVICE(obj)->realized) {
+        error_setg(errp, "%s can only be set once the device exists", name);
+        return;
+    }
+    hisi_acc_global_set_errors(HISI_ACC_PF(obj), is_engine(name), bits);
+}
+
+void hisi_acc_faults_class(ObjectClass *class)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
+        object_class_property_add(class, selectors[i].name, "string",
+                                  selector_visit_get, selector_visit_set,
+                                  NULL, NULL);
+        object_class_property_set_description(class, selectors[i].name,
+                                              selectors[i].help);
+    }
+    object_class_property_add(class, "abnormal-error", "uint32", source_get,
+                              source_set, NULL, NULL);
+    object_class_property_set_description(class, "abnormal-error",
+        "Errors of the queue manager that are up, as bits of 0x100000");
+    object_class_property_add(class, "engine-error", "uint32", source_get,
+                              source_set, NULL, NULL);
+    object_class_property_set_description(class, "engine-error",
+        "Errors of the engine that are up, as bits of its source register");
+}

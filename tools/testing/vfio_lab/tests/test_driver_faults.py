@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Our driver on a device that breaks: an arc that fails leaves the state that it
+came from in force, or ERROR, and a reset makes the function whole again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+import steps
+from lab import accelerator, paths
+from lab.host import Host
+from lab.progress import Steps
+from lab.session import MODEL, Choice, Session
+from steps import IMAGE, State
+
+SEC = accelerator.ENGINES["sec"]
+SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "none",
+         "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
+         "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
+SQC_TABLE, PAUSE = "4", "14"
+QUEUES = {"queues": "18"}               # so that each of two functions gets one
+
+
+@pytest.fixture(scope="module")
+def host(context) -> Iterator[Host]:
+    """One host for all tests here: each leaves the device sound."""
+    program = steps.program(context)
+    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/driver-faults") as session:
+        (one,) = session.boot([session.spec("host", Choice(
+            push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
+        accelerator.bring_up(one.ssh, SEC, 2)
+        accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), accelerator.VARIANT_DRIVER)
+        yield one
+
+
+@pytest.fixture
+def break_it(host):
+    """Break the device for its first virtual function, until the test is over;
+    without arguments, make it sound."""
+    def now(**faults: object) -> None:
+        for name, value in {**SOUND, "fault-function": "1",
+                            **{n.replace("_", "-"): v for n, v in faults.items()}}.items():
+            host.set_model("sec", name, value)
+
+    yield now
+    now()
+    host.set_model("sec", "fault-function", "all")
+
+
+@pytest.fixture
+def vf(host, break_it) -> Iterator[steps.Function]:
+    """The first virtual function, with a guest's driver on it."""
+    del break_it                        # the device is sound before it is closed
+    address = accelerator.functions(host.ssh, SEC)[0]
+    with steps.Function(host, address) as function:
+        function.guest_up()
+        yield function
+
+
+def works(vf: steps.Function) -> None:
+    """The function goes once around the states, with an image that is whole."""
+    vf.guest_up()
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+
+
+def works_after_a_reset(vf: steps.Function) -> None:
+    """ERROR refuses everything, a reset ends it."""
+    if vf.state() == State.ERROR:
+        assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
+    assert vf.reset() == ("", State.RUNNING)
+    works(vf)
+
+
+def kicks(host: Host) -> int:
+    """Restarts of queues that the device has seen."""
+    return host.counters("sec", 1)["events"]["kicks"]
+
+
+def test_a_write_back_that_never_ends(host, vf, break_it):
+    break_it(fault_writeback="stuck")
+    assert vf.go(State.STOP) == ("ETIMEDOUT", State.ERROR)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_write_back_that_is_late_for_stop_only(host, vf, break_it):
+    before = kicks(host)
+    break_it(writeback_latency=12000)
+    error, state = vf.go(State.STOP)
+    break_it(writeback_latency=0)
+    assert (error, state) in (("", State.STOP), ("ETIMEDOUT", State.ERROR),
+                              ("ETIMEDOUT", State.RUNNING))
+    assert state != State.RUNNING or kicks(host) > before, "it says RUNNING, and is paused"
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("fault, error, after", [
+    ("fail", "EIO", State.RUNNING), ("busy", "ETIMEDOUT", State.ERROR)])
+def test_a_pause_that_is_not_taken(host, vf, break_it, fault, error, after):
+    break_it(fault_mailbox=fault, fault_opcode=PAUSE)
+    assert vf.go(State.STOP) == (error, after)
+    break_it()
+    if after == State.RUNNING:
+        works(vf)
+    works_after_a_reset(vf)
+
+
+def test_a_mailbox_that_fails_while_saving(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_mailbox="fail", fault_opcode=SQC_TABLE)
+    assert vf.go(State.STOP_COPY) == ("EIO", State.STOP)
+    break_it()
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_mailbox_that_hangs_while_saving(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_mailbox="busy", fault_opcode=SQC_TABLE)
+    assert vf.go(State.STOP_COPY) == ("ETIMEDOUT", State.STOP)
+    break_it()
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_mailbox_that_fails_while_loading(vf, break_it):
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.reset() == ("", State.RUNNING)
+    assert vf.go(State.RESUMING) == ("", State.RESUMING)
+    assert vf.write_image() == IMAGE
+    break_it(fault_mailbox="fail", fault_opcode=SQC_TABLE)
+    assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_table_that_is_garbage_is_never_loaded(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_mailbox="garbage", fault_opcode=SQC_TABLE)
+    error, state = vf.go(State.STOP_COPY)
+    break_it()
+    if not error:
+        assert vf.read_image() == IMAGE
+        assert vf.reset() == ("", State.RUNNING)
+        assert vf.go(State.RESUMING) == ("", State.RESUMING)
+        if vf.write_image() == IMAGE:
+            error, state = vf.go(State.RUNNING)
+            assert error, "a table at 0xa5a5a5a5a5a5a5a5 was taken"
+    else:
+        assert state == State.STOP
+    works_after_a_reset(vf)
+
+
+def test_a_function_that_has_gone_while_running(vf, break_it):
+    break_it(fault_registers="all-ones")
+    assert vf.go(State.STOP) == ("EIO", State.RUNNING)
+    break_it()
+    works(vf)
+
+
+def test_a_function_that_has_gone_while_stopped(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_registers="all-ones")
+    assert vf.go(State.STOP_COPY) == ("EIO", State.STOP)
+    assert vf.go(State.RUNNING) == ("EIO", State.STOP)
+    break_it()
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_function_that_has_gone_while_loading(vf, break_it):
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.reset() == ("", State.RUNNING)
+    assert vf.go(State.RESUMING) == ("", State.RESUMING)
+    assert vf.write_image() == IMAGE
+    break_it(fault_registers="all-ones")
+    error, state = vf.go(State.STOP)
+    assert error in ("EIO", "ETIMEDOUT") and state in (State.ERROR, State.RESUMING)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_guest_that_never_says_it_is_ready(vf, break_it):
+    break_it(fault_vf_state="not-ready")
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it()                          # it was up all the time, and not stopped
+    assert vf.go(State.STOP_COPY) == ("EAGAIN", State.STOP)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_state_that_says_ready_without_a_guest(vf, break_it):
+    assert vf.reset() == ("", State.RUNNING)
+    break_it(fault_vf_state="ready")
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    break_it()
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("what", ["abnormal-error", "engine-error"])
+def test_an_error_of_the_device_keeps_it_running(host, vf, break_it, what):
+    before = kicks(host)
+    # the physical function's driver does not hear of it, so it stays up
+    break_it(fault_function="0", fault_msi_drop=1)
+    host.set_model("sec", what, 4)
+    assert vf.go(State.STOP) == ("EBUSY", State.RUNNING)
+    assert kicks(host) > before, "it says RUNNING, and is paused"
+    break_it()
+    works(vf)
+
+
+@pytest.mark.parametrize("what, bits", [("abnormal-error", 0x8), ("engine-error", 0x80)])
+def test_an_error_that_the_stock_driver_clears(host, vf, break_it, what, bits):
+    host.set_model("sec", what, bits)
+    host.ssh.run("n=0; until dmesg | tail -20 | grep -q 'error status=0x'; do n=$((n+1)); "
+                 "[ $n -lt 100 ] || exit 1; usleep 20000; done")
+    for _ in range(100):
+        assert host.qmp
+        if not host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property=what):
+            break
+    else:
+        pytest.fail(f"the driver did not clear {what}")
+    works(vf)

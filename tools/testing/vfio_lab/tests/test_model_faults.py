@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can be broken in the device model while it runs breaks as it says, for
+whom it says, and is whole again afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from registers import Function, refusal
+
+BUSY, STATUS = 0x2000, 0x1E00
+ALL_ONES = 0xFFFFFFFF
+FAULTS = {"fault-function": "all", "fault-opcode": "all", "fault-mailbox": "none",
+          "fault-writeback": "none", "fault-vf-state": "none", "fault-registers": "none",
+          "fault-msi-drop": 0, "abnormal-error": 0, "engine-error": 0}
+
+
+def break_it(vf: Function, **faults: object) -> None:
+    """Set properties; underscores stand for dashes."""
+    for name, value in faults.items():
+        assert not vf.model.set(name.replace("_", "-"), value)
+
+
+def test_nothing_is_broken_by_itself(start):
+    vf = start()
+    assert {name: vf.model.property(name) for name in FAULTS} == FAULTS
+
+
+def test_a_mailbox_stays_busy_until_it_is_let_go(start):
+    vf = start()
+    break_it(vf, fault_mailbox="busy")
+    vf.mailbox(4, 0x1234)
+    vf.model.step(10_000_000)
+    assert vf.read(0x300) & BUSY
+    vf.mailbox(4, 0x5678)
+    assert vf.mistakes() == {"mailbox-busy"}
+    break_it(vf, fault_mailbox="none")
+    vf.model.settle()
+    assert not vf.read(0x300) & BUSY and vf.ask(4, get=True) == 0x1234
+
+
+def test_a_reset_ends_what_is_stuck(start):
+    vf = start()
+    break_it(vf, fault_mailbox="busy", fault_writeback="stuck")
+    vf.mailbox(4, 0x1234)
+    vf.write(0x204, 1)
+    vf.model.reset(1)
+    assert vf.read(0x300) == 0 and vf.read(0x208) == 1
+    break_it(vf, fault_mailbox="none", fault_writeback="none")
+    vf.model.settle()
+    assert vf.ask(4, get=True) == 0, "a command outlived a reset"
+
+
+def test_a_mailbox_command_fails_and_does_nothing(start):
+    vf = start()
+    break_it(vf, fault_mailbox="fail", fault_opcode="4")
+    vf.mailbox(4, 0x1234)
+    assert vf.read(0x300) & (STATUS | BUSY) == 0x200
+    vf.ask(5, 0x5678)                   # another command
+    break_it(vf, fault_mailbox="none")
+    assert vf.ask(4, get=True) == vf.sq_table
+    assert vf.ask(5, get=True) == 0x5678
+
+
+def test_a_mailbox_answers_garbage(start):
+    vf = start()
+    break_it(vf, fault_mailbox="garbage", fault_opcode="4")
+    assert vf.ask(4, get=True) == 0xA5A5A5A5A5A5A5A5
+    assert vf.ask(5, get=True) == vf.cq_table
+
+
+def test_faults_concern_one_function(start):
+    vf = start()
+    other = Function(vf.model, 2)
+    break_it(vf, fault_function="1", fault_mailbox="fail", fault_registers="all-ones",
+             fault_vf_state="ready", fault_writeback="stuck", fault_msi_drop=7)
+    other.start()
+    assert other.ask(4, get=True) == other.sq_table
+    other.submit(0)
+    assert vf.model.interrupt(2) == 0 and other.reap(0) == [(0, 0)]
+    other.write(0x204, 1)
+    assert other.read(0x208) == 1
+    assert vf.model.property("fault-msi-drop") == 7 and not other.mistakes()
+    assert vf.model.property("fault-function") == "1"
+
+
+def test_a_write_back_that_never_ends(start):
+    vf = start()
+    vf.submit(0)
+    vf.reap(0)
+    break_it(vf, fault_writeback="stuck")
+    vf.write(0x204, 1)
+    vf.model.step(60_000_000)
+    assert vf.read(0x208) == 0 and vf.saved_sqc(0) == (0, 0, 0)
+    break_it(vf, fault_writeback="none")
+    vf.model.settle()
+    assert vf.read(0x208) == 1 and vf.saved_sqc(0) == (1, 1, vf.sq(0))
+
+
+@pytest.mark.parametrize("fault, shown", [("ready", 0), ("not-ready", 1)])
+def test_vf_state_is_stuck(start, fault, shown):
+    vf = start()
+    break_it(vf, fault_vf_state=fault)
+    for value in (1, 0):
+        vf.write(0x60, value)
+        assert vf.read(0x60) == shown
+    break_it(vf, fault_vf_state="none")
+    assert vf.read(0x60) == 0
+
+
+def test_registers_that_read_all_ones(start):
+    vf = start()
+    break_it(vf, fault_registers="all-ones", fault_function="1")
+    assert vf.read(0x300) == vf.read(0x60) == vf.read(0x8004) == vf.read(0x3100) == ALL_ONES
+    assert vf.read(0x208, 1) == 0xFF and vf.read(0x0, 8) == (1 << 64) - 1
+    vf.write(0x60, 1)
+    vf.kick(0)
+    assert vf.model.read(vf.model.config(1) + 4, 2) != 0xFFFF, "config space has gone, too"
+    break_it(vf, fault_registers="none")
+    assert vf.read(0x60) == 0 and not vf.mistakes()
+
+
+def test_lost_interrupts(start):
+    vf = start()
+    break_it(vf, fault_msi_drop=2, fault_function="1")
+    vf.submit(0)
+    assert vf.model.interrupt(1) is None
+    assert vf.model.property("fault-msi-drop") == 1
+    vf.doorbell(0, 2, 0)                # the entry is still there: once more
+    assert vf.model.interrupt(1) is None
+    vf.doorbell(0, 2, 0)
+    assert vf.model.interrupt(1) == 0
+    assert vf.events()["msi-dropped"] == 2 and vf.events()["msi-eq"] == 1
+
+
+@pytest.mark.parametrize("name, status, source", [
+    ("abnormal-error", 0x100008, 0x100000), ("engine-error", 0x301008, 0x301010)])
+def test_errors_are_reported_until_cleared(start, name, status, source):
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(0x100004, 0)               # unmasked
+    assert pf.read(status) == 0 and vf.model.interrupt(0) is None
+    assert not vf.model.set(name, 0x12)
+    assert pf.read(status) == 0x12 and vf.model.interrupt(0) == 3
+    pf.write(source, 0x10)
+    assert pf.read(status) == 2 == vf.model.property(name)
+    assert not vf.model.set(name, 0)
+    assert pf.read(status) == 0 and vf.model.interrupt(0) is None
+
+
+def test_a_masked_error_is_not_reported(start):
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(0x100004, 0xFFFFFFFD)
+    assert not vf.model.set("abnormal-error", 5)
+    assert pf.read(0x100008) == 0 and pf.read(0x100000) == 5
+    assert vf.model.interrupt(0) is None
+
+
+@pytest.mark.parametrize("option, words", [
+    ("fault-mailbox=slow",
+     "fault-mailbox must be 'none', 'busy', 'fail' or 'garbage', not 'slow'"),
+    ("fault-function=64", "fault-function must be 'all' or a number from 0 to 63, not '64'"),
+    ("fault-opcode=pause", "fault-opcode must be 'all' or a number from 0 to 15, not 'pause'"),
+    ("abnormal-error=1", "abnormal-error can only be set once the device exists"),
+    ("access-trace=/nowhere/x",
+     "access-trace cannot write to '/nowhere/x': No such file or directory"),
+])
+def test_a_wrong_fault_is_refused_with_a_sentence(outer, option, words):
+    assert refusal(outer, option) == words
+
+
+def counted(vf: Function, kind: str) -> dict[str, int]:
+    """Accesses so far, those that happened."""
+    counters = vf.model.property("counters", vf.number)[kind]
+    return {name: count for name, count in counters.items() if count}
+
+
+def test_accesses_are_counted_by_region_and_width(start):
+    vf = start()
+    pf = Function(vf.model, 0)
+    before = [counted(f, kind) for f in (vf, pf) for kind in ("reads", "writes")]
+
+    for size in (1, 2, 4, 8):
+        vf.read(0x300, size)
+    vf.read(0x8000)
+    vf.write(0x8004, vf.read(0x8004))
+    vf.write(0x34, 1)
+    vf.kick(0)
+    pf.read(0x30)
+    pf.read(0x100008)
+    pf.read(0x100138, 8)
+    pf.write(0x100138, 0, 8)
+
+    after = [counted(f, kind) for f in (vf, pf) for kind in ("reads", "writes")]
+    more = [{name: count - old.get(name, 0) for name, count in new.items()
+             if count != old.get(name, 0)} for old, new in zip(before, after, strict=True)]
+    assert more == [
+        {"function-1": 1, "function-2": 1, "function-4": 1, "function-8": 1, "window-4": 2},
+        {"window-4": 1, "function-4": 1, "function-8": 1},
+        {"function-4": 1, "global-4": 1, "global-8": 1},
+        {"global-8": 1}]
+
+
+def test_accesses_are_written_down_in_order(start, tmp_path):
+    vf = start()
+    pf = Function(vf.model, 0)
+    trace = tmp_path / "trace"
+    assert not vf.model.set("access-trace", str(trace))
+    vf.write(0x34, 2)
+    vf.read(0x34, 2)
+    pf.read(0x100008)
+    vf.kick(1)
+    assert not vf.model.set("access-trace", "")
+    vf.read(0x34)
+    lines = [line.split() for line in trace.read_text().splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["1", "W", "4", "0x34", "0x2"], ["1", "R", "2", "0x34", "0x2"],
+        ["0", "R", "4", "0x100008", "0x0"], ["1", "W", "8", "0x1000", "0x1000000000001"]]
+    times = [int(line[0]) for line in lines]
+    assert times == sorted(times)
+    assert vf.model.property("access-trace") == ""
