@@ -26,6 +26,8 @@
 #define HISI_ACC_EQC_WORDS   7
 
 #define HISI_ACC_BAR         2
+#define HISI_ACC_DB_BAR      4           /* with isolated doorbells */
+#define HISI_ACC_DB_PITCH    (64 * KiB)
 #define HISI_ACC_PF_BAR_SIZE (4 * MiB)
 #define HISI_ACC_VF_BAR_SIZE (64 * KiB)
 
@@ -144,6 +146,7 @@ struct HisiAccFunc {
     HisiAccPf *pf;
     unsigned number;
     MemoryRegion bar;
+    MemoryRegion db_bar;
 
     /* function-local registers */
     HisiAccEventQueue eq;
@@ -153,6 +156,7 @@ struct HisiAccFunc {
     uint32_t ifc_set;
     uint32_t page_size;
     uint32_t vf_state;
+    uint32_t db_drop;
     uint32_t sq_cq_doorbell_low;
     uint32_t eq_aeq_doorbell_low;
 
@@ -190,6 +194,8 @@ enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
 
+enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
+
 /* What may be broken, see README.md; 0 is sound */
 enum HisiAccMailboxFault {
     HISI_ACC_MB_BUSY = 1,
@@ -210,6 +216,8 @@ typedef struct HisiAccConfig {
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
     uint32_t engine_slots;
+    int hw_version;
+    int isolation;
     uint32_t vfs;
     uint32_t queues;
     uint32_t vf_vectors;
@@ -246,12 +254,19 @@ struct HisiAccPf {
 
     uint64_t message_to[HISI_ACC_MAX_FUNCS];
     uint64_t message_from[HISI_ACC_MAX_FUNCS];
+    bool message_written;           /* to the register that V4 has for it */
     uint64_t ifc_ready;             /* bit n: VF n has not acknowledged */
     uint64_t ifc_source;            /* bit n: VF n has sent */
 
     FILE *trace;
     char *trace_path;
 };
+
+/* The lower or the upper word of a register of 64 bits */
+static inline uint32_t *hisi_acc_half(uint64_t *value, bool upper)
+{
+    return (uint32_t *)value + (upper != HOST_BIG_ENDIAN);
+}
 
 /* hisi_acc_pci.c */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
@@ -265,6 +280,8 @@ bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
 
 /* hisi_acc_bar.c: whose register an address is */
 extern const MemoryRegionOps hisi_acc_bar_ops;
+extern const MemoryRegionOps hisi_acc_db_bar_ops;
+uint64_t hisi_acc_db_bar_size(HisiAccPf *pf);
 
 /* hisi_acc_regs.c: offsets as in a VF's own BAR2 */
 uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size);
@@ -276,6 +293,10 @@ void hisi_acc_regs_reset(HisiAccFunc *f);
 uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
 void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
 void hisi_acc_global_reset(HisiAccPf *pf);
+bool hisi_acc_window_in_pf(HisiAccPf *pf);
+bool hisi_acc_doorbell_dropped(HisiAccFunc *f);
+uint64_t hisi_acc_global_function_errors(HisiAccPf *pf);
+void hisi_acc_global_set_function_errors(HisiAccPf *pf, uint64_t functions);
 uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine);
 void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
 unsigned hisi_acc_queue_count(HisiAccFunc *f);
@@ -340,9 +361,16 @@ void hisi_acc_faults_changed(HisiAccPf *pf);
 void hisi_acc_faults_class(ObjectClass *class);
 
 /* hisi_acc_trace.c: accesses to registers, counted and written to a file */
-void hisi_acc_access(HisiAccFunc *owner, HisiAccFunc *bar,
-                     enum HisiAccRegion region, bool write, uint32_t addr,
-                     uint64_t value, unsigned size);
+typedef struct HisiAccAccess {
+    HisiAccFunc *owner;             /* whose register it is, if anybody's */
+    HisiAccFunc *via;               /* through whose BAR it was reached */
+    unsigned bar;
+    enum HisiAccRegion region;
+    uint32_t addr;                  /* in that BAR */
+    uint32_t off;                   /* as in the owner's own BAR2 */
+} HisiAccAccess;
+void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
+                     unsigned size);
 void hisi_acc_trace_exit(HisiAccPf *pf);
 void hisi_acc_trace_class(ObjectClass *class);
 

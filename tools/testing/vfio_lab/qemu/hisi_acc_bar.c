@@ -1,44 +1,115 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: BAR2, and whose register an address is
+ * HiSilicon accelerator model: the BARs, and whose register an address is
+ *
+ * BAR2 of a VF has a half for its driver and one for migration. From V4 on the
+ * PF can take the second half away from all VFs and gets windows instead, 8 KiB
+ * for each VF in its own BAR2, with the words of the event queues elsewhere.
+ *
+ * With isolated doorbells BAR4 has a page of 64 KiB for each queue. BAR2 still
+ * takes doorbells for all queues then: the host's migration driver rings there.
  */
 
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
 
+#define SQ_CQ_DOORBELL  0x1000
+#define LOCAL_END       0x400
 #define VF_WINDOW       0x8000          /* migration half of a VF's BAR2 */
 #define GLOBAL_FIRST    0x100000
+#define WINDOWS         0x180000        /* plus the VF's number, from 1 on */
+#define WINDOW_PITCH    0x2000
+#define WINDOW_XQC      0x1c00
+#define WINDOW_XQC_END  0x1c40
+#define WINDOWS_END     (WINDOWS + HISI_ACC_MAX_FUNCS * WINDOW_PITCH)
 
-static enum HisiAccRegion region_of(HisiAccFunc *f, uint32_t addr)
+/* Fills in owner and offset of an address in the PF's windows */
+static void decode_window(HisiAccAccess *a, bool write, unsigned size)
 {
-    if (f->number == 0 && addr >= GLOBAL_FIRST) {
-        return HISI_ACC_REGION_GLOBAL;
+    HisiAccPf *pf = a->via->pf;
+    unsigned n = (a->addr - WINDOWS) / WINDOW_PITCH;
+    uint32_t off = (a->addr - WINDOWS) % WINDOW_PITCH;
+
+    a->region = HISI_ACC_REGION_WINDOW;
+    a->owner = NULL;
+    /*
+     * Linux 7.2 rings event queues at 0x2000 of a window that ends there. What
+     * a doorbell is for the function before is no register of this one.
+     */
+    if (off == 0 && write && size == 8 && n >= 1) {
+        HisiAccFunc *meant = n >= 2 ? pf->funcs[n - 1] : NULL;
+
+        hisi_acc_guest_error(meant ? meant : a->via, HISI_ACC_ERR_WINDOW_DB,
+                             a->addr);
+        return;
     }
-    if (f->number && addr >= VF_WINDOW) {
-        return HISI_ACC_REGION_WINDOW;
+    if (!hisi_acc_window_in_pf(pf) || n < 1 || n > hisi_acc_vf_count(pf)) {
+        hisi_acc_guest_error(a->via, HISI_ACC_ERR_WINDOW, a->addr);
+        return;
     }
-    return HISI_ACC_REGION_FUNCTION;
+    if (off >= WINDOW_XQC && off < WINDOW_XQC_END) {
+        off += VF_WINDOW - WINDOW_XQC;
+    } else if (off >= LOCAL_END && (off & ~7) != SQ_CQ_DOORBELL) {
+        hisi_acc_guest_error(pf->funcs[n], HISI_ACC_ERR_UNDEFINED, off);
+        return;
+    }
+    a->owner = pf->funcs[n];
+    a->off = off;
+}
+
+static HisiAccAccess decode(HisiAccFunc *f, uint32_t addr, bool write,
+                            unsigned size)
+{
+    HisiAccAccess a = {
+        .owner = f,
+        .via = f,
+        .bar = HISI_ACC_BAR,
+        .region = HISI_ACC_REGION_FUNCTION,
+        .addr = addr,
+        .off = addr,
+    };
+
+    if (f->number == 0) {
+        if (addr >= WINDOWS && addr <= WINDOWS_END &&
+            f->pf->cfg.hw_version >= HISI_ACC_V4) {
+            decode_window(&a, write, size);
+        } else if (addr >= GLOBAL_FIRST) {
+            a.region = HISI_ACC_REGION_GLOBAL;
+        }
+    } else if (addr >= VF_WINDOW) {
+        a.region = HISI_ACC_REGION_WINDOW;
+        if (hisi_acc_window_in_pf(f->pf)) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_WINDOW, addr);
+            a.owner = NULL;
+        }
+    }
+    return a;
+}
+
+static bool answers(const HisiAccAccess *a)
+{
+    return a->owner && !hisi_acc_fault_registers(a->owner);
 }
 
 static uint64_t bar_read(void *opaque, hwaddr addr, unsigned size)
 {
-    HisiAccFunc *f = opaque;
+    HisiAccAccess a = decode(opaque, addr, false, size);
     uint64_t value = UINT64_MAX;
 
-    if (!hisi_acc_fault_registers(f)) {
-        value = hisi_acc_reg_read(f, addr, size);
+    if (answers(&a)) {
+        value = hisi_acc_reg_read(a.owner, a.off, size);
     }
-    hisi_acc_access(f, f, region_of(f, addr), false, addr, value, size);
+    hisi_acc_access(&a, false, value, size);
     return value;
 }
 
 static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
-    HisiAccFunc *f = opaque;
+    HisiAccAccess a = decode(opaque, addr, true, size);
 
-    hisi_acc_access(f, f, region_of(f, addr), true, addr, value, size);
-    if (!hisi_acc_fault_registers(f)) {
-        hisi_acc_reg_write(f, addr, value, size);
+    hisi_acc_access(&a, true, value, size);
+    if (answers(&a)) {
+        hisi_acc_reg_write(a.owner, a.off, value, size);
     }
 }
 
@@ -46,6 +117,66 @@ static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 const MemoryRegionOps hisi_acc_bar_ops = {
     .read = bar_read,
     .write = bar_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = {
+        .min_access_size = 1,
+        .max_access_size = 8,
+    },
+    .impl = {
+        .min_access_size = 1,
+        .max_access_size = 8,
+    },
+};
+
+/* A power of two, with a page for as many queues as one function may have */
+uint64_t hisi_acc_db_bar_size(HisiAccPf *pf)
+{
+    return pow2ceil(pf->cfg.queues) * HISI_ACC_DB_PITCH;
+}
+
+static HisiAccAccess decode_db(HisiAccFunc *f, hwaddr addr)
+{
+    return (HisiAccAccess) {
+        .owner = f,
+        .via = f,
+        .bar = HISI_ACC_DB_BAR,
+        .region = HISI_ACC_REGION_FUNCTION,
+        .addr = addr,
+        .off = addr % HISI_ACC_DB_PITCH,
+    };
+}
+
+static uint64_t db_bar_read(void *opaque, hwaddr addr, unsigned size)
+{
+    HisiAccAccess a = decode_db(opaque, addr);
+    uint64_t value = hisi_acc_fault_registers(a.owner) ? UINT64_MAX : 0;
+
+    hisi_acc_access(&a, false, value, size);
+    return value;
+}
+
+static void db_bar_write(void *opaque, hwaddr addr, uint64_t value,
+                         unsigned size)
+{
+    HisiAccAccess a = decode_db(opaque, addr);
+
+    hisi_acc_access(&a, true, value, size);
+    if (!answers(&a)) {
+        return;
+    }
+    if (a.off != SQ_CQ_DOORBELL || size != 8) {
+        hisi_acc_guest_error(a.owner, HISI_ACC_ERR_UNDEFINED, addr);
+    } else if (addr / HISI_ACC_DB_PITCH != (value & 0xfff)) {
+        /* the page of one queue, and another one's doorbell */
+        hisi_acc_guest_error(a.owner, HISI_ACC_ERR_DB_RANGE, value);
+    } else {
+        hisi_acc_reg_write(a.owner, SQ_CQ_DOORBELL, value, size);
+    }
+}
+
+const MemoryRegionOps hisi_acc_db_bar_ops = {
+    .read = db_bar_read,
+    .write = db_bar_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = {
         .min_access_size = 1,

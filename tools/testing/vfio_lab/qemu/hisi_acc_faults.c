@@ -182,6 +182,31 @@ static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
     hisi_acc_global_set_errors(HISI_ACC_PF(obj), is_engine(name), bits);
 }
 
+static void functions_get(Object *obj, Visitor *v, const char *name,
+                          void *opaque, Error **errp)
+{
+    uint64_t functions = hisi_acc_global_function_errors(HISI_ACC_PF(obj));
+
+    visit_type_uint64(v, name, &functions, errp);
+}
+
+static void functions_set(Object *obj, Visitor *v, const char *name,
+                          void *opaque, Error **errp)
+{
+    uint64_t functions;
+
+    if (!visit_type_uint64(v, name, &functions, errp)) {
+        return;
+    }
+    if (!DEVICE(obj)->realized ||
+        HISI_ACC_PF(obj)->cfg.hw_version < HISI_ACC_V5) {
+        error_setg(errp, "%s can only be set once the device exists, with "
+                   "hw-version=v5", name);
+        return;
+    }
+    hisi_acc_global_set_function_errors(HISI_ACC_PF(obj), functions);
+}
+
 void hisi_acc_faults_class(ObjectClass *class)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
@@ -199,4 +224,8 @@ void hisi_acc_faults_class(ObjectClass *class)
                               source_set, NULL, NULL);
     object_class_property_set_description(class, "engine-error",
         "Errors of the engine that are up, as bits of its source register");
+    object_class_property_add(class, "function-error", "uint64", functions_get,
+                              functions_set, NULL, NULL);
+    object_class_property_set_description(class, "function-error",
+        "Functions that bits 0 and 1 of abnormal-error are of, bit n VF n");
 }

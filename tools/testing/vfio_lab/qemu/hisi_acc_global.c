@@ -29,7 +29,11 @@
 #define IFC_INT_SOURCE_P    0x100138
 #define QUEUE_NUMBERS       0x100158
 #define MIG_REGION_SEL      0x100198
+#define DEV_DB_DROP         0x100250    /* from V5 on: a bit per function */
+#define FUNC_AXI_ERROR      0x100280    /* the same, write 1 to clear */
 #define QM_IDLE             0x1040e4
+#define MESSAGE_TO_VF       0x104700    /* from V4 on: 64 bits */
+#define MESSAGE_FROM_VFS    0x104800    /* the same: the lower word of each */
 #define AM_FIRST            0x300000
 #define MASTER_GLOBAL_CTRL  0x300000
 #define MASTER_TRANS_RETURN 0x300150
@@ -85,10 +89,72 @@ static uint32_t *storage(HisiAccPf *pf, uint32_t off)
     return NULL;
 }
 
+static uint64_t storage64(HisiAccPf *pf, uint32_t off)
+{
+    return *storage(pf, off) | (uint64_t)*storage(pf, off + 4) << 32;
+}
+
+/* Registers that later versions brought; NULL if this one has none here */
+static uint32_t *later_word(HisiAccPf *pf, uint32_t off, bool write)
+{
+    enum HisiAccVersion version = pf->cfg.hw_version;
+    uint32_t n = (off - MESSAGE_FROM_VFS) / 4;
+
+    if (version >= HISI_ACC_V4) {
+        if (off == MIG_REGION_SEL || (off & ~4) == MESSAGE_TO_VF) {
+            return storage(pf, off);
+        }
+        if (off >= MESSAGE_FROM_VFS && n < HISI_ACC_MAX_FUNCS && !write) {
+            return hisi_acc_half(&pf->message_from[n], false);
+        }
+    }
+    if (version >= HISI_ACC_V5 &&
+        ((off & ~4) == DEV_DB_DROP || (off & ~4) == FUNC_AXI_ERROR)) {
+        return storage(pf, off);
+    }
+    return NULL;
+}
+
+static void later_write(HisiAccPf *pf, uint32_t off, uint32_t *word,
+                        uint32_t value)
+{
+    if ((off & ~4) == FUNC_AXI_ERROR) {
+        *word &= ~value;
+        return;
+    }
+    *word = value;
+    pf->message_written |= (off & ~4) == MESSAGE_TO_VF;
+}
+
+/* Whether migration's registers are in the PF's BAR2 */
+bool hisi_acc_window_in_pf(HisiAccPf *pf)
+{
+    return pf->cfg.hw_version >= HISI_ACC_V4 &&
+           *storage(pf, MIG_REGION_SEL) & 1;
+}
+
+bool hisi_acc_doorbell_dropped(HisiAccFunc *f)
+{
+    return f->db_drop & 1 ||
+           storage64(f->pf, DEV_DB_DROP) & BIT_ULL(f->number);
+}
+
+/* Later versions have a register for the message; the mailbox does as well */
+static void message_to_vf(HisiAccPf *pf)
+{
+    uint32_t dest = *storage(pf, IFC_INT_CFG) & 0x7f;
+
+    if (pf->message_written) {
+        hisi_acc_ifc_store(HISI_ACC_FUNC(pf), dest == 0x7f ? 0xffff : dest,
+                           storage64(pf, MESSAGE_TO_VF));
+        pf->message_written = false;
+    }
+    hisi_acc_ifc_to_vf(pf, dest);
+}
+
 static uint64_t vft_data(HisiAccPf *pf)
 {
-    return *storage(pf, VFT_CFG_DATA_L) |
-           (uint64_t)*storage(pf, VFT_CFG_DATA_H) << 32;
+    return storage64(pf, VFT_CFG_DATA_L);
 }
 
 static void vft_run(HisiAccPf *pf)
@@ -135,6 +201,18 @@ static uint32_t abnormal_status(HisiAccPf *pf)
     return *storage(pf, ABN_INT_SOURCE) & ~*storage(pf, ABN_INT_MASK);
 }
 
+/* Functions that the errors of bits 0 and 1 are of; V5 says so */
+uint64_t hisi_acc_global_function_errors(HisiAccPf *pf)
+{
+    return storage64(pf, FUNC_AXI_ERROR);
+}
+
+void hisi_acc_global_set_function_errors(HisiAccPf *pf, uint64_t functions)
+{
+    *storage(pf, FUNC_AXI_ERROR) = functions;
+    *storage(pf, FUNC_AXI_ERROR + 4) = functions >> 32;
+}
+
 /* Errors of the queue manager or of the engine that the PF reports */
 uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine)
 {
@@ -164,7 +242,11 @@ static void mem_init(HisiAccPf *pf)
 uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+    uint32_t *later = later_word(pf, off, false);
 
+    if (later) {
+        return *later;
+    }
     if (!defined(pf, off, false)) {
         hisi_acc_guest_error(HISI_ACC_FUNC(pf), HISI_ACC_ERR_UNDEFINED, off);
         return 0;
@@ -196,7 +278,12 @@ uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
 void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+    uint32_t *later = later_word(pf, off, true);
 
+    if (later) {
+        later_write(pf, off, later, value);
+        return;
+    }
     if (off == engine->init_start) {
         *storage(pf, engine->init_done) = value & 1;
         return;
@@ -230,7 +317,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         return;
     case IFC_INT_SET_P:
         if (value & 1) {
-            hisi_acc_ifc_to_vf(pf, *storage(pf, IFC_INT_CFG) & 0x7f);
+            message_to_vf(pf);
         }
         return;
     case IFC_INT_SOURCE_P:
@@ -247,9 +334,13 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
     *storage(pf, off) = value;
 }
 
+/* Where the windows are outlives a reset: the drivers say so at probe only */
 void hisi_acc_global_reset(HisiAccPf *pf)
 {
+    uint32_t windows = *storage(pf, MIG_REGION_SEL);
+
     memset(pf->qm_regs, 0, sizeof(pf->qm_regs));
+    *storage(pf, MIG_REGION_SEL) = windows;
     memset(pf->am_regs, 0, sizeof(pf->am_regs));
     *storage(pf, VFT_CFG_RDY) = 1;
     *storage(pf, ABN_INT_MASK) = UINT32_MAX;
@@ -257,6 +348,7 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     *storage(pf, MEM_INIT_DONE) = 0;
     memset(pf->message_to, 0, sizeof(pf->message_to));
     memset(pf->message_from, 0, sizeof(pf->message_from));
+    pf->message_written = false;
     pf->ifc_ready = 0;
     pf->ifc_source = 0;
 }

@@ -17,6 +17,7 @@ typedef struct Choice {
     const char *values[5];          /* the first is the default */
     size_t offset;
     const char *help;
+    bool fixed;                     /* not after the device exists */
 } Choice;
 
 static const Choice choices[] = {
@@ -47,6 +48,12 @@ static const Choice choices[] = {
     { "fault-registers", { "none", "all-ones" },
       offsetof(HisiAccConfig, fault_registers),
       "Whether BAR2 reads as all ones and ignores writes" },
+    { "hw-version", { "v3", "v4", "v5" },
+      offsetof(HisiAccConfig, hw_version),
+      "Version of the hardware", true },
+    { "isolation", { "off", "on" },
+      offsetof(HisiAccConfig, isolation),
+      "Whether each queue has a page of its own for doorbells, in BAR4", true },
 };
 
 typedef struct Number {
@@ -128,6 +135,15 @@ static void choice_get(Object *obj, Visitor *v, const char *name, void *opaque,
     g_free(value);
 }
 
+static bool refuse_late(Object *obj, const char *name, Error **errp)
+{
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "%s cannot be changed once the device exists", name);
+        return true;
+    }
+    return false;
+}
+
 static void refuse_choice(const Choice *c, const char *value, Error **errp)
 {
     g_autoptr(GString) list = g_string_new(NULL);
@@ -146,7 +162,8 @@ static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
     const Choice *c = find_choice(name);
     g_autofree char *value = NULL;
 
-    if (!visit_type_str(v, name, &value, errp)) {
+    if (!visit_type_str(v, name, &value, errp) ||
+        (c->fixed && refuse_late(obj, name, errp))) {
         return;
     }
     for (int i = 0; c->values[i]; i++) {
@@ -186,8 +203,7 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
     if (!visit_type_uint64(v, name, &value, errp)) {
         return;
     }
-    if (n->fixed && DEVICE(obj)->realized) {
-        error_setg(errp, "%s cannot be changed once the device exists", name);
+    if (n->fixed && refuse_late(obj, name, errp)) {
         return;
     }
     if (value < n->min || value > n->max) {
@@ -227,8 +243,7 @@ static void algs_set(Object *obj, Visitor *v, const char *name, void *opaque,
     if (!visit_type_uint64(v, name, &value, errp)) {
         return;
     }
-    if (DEVICE(obj)->realized) {
-        error_setg(errp, "%s cannot be changed once the device exists", name);
+    if (refuse_late(obj, name, errp)) {
         return;
     }
     if (value & ~engine->known_algs) {

@@ -18,14 +18,19 @@
 #define IFC_INT_SET     0x002c
 #define QUE_ISO_CFG     0x0030
 #define PAGE_SIZE_CFG   0x0034
+#define FUN_DB_DROP     0x0038          /* from V5 on */
 #define VF_STATE        0x0060
 #define CACHE_WB_START  0x0204
 #define CACHE_WB_DONE   0x0208
 #define SUB_VERSION     0x0210
 #define MAILBOX_FIRST   0x0300
 #define MAILBOX_LAST    0x030f
+#define MESSAGE_TO_PF   0x0320          /* from V4 on, of a VF */
+#define MESSAGE_FROM_PF 0x0380
 #define LOCAL_LAST      0x03ff          /* reserved words read as 0 */
 #define SQ_CQ_DOORBELL  0x1000
+#define CHANNEL_FIRST   0x1100          /* use of the engine, from V5 on */
+#define CHANNEL_LAST    0x111c
 #define EQ_AEQ_DOORBELL 0x2000
 #define CAPS_FIRST      0x3100
 #define CAPS_LAST       0x31ff
@@ -90,12 +95,41 @@ static uint32_t *window_word(HisiAccFunc *f, uint32_t off)
     return NULL;
 }
 
+/* Registers that came with later versions; NULL if this one has none here */
+static uint32_t *later_word(HisiAccFunc *f, uint32_t off, bool write)
+{
+    enum HisiAccVersion version = f->pf->cfg.hw_version;
+
+    if (version >= HISI_ACC_V4 && f->number) {
+        HisiAccPf *pf = f->pf;
+
+        if ((off & ~4) == MESSAGE_TO_PF) {
+            return hisi_acc_half(&pf->message_from[f->number], off & 4);
+        }
+        if ((off & ~4) == MESSAGE_FROM_PF && !write) {
+            return hisi_acc_half(&pf->message_to[f->number], off & 4);
+        }
+    }
+    if (version >= HISI_ACC_V5 && off == FUN_DB_DROP) {
+        return &f->db_drop;
+    }
+    return NULL;
+}
+
 static uint32_t read32(HisiAccFunc *f, uint32_t off)
 {
+    static const uint8_t sub_version[] = { 0, 0x50, 0x51 };
     uint32_t *word = window_word(f, off);
 
+    if (!word) {
+        word = later_word(f, off, false);
+    }
     if (word) {
         return *word;
+    }
+    if (f->pf->cfg.hw_version >= HISI_ACC_V5 && off >= CHANNEL_FIRST &&
+        off <= CHANNEL_LAST) {
+        return 0;
     }
     if (off >= CAPS_FIRST && off <= CAPS_LAST) {
         return cap_read(f, off);
@@ -128,8 +162,10 @@ static uint32_t read32(HisiAccFunc *f, uint32_t off)
         return f->writeback_running;
     case CACHE_WB_DONE:
         return !f->writeback_running;
-    case QUE_ISO_CFG:               /* doorbells are not isolated */
-    case SUB_VERSION:               /* the PCI revision tells the version */
+    case QUE_ISO_CFG:
+        return f->pf->cfg.isolation;
+    case SUB_VERSION:               /* of V3, the PCI revision says all */
+        return sub_version[f->pf->cfg.hw_version];
     case SQ_CQ_DOORBELL:
     case EQ_AEQ_DOORBELL:
         return 0;
@@ -154,6 +190,9 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
 {
     uint32_t *word = window_word(f, off);
 
+    if (!word) {
+        word = later_word(f, off, true);
+    }
     if (word) {
         *word = value;
         return;
@@ -187,7 +226,7 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
         }
         break;
     case QUE_ISO_CFG:
-        if (value & 1) {
+        if ((value & 1) != f->pf->cfg.isolation) {
             hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
         }
         break;
@@ -258,6 +297,7 @@ void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
 void hisi_acc_regs_reset(HisiAccFunc *f)
 {
     f->page_size = 0;
+    f->db_drop = 0;
     f->vf_state = 1;                /* no driver is ready behind it */
     f->sq_cq_doorbell_low = 0;
     f->eq_aeq_doorbell_low = 0;

@@ -324,6 +324,10 @@ void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue)
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_COMMAND, value);
         return;
     }
+    if (hisi_acc_doorbell_dropped(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_DB_DROPPED, 1);
+        return;
+    }
     hisi_acc_count(f, HISI_ACC_EV_SQ_DOORBELL + db.command, 1);
     if (event_queue) {
         event_doorbell(f, db.command == DB_EQ ? &f->eq : &f->aeq, &db);

@@ -16,6 +16,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_CQ_DOORBELL] = "cq-doorbells",
     [HISI_ACC_EV_EQ_DOORBELL] = "eq-doorbells",
     [HISI_ACC_EV_AEQ_DOORBELL] = "aeq-doorbells",
+    [HISI_ACC_EV_DB_DROPPED] = "doorbells-dropped",
     [HISI_ACC_EV_KICK] = "kicks",
     [HISI_ACC_EV_KICK_UNUSED] = "kicks-of-unused-queues",
     [HISI_ACC_EV_FETCHED] = "requests-fetched",
@@ -49,6 +50,14 @@ static const struct {
         "access to an undefined register"
     },
     [HISI_ACC_ERR_WIDTH] = { "register-width", "write of a register in part" },
+    [HISI_ACC_ERR_WINDOW] = {
+        "window-not-there",
+        "access to a migration window that is not there"
+    },
+    [HISI_ACC_ERR_WINDOW_DB] = {
+        "event-doorbell-outside-window",
+        "event queue doorbell that lands in the next function's window"
+    },
     [HISI_ACC_ERR_DB_RANGE] = {
         "doorbell-out-of-range",
         "doorbell out of range"

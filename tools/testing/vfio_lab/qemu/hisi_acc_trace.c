@@ -3,8 +3,8 @@
  * HiSilicon accelerator model: accesses to registers, counted by region and
  * width, and written down in order
  *
- * A line of the trace: microseconds of the host's monotonic clock, number of
- * the function whose BAR it was, R or W, bytes, offset, value.
+ * A line of the trace: microseconds of the host's monotonic clock, function and
+ * number of its BAR, R or W, bytes, offset, value.
  */
 
 #include "qemu/osdep.h"
@@ -12,22 +12,19 @@
 #include "qapi/visitor.h"
 #include "hisi_acc.h"
 
-/*
- * @owner is whose registers they are, @bar through whose BAR they were
- * reached.
- */
-void hisi_acc_access(HisiAccFunc *owner, HisiAccFunc *bar,
-                     enum HisiAccRegion region, bool write, uint32_t addr,
-                     uint64_t value, unsigned size)
+void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
+                     unsigned size)
 {
-    unsigned i = region * HISI_ACC_WIDTHS + ctz32(size);
+    HisiAccStats *stats = &(a->owner ? a->owner : a->via)->stats;
+    unsigned i = a->region * HISI_ACC_WIDTHS + ctz32(size);
 
-    hisi_acc_count(owner, write ? HISI_ACC_EV_WRITE : HISI_ACC_EV_READ, 1);
-    (write ? owner->stats.writes : owner->stats.reads)[i]++;
-    if (bar->pf->trace) {
-        fprintf(bar->pf->trace, "%" PRId64 " %u %c %u 0x%x 0x%" PRIx64 "\n",
-                qemu_clock_get_us(QEMU_CLOCK_REALTIME), bar->number,
-                write ? 'W' : 'R', size, addr,
+    stats->events[write ? HISI_ACC_EV_WRITE : HISI_ACC_EV_READ]++;
+    (write ? stats->writes : stats->reads)[i]++;
+    if (a->via->pf->trace) {
+        fprintf(a->via->pf->trace,
+                "%" PRId64 " %u %u %c %u 0x%x 0x%" PRIx64 "\n",
+                qemu_clock_get_us(QEMU_CLOCK_REALTIME), a->via->number, a->bar,
+                write ? 'W' : 'R', size, a->addr,
                 value & MAKE_64BIT_MASK(0, size * 8));
     }
 }

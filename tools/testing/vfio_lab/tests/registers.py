@@ -20,6 +20,8 @@ RAM = 0x40000000
 PF_BAR = 0x8000000000
 VF_BAR = 0x8001000000
 VF_BAR_SIZE = 0x10000
+PF_DB_BAR = 0x8010000000                # with isolated doorbells
+VF_DB_BAR = 0x8020000000
 SLOT = 4
 MSI_WORDS = RAM + 0x8000
 NO_MSI = 0xFFFFFFFF
@@ -153,8 +155,9 @@ class Model:
         assert self.read(PF_BAR + 0x100044) & 1
         for function in range(vfs + 1):
             self.assign(function, function * queues, queues)
-        self.write(pf + 0x22C, VF_BAR & 0xFFFFFFFF)
-        self.write(pf + 0x230, VF_BAR >> 32)
+        for register, bar in ((0x20, PF_DB_BAR), (0x22C, VF_BAR), (0x234, VF_DB_BAR)):
+            self.write(pf + register, bar & 0xFFFFFFFF)
+            self.write(pf + register + 4, bar >> 32)
         self.write(pf + 0x210, vfs, 2)
         self.write(pf + 0x208, 9, 2)
         for function in range(1, vfs + 1):

@@ -35,7 +35,7 @@ def read_trace(path: pathlib.Path) -> list[Access]:
     """The accesses in a trace, in order."""
     found: list[Access] = []
     for line in path.read_text().splitlines():
-        _, function, kind, size, offset, _ = line.split()
+        _, function, _, kind, size, offset, _ = line.split()
         access = Access(int(function), kind == "W", int(size), int(offset, 16))
         if access.offset == MAILBOX + 8 and found and found[-1] == dataclasses.replace(
                 access, offset=MAILBOX):

@@ -215,8 +215,9 @@ def test_accesses_are_written_down_in_order(start, tmp_path):
     vf.read(0x34)
     lines = [line.split() for line in trace.read_text().splitlines()]
     assert [line[1:] for line in lines] == [
-        ["1", "W", "4", "0x34", "0x2"], ["1", "R", "2", "0x34", "0x2"],
-        ["0", "R", "4", "0x100008", "0x0"], ["1", "W", "8", "0x1000", "0x1000000000001"]]
+        ["1", "2", "W", "4", "0x34", "0x2"], ["1", "2", "R", "2", "0x34", "0x2"],
+        ["0", "2", "R", "4", "0x100008", "0x0"],
+        ["1", "2", "W", "8", "0x1000", "0x1000000000001"]]
     times = [int(line[0]) for line in lines]
     assert times == sorted(times)
     assert vf.model.property("access-trace") == ""

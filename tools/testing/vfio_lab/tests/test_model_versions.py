@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What hardware versions after V3 have, and isolated doorbells, register by
+register."""
+
+from __future__ import annotations
+
+import pytest
+
+from registers import CIPHER, PF_BAR, PF_DB_BAR, VF_DB_BAR, Function
+
+WINDOWS, PITCH, REGION_SELECT = 0x180000, 0x2000, 0x100198
+XQC_MOVED = 0x8000 - 0x1C00
+ALL_ONES = 0xFFFFFFFF
+DB_PITCH = 0x10000
+LATER = ["v4", "v5"]
+
+
+class Window(Function):
+    """A function seen through the PF's window on it, as the host's driver does."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function.model, function.number)
+        self.bar = PF_BAR + WINDOWS + PITCH * function.number
+
+    def read(self, offset: int, size: int = 4) -> int:
+        return super().read(offset - XQC_MOVED if offset >= 0x8000 else offset, size)
+
+    def write(self, offset: int, value: int, size: int = 4) -> None:
+        super().write(offset - XQC_MOVED if offset >= 0x8000 else offset, value, size)
+
+
+def windows(vf: Function, where: int) -> Function:
+    """Put the migration registers into the PF's BAR, or back; the PF."""
+    pf = Function(vf.model, 0)
+    pf.write(REGION_SELECT, where)
+    assert pf.read(REGION_SELECT) == where
+    return pf
+
+
+@pytest.mark.parametrize("version, number", [("v3", 0), ("v4", 0x50), ("v5", 0x51)])
+def test_each_function_tells_the_version(start, version, number):
+    vf = start(f",hw-version={version}")
+    assert vf.read(0x210) == Function(vf.model, 0).read(0x210) == number
+    assert vf.model.property("hw-version") == version
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_the_window_moves_and_carries_a_migration(start, version):
+    vf = start(f",hw-version={version},pause-inflight=hold,request-latency=1000")
+    assert vf.read(0x8004) == vf.eq & ALL_ONES      # not moved yet
+    windows(vf, 1)
+    window = Window(vf)
+    for _ in range(3):
+        vf.submit(0)
+    window.ask(0xE)
+    window.write(0x204, 1)
+    assert window.read(0x208) == 1 and vf.saved_sqc(0) == (0, 3, vf.sq(0))
+    state = window.save()
+    assert state["eq"][1] == vf.eq & ALL_ONES
+    vf.model.reset(1)
+    window.load(state)
+    for queue in range(4):
+        window.kick(queue)
+    for _ in range(5):
+        vf.model.step(1000)
+    assert vf.reap(0) == [(0, 0), (1, 0), (2, 0)]
+    assert vf.model.memory(vf.result_at(0, 2), 16) == CIPHER
+    assert not vf.mistakes() and not Function(vf.model, 0).mistakes()
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_the_old_place_is_empty_while_the_window_is_elsewhere(start, version):
+    vf = start(f",hw-version={version}")
+    pf = windows(vf, 1)
+    assert vf.read(0x8004) == ALL_ONES
+    vf.write(0x8004, 0)
+    assert vf.mistakes() == {"window-not-there"}
+    assert Window(vf).read(0x8004) == vf.eq & ALL_ONES
+    windows(vf, 0)
+    assert vf.read(0x8004) == vf.eq & ALL_ONES
+    assert Window(vf).read(0x8004) == ALL_ONES
+    assert pf.mistakes() == {"window-not-there"}
+
+
+@pytest.mark.parametrize("number", [0, 3, 63])
+def test_windows_of_functions_that_do_not_exist(start, number):
+    pf = windows(start(",hw-version=v4"), 1)
+    assert pf.read(WINDOWS + PITCH * number + 0x60) == ALL_ONES
+    assert pf.mistakes() == {"window-not-there"}
+
+
+def test_v3_has_no_windows(start):
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(REGION_SELECT, 1)
+    assert pf.read(REGION_SELECT) == 0 and pf.read(WINDOWS + PITCH) == 0
+    assert pf.mistakes() == {"undefined-register"}
+    assert vf.read(0x8004) == vf.eq & ALL_ONES
+
+
+def test_a_window_knows_no_register_beyond_the_driver_s(start):
+    vf = start(",hw-version=v4")
+    windows(vf, 1)
+    assert Window(vf).read(0x1F00) == ALL_ONES
+    assert vf.mistakes() == {"undefined-register"}
+
+
+def test_an_event_doorbell_beyond_the_window_is_a_mistake(start):
+    vf = start(",hw-version=v4")
+    windows(vf, 1)
+    neighbour = Function(vf.model, 2)
+    neighbour.start()
+    Window(vf).doorbell(0, 2, 5)
+    Window(neighbour).doorbell(0, 3, 5)             # nobody is behind it
+    assert vf.mistakes() == neighbour.mistakes() == {"event-doorbell-outside-window"}
+    assert neighbour.read(0x0) == neighbour.read(0x4) == 0, "it reached the neighbour"
+
+
+def test_a_broken_function_is_broken_through_its_window(start):
+    vf = start(",hw-version=v4")
+    windows(vf, 1)
+    assert not vf.model.set("fault-function", "1")
+    assert not vf.model.set("fault-registers", "all-ones")
+    assert Window(vf).read(0x60) == ALL_ONES and Function(vf.model, 0).read(0x30) == 0
+
+
+def test_accesses_through_a_window_count_for_its_function(start):
+    vf = start(",hw-version=v4")
+    windows(vf, 1)
+    Window(vf).read(0x60)
+    assert vf.model.property("counters", 1)["reads"]["window-4"] == 1
+    assert vf.model.property("counters", 0)["reads"]["window-4"] == 0
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_messages_by_register(start, version):
+    vf = start(f",hw-version={version}")
+    pf, other = Function(vf.model, 0), Function(vf.model, 2)
+    for function in (pf, vf, other):
+        function.write(0x24, 0)
+    pf.write(0x104700, 0x7_00000008, 8)
+    pf.write(0x100134, 0x7F)
+    pf.write(0x100130, 1)
+    assert vf.model.interrupt(1) == 2 == vf.model.interrupt(2)
+    assert vf.read(0x380, 8) == other.read(0x380, 8) == 0x7_00000008
+    vf.write(0x20, 1)
+    assert pf.read(0x100128, 8) == 4
+    vf.write(0x320, 0x3_00000004, 8)
+    vf.write(0x2C, 1)
+    assert vf.model.interrupt(0) == 2 and pf.read(0x100138, 8) == 2
+    assert pf.read(0x104804) == 4 and pf.read(0x104808) == 0
+    pf.write(0x100138, 2, 8)
+    assert vf.read(0x2C) == 0
+    pf.ask(0xC, 9, queue=1)             # a driver that takes it for V3
+    pf.write(0x100134, 1)
+    pf.write(0x100130, 1)
+    assert vf.ask(0xD) == 9
+    assert not pf.mistakes() and not vf.mistakes()
+
+
+@pytest.mark.parametrize("whom", ["function", "device"])
+def test_v5_drops_doorbells(start, whom):
+    vf = start(",hw-version=v5")
+    pf = Function(vf.model, 0)
+    write = vf.write if whom == "function" else pf.write
+    register = 0x38 if whom == "function" else 0x100250
+    bit = 1 if whom == "function" else 2
+    write(register, bit, 4 if whom == "function" else 8)
+    vf.submit(0)
+    vf.doorbell(0, 2, 0)
+    assert not vf.reap(0) and vf.events()["doorbells-dropped"] == 2
+    write(register, 0, 4 if whom == "function" else 8)
+    vf.doorbell(0, 0, 1)
+    assert vf.reap(0) == [(0, 0)] and not vf.mistakes()
+
+
+def test_v5_tells_whose_the_error_is(start):
+    vf = start(",hw-version=v5")
+    pf = Function(vf.model, 0)
+    assert not vf.model.set("function-error", 6)
+    assert pf.read(0x100280, 8) == 6
+    pf.write(0x100280, 2, 8)
+    assert vf.model.property("function-error") == 4 and not pf.mistakes()
+    assert "hw-version=v5" in start().model.set("function-error", 6)
+
+
+@pytest.mark.parametrize("register", [0x38, 0x100250, 0x100280, 0x104700])
+def test_v3_does_not_know_later_registers(start, register):
+    pf = Function(start().model, 0)
+    pf.write(register, 1)
+    assert pf.mistakes() == {"undefined-register"}
+
+
+def test_isolated_doorbells(start):
+    vf = start(",isolation=on,queues=16")
+    pf = Function(vf.model, 0)
+    assert vf.read(0x30) == pf.read(0x30) == 1
+    vf.write(0x30, 1)
+    pf.start()
+    vf.submit(0)                        # BAR2 rings as well
+    for function, bar in ((vf, VF_DB_BAR), (pf, PF_DB_BAR)):
+        function.doorbell = lambda queue, command, index, priority=0, random=0, bar=bar, f=function: \
+            f.model.write(bar + queue * DB_PITCH + 0x1000,
+                          queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
+        function.submit(1)
+        assert function.reap(1) == [(0, 0)]
+    assert vf.reap(0) == [(0, 0)] and not vf.mistakes() and not pf.mistakes()
+
+
+@pytest.mark.parametrize("offset, value, mistake", [
+    (DB_PITCH + 0x1000, 1 << 32, "doorbell-out-of-range"),      # of queue 0, in 1's page
+    (0x2000, 1 << 32, "undefined-register"),
+    (9 * DB_PITCH + 0x1000, 9 | 1 << 32, "doorbell-out-of-range"),
+])
+def test_isolation_isolates(start, offset, value, mistake):
+    vf = start(",isolation=on,queues=16")
+    vf.model.write(VF_DB_BAR + offset, value, 8)
+    assert vf.mistakes() == {mistake}
+
+
+def test_without_isolation_there_is_no_page(start):
+    vf = start()
+    assert vf.read(0x30) == 0
+    vf.write(0x30, 1)
+    assert vf.mistakes() == {"undefined-register"}
+
+
+def test_the_version_is_fixed_once_it_exists(start):
+    model = start().model
+    assert model.set("hw-version", "v4") == "hw-version cannot be changed once the device exists"
+    assert model.set("isolation", "on") == "isolation cannot be changed once the device exists"
