@@ -197,9 +197,11 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
 
-    if (off == engine->init_start) {
-        *storage(pf, engine->init_done) = value & 1;
-        return;
+    for (const HisiAccInit *init = engine->inits; init->start; init++) {
+        if (off == init->start) {
+            *storage(pf, init->done) = value & 1 ? init->value : 0;
+            return;
+        }
     }
     if (off == engine->int_source) {
         *storage(pf, off) &= ~value;
