@@ -11,6 +11,8 @@ from .errors import LabError
 from .ssh import Ssh
 
 VARIANT_DRIVER = "hisi_acc_vfio_pci"
+#: how the names of the stock drivers' algorithms begin in /proc/crypto
+ALGORITHMS = ("hisi_", "hisi-", "hpre-")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Engine:
 
 
 ENGINES = {e.name: e for e in (
-    Engine("sec", "hisi-sec2", "hisi_sec2", 8),
+    Engine("sec", "hisi-sec2", "hisi_sec2", 0x08),
+    Engine("zip", "hisi-zip", "hisi_zip", 0x10),
+    Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
 # Queue pairs that the physical function keeps for itself: few, they cost memory

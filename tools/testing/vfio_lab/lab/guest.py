@@ -29,10 +29,13 @@ STDERR = "/run/guest.stderr"
 
 
 class Guest:
-    """One inner QEMU.  With `incoming` it waits for a guest to arrive."""
+    """One inner QEMU.  `driver` is the stock driver that the guest loads; without
+    `load` it does nothing more, until stop_load().  With `incoming` it waits for a
+    guest to arrive."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
-                 load: str = "24,4096", incoming: bool = False, backend: str = "legacy") -> None:
+                 load: str = "24,4096", incoming: bool = False, backend: str = "legacy",
+                 driver: str = "hisi_sec2") -> None:
         self.host = host
         self.console_log = host.console.with_name(f"guest-on-{host.name}.console.log")
         host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
@@ -50,7 +53,7 @@ class Guest:
             "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
             " -M virt,gic-version=3,its=on -accel kvm -cpu host"
             f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
-            f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.load={load}'"
+            f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
             f" -serial file:{CONSOLE}"
             " -device virtio-serial-pci,romfile="
             f" -chardev pipe,id=report,path={REPORT} -device virtserialport,chardev=report,name=report"

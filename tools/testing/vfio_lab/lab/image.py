@@ -13,13 +13,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from . import cpio, cross, paths, rootfs
+from . import accelerator, cpio, cross, paths, rootfs
 from .context import Context
 from .errors import LabError
 from .kernel import Kernel
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
-GUEST_MODULES = ("hisi_sec2",)
+GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
 
 
 def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
@@ -43,7 +43,9 @@ def _with_depmod(kernel: Kernel, tree: pathlib.Path) -> None:
 def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context) -> None:
     """Write the guest's whole initramfs to `out`."""
     tree = scratch / "guest"
-    for file in _module_files(kernel, GUEST_MODULES):
+    # No dependency names these: the kernel loads them when it looks for an algorithm
+    software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
+    for file in dict.fromkeys(_module_files(kernel, GUEST_MODULES) + software):
         target = tree / file.relative_to(kernel.modules)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)

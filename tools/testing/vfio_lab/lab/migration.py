@@ -273,6 +273,6 @@ def _selftests(console: str) -> list[str]:
         key, _, value = line.partition(":")
         if key.strip() == "driver":
             name = value.strip()
-        elif key.strip() == "selftest" and name.startswith("hisi_"):
+        elif key.strip() == "selftest" and name.startswith(accelerator.ALGORITHMS):
             found.append(f"{name}: {value.strip()}")
     return found

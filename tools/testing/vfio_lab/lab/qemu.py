@@ -30,8 +30,8 @@ PLACE = Path("hw/misc/hisi_acc")
 #: our patches to QEMU's own files; this one hooks the model in, and what all
 #: of them together changed is kept beside the sources under its name
 HOOK = "hook.patch"
-#: a type that only our model brings
-MODEL_TYPE = "hisi-sec2"
+#: types that only our model brings
+MODEL_TYPES = ("hisi-sec2", "hisi-zip", "hisi-hpre")
 CONFIGURE = (
     "--python=/usr/bin/python3", "--target-list=aarch64-softmmu",
     "--with-devices-aarch64=minimal", "--without-default-features", "--enable-tcg",
@@ -110,7 +110,7 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
 def _check_model(program: Path, log: Path) -> None:
     done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
                           capture_output=True, text=True, env=clean_environment())
-    if f'"{MODEL_TYPE}"' not in done.stdout:
+    if any(f'"{name}"' not in done.stdout for name in MODEL_TYPES):
         raise LabError("The QEMU that was built does not have the device model in it"
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 

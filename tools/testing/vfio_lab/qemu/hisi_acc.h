@@ -4,7 +4,7 @@
  *
  * A device is one PF and its VFs. Each of them is a HisiAccFunc with a queue
  * manager of its own; what all of them share (VFT, messages, choices made by
- * the user) lives in the PF. An engine (SEC2 for now) is a const table.
+ * the user) lives in the PF. An engine (SEC2, HPRE, ZIP) is a const table.
  */
 
 #ifndef HW_MISC_HISI_ACC_H
@@ -51,7 +51,7 @@ enum HisiAccAeqe {
 OBJECT_DECLARE_TYPE(HisiAccFunc, HisiAccFuncClass, HISI_ACC_FUNC)
 OBJECT_DECLARE_SIMPLE_TYPE(HisiAccPf, HISI_ACC_PF)
 
-/* The window 0x100000..0x104fff and 0x300000..0x303fff of the PF's BAR2 */
+/* The window 0x100000..0x104fff and 0x300000..0x309fff of the PF's BAR2 */
 typedef struct HisiAccRange {
     uint32_t first;
     uint32_t last;
@@ -63,6 +63,13 @@ typedef struct HisiAccCap {
     uint32_t value;
 } HisiAccCap;
 
+/* A part that the PF's driver initialises, and waits until it is done */
+typedef struct HisiAccInit {
+    uint32_t start;                 /* bit 0 starts it */
+    uint32_t done;
+    uint32_t value;                 /* what done reads from then on */
+} HisiAccInit;
+
 typedef struct HisiAccEngine {
     const char *name;
     const char *vf_type;
@@ -71,19 +78,20 @@ typedef struct HisiAccEngine {
     uint64_t known_algs;            /* bits of the bitmap that it computes */
     uint64_t default_algs;
     const HisiAccCap *caps;         /* ends with offset 0 */
-    uint32_t alg_cap_first;         /* pairs low/high of the bitmap ... */
-    uint32_t alg_cap_last;          /* ... up to this offset */
+    uint32_t alg_cap_first;         /* the bitmap, for driver and cores ... */
+    uint32_t alg_cap_last;          /* ... up to this offset, ... */
+    bool alg_cap_pairs;             /* ... in pairs low/high */
     const HisiAccRange *ranges;     /* PF registers, ends with last 0 */
-    uint32_t init_start;            /* memory init: trigger and done bit */
-    uint32_t init_done;
+    const HisiAccInit *inits;       /* ends with start 0 */
     uint32_t int_source;            /* error source, write 1 to clear */
     uint32_t int_status;
     /*
-     * Computes one request. @sqe is the device's copy; the engine writes its
-     * result into it and says which bytes go back to the ring.
+     * Computes one request. @alg_type is what the context says of its queue,
+     * @sqe the device's copy; the engine writes its result into it and says
+     * which bytes go back to the ring.
      */
-    void (*process)(HisiAccFunc *f, uint8_t *sqe, unsigned *first,
-                    unsigned *length);
+    void (*process)(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
+                    unsigned *first, unsigned *length);
 } HisiAccEngine;
 
 struct HisiAccFuncClass {
@@ -104,6 +112,7 @@ typedef struct HisiAccSq {
     uint16_t tail;
     uint16_t tag;
     uint16_t cq;
+    uint8_t alg_type;
 } HisiAccSq;
 
 typedef struct HisiAccCq {
@@ -246,7 +255,7 @@ struct HisiAccPf {
     HisiAccFunc *funcs[HISI_ACC_MAX_FUNCS];
 
     uint32_t qm_regs[0x5000 / 4];   /* from 0x100000 */
-    uint32_t am_regs[0x4000 / 4];   /* from 0x300000 */
+    uint32_t am_regs[0xa000 / 4];   /* from 0x300000 */
 
     uint64_t vft_sqc[HISI_ACC_MAX_FUNCS];
     uint64_t vft_cqc[HISI_ACC_MAX_FUNCS];
@@ -277,6 +286,8 @@ void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
 void hisi_acc_config_default(HisiAccPf *pf);
 void hisi_acc_config_class(ObjectClass *class);
 bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
+
+uint64_t hisi_acc_algs(const HisiAccFunc *f);
 
 /* hisi_acc_bar.c: whose register an address is */
 extern const MemoryRegionOps hisi_acc_bar_ops;
@@ -394,5 +405,8 @@ enum HisiSec2Mode {
 bool hisi_sec2_aes(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
                    unsigned key_len, const uint8_t *iv, uint8_t *data,
                    size_t len);
+
+/* hisi_zip_lz4.c */
+size_t hisi_zip_lz4(const uint8_t *in, size_t len, uint8_t *out, size_t room);
 
 #endif

@@ -8,7 +8,8 @@
  * fetches it from the table again when told to.
  *
  * SQC: head@0 tail@2 base@4 dw3@12 {depth-1 11:0, log2 of SQE size 15:12}
- *      tag@16 w11@22 {wrap b6} CQ number@24 w13@26 {disabled b6}
+ *      tag@16 w11@22 {wrap b6} CQ number@24
+ *      w13@26 {disabled b6, algorithm type 11:8}
  * CQC: the same up to w11, dw6@24 {phase b0, armed b1}
  */
 
@@ -52,6 +53,7 @@ static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
         .tag = lduw_le_p(raw + XQC_TAG),
         .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
         .cq = lduw_le_p(raw + SQC_CQ),
+        .alg_type = extract32(lduw_le_p(raw + SQC_W13), 8, 4),
     };
     memcpy(sq->raw, raw, sizeof(sq->raw));
     sq->fetch = sq->head;

@@ -284,9 +284,11 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         later_write(pf, off, later, value);
         return;
     }
-    if (off == engine->init_start) {
-        *storage(pf, engine->init_done) = value & 1;
-        return;
+    for (const HisiAccInit *init = engine->inits; init->start; init++) {
+        if (off == init->start) {
+            *storage(pf, init->done) = value & 1 ? init->value : 0;
+            return;
+        }
     }
     if (off == engine->int_source) {
         *storage(pf, off) &= ~value;

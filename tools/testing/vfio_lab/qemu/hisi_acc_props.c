@@ -268,6 +268,12 @@ void hisi_acc_config_default(HisiAccPf *pf)
     pf->cfg.vf_algs = engine->default_algs;
 }
 
+/* The algorithms that the function announces, and computes */
+uint64_t hisi_acc_algs(const HisiAccFunc *f)
+{
+    return f->number ? f->pf->cfg.vf_algs : f->pf->cfg.pf_algs;
+}
+
 bool hisi_acc_config_check(HisiAccPf *pf, Error **errp)
 {
     const HisiAccConfig *cfg = &pf->cfg;

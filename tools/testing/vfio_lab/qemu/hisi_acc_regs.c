@@ -49,7 +49,7 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
 {
     const HisiAccEngine *engine = hisi_acc_engine(f);
     const HisiAccConfig *cfg = &f->pf->cfg;
-    uint64_t algs = f->number ? cfg->vf_algs : cfg->pf_algs;
+    uint64_t algs = hisi_acc_algs(f);
 
     switch (off) {
     case 0x3100:
@@ -70,7 +70,8 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
         return HISI_ACC_MSI_COUNT << 16 | cfg->vf_vectors;
     }
     if (off >= engine->alg_cap_first && off <= engine->alg_cap_last) {
-        return (off - engine->alg_cap_first) & 4 ? algs >> 32 : algs;
+        return engine->alg_cap_pairs && (off - engine->alg_cap_first) & 4
+               ? algs >> 32 : algs;
     }
     for (const HisiAccCap *cap = engine->caps; cap->offset; cap++) {
         if (cap->offset == off) {

@@ -93,7 +93,7 @@ static void complete(HisiAccFunc *f)
     f->slot_used--;
     queue->in_flight--;
 
-    engine->process(f, r.sqe, &first, &length);
+    engine->process(f, sq->alg_type, r.sqe, &first, &length);
     if (!hisi_acc_dma_write(f, sq->base + (uint64_t)r.index * engine->sqe_size +
                             first, r.sqe + first, length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {

@@ -75,7 +75,7 @@ static bool buffer_type(unsigned value, enum HisiAccBuffer *type)
 
 static bool job_mode(const HisiAccFunc *f, unsigned mode)
 {
-    uint64_t algs = f->number ? f->pf->cfg.vf_algs : f->pf->cfg.pf_algs;
+    uint64_t algs = hisi_acc_algs(f);
 
     switch (mode) {
     case HISI_SEC2_ECB:
@@ -159,8 +159,8 @@ static int job_run(HisiAccFunc *f, const uint8_t *bd)
 }
 
 /* The next IV is the driver's to compute; the tag stays as it is */
-static void sec2_process(HisiAccFunc *f, uint8_t *bd, unsigned *first,
-                         unsigned *length)
+static void sec2_process(HisiAccFunc *f, unsigned alg_type, uint8_t *bd,
+                         unsigned *first, unsigned *length)
 {
     int error = job_run(f, bd);
 
@@ -205,6 +205,11 @@ static const HisiAccRange sec2_ranges[] = {
     { 0 }
 };
 
+static const HisiAccInit sec2_inits[] = {
+    { 0x301100, 0x301104, 1 },
+    { 0 }
+};
+
 static const HisiAccEngine sec2_engine = {
     .name = TYPE_HISI_SEC2,
     .vf_type = TYPE_HISI_SEC2_VF,
@@ -215,9 +220,9 @@ static const HisiAccEngine sec2_engine = {
     .caps = sec2_caps,
     .alg_cap_first = 0x3144,            /* driver, device and four cores */
     .alg_cap_last = 0x3170,
+    .alg_cap_pairs = true,
     .ranges = sec2_ranges,
-    .init_start = 0x301100,
-    .init_done = 0x301104,
+    .inits = sec2_inits,
     .int_source = 0x301010,
     .int_status = 0x301008,
     .process = sec2_process,

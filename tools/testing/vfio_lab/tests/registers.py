@@ -57,20 +57,20 @@ class Line:
         return text.strip()
 
 
-def arguments(qemu: Path, options: str) -> list[str]:
+def arguments(qemu: Path, options: str, device: str = "hisi-sec2") -> list[str]:
     """A machine with nothing but the accelerator in it."""
     return [str(qemu), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
             "-display", "none", "-m", "256",
-            "-device", f"hisi-sec2,id=sec0,bus=pcie.0,addr={SLOT}.0{options}"]
+            "-device", f"{device},id=sec0,bus=pcie.0,addr={SLOT}.0{options}"]
 
 
 class Model:
     """One machine: its memory, its configuration space, its PCI functions."""
 
-    def __init__(self, qemu: Path, folder: Path, options: str = "") -> None:
+    def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2") -> None:
         self.log = folder / "log"
         self._process = subprocess.Popen([
-            *arguments(qemu, options), "-qtest", f"unix:{folder}/q,server=on,wait=off",
+            *arguments(qemu, options, device), "-qtest", f"unix:{folder}/q,server=on,wait=off",
             "-qtest-log", "none", "-qmp", f"unix:{folder}/m,server=on,wait=off",
             "-d", "guest_errors", "-D", str(self.log)])
         self._qtest = Line(folder / "q")
@@ -200,6 +200,7 @@ class Function:
     """What a driver knows of one function. Rings have 16 entries."""
 
     DEPTH = 16
+    SQE = 128
 
     def __init__(self, model: Model, number: int) -> None:
         self.model, self.number = model, number
@@ -265,13 +266,13 @@ class Function:
             self.set_up(queue)
         self.write(0x60, 0)
 
-    def set_up(self, queue: int) -> None:
+    def set_up(self, queue: int, alg_type: int = 0) -> None:
         """Hand SQC and CQC to the device."""
-        self.model.put(self.sq(queue), bytes(128 * self.DEPTH))
+        self.model.put(self.sq(queue), bytes(self.SQE * self.DEPTH))
         self.model.put(self.cq(queue), bytes(16 * self.DEPTH))
         self.model.put(self.buffer, struct.pack(
-            "<HHQIHHHHHHI", 0, 0, self.sq(queue), self.DEPTH - 1 | 7 << 12,
-            0, 0, 0, 0, queue, 1 << 4, 0))
+            "<HHQIHHHHHHI", 0, 0, self.sq(queue), self.DEPTH - 1 | (self.SQE.bit_length() - 1) << 12,
+            0, 0, 0, 0, queue, 1 << 4 | alg_type << 8, 0))
         self.ask(0, self.buffer, queue)
         self.model.put(self.buffer, struct.pack(
             "<HHQIHHHHII", 0, 0, self.cq(queue), self.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0))
@@ -297,7 +298,7 @@ class Function:
             self.model.put(self.data + 0x100, PLAIN)
             self.model.put(self.result_at(queue, tail), bytes(16))
             request = self.request(self.data + 0x100, self.result_at(queue, tail))
-        self.model.put(self.sq(queue) + 128 * tail, request)
+        self.model.put(self.sq(queue) + self.SQE * tail, request)
         self.tail[queue] = (tail + 1) % self.DEPTH
         self.doorbell(queue, 0, self.tail[queue])
 
@@ -315,14 +316,18 @@ class Function:
             if entry[14] & 1 == turn & 1:
                 break
             index = struct.unpack_from("<H", entry, 8)[0]
-            done, error = struct.unpack("<HB", self.model.memory(
-                self.sq(queue) + 128 * index + 112, 3))
-            assert done == 0x101
-            new.append((index, error))
+            new.append((index, self.outcome(self.model.memory(
+                self.sq(queue) + self.SQE * index, self.SQE))))
             self._seen[queue] += 1
         if new:
             self.doorbell(queue, 1, self._seen[queue] % self.DEPTH, priority=1)
         return new
+
+    def outcome(self, sqe: bytes) -> int:
+        """The error that a finished request holds."""
+        done, error = struct.unpack_from("<HB", sqe, 112)
+        assert done == 0x101
+        return error
 
     def saved_sqc(self, queue: int) -> tuple[int, int, int]:
         """Head, tail and base of a context in memory."""

@@ -20,7 +20,7 @@ def vlab(*argv: str) -> subprocess.CompletedProcess[str]:
     (("run",), "COMMAND"),
     (("run", "--kernel", "5.10", "--", "true"), "'7.2', '6.12'"),
     (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
-    (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec"),
+    (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
     (("run", "--vfs", "64", "--", "true"), "0 to 63"),
     (("run", "--vfs", "two", "--", "true"), "0 to 63"),
     (("run", "--push", "/nowhere/x:/x", "--", "true"), "no file /nowhere/x"),

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * HiSilicon accelerator model: ZIP, the compression engine
+ *
+ * A request is 128 bytes and says what to do with which data, but not in which
+ * direction: that is a property of its queue.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "qemu/module.h"
+#include "hisi_acc.h"
+#include <zlib.h>
+
+#define TYPE_HISI_ZIP       "hisi-zip"
+#define TYPE_HISI_ZIP_VF    "hisi-zip-vf"
+
+#define SQE_CONSUMED        0
+#define SQE_PRODUCED        4
+#define SQE_STATUS          12      /* 7:0 */
+#define SQE_RESULT_LEN      16
+#define SQE_INPUT_LEN       16
+#define SQE_DW7             28      /* offset 23:0, stream 26, type 31:28 */
+#define SQE_DW8             32      /* offset of the output 23:0 */
+#define SQE_DW9             36      /* request 7:0, buffers 11:8, window 15:12 */
+#define SQE_OUTPUT_LEN      56
+#define SQE_SRC             72
+#define SQE_DST             80
+
+#define SQE_TYPE3           3
+#define SQE_STREAM          BIT(26)
+#define QUEUE_COMPRESS      0
+#define QUEUE_DECOMPRESS    1
+
+/* What one request may bring and take; more than any user of the drivers has */
+#define MAX_DATA            (16 * MiB)
+
+enum {
+    REQ_DEFLATE = 1,
+    REQ_ZLIB = 2,
+    REQ_GZIP = 3,
+    REQ_LZ4 = 4,
+};
+
+/* The drivers know 0 and "not smaller": the other values are ours */
+enum {
+    ZIP_OK,
+    ZIP_ERR_FULL = 0x01,
+    ZIP_ERR_REQUEST = 0x02,
+    ZIP_ERR_LENGTH = 0x03,
+    ZIP_ERR_READ = 0x04,
+    ZIP_ERR_WRITE = 0x05,
+    ZIP_NOT_SMALLER = 0x0d,
+    ZIP_ERR_DATA = 0x10,
+};
+
+/* Two bits each: compression, then decompression */
+#define ALG_ZLIB_SHIFT      0
+#define ALG_GZIP_SHIFT      2
+#define ALG_DEFLATE_SHIFT   4
+#define ALG_LZ4_SHIFT       8
+#define ALG_ALL             0x13f   /* LZ4 one way only, as in the drivers */
+
+typedef struct ZipJob {
+    unsigned request;
+    bool decompress;
+    int window_bits;
+    enum HisiAccBuffer buffers;
+    uint64_t src;
+    uint64_t dst;
+    uint32_t src_offset;
+    uint32_t dst_offset;
+    uint32_t input_len;
+    uint32_t output_len;
+    uint32_t consumed;
+    uint32_t produced;
+} ZipJob;
+
+static bool job_announced(const HisiAccFunc *f, const ZipJob *job)
+{
+    static const unsigned shifts[] = {
+        [REQ_DEFLATE] = ALG_DEFLATE_SHIFT,
+        [REQ_ZLIB] = ALG_ZLIB_SHIFT,
+        [REQ_GZIP] = ALG_GZIP_SHIFT,
+        [REQ_LZ4] = ALG_LZ4_SHIFT,
+    };
+
+    return job->request >= REQ_DEFLATE && job->request <= REQ_LZ4 &&
+           hisi_acc_algs(f) & 1u << (shifts[job->request] + job->decompress);
+}
+
+static bool job_parse(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                      ZipJob *job)
+{
+    /* 4, 8, 16, 24 and 32 KiB */
+    static const int windows[] = { 12, 13, 14, 15, 15 };
+    uint32_t dw7 = ldl_le_p(sqe + SQE_DW7);
+    uint32_t dw9 = ldl_le_p(sqe + SQE_DW9);
+    unsigned buffers = extract32(dw9, 8, 4);
+    unsigned window = extract32(dw9, 12, 4);
+
+    *job = (ZipJob) {
+        .request = extract32(dw9, 0, 8),
+        .decompress = alg_type == QUEUE_DECOMPRESS,
+        .buffers = buffers ? HISI_ACC_SGL : HISI_ACC_FLAT,
+        .src = ldq_le_p(sqe + SQE_SRC),
+        .dst = ldq_le_p(sqe + SQE_DST),
+        .src_offset = extract32(dw7, 0, 24),
+        .dst_offset = extract32(ldl_le_p(sqe + SQE_DW8), 0, 24),
+        .input_len = ldl_le_p(sqe + SQE_INPUT_LEN),
+        .output_len = ldl_le_p(sqe + SQE_OUTPUT_LEN),
+    };
+    if (extract32(dw7, 28, 4) != SQE_TYPE3 || dw7 & SQE_STREAM ||
+        alg_type > QUEUE_DECOMPRESS || buffers > 1 ||
+        window >= ARRAY_SIZE(windows) || !job_announced(f, job)) {
+        return false;
+    }
+    /* what comes in may have been made with the largest window */
+    job->window_bits = job->decompress ? MAX_WBITS : windows[window];
+    return true;
+}
+
+/* In zlib's own words: negative for no wrapper, 16 more for that of gzip */
+static int zlib_window(const ZipJob *job)
+{
+    switch (job->request) {
+    case REQ_ZLIB:
+        return job->window_bits;
+    case REQ_GZIP:
+        return job->window_bits + 16;
+    }
+    return -job->window_bits;
+}
+
+static int run_deflate(ZipJob *job, z_stream *z)
+{
+    int ret;
+
+    if (deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, zlib_window(job), 8,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
+        return ZIP_ERR_LENGTH;
+    }
+    ret = deflate(z, Z_FINISH);
+    deflateEnd(z);
+    return ret == Z_STREAM_END ? ZIP_OK : ZIP_ERR_FULL;
+}
+
+static int run_inflate(ZipJob *job, z_stream *z)
+{
+    int ret;
+
+    if (inflateInit2(z, zlib_window(job)) != Z_OK) {
+        return ZIP_ERR_LENGTH;
+    }
+    ret = inflate(z, Z_FINISH);
+    inflateEnd(z);
+    if (ret == Z_STREAM_END) {
+        return ZIP_OK;
+    }
+    return ret == Z_BUF_ERROR && !z->avail_out ? ZIP_ERR_FULL : ZIP_ERR_DATA;
+}
+
+static int run_zlib(ZipJob *job, uint8_t *in, uint8_t *out, uint32_t room)
+{
+    z_stream z = {
+        .next_in = in,
+        .avail_in = job->input_len,
+        .next_out = out,
+        .avail_out = room,
+    };
+    int status = job->decompress ? run_inflate(job, &z) : run_deflate(job, &z);
+
+    job->consumed = job->input_len - z.avail_in;
+    job->produced = room - z.avail_out;
+    return status;
+}
+
+static int run_lz4(ZipJob *job, const uint8_t *in, uint8_t *out, uint32_t room)
+{
+    size_t len = hisi_zip_lz4(in, job->input_len, out, room);
+
+    if (!len) {
+        return ZIP_ERR_FULL;
+    }
+    job->consumed = job->input_len;
+    job->produced = len;
+    return ZIP_OK;
+}
+
+static int job_run(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                   ZipJob *job)
+{
+    g_autofree uint8_t *in = NULL;
+    g_autofree uint8_t *out = NULL;
+    uint32_t room;
+    int status;
+
+    if (!job_parse(f, alg_type, sqe, job)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_BD, ldl_le_p(sqe + SQE_DW9));
+        return ZIP_ERR_REQUEST;
+    }
+    if (!job->input_len || !job->output_len || job->input_len > MAX_DATA) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->input_len);
+        return ZIP_ERR_LENGTH;
+    }
+    room = MIN(job->output_len, MAX_DATA);
+    in = g_try_malloc(job->input_len);
+    out = g_try_malloc(room);
+    if (!in || !out) {
+        return ZIP_ERR_LENGTH;
+    }
+    if (!hisi_acc_gather(f, job->buffers, job->src, job->src_offset, in,
+                         job->input_len)) {
+        return ZIP_ERR_READ;
+    }
+    status = job->request == REQ_LZ4 ? run_lz4(job, in, out, room)
+                                     : run_zlib(job, in, out, room);
+    if (status != ZIP_OK) {
+        return status;
+    }
+    if (!hisi_acc_scatter(f, job->buffers, job->dst, job->dst_offset, out,
+                          job->produced)) {
+        return ZIP_ERR_WRITE;
+    }
+    return !job->decompress && job->produced > job->consumed ? ZIP_NOT_SMALLER
+                                                             : ZIP_OK;
+}
+
+static void zip_process(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
+                        unsigned *first, unsigned *length)
+{
+    ZipJob job = { 0 };
+    int status = job_run(f, alg_type, sqe, &job);
+
+    if (status != ZIP_OK && status != ZIP_NOT_SMALLER) {
+        hisi_acc_count(f, HISI_ACC_EV_FAILED, 1);
+        job.consumed = 0;
+        job.produced = 0;
+    }
+    stl_le_p(sqe + SQE_CONSUMED, job.consumed);
+    stl_le_p(sqe + SQE_PRODUCED, job.produced);
+    sqe[SQE_STATUS] = status;
+    *first = 0;
+    *length = SQE_RESULT_LEN;
+}
+
+/* Error masks and cores, as the drivers' own tables have them for V3 */
+static const HisiAccCap zip_caps[] = {
+    { 0x3124, 0x7c77 },
+    { 0x3128, 0x6c77 },
+    { 0x312c, 0x8 },
+    { 0x3130, 0x1ffe },
+    { 0x3134, 0x7fe },
+    { 0x3138, 0x1 },
+    { 0x313c, 0x12050203 },             /* 2 cores compress, 3 do the other */
+    { 0x3140, 0x1c0003 },
+    { 0 }
+};
+
+static const HisiAccRange zip_ranges[] = {
+    { 0x301000, 0x3012bc, false },
+    { 0x301000, 0x30100c, true },       /* counters, clocks, control */
+    { 0x301040, 0x301044, true },
+    { 0x301060, 0x301064, true },
+    { 0x3010a4, 0x3010a4, true },       /* error mask */
+    { 0x301110, 0x301140, true },       /* users of the bus */
+    { 0x301160, 0x301168, true },
+    { 0x3011a8, 0x3011b0, true },
+    { 0x301204, 0x30120c, true },       /* literals, speed, shutdown */
+    { 0x302000, 0x30209c, false },      /* counters of the cores */
+    { 0x303000, 0x30309c, false },
+    { 0x304000, 0x30409c, false },
+    { 0x305000, 0x30509c, false },
+    { 0x306000, 0x30609c, false },
+    { 0x307000, 0x30709c, false },
+    { 0x308000, 0x30809c, false },
+    { 0x309000, 0x30909c, false },
+    { 0 }
+};
+
+static const HisiAccInit zip_inits[] = {
+    { 0 }
+};
+
+static const HisiAccEngine zip_engine = {
+    .name = TYPE_HISI_ZIP,
+    .vf_type = TYPE_HISI_ZIP_VF,
+    .vf_device_id = 0xa251,
+    .sqe_size = 128,
+    .known_algs = ALG_ALL,
+    .default_algs = ALG_ALL,
+    .caps = zip_caps,
+    .alg_cap_first = 0x3144,            /* driver, device and five cores */
+    .alg_cap_last = 0x315c,
+    .ranges = zip_ranges,
+    .inits = zip_inits,
+    .int_source = 0x3010a0,
+    .int_status = 0x3010ac,
+    .process = zip_process,
+};
+
+static void zip_class_init(ObjectClass *class, void *data)
+{
+    HISI_ACC_FUNC_CLASS(class)->engine = &zip_engine;
+    PCI_DEVICE_CLASS(class)->device_id = 0xa250;
+    DEVICE_CLASS(class)->desc = "HiSilicon ZIP accelerator (PF)";
+}
+
+static void zip_vf_class_init(ObjectClass *class, void *data)
+{
+    HISI_ACC_FUNC_CLASS(class)->engine = &zip_engine;
+    PCI_DEVICE_CLASS(class)->device_id = 0xa251;
+    DEVICE_CLASS(class)->desc = "HiSilicon ZIP accelerator (VF)";
+}
+
+static const TypeInfo zip_types[] = {
+    {
+        .name = TYPE_HISI_ZIP,
+        .parent = TYPE_HISI_ACC_PF,
+        .class_init = zip_class_init,
+    },
+    {
+        .name = TYPE_HISI_ZIP_VF,
+        .parent = TYPE_HISI_ACC_VF,
+        .class_init = zip_vf_class_init,
+    },
+};
+
+DEFINE_TYPES(zip_types)
