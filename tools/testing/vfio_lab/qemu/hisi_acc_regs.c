@@ -34,6 +34,8 @@
 #define EQ_AEQ_DOORBELL 0x2000
 #define CAPS_FIRST      0x3100
 #define CAPS_LAST       0x31ff
+#define CAP_RESET_MASK  0x3128          /* errors that need a reset */
+#define BUS_ERRORS      0x3
 #define VF_EQC          0x8000          /* migration half of a VF's BAR2 */
 #define VF_AEQC         0x8020
 #define GLOBAL_FIRST    0x100000
@@ -44,6 +46,13 @@
  * that an ACPI companion exists, and fall over without one.
  */
 #define CAP_FUNCTIONS   0x0f01
+
+/* V5 resets one function after an error on its bus, not the whole device */
+static uint32_t cap_lost(HisiAccFunc *f, uint32_t off)
+{
+    return off == CAP_RESET_MASK && f->pf->cfg.hw_version >= HISI_ACC_V5
+           ? BUS_ERRORS : 0;
+}
 
 static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
 {
@@ -75,7 +84,7 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
     }
     for (const HisiAccCap *cap = engine->caps; cap->offset; cap++) {
         if (cap->offset == off) {
-            return cap->value;
+            return cap->value & ~cap_lost(f, off);
         }
     }
     return 0;

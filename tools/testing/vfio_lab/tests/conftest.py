@@ -23,6 +23,11 @@ from registers import Function, Model  # noqa: E402
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `vlab check -- --long` turns on."""
+    parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds")
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count each test once: as failed wherever it failed, else as it ended."""
     if report.failed:

@@ -44,8 +44,12 @@ class Line:
                 time.sleep(0.05)
         self._file = self._socket.makefile("rw")
 
+    def patience(self, seconds: float) -> None:
+        """How long to wait for a line before it counts as never."""
+        self._socket.settimeout(seconds)
+
     def send(self, text: str) -> None:
-        """One line out."""
+        """One line, or several, out."""
         self._file.write(text + "\n")
         self._file.flush()
 
@@ -95,6 +99,14 @@ class Model:
             if not answer.startswith("IRQ"):
                 assert answer.startswith("OK"), (text, answer)
                 return answer[3:]
+
+    def batch(self, commands: list[str], seconds: float = 60) -> None:
+        """Commands of qtest sent in one go; each must be done within the time."""
+        self._qtest.patience(seconds)
+        self._qtest.send("\n".join(commands))
+        for command in commands:
+            answer = self._qtest.receive()
+            assert answer.startswith("OK"), (command, answer)
 
     def qmp(self, command: str, **given: object) -> dict:
         """A command of QMP and its answer."""

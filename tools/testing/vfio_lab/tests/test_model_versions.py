@@ -184,6 +184,11 @@ def test_v5_tells_whose_the_error_is(start):
     assert "hw-version=v5" in start().model.set("function-error", 6)
 
 
+@pytest.mark.parametrize("version, bits", [("v3", 0x6C77), ("v4", 0x6C77), ("v5", 0x6C74)])
+def test_which_errors_need_a_reset_of_all(start, version, bits):
+    assert Function(start(f",hw-version={version}").model, 0).read(0x3128) == bits
+
+
 @pytest.mark.parametrize("register", [0x38, 0x100250, 0x100280, 0x104700])
 def test_v3_does_not_know_later_registers(start, register):
     pf = Function(start().model, 0)

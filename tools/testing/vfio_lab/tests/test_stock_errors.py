@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the stock driver makes of errors that the physical function reports, as
+far as a host booted with a device tree can go: the way to reset the whole
+device is an ACPI method."""
+
+import time
+
+import pytest
+
+from lab import accelerator
+from lab.kernel import VERSIONS
+from lab.session import MODEL, Choice
+from test_stock_drivers import selftests
+
+SEC = accelerator.ENGINES["sec"]
+ECC, BUS = 0x4, 0x1
+
+
+def wait_for(host, text: str) -> None:
+    """Wait until the kernel says something."""
+    host.ssh.run(f"n=0; until dmesg | grep -q '{text}'; do n=$((n+1)); [ $n -lt 500 ] || exit 1; "
+                 "usleep 20000; done")
+
+
+def wait_for_zero(host, name: str) -> None:
+    """Wait until the driver has cleared an error."""
+    assert host.qmp
+    deadline = time.monotonic() + 10
+    while host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property=name):
+        assert time.monotonic() < deadline, f"{name} is still up"
+
+
+def works_when_loaded_again(host) -> None:
+    """The device takes a new driver and computes for it."""
+    host.ssh.run(f"rmmod {SEC.driver}", timeout=120)
+    before = host.counters("sec", 0)["events"]["requests-completed"]
+    accelerator.bring_up(host.ssh, SEC, 0)
+    assert set(selftests(host).values()) == {"passed"}
+    assert host.counters("sec", 0)["events"]["requests-completed"] > before + 100
+    counts = host.counters("sec", 0)["guest-errors"]
+    assert {name: count for name, count in counts.items() if count} == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
+    host = boot(Choice(kernel=version, driver="none", vfs=0))
+    selftests(host)
+    host.set_model("sec", "abnormal-error", ECC)
+    wait_for(host, "qm_ecc_mbit .error status=0x4. found")
+    wait_for(host, "No reset method!")
+    wait_for(host, "Controller reset failed")
+    host.set_model("sec", "abnormal-error", 0)
+    works_when_loaded_again(host)
+
+
+def test_v5_resets_the_one_function(boot):
+    host = boot(Choice(driver="none", vfs=0, model={**MODEL, "hw-version": "v5"}))
+    selftests(host)
+    host.set_model("sec", "function-error", 1)
+    host.set_model("sec", "abnormal-error", BUS)
+    wait_for(host, "function reset end!")
+    wait_for_zero(host, "abnormal-error")
+    wait_for_zero(host, "function-error")
+    works_when_loaded_again(host)
