@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An interrupt that a guest was owed when it was stopped reaches it afterwards."""
+
+import time
+
+import pytest
+
+from lab import accelerator
+from lab.errors import LabError
+from lab.guest import Guest
+from lab.load import LoadRecord
+from lab.session import Choice
+
+SEC = accelerator.ENGINES["sec"]
+
+
+def stalled(host) -> bool:
+    """Has the device nothing left to do, half a second long?"""
+    def done() -> tuple[int, int]:
+        events = host.counters("sec", 1)["events"]
+        return events["requests-fetched"], events["requests-completed"]
+
+    before = done()
+    time.sleep(0.5)                     # the span that is asked about
+    return before[0] == before[1] and done() == before
+
+
+@pytest.fixture
+def guest(new_session):
+    """A guest under load, which loses one interrupt and stands still."""
+    session = new_session()
+    (host,) = session.boot([session.spec("host", Choice(vfs=1), guest=True)])
+    accelerator.bring_up(host.ssh, SEC, 1)
+    functions = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, functions, accelerator.VARIANT_DRIVER)
+    record = LoadRecord()
+    one = Guest(host, functions, record, session.qmp_library)
+    try:
+        record.wait_progress("the load runs", 100, 180, one.alive)
+        host.set_model("sec", "fault-function", "1")
+        host.set_model("sec", "fault-msi-drop", 1)
+        deadline = time.monotonic() + 30
+        while not stalled(host):
+            assert time.monotonic() < deadline, "the load goes on without its interrupt"
+        assert host.counters("sec", 1)["events"]["msi-dropped"] == 1
+        yield host, one, record
+    finally:
+        one.console()
+        one.close()
+
+
+def test_stop_and_go_makes_up_for_a_lost_interrupt(guest):
+    host, one, record = guest
+    assert host.counters("sec", 1)["events"]["kicks"] == 0
+    one.qmp.cmd("stop")
+    one.qmp.cmd("cont")
+    record.wait_progress("the load goes on", 100, 30, one.alive)
+    assert host.counters("sec", 1)["events"]["kicks"] > 0
+    assert host.trouble() == [] and record.complaints() == []
+
+
+def test_without_it_the_load_stays_where_it_is(guest):
+    _, one, record = guest
+    with pytest.raises(LabError):
+        record.wait_progress("the load goes on", 100, 3, one.alive)
