@@ -17,6 +17,7 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
 {
     HisiAccStats *stats = &(a->owner ? a->owner : a->via)->stats;
     unsigned i = a->region * HISI_ACC_WIDTHS + ctz32(size);
+    uint64_t shown = value & MAKE_64BIT_MASK(0, size * 8);
 
     stats->events[write ? HISI_ACC_EV_WRITE : HISI_ACC_EV_READ]++;
     (write ? stats->writes : stats->reads)[i]++;
@@ -24,8 +25,7 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
         fprintf(a->via->pf->trace,
                 "%" PRId64 " %u %u %c %u 0x%x 0x%" PRIx64 "\n",
                 qemu_clock_get_us(QEMU_CLOCK_REALTIME), a->via->number, a->bar,
-                write ? 'W' : 'R', size, a->addr,
-                value & MAKE_64BIT_MASK(0, size * 8));
+                write ? 'W' : 'R', size, a->addr, shown);
     }
 }
 
