@@ -38,8 +38,9 @@ ENGINES = {e.name: e for e in (
     Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
-# Queue pairs that the physical function keeps for itself: few, they cost memory
-PF_QUEUES = 16
+# Queue pairs that the physical function keeps for itself: few, they cost memory,
+# but two for each algorithm while all of them are tested
+PF_QUEUES = 40
 
 
 def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:

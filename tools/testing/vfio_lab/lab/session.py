@@ -24,7 +24,7 @@ GUEST_KERNEL = kernel.LTS
 #: the device model unless chosen otherwise: requests take a while, as they do
 #: anywhere; and few, short queues, which cost less of a small guest's memory
 #: (the stock driver allocates for each entry of each ring)
-MODEL = {"request-latency": "1000", "queues": "160", "sq-depth": "64", "cq-depth": "64"}
+MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth": "64"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -395,17 +395,6 @@ bool hisi_acc_gather(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
 bool hisi_acc_scatter(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
                       size_t skip, const uint8_t *buf, size_t len);
 
-/* hisi_sec2_aes.c */
-enum HisiSec2Mode {
-    HISI_SEC2_ECB = 0,
-    HISI_SEC2_CBC = 1,
-    HISI_SEC2_CTR = 4,
-    HISI_SEC2_XTS = 7
-};
-bool hisi_sec2_aes(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
-                   unsigned key_len, const uint8_t *iv, uint8_t *data,
-                   size_t len);
-
 /* hisi_zip_lz4.c */
 size_t hisi_zip_lz4(const uint8_t *in, size_t len, uint8_t *out, size_t room);
 

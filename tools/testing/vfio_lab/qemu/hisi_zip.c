@@ -22,7 +22,7 @@
 #define SQE_INPUT_LEN       16
 #define SQE_DW7             28      /* offset 23:0, stream 26, type 31:28 */
 #define SQE_DW8             32      /* offset of the output 23:0 */
-#define SQE_DW9             36      /* request 7:0, buffers 11:8, window 15:12 */
+#define SQE_DW9             36      /* request 7:0, buffer 11:8, window 15:12 */
 #define SQE_OUTPUT_LEN      56
 #define SQE_SRC             72
 #define SQE_DST             80

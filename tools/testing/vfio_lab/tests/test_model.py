@@ -245,7 +245,7 @@ def test_commands_and_write_back_take_the_time_they_are_given(start):
     ("vfs=64", "vfs must be from 1 to 63, not 64"),
     ("queues=5", "5 queues are too few for a PF with 8 VFs"),
     ("sq-depth=100", "sq-depth must be a power of two, not 100"),
-    ("pf-algs=0x1f", "pf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0xf)"),
+    ("pf-algs=0x1f", "pf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0x3800018670cf)"),
     ("kick-scope=both", "kick-scope must be 'queue' or 'function', not 'both'"),
 ])
 def test_a_wrong_property_is_refused_with_a_sentence(outer, option, words):

@@ -1,78 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: AES in the modes of SEC2
+ * HiSilicon accelerator model: modes of the ciphers of SEC2
  *
  * QEMU's cipher API takes whole blocks only and lacks CTR in some builds. The
  * engine needs neither limit: a tail is cut off the key stream in CTR, and
- * stolen from the block before it in XTS.
+ * stolen from the block before it in XTS. 3DES, which has neither mode here,
+ * is left to that API.
  */
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "crypto/aes.h"
-#include "hisi_acc.h"
+#include "crypto/cipher.h"
+#include "hisi_sec2.h"
 
-#define BLOCK AES_BLOCK_SIZE
+#define BLOCK           HISI_SEC2_BLOCK
+#define DES_BLOCK       8
+#define DES3_KEY        24
 
-typedef struct Cipher {
-    AES_KEY key;
-    bool encrypt;
-} Cipher;
-
-static void cipher_init(Cipher *c, bool encrypt, const uint8_t *key,
-                        unsigned key_len)
-{
-    c->encrypt = encrypt;
-    if (encrypt) {
-        AES_set_encrypt_key(key, key_len * 8, &c->key);
-    } else {
-        AES_set_decrypt_key(key, key_len * 8, &c->key);
-    }
-}
-
-static void cipher_block(const Cipher *c, uint8_t *block)
-{
-    if (c->encrypt) {
-        AES_encrypt(block, block, &c->key);
-    } else {
-        AES_decrypt(block, block, &c->key);
-    }
-}
-
-static void xor_into(uint8_t *to, const uint8_t *from, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        to[i] ^= from[i];
-    }
-}
-
-static void run_ecb(const Cipher *c, uint8_t *data, size_t len)
+static void run_ecb(const HisiSec2Block *c, uint8_t *data, size_t len)
 {
     for (; len; data += BLOCK, len -= BLOCK) {
-        cipher_block(c, data);
+        hisi_sec2_block(c, data);
     }
 }
 
-static void run_cbc(const Cipher *c, uint8_t *iv, uint8_t *data, size_t len)
+static void run_cbc(const HisiSec2Block *c, uint8_t *iv, uint8_t *data,
+                    size_t len)
 {
     uint8_t next[BLOCK];
 
     for (; len; data += BLOCK, len -= BLOCK) {
         if (c->encrypt) {
-            xor_into(data, iv, BLOCK);
-            cipher_block(c, data);
+            hisi_sec2_xor(data, iv, BLOCK);
+            hisi_sec2_block(c, data);
             memcpy(iv, data, BLOCK);
         } else {
             memcpy(next, data, BLOCK);
-            cipher_block(c, data);
-            xor_into(data, iv, BLOCK);
+            hisi_sec2_block(c, data);
+            hisi_sec2_xor(data, iv, BLOCK);
             memcpy(iv, next, BLOCK);
         }
     }
 }
 
 /* The counter is all 128 bits, most significant byte first */
-static void run_ctr(const Cipher *c, uint8_t *counter, uint8_t *data,
+static void run_ctr(const HisiSec2Block *c, uint8_t *counter, uint8_t *data,
                     size_t len)
 {
     while (len) {
@@ -80,8 +52,8 @@ static void run_ctr(const Cipher *c, uint8_t *counter, uint8_t *data,
         uint8_t stream[BLOCK];
 
         memcpy(stream, counter, BLOCK);
-        cipher_block(c, stream);
-        xor_into(data, stream, part);
+        hisi_sec2_block(c, stream);
+        hisi_sec2_xor(data, stream, part);
         for (int i = BLOCK - 1; i >= 0 && ++counter[i] == 0; i--) {
             /* carry on */
         }
@@ -100,14 +72,16 @@ static void next_tweak(uint8_t *tweak)
     stq_le_p(tweak, low << 1 ^ (high >> 63 ? 0x87 : 0));
 }
 
-static void xts_block(const Cipher *c, const uint8_t *tweak, uint8_t *data)
+static void xts_block(const HisiSec2Block *c, const uint8_t *tweak,
+                      uint8_t *data)
 {
-    xor_into(data, tweak, BLOCK);
-    cipher_block(c, data);
-    xor_into(data, tweak, BLOCK);
+    hisi_sec2_xor(data, tweak, BLOCK);
+    hisi_sec2_block(c, data);
+    hisi_sec2_xor(data, tweak, BLOCK);
 }
 
-static void run_xts(const Cipher *c, uint8_t *tweak, uint8_t *data, size_t len)
+static void run_xts(const HisiSec2Block *c, uint8_t *tweak, uint8_t *data,
+                    size_t len)
 {
     size_t tail = len % BLOCK;
     size_t whole = len / BLOCK - (tail ? 1 : 0);
@@ -133,20 +107,49 @@ static void run_xts(const Cipher *c, uint8_t *tweak, uint8_t *data, size_t len)
     xts_block(c, c->encrypt ? second : first, data);
 }
 
+static bool run_3des(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
+                     unsigned key_len, const uint8_t *iv, uint8_t *data,
+                     size_t len)
+{
+    g_autoptr(QCryptoCipher) c = NULL;
+    uint8_t three[DES3_KEY];
+
+    if (!len || len % DES_BLOCK) {
+        return false;
+    }
+    /* of two keys the first is the third, too */
+    memcpy(three, key, key_len);
+    memcpy(three + key_len, key, DES3_KEY - key_len);
+    c = qcrypto_cipher_new(QCRYPTO_CIPHER_ALGO_3DES,
+                           mode == HISI_SEC2_CBC ? QCRYPTO_CIPHER_MODE_CBC
+                                                 : QCRYPTO_CIPHER_MODE_ECB,
+                           three, sizeof(three), NULL);
+    if (!c || (mode == HISI_SEC2_CBC &&
+               qcrypto_cipher_setiv(c, iv, DES_BLOCK, NULL) < 0)) {
+        return false;
+    }
+    return (encrypt ? qcrypto_cipher_encrypt(c, data, data, len, NULL)
+                    : qcrypto_cipher_decrypt(c, data, data, len, NULL)) == 0;
+}
+
 /*
  * Works in place. @key holds a second key behind the first for XTS. False if
  * the mode cannot handle this length.
  */
-bool hisi_sec2_aes(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
-                   unsigned key_len, const uint8_t *iv, uint8_t *data,
-                   size_t len)
+bool hisi_sec2_crypt(enum HisiSec2Alg alg, enum HisiSec2Mode mode, bool encrypt,
+                     const uint8_t *key, unsigned key_len, const uint8_t *iv,
+                     uint8_t *data, size_t len)
 {
     uint8_t chain[BLOCK];
-    Cipher c, tweak;
+    HisiSec2Block c, tweak;
 
+    if (alg == HISI_SEC2_3DES) {
+        return run_3des(mode, encrypt, key, key_len, iv, data, len);
+    }
     memcpy(chain, iv, BLOCK);
     /* a key stream is made by encryption in both directions */
-    cipher_init(&c, encrypt || mode == HISI_SEC2_CTR, key, key_len);
+    hisi_sec2_block_init(&c, alg, encrypt || mode == HISI_SEC2_CTR, key,
+                         key_len);
 
     switch (mode) {
     case HISI_SEC2_ECB:
@@ -167,10 +170,11 @@ bool hisi_sec2_aes(enum HisiSec2Mode mode, bool encrypt, const uint8_t *key,
         if (len < BLOCK) {
             return false;
         }
-        cipher_init(&tweak, true, key + key_len, key_len);
-        cipher_block(&tweak, chain);
+        hisi_sec2_block_init(&tweak, alg, true, key + key_len, key_len);
+        hisi_sec2_block(&tweak, chain);
         run_xts(&c, chain, data, len);
         return true;
+    default:
+        return false;
     }
-    return false;
 }
