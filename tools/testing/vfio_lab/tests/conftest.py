@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,10 @@ from lab.host import Host  # noqa: E402
 from lab.progress import Steps  # noqa: E402
 from lab.session import Choice, Session  # noqa: E402
 from registers import Function, Model  # noqa: E402
+
+# What is started in the background ignores SIGINT, and so would all that the
+# tests start and interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
