@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Requests with bits turned over: the engines refuse or compute, and live on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from lab import qemu
+from registers import Function, Model
+from test_model_engines import CRT, DEFLATE, ECC, G256, P256, A256, B256, LZ4, TEXT, X25519, Hpre, Zip
+from test_model_sec import CASES, Sec
+
+ROUNDS = 400
+
+
+class Caught(Exception):
+    """A queue, and the request that would have gone into it."""
+
+
+def catch(vf: Function, send: Callable[[], object]) -> tuple[int, bytes]:
+    """The request that `send` composes, and the queue it is for; its data lie ready."""
+    def submit(queue: int, request: bytes) -> None:
+        raise Caught(queue, request)
+
+    vf.submit = submit
+    try:
+        send()
+    except Caught as e:
+        return e.args
+    finally:
+        del vf.submit
+    raise AssertionError("nothing was sent")
+
+
+def requests(vf: Function) -> list[Callable[[], object]]:
+    """Sound requests of all sorts, each with its result."""
+    if isinstance(vf, Zip):
+        return [lambda: vf.run(0, DEFLATE, TEXT), lambda: vf.run(0, LZ4, TEXT, lists=True),
+                lambda: vf.run(1, DEFLATE, b"\3\0", lists=True)]
+    if isinstance(vf, Hpre):
+        return [lambda: vf.run(0, 0, 128, (65537, 2**521 - 1), (12345,)),
+                lambda: vf.run(0, CRT, 128, (5, 7, 11, 13, 6), (100,), half=True),
+                lambda: vf.run(1, ECC, 32, (P256, A256, 77, B256), G256, results=2),
+                lambda: vf.run(1, X25519, 32, (2**255 - 19, 121665, 8), (9,))]
+    return [lambda case=case, way=way: vf.run(case, way, lists=way) for case in CASES.values() for way in (False, True)]
+
+
+@pytest.mark.parametrize("kind, device", [(Sec, "hisi-sec2"), (Zip, "hisi-zip"), (Hpre, "hisi-hpre")])
+def test_bits_turned_over(context, tmp_path, kind, device):
+    chance = random.Random(4711)
+    with Model(qemu.outer(context), tmp_path, "", device) as model:
+        model.bring_up()
+        vf = kind(model, 1)
+        vf.start()
+        vf.set_up(1, 1)
+        sound = requests(vf)
+        for _ in range(ROUNDS):
+            queue, request = catch(vf, chance.choice(sound))
+            bent = bytearray(request)
+            for _ in range(chance.choice((1, 1, 2, 8))):
+                bit = chance.randrange(len(bent) * 8)
+                bent[bit // 8] ^= 1 << bit % 8
+            vf.submit(queue, bytes(bent))
+            model.settle()
+            # a result in the wrong place may have hit anything, a ring too
+            vf.start()
+            vf.set_up(1, 1)
+        events, before = vf.events(), vf.events()["requests-failed"]
+        assert before > ROUNDS / 10 and events["requests-completed"] > ROUNDS * 0.9
+        for send in sound:
+            send()
+        assert vf.events()["requests-failed"] == before
