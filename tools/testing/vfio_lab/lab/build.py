@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cross, disk, driver, kernel, machine, paths, pyqmp, qemu, rootfs
+from . import cross, disk, driver, firmware, kernel, machine, paths, pyqmp, qemu, rootfs
 from .cache import Cache, Entry
 from .context import Context
 from .errors import LabError
@@ -41,6 +41,7 @@ WHAT: dict[str, Part] = {
     "library": Part(pyqmp.path, "package-python3-qemu-qmp", 10 * disk.MB),
     "programs": Part(_programs, "program-*", 10 * disk.MB),
     "qemu": Part(qemu.outer, "qemu", 2 * disk.GB),
+    "firmware": Part(firmware.uefi, "firmware", 10 * disk.MB),
     "kernel-7.2": Part(lambda context: kernel.kernel("7.2", context), "kernel-7.*", 4 * disk.GB),
     "driver": Part(lambda context: driver.module("ours", kernel.kernel("7.2", context), context),
                    "driver-7.*", 10 * disk.MB),

@@ -282,6 +282,10 @@ const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
 
+/* hisi_acc_acpi.c: the method that resets the device, and its register */
+#define HISI_ACC_CAP_RESET   0x40        /* in the PF's configuration space */
+void hisi_acc_acpi_class(ObjectClass *class);
+
 /* hisi_acc_props.c */
 void hisi_acc_config_default(HisiAccPf *pf);
 void hisi_acc_config_class(ObjectClass *class);

@@ -6,6 +6,8 @@
 #include "qemu/osdep.h"
 #include "qemu/module.h"
 #include "qapi/error.h"
+#include "qemu/range.h"
+#include "hw/acpi/acpi_aml_interface.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
@@ -59,10 +61,8 @@ static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
     pcie_cap_flr_write_config(dev, addr, val, len);
 }
 
-static void function_reset_hold(Object *obj, ResetType type)
+static void reset_function(HisiAccFunc *f)
 {
-    HisiAccFunc *f = HISI_ACC_FUNC(obj);
-
     hisi_acc_count(f, HISI_ACC_EV_RESET, 1);
     hisi_acc_regs_reset(f);
     hisi_acc_ifc_reset(f);
@@ -72,6 +72,29 @@ static void function_reset_hold(Object *obj, ResetType type)
     hisi_acc_context_reset(f);
     if (f->number == 0) {
         hisi_acc_global_reset(f->pf);
+    }
+}
+
+static void function_reset_hold(Object *obj, ResetType type)
+{
+    reset_function(HISI_ACC_FUNC(obj));
+}
+
+/* All functions at once, and nothing of their configuration space */
+static void reset_controller(HisiAccPf *pf)
+{
+    for (unsigned n = 0; n <= pf->cfg.vfs; n++) {
+        reset_function(pf->funcs[n]);
+    }
+}
+
+static void pf_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
+                            int len)
+{
+    function_write_config(dev, addr, val, len);
+    if (ranges_overlap(addr, len, HISI_ACC_CAP_RESET, 1) &&
+        val >> (HISI_ACC_CAP_RESET - addr) * 8 & 1) {
+        reset_controller(HISI_ACC_PF(dev));
     }
 }
 
@@ -237,6 +260,8 @@ static void pf_class_init(ObjectClass *class, void *data)
 {
     PCI_DEVICE_CLASS(class)->realize = pf_realize;
     PCI_DEVICE_CLASS(class)->exit = pf_exit;
+    PCI_DEVICE_CLASS(class)->config_write = pf_write_config;
+    hisi_acc_acpi_class(class);
     hisi_acc_config_class(class);
     hisi_acc_faults_class(class);
     hisi_acc_trace_class(class);
@@ -269,6 +294,10 @@ static const TypeInfo function_types[] = {
         .instance_size = sizeof(HisiAccPf),
         .instance_init = pf_instance_init,
         .class_init = pf_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { TYPE_ACPI_DEV_AML_IF },
+            { }
+        },
     },
     {
         .name = TYPE_HISI_ACC_VF,

@@ -30,7 +30,7 @@ _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What `vlab check -- --long` turns on."""
-    parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds")
+    parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -16,10 +16,10 @@ SEC = accelerator.ENGINES["sec"]
 ECC, BUS = 0x4, 0x1
 
 
-def wait_for(host, text: str) -> None:
+def wait_for(host, text: str, seconds: int = 20) -> None:
     """Wait until the kernel says something."""
-    host.ssh.run(f"n=0; until dmesg | grep -q '{text}'; do n=$((n+1)); [ $n -lt 500 ] || exit 1; "
-                 "usleep 20000; done")
+    host.ssh.run(f"n=0; until dmesg | grep -q '{text}'; do n=$((n+1)); [ $n -lt {10 * seconds} ] || exit 1; "
+                 "usleep 100000; done", timeout=2 * seconds)
 
 
 def wait_for_zero(host, name: str) -> None:

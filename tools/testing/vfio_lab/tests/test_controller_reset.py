@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The stock driver resets the whole device by the method that the firmware has
+for it: hosts booted as servers are, by UEFI and with ACPI tables."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import steps
+from lab import accelerator, firmware
+from lab.kernel import VERSIONS
+from lab.session import MODEL, Choice
+from steps import State
+from test_stock_drivers import selftests
+from test_stock_errors import ECC, wait_for, works_when_loaded_again
+
+SEC = accelerator.ENGINES["sec"]
+QUEUES = {"queues": "18"}               # one for each of two functions
+
+
+@pytest.fixture
+def boot_uefi(new_session, context):
+    """Boot one host with ACPI tables, its functions enabled but unbound."""
+    def one(choice: Choice):
+        session = new_session()
+        spec = dataclasses.replace(session.spec("host", choice, guest=False),
+                                   extra=("-bios", str(firmware.uefi(context))))
+        (host,) = session.boot([spec])
+        for name in choice.engines:
+            accelerator.bring_up(host.ssh, accelerator.ENGINES[name], choice.vfs)
+        return host
+    return one
+
+
+def resets(host, function: int = 0) -> int:
+    """How often the device reset a function."""
+    return host.counters("sec", function)["events"]["resets"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_device_is_reset_with_its_functions_at_work(boot_uefi, version):
+    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, model={**MODEL, "vf-vectors": "4"}))
+    assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
+    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    assert set(selftests(host).values()) == {"passed"}
+    before = resets(host), resets(host, 1)
+    host.set_model("sec", "abnormal-error", ECC)
+    wait_for(host, "Controller reset complete")
+    for function in (1, 2):
+        wait_for(host, f"00:08.{function}: .*reset done")
+    assert (resets(host), resets(host, 1)) == (before[0] + 1, before[1] + 1)
+    for function in range(3):
+        counts = host.counters("sec", function)["guest-errors"]
+        assert {name: count for name, count in counts.items() if count} == {}
+    assert host.qmp
+    assert host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property="abnormal-error") == 0
+    host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{SEC.pf}/sriov_numvfs")
+    works_when_loaded_again(host)
+
+
+def test_our_driver_waits_for_it_and_goes_on(request, boot_uefi, context):
+    if not request.config.getoption("--long"):
+        pytest.skip("the stock driver waits 40 seconds for answers; --long runs it")
+    host = boot_uefi(Choice(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
+    addresses = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, addresses, accelerator.VARIANT_DRIVER)
+    with steps.Function(host, addresses[0]) as vf:
+        vf.guest_up()
+        host.set_model("sec", "abnormal-error", ECC)
+        wait_for(host, "Controller resetting")
+        assert vf.go(State.STOP) == ("EBUSY", State.RUNNING)
+        # the stock driver asks the functions first, and waits for an answer
+        # that nobody gives here
+        wait_for(host, "Controller reset complete", 90)
+        assert vf.state() == State.RUNNING
+        assert vf.reset() == ("", State.RUNNING)
+        vf.guest_up()
+        assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+        assert vf.read_image() == steps.IMAGE
+        assert vf.go(State.RUNNING) == ("", State.RUNNING)
