@@ -281,11 +281,11 @@ static void save_registers(struct hisi_acc_regs *regs,
 
 	image->aeq_int_mask = readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
 	image->eq_int_mask = readl(window + QM_EQ_INT_MASK) & QM_FLAG;
+	/*
+	 * The message source stays 0: unmasked, it keeps the function from
+	 * being stopped, and no reader could make it pending again.
+	 */
 	image->ifc_int_mask = readl(window + QM_IFC_INT_MASK) & QM_FLAG;
-	/* unmasked, it kept the function from being stopped */
-	if (image->ifc_int_mask)
-		image->ifc_int_source =
-			readl(window + QM_IFC_INT_SOURCE) & QM_FLAG;
 	image->page_size = readl(window + QM_PAGE_SIZE);
 }
 

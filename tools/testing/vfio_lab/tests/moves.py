@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lab.guest import Guest
 from lab.migration import ENGINE, SLOW_REQUEST_US, Scenario
-from lab.session import Choice
+from lab.session import MODEL, Choice
 
 # The network is never this slow, and memory moves for as long as it takes to look
 TRICKLE = 1 << 20
@@ -25,11 +25,16 @@ def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scen
         guest = scenario.guest
         scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
         yield scenario
-        scenario.source.set_model(ENGINE, "request-latency", 1000)
-        scenario.keep_going(guest)
+        goes_on(scenario, guest)
         scenario.finish(guest)
         scenario.inspect()
         assert scenario.outcome.complaints == []
+
+
+def goes_on(scenario: Scenario, guest: Guest) -> None:
+    """Every lane of the load gets on, at the pace of before."""
+    scenario.source.set_model(ENGINE, "request-latency", MODEL["request-latency"])
+    scenario.keep_going(guest)
 
 
 def states(scenario: Scenario) -> str:
