@@ -44,6 +44,7 @@ class Choice:
     engines: tuple[str, ...] = ("sec",)
     vfs: int = 2
     guest_vfs: int = 1
+    moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
     backend: str = "legacy"
     httu: bool = True
@@ -148,7 +149,8 @@ class Session:
         hosts = self.boot(specs)
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
                             (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
-                            load or default_load(source), source.backend, source.guest_vfs)
+                            load or default_load(source), source.backend, source.guest_vfs,
+                            source.engines, source.moves)
         try:
             yield scenario
         finally:

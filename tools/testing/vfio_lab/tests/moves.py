@@ -33,7 +33,7 @@ def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scen
 
 def goes_on(scenario: Scenario, guest: Guest) -> None:
     """Every lane of the load gets on, at the pace of before."""
-    scenario.source.set_model(ENGINE, "request-latency", MODEL["request-latency"])
+    scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
     scenario.keep_going(guest)
 
 

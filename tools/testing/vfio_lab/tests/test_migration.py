@@ -5,7 +5,7 @@ part of the driver taken out it must be seen not to."""
 import pytest
 
 from lab import paths
-from lab.session import Choice
+from lab.session import MODEL, Choice
 
 MUTANTS = paths.LAB / "tests/mutants"
 
@@ -46,3 +46,13 @@ def test_mainline_refuses_two_functions(new_session):
 def test_it_gets_on_with_mainline(new_session, source, destination):
     outcome = new_session().migrate(Choice(driver=source), Choice(driver=destination))
     assert outcome.complaints == []
+
+
+def test_a_guest_with_all_accelerators_moves_there_and_back(new_session):
+    """ZIP and HPRE are tested by the guest's own drivers at its start and, loaded
+    anew, at its end.  Linux 6.12 binds to a function once only unless it has
+    four interrupts."""
+    every = Choice(engines=("sec", "zip", "hpre"), moves=2, model={**MODEL, "vf-vectors": "4"})
+    outcome = new_session().migrate(every, every)
+    assert outcome.complaints == []
+    assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0
