@@ -30,7 +30,7 @@ fi
 
 lacking=
 for option in MODULES PCI_IOV CRYPTO_DEV_HISI_QM CRYPTO_DEV_HISI_SEC2 \
-	      CRYPTO_DEV_HISI_HPRE CRYPTO_DEV_HISI_ZIP VFIO_PCI_CORE; do
+	      CRYPTO_DEV_HISI_HPRE CRYPTO_DEV_HISI_ZIP VFIO_PCI_CORE CRC32; do
 	grep -q "^CONFIG_$option=[ym]" "$conf" || lacking="$lacking CONFIG_$option"
 done
 [ -z "$lacking" ] || fail "the kernel in $kdir was built without$lacking"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What kernels older than this source lack, for builds out of tree only: the
- * compiler is told to read this file before any other. COMPAT_REGION_INFO and
- * COMPAT_MATCH_TOKEN come from the Makefile, which looks into the target's
- * headers; version numbers say little about a distribution's kernel.
+ * compiler is told to read this file before any other. What begins with COMPAT_
+ * comes from the Makefile, which looks into the target's headers; version
+ * numbers say little about a distribution's kernel.
  */
 #ifndef HISI_ACC_COMPAT_H
 #define HISI_ACC_COMPAT_H
@@ -62,6 +62,22 @@ compat_ops(struct vfio_device *vdev)
 
 #ifdef COMPAT_MATCH_TOKEN
 #define vfio_pci_core_match_token_uuid NULL
+#endif
+
+#ifdef COMPAT_PRECOPY_CHECK
+/* Nobody can ask for a meaning of the flags there: they stay as they came */
+static inline int vfio_check_precopy_ioctl(struct vfio_device *vdev,
+					   unsigned int cmd, unsigned long arg,
+					   struct vfio_precopy_info *info)
+{
+	const size_t minsz = offsetofend(struct vfio_precopy_info, dirty_bytes);
+
+	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
+		return -ENOTTY;
+	if (copy_from_user(info, (void __user *)arg, minsz))
+		return -EFAULT;
+	return info->argsz < minsz ? -EINVAL : 0;
+}
 #endif
 
 #ifdef COMPAT_REGION_INFO

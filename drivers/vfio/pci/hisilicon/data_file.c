@@ -3,9 +3,12 @@
  * The files through which userspace reads and writes an image.
  *
  * A file may outlive the device that it came from, by dup() or in another
- * process. It therefore holds nothing of the device but its name and the facts
- * that an image must agree with, and the device holds nothing of the file: what
- * both hold is the object below.
+ * process. It therefore uses nothing of the device but what it has a copy of,
+ * or what a reference keeps, and the device holds nothing of the file: what both
+ * hold is the object below.
+ *
+ * A file that was opened in PRE_COPY first has the match part only; the rest
+ * comes with STOP_COPY. In between its end is not yet the end.
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in
@@ -20,11 +23,13 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/printk.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 
 #include "hisi_acc_vfio_pci.h"
+#include "trace.h"
 
 #define NAME_LEN	24
 
@@ -32,24 +37,29 @@
  * struct hisi_acc_data_file - one transfer of an image
  * @ref: held by the file and, while the transfer is on, by the device
  * @wait: for poll
+ * @vdev: the device, referenced: what userspace has asked of it stays
+ *	readable, its registers do not
+ * @name: of the device, for messages
+ * @facts: what an image must agree with, constant
  * @lock: protects all below
- * @facts: what a written image must agree with
+ * @whole: nothing will follow @bytes
  * @length: valid bytes in @bytes
  * @position: of the next read
  * @error: what every access is answered with, 0 while all is well
  * @bytes: the image
- * @device: its name, constant
  */
 struct hisi_acc_data_file {
 	struct kref ref;
 	wait_queue_head_t wait;
-	struct mutex lock;	/* see above */
+	struct vfio_device *vdev;
+	char name[NAME_LEN];
 	struct hisi_acc_facts facts;
+	struct mutex lock;	/* see above */
+	bool whole;
 	size_t length;
 	size_t position;
 	int error;
 	u8 bytes[HISI_ACC_IMAGE_SIZE];
-	char device[NAME_LEN];
 };
 
 static void data_free(struct kref *ref)
@@ -58,6 +68,7 @@ static void data_free(struct kref *ref)
 		container_of(ref, struct hisi_acc_data_file, ref);
 
 	mutex_destroy(&data->lock);
+	put_device(&data->vdev->device);
 	kfree_sensitive(data);
 }
 
@@ -85,8 +96,10 @@ static int spoil_locked(struct hisi_acc_data_file *data, int err)
 static void tell(struct hisi_acc_data_file *data, int err,
 		 const struct hisi_acc_mismatch *why)
 {
+	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
+				  why->want);
 	pr_warn_ratelimited(KBUILD_MODNAME " %s: image refused (%d): %s is 0x%llx, 0x%llx here\n",
-			    data->device, err, why->what, why->got, why->want);
+			    data->name, err, why->what, why->got, why->want);
 }
 
 static int refuse_locked(struct hisi_acc_data_file *data, int err,
@@ -102,6 +115,8 @@ static ssize_t take(struct hisi_acc_data_file *data, u8 *bounce, size_t len,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
+	if (len && data->position == data->length && !data->whole)
+		return -ENOMSG;
 	len = min(len, data->length - data->position);
 	memcpy(bounce, data->bytes + data->position, len);
 	data->position += len;
@@ -184,13 +199,47 @@ static __poll_t data_poll(struct file *file, poll_table *wait)
 
 	poll_wait(file, &data->wait, wait);
 	guard(mutex)(&data->lock);
-	return data->error ? ready | EPOLLERR : ready;
+	if (data->error)
+		return ready | EPOLLERR;
+	if (file->f_mode & FMODE_READ && !data->whole &&
+	    data->position == data->length)
+		return 0;
+	return ready;
+}
+
+static int precopy_info(struct hisi_acc_data_file *data,
+			struct vfio_precopy_info *info)
+{
+	guard(mutex)(&data->lock);
+	if (data->error)
+		return data->error;
+	if (data->whole)
+		return -EINVAL;
+	info->initial_bytes = data->length - data->position;
+	info->dirty_bytes = 0;
+	return 0;
+}
+
+static long data_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct hisi_acc_data_file *data = file->private_data;
+	struct vfio_precopy_info info;
+	int err;
+
+	err = vfio_check_precopy_ioctl(data->vdev, cmd, arg, &info) ?:
+	      precopy_info(data, &info);
+	if (err)
+		return err;
+	return copy_to_user((void __user *)arg, &info, sizeof(info)) ? -EFAULT :
+								       0;
 }
 
 static const struct file_operations save_fops = {
 	.owner = THIS_MODULE,
 	.read = data_read,
 	.poll = data_poll,
+	.unlocked_ioctl = data_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.release = data_release,
 };
 
@@ -202,9 +251,10 @@ static const struct file_operations resume_fops = {
 };
 
 static struct hisi_acc_data_file *
-data_open(const char *device, const struct file_operations *fops, int flags,
+data_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 	  struct file **file)
 {
+	struct vfio_device *vdev = &vf->core.vdev;
 	struct hisi_acc_data_file *data;
 
 	data = kzalloc_obj(*data, GFP_KERNEL_ACCOUNT);
@@ -213,7 +263,10 @@ data_open(const char *device, const struct file_operations *fops, int flags,
 	kref_init(&data->ref);
 	init_waitqueue_head(&data->wait);
 	mutex_init(&data->lock);
-	strscpy(data->device, device, sizeof(data->device));
+	get_device(&vdev->device);
+	data->vdev = vdev;
+	strscpy(data->name, dev_name(vdev->dev), sizeof(data->name));
+	data->facts = vf->facts;
 
 	*file = anon_inode_getfile("hisi_acc_migration", fops, data, flags);
 	if (IS_ERR(*file)) {
@@ -229,54 +282,53 @@ data_open(const char *device, const struct file_operations *fops, int flags,
 
 /**
  * hisi_acc_data_file_open_save() - begin to send an image
- * @device: its name
- * @file: the file to hand to userspace, it reads as empty until
+ * @vf: whose image it will be
+ * @file: the file to hand to userspace, it has the match part until
  *	hisi_acc_data_file_fill()
  *
  * Return: the object, to be given back by hisi_acc_data_file_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_data_file *
-hisi_acc_data_file_open_save(const char *device, struct file **file)
+hisi_acc_data_file_open_save(struct hisi_acc_vf *vf, struct file **file)
 {
-	return data_open(device, &save_fops, O_RDONLY, file);
+	struct hisi_acc_data_file *data;
+
+	data = data_open(vf, &save_fops, O_RDONLY, file);
+	if (IS_ERR(data))
+		return data;
+	guard(mutex)(&data->lock);
+	hisi_acc_stream_encode_match(data->bytes, &data->facts);
+	data->length = HISI_ACC_MATCH_SIZE;
+	return data;
 }
 
 /**
  * hisi_acc_data_file_open_resume() - begin to receive an image
- * @device: its name
- * @facts: what the image must agree with
+ * @vf: whose facts the image must agree with
  * @file: the file to hand to userspace
  *
  * Return: the object, to be given back by hisi_acc_data_file_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_data_file *
-hisi_acc_data_file_open_resume(const char *device,
-			       const struct hisi_acc_facts *facts,
-			       struct file **file)
+hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_data_file *data;
-
-	data = data_open(device, &resume_fops, O_WRONLY, file);
-	if (!IS_ERR(data))
-		data->facts = *facts;
-	return data;
+	return data_open(vf, &resume_fops, O_WRONLY, file);
 }
 
 /**
- * hisi_acc_data_file_fill() - let userspace read an image
+ * hisi_acc_data_file_fill() - let userspace read a whole image
  * @data: opened by hisi_acc_data_file_open_save()
  * @image: the state
- * @facts: of the function that it was read from
  */
 void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
-			     const struct hisi_acc_image *image,
-			     const struct hisi_acc_facts *facts)
+			     const struct hisi_acc_image *image)
 {
 	guard(mutex)(&data->lock);
-	hisi_acc_stream_encode(data->bytes, image, facts);
+	hisi_acc_stream_encode(data->bytes, image, &data->facts);
 	data->length = sizeof(data->bytes);
+	data->whole = true;
 	wake_up_interruptible(&data->wait);
 }
 
@@ -326,4 +378,20 @@ void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 		wake_up_interruptible(&data->wait);
 	}
 	data_put(data);
+}
+
+/**
+ * hisi_acc_data_file_show() - tell how far a transfer has come
+ * @data: the transfer, not closed
+ * @seq: where to write it
+ */
+void hisi_acc_data_file_show(struct hisi_acc_data_file *data,
+			     struct seq_file *seq)
+{
+	guard(mutex)(&data->lock);
+	seq_printf(seq, "bytes: %zu of %u\nread: %zu\nresult: %d\n",
+		   data->length, HISI_ACC_IMAGE_SIZE, data->position,
+		   data->error);
+	seq_hex_dump(seq, "", DUMP_PREFIX_OFFSET, 16, 4, data->bytes,
+		     data->length, false);
 }

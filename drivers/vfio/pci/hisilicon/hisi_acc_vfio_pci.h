@@ -9,7 +9,9 @@
  * stream.c    the image as bytes
  * qm.c        queue management registers: stop, save, load, restart
  * qm_open.c   the same: where they are, what the function owns
+ * qm_show.c   the same, for a person to look at
  * pf.c        who may use the physical function's registers, and when
+ * debugfs.c   what an operator may look at
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (a reset holds it),
  * state_mutex, then the lock of a data file or of a physical function. None
@@ -29,6 +31,7 @@
 struct hisi_acc_data_file;
 struct hisi_acc_pf;
 struct hisi_qm;
+struct seq_file;
 
 /**
  * struct hisi_acc_engine - what differs between the accelerators
@@ -69,6 +72,7 @@ struct hisi_acc_regs {
  * @regs: constant while the device is open
  * @state_mutex: protects all below
  * @state: of the migration state machine
+ * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
  * @paused: stopped by PAUSE and not restarted since
  * @half_loaded: an image was written to the function only in part
@@ -86,6 +90,7 @@ struct hisi_acc_vf {
 
 	struct mutex state_mutex;	/* see above */
 	enum vfio_device_mig_state state;
+	bool open;
 	bool resetting;
 	bool paused;
 	bool half_loaded;
@@ -122,20 +127,21 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image);
 int hisi_acc_qm_load(struct hisi_acc_vf *vf,
 		     const struct hisi_acc_image *image);
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf);
+void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq);
+void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq);
 
 /* data_file.c */
 struct hisi_acc_data_file *
-hisi_acc_data_file_open_save(const char *device, struct file **file);
+hisi_acc_data_file_open_save(struct hisi_acc_vf *vf, struct file **file);
 struct hisi_acc_data_file *
-hisi_acc_data_file_open_resume(const char *device,
-			       const struct hisi_acc_facts *facts,
-			       struct file **file);
+hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file);
 void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
-			     const struct hisi_acc_image *image,
-			     const struct hisi_acc_facts *facts);
+			     const struct hisi_acc_image *image);
 int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
 			     struct hisi_acc_image *image);
 void hisi_acc_data_file_close(struct hisi_acc_data_file *data);
+void hisi_acc_data_file_show(struct hisi_acc_data_file *data,
+			     struct seq_file *seq);
 
 /* migrate.c */
 extern const struct vfio_migration_ops hisi_acc_migration_ops;
@@ -143,6 +149,15 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf);
 void hisi_acc_migrate_close(struct hisi_acc_vf *vf);
 void hisi_acc_migrate_reset_prepare(struct hisi_acc_vf *vf);
 void hisi_acc_migrate_reset_done(struct hisi_acc_vf *vf);
+
+/* debugfs.c */
+#ifdef CONFIG_DEBUG_FS
+void hisi_acc_debugfs_init(struct hisi_acc_vf *vf);
+#else
+static inline void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
+{
+}
+#endif
 
 /* window.c */
 ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,

@@ -25,7 +25,8 @@ static int init_migratable(struct vfio_device *vdev)
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
 	mutex_init(&vf->state_mutex);
-	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY;
+	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+				VFIO_MIGRATION_PRE_COPY;
 	vdev->mig_ops = &hisi_acc_migration_ops;
 	return vfio_pci_core_init_dev(vdev);
 }
@@ -186,6 +187,8 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = vfio_pci_core_register_device(&vf->core);
 	if (err)
 		goto put_vf;
+	if (pf)
+		hisi_acc_debugfs_init(vf);
 	return 0;
 
 put_vf:

@@ -2,14 +2,17 @@
 /*
  * The migration state machine.
  *
- * Without PRE_COPY and P2P there are six arcs. Each has one action and, where
- * the action may leave something half done, an undo. An arc that fails leaves
- * the state that it came from truly in force; when the undo fails as well, the
- * state is ERROR, and only a reset leads out of it.
+ * Each arc has one action and, where the action may leave something half done,
+ * an undo. An arc that fails leaves the state that it came from truly in force;
+ * where that cannot be had, the state is ERROR, and only a reset leads out.
+ *
+ * These devices are endpoints of the root complex that nothing on the bus can
+ * address but processors, and they stop as a whole or not at all. In RUNNING_P2P
+ * and PRE_COPY_P2P the function therefore is as stopped as it will be in STOP:
+ * whoever enters these states has stopped what rings doorbells before.
  */
 #include <linux/cleanup.h>
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
@@ -46,37 +49,58 @@ static void end_transfer(struct hisi_acc_vf *vf)
 
 static int quiesce(struct hisi_acc_vf *vf, struct file **file)
 {
-	return hisi_acc_qm_quiesce(vf);
+	int err = hisi_acc_qm_quiesce(vf);
+
+	trace_hisi_acc_vf_quiesce(&vf->core.pdev->dev, vf->paused, err);
+	return err;
 }
 
 static int restart(struct hisi_acc_vf *vf, struct file **file)
 {
-	return hisi_acc_qm_restart(vf);
+	bool was_paused = vf->paused;
+	int err = hisi_acc_qm_restart(vf);
+
+	trace_hisi_acc_vf_restart(&vf->core.pdev->dev, was_paused, err);
+	return err;
+}
+
+/* STOP is the function stopped, which it already is */
+static int nothing(struct hisi_acc_vf *vf, struct file **file)
+{
+	return 0;
+}
+
+static int announce(struct hisi_acc_vf *vf, struct file **file)
+{
+	struct hisi_acc_data_file *data = hisi_acc_data_file_open_save(vf, file);
+
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	vf->data = data;
+	return 0;
 }
 
 static int save(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_data_file *data;
 	struct hisi_acc_image image;
 	int err;
 
 	err = hisi_acc_qm_save(vf, &image);
+	trace_hisi_acc_vf_save(&vf->core.pdev->dev, image.guest_ready, err);
 	if (err)
 		return err;
-	data = hisi_acc_data_file_open_save(pci_name(vf->core.pdev), file);
-	if (IS_ERR(data))
-		return PTR_ERR(data);
-	hisi_acc_data_file_fill(data, &image, &vf->facts);
-	vf->data = data;
-	return 0;
+	if (!vf->data)
+		err = announce(vf, file);
+	if (!err)
+		hisi_acc_data_file_fill(vf->data, &image);
+	return err;
 }
 
 static int receive(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_data_file *data;
 
-	data = hisi_acc_data_file_open_resume(pci_name(vf->core.pdev),
-					      &vf->facts, file);
+	data = hisi_acc_data_file_open_resume(vf, file);
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	vf->data = data;
@@ -93,6 +117,7 @@ static int load(struct hisi_acc_vf *vf, struct file **file)
 		return err;
 	vf->half_loaded = true;
 	err = hisi_acc_qm_load(vf, &image);
+	trace_hisi_acc_vf_load(&vf->core.pdev->dev, image.guest_ready, err);
 	if (err)
 		return err;
 	vf->half_loaded = false;
@@ -116,10 +141,22 @@ static int discard(struct hisi_acc_vf *vf, struct file **file)
 
 static const struct hisi_acc_arc arcs[] = {
 	/* the function stops, or runs again */
-	{ STATE(RUNNING), STATE(STOP), quiesce, hisi_acc_qm_unquiesce, true },
-	{ STATE(STOP), STATE(RUNNING), restart, NULL, true },
-	/* an image leaves */
+	{ STATE(RUNNING), STATE(RUNNING_P2P), quiesce, hisi_acc_qm_unquiesce,
+	  true },
+	{ STATE(PRE_COPY), STATE(PRE_COPY_P2P), quiesce, hisi_acc_qm_unquiesce,
+	  true },
+	{ STATE(RUNNING_P2P), STATE(RUNNING), restart, NULL, true },
+	{ STATE(PRE_COPY_P2P), STATE(PRE_COPY), restart, NULL, true },
+	/* only the name changes */
+	{ STATE(RUNNING_P2P), STATE(STOP), nothing, NULL, false },
+	{ STATE(STOP), STATE(RUNNING_P2P), nothing, NULL, false },
+	/* an image leaves: its match part first, if there is time for it */
+	{ STATE(RUNNING), STATE(PRE_COPY), announce, NULL, false },
+	{ STATE(RUNNING_P2P), STATE(PRE_COPY_P2P), announce, NULL, false },
+	{ STATE(PRE_COPY_P2P), STATE(STOP_COPY), save, NULL, true },
 	{ STATE(STOP), STATE(STOP_COPY), save, NULL, true },
+	{ STATE(PRE_COPY), STATE(RUNNING), discard, NULL, false },
+	{ STATE(PRE_COPY_P2P), STATE(RUNNING_P2P), discard, NULL, false },
 	{ STATE(STOP_COPY), STATE(STOP), discard, NULL, false },
 	/* an image comes in */
 	{ STATE(STOP), STATE(RESUMING), receive, NULL, false },
@@ -144,7 +181,7 @@ static int walk_arc_claimed(struct hisi_acc_vf *vf,
 
 	if (!err)
 		vf->state = arc->to;
-	else if (arc->undo && arc->undo(vf))
+	else if (err == -ESTALE || (arc->undo && arc->undo(vf)))
 		vf->state = VFIO_DEVICE_STATE_ERROR;
 	if (vf->state == VFIO_DEVICE_STATE_ERROR)
 		end_transfer(vf);
@@ -247,6 +284,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	start_over_locked(vf);
+	vf->open = true;
 }
 
 /**
@@ -256,6 +294,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 void hisi_acc_migrate_close(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
+	vf->open = false;
 	start_over_locked(vf);
 }
 

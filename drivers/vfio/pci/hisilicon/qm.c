@@ -22,14 +22,7 @@
 
 #include "qm.h"
 
-/* Registers of a function */
-#define QM_AEQ_INT_MASK		0x0004
-#define QM_EQ_INT_MASK		0x000c
-#define QM_IFC_INT_SOURCE	0x0020	/* write 1 to clear */
-#define QM_IFC_INT_MASK		0x0024
-#define QM_IFC_INT_STATUS	0x0028
-#define QM_IFC_INT_SET		0x002c
-#define QM_PAGE_SIZE		0x0034
+/* Registers of a function that only stopping needs */
 #define QM_CACHE_WB_START	0x0204
 #define QM_CACHE_WB_DONE	0x0208
 
@@ -288,7 +281,10 @@ static void save_registers(struct hisi_acc_regs *regs,
 
 	image->aeq_int_mask = readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
 	image->eq_int_mask = readl(window + QM_EQ_INT_MASK) & QM_FLAG;
-	image->ifc_int_source = readl(window + QM_IFC_INT_SOURCE) & QM_FLAG;
+	/*
+	 * The message source stays 0: unmasked, it keeps the function from
+	 * being stopped, and no reader could make it pending again.
+	 */
 	image->ifc_int_mask = readl(window + QM_IFC_INT_MASK) & QM_FLAG;
 	image->page_size = readl(window + QM_PAGE_SIZE);
 }
@@ -310,16 +306,40 @@ static void load_registers(struct hisi_acc_vf *vf,
 	writel(image->eq_int_mask, window + QM_EQ_INT_MASK);
 }
 
+/*
+ * The doorbell tells the head again, so the device interrupts anew for entries
+ * behind it: the guest may have been stopped before it saw the interrupt.
+ */
+static void ring_event_queues(struct hisi_acc_regs *regs, u16 eq_head,
+			      u16 aeq_head)
+{
+	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ, eq_head,
+	     0);
+	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ, aeq_head,
+	     0);
+}
+
+/* Linux since 6.16 loads an image and leaves it to the sender to ring these */
+static void ring_for_destination(struct hisi_acc_regs *regs,
+				 const struct hisi_acc_image *image)
+{
+	ring_event_queues(regs, hisi_acc_xqc_head(image->eqc),
+			  hisi_acc_xqc_head(image->aeqc));
+}
+
 /**
  * hisi_acc_qm_save() - read the state of a stopped function
  * @vf: the function, its physical function claimed
  * @image: where the state goes
  *
- * Changes nothing in the function.
+ * Changes nothing in the function, but what its event queues have not yet been
+ * relieved of is interrupted for once more.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, or -errno: -EAGAIN when the guest is bringing its driver up and
- * has not told all addresses yet, or did so after the function was stopped.
+ * Return: 0, or -errno:
+ * -ESTALE: the function was reset since it was stopped, its state is lost;
+ * -EAGAIN: the guest is bringing its driver up and has not told all addresses
+ * yet, or did so after the function was stopped.
  */
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 {
@@ -330,12 +350,15 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 
 	*image = (struct hisi_acc_image) {};
 	ready = guest_ready(regs);
-	if (ready <= 0)
+	if (ready < 0)
 		return ready;
+	if (!ready)
+		return vf->paused ? -ESTALE : 0;
 	if (!vf->paused)
 		return -EAGAIN;
 	save_registers(regs, image);
 	save_event_queues(regs, image);
+	ring_for_destination(regs, image);
 	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
 	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
 	if (err)
@@ -396,22 +419,11 @@ static void ring_queues(struct hisi_acc_vf *vf)
 		     QM_DOORBELL_CMD_SQ, 0, 1);
 }
 
-/*
- * The doorbell tells the head again, so the device interrupts anew for entries
- * behind it: the guest may have been stopped before it saw the interrupt.
- */
-static void ring_event_queue(struct hisi_acc_regs *regs, u32 offset, u64 cmd)
+static u16 event_queue_head(struct hisi_acc_regs *regs, u32 offset)
 {
 	u32 word = readl(regs->window + regs->xqc + offset);
 
-	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, cmd, hisi_acc_xqc_head(&word),
-	     0);
-}
-
-static void ring_event_queues(struct hisi_acc_regs *regs)
-{
-	ring_event_queue(regs, 0, QM_DOORBELL_CMD_EQ);
-	ring_event_queue(regs, QM_AEQC_FROM_EQC, QM_DOORBELL_CMD_AEQ);
+	return hisi_acc_xqc_head(&word);
 }
 
 /**
@@ -422,19 +434,27 @@ static void ring_event_queues(struct hisi_acc_regs *regs)
  * the destination. The number of queues is the function's own in both.
  *
  * Context: under @vf->state_mutex.
- * Return: 0, or -EIO with the function still stopped, when it is gone.
+ * Return: 0, or -errno with the function still stopped: -EIO when it is gone,
+ * -ESTALE when it was reset since it was stopped, and its state is lost.
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 {
+	struct hisi_acc_regs *regs = &vf->regs;
+	int ready;
+
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (guest_ready(&vf->regs) < 0)
-		return -EIO;
+	ready = guest_ready(regs);
+	if (ready < 0)
+		return ready;
 	if (!vf->paused)
 		return 0;
-	unmask_messages(&vf->regs);
+	if (!ready)
+		return -ESTALE;
+	unmask_messages(regs);
 	ring_queues(vf);
-	ring_event_queues(&vf->regs);
+	ring_event_queues(regs, event_queue_head(regs, 0),
+			  event_queue_head(regs, QM_AEQC_FROM_EQC));
 	vf->paused = false;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What qm.c and qm_open.c share: nobody else touches a register.
+ * What qm.c, qm_open.c and qm_show.c share: nobody else touches a register.
  */
 #ifndef HISI_ACC_QM_ROOM_H
 #define HISI_ACC_QM_ROOM_H
@@ -11,7 +11,15 @@
 
 #include "hisi_acc_vfio_pci.h"
 
-#define QM_QUE_ISO_CFG		0x0030	/* of each function */
+/* Registers of a function */
+#define QM_AEQ_INT_MASK		0x0004
+#define QM_EQ_INT_MASK		0x000c
+#define QM_IFC_INT_SOURCE	0x0020	/* write 1 to clear */
+#define QM_IFC_INT_MASK		0x0024
+#define QM_IFC_INT_STATUS	0x0028
+#define QM_IFC_INT_SET		0x002c
+#define QM_QUE_ISO_CFG		0x0030
+#define QM_PAGE_SIZE		0x0034
 #define QM_FLAG			BIT(0)	/* all that is used of most registers */
 #define QM_AEQC_FROM_EQC	0x0020
 

@@ -138,6 +138,7 @@ static int learn_facts(struct hisi_acc_vf *vf)
 		return err;
 	}
 	vf->facts.dev_id = vf->engine->vf_id;
+	vf->facts.hw_version = hisi_acc_pf_qm(vf->pf)->ver;
 	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, entry);
 	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, entry) + 1;
 	return 0;
@@ -167,9 +168,11 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 	if (hisi_acc_qm_window_in_pf(hisi_acc_pf_qm(vf->pf))) {
 		regs->window = hisi_acc_pf_qm(vf->pf)->io_base + QM_MIG_WINDOW(vf->number);
 		regs->xqc = QM_XQC_IN_PF_BAR;
+		vf->facts.window = HISI_ACC_WINDOW_WHOLE;
 	} else {
 		regs->window = regs->bar;
 		regs->xqc = QM_XQC_IN_VF_BAR;
+		vf->facts.window = HISI_ACC_WINDOW_HALF;
 	}
 	return 0;
 }

@@ -9,13 +9,19 @@
  * are therefore never believed for version 1: the context words hold the same
  * addresses, in the same place in all versions.
  *
- * "The guest's driver is not up" has two forms: an image of 40 bytes, as Linux
- * writes it, and a whole one whose four addresses are 0, as it is written here.
- * Readers of either kind load nothing from it.
+ * Minor version 1, written here, says more in words that are 0 in minor version
+ * 0 and that nobody reads there: what the guest sees of the hardware, in the
+ * match part; in the rest whether the guest's driver was up, and a checksum.
+ *
+ * Without these words "the guest's driver is not up" has two forms: an image of
+ * 40 bytes, as Linux writes it, and a whole one whose four addresses are 0. The
+ * state in the match part does not tell: that part is sent while the guest runs
+ * and may yet load its driver, or remove it.
  */
 #include <asm/byteorder.h>
 #include <linux/align.h>
 #include <linux/build_bug.h>
+#include <linux/crc32.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/stddef.h>
@@ -25,10 +31,13 @@
 #define IMAGE_MAGIC_V1		0xCDCDCDCDFEEDAACCULL
 #define IMAGE_MAGIC_V2		0xAACCFEEDDECADEDEULL
 #define IMAGE_MAJOR		1
-#define IMAGE_MINOR		0
+#define IMAGE_MINOR		1
 
 #define IMAGE_GUEST_READY	0
 #define IMAGE_GUEST_NOT_READY	1
+
+#define IMAGE_GUEST_UP		1	/* of minor version 1 */
+#define IMAGE_GUEST_DOWN	2
 
 #define PAGE_SIZE_CODE_MAX	2	/* 0, 1, 2: 4, 16 and 64 KiB */
 #define XQC_DEPTH_MASK		0xffff	/* word 6, entries - 1 */
@@ -43,7 +52,8 @@ struct wire_image {
 	__le32 guest_state;
 	__le16 major;
 	__le16 minor;
-	__le32 match_reserved[2];
+	__le32 hw_version;		/* since minor version 1 */
+	__le32 window;
 	/* the match part ends here */
 	__le32 aeq_int_mask;
 	__le32 eq_int_mask;
@@ -53,7 +63,10 @@ struct wire_image {
 	__le32 page_size;
 	__le32 eqc[HISI_ACC_XQC_WORDS];
 	__le32 aeqc[HISI_ACC_XQC_WORDS];
-	__le32 reserved[6];
+	__le32 guest;			/* since minor version 1 */
+	__le32 reserved[3];
+	__le32 checksum;		/* since minor version 1 */
+	__le32 padding;
 	__le64 eqe_dma;
 	__le64 aeqe_dma;
 	__le64 sqc_dma;
@@ -68,7 +81,8 @@ static_assert(offsetof(struct wire_image, qp_base) == 20);
 static_assert(offsetof(struct wire_image, guest_state) == 24);
 static_assert(offsetof(struct wire_image, major) == 28);
 static_assert(offsetof(struct wire_image, minor) == 30);
-static_assert(offsetof(struct wire_image, match_reserved) == 32);
+static_assert(offsetof(struct wire_image, hw_version) == 32);
+static_assert(offsetof(struct wire_image, window) == 36);
 static_assert(offsetof(struct wire_image, aeq_int_mask) == HISI_ACC_MATCH_SIZE);
 static_assert(offsetof(struct wire_image, eq_int_mask) == 44);
 static_assert(offsetof(struct wire_image, ifc_int_source) == 48);
@@ -77,7 +91,9 @@ static_assert(offsetof(struct wire_image, ifc_int_set) == 56);
 static_assert(offsetof(struct wire_image, page_size) == 60);
 static_assert(offsetof(struct wire_image, eqc) == 64);
 static_assert(offsetof(struct wire_image, aeqc) == 92);
-static_assert(offsetof(struct wire_image, reserved) == 120);
+static_assert(offsetof(struct wire_image, guest) == 120);
+static_assert(offsetof(struct wire_image, checksum) == 136);
+static_assert(offsetof(struct wire_image, padding) == 140);
 static_assert(offsetof(struct wire_image, eqe_dma) == 144);
 static_assert(offsetof(struct wire_image, aeqe_dma) == 152);
 static_assert(offsetof(struct wire_image, sqc_dma) == 160);
@@ -95,9 +111,15 @@ static bool is_v1(const struct wire_image *wire)
 	return le64_to_cpu(wire->magic) == IMAGE_MAGIC_V1;
 }
 
-static bool is_newer_minor(const struct wire_image *wire)
+static u16 minor_of(const struct wire_image *wire)
 {
-	return !is_v1(wire) && le16_to_cpu(wire->minor) > IMAGE_MINOR;
+	return is_v1(wire) ? 0 : le16_to_cpu(wire->minor);
+}
+
+static u32 checksum(struct wire_image wire)
+{
+	wire.checksum = 0;
+	return ~crc32_le(~0, (const u8 *)&wire, sizeof(wire));
 }
 
 static bool all_zero(const struct wire_image *wire, size_t from, size_t to)
@@ -128,17 +150,35 @@ static int check_version(const struct wire_image *wire,
 static int check_reserved(const struct wire_image *wire, size_t from, size_t to,
 			  struct hisi_acc_mismatch *why)
 {
-	if (is_newer_minor(wire) || all_zero(wire, from, to))
+	if (minor_of(wire) > IMAGE_MINOR || all_zero(wire, from, to))
 		return 0;
 	return refuse(why, -EPROTO, "reserved word near offset", from, 0);
+}
+
+static int check_hardware(const struct wire_image *wire,
+			  const struct hisi_acc_facts *facts,
+			  struct hisi_acc_mismatch *why)
+{
+	size_t reserved = is_v1(wire) ? offsetof(struct wire_image, major) :
+			  offsetof(struct wire_image, hw_version);
+	u32 version = le32_to_cpu(wire->hw_version);
+	u32 window = le32_to_cpu(wire->window);
+
+	if (!minor_of(wire))
+		return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
+	if (version != facts->hw_version)
+		return refuse(why, -EPFNOSUPPORT, "hardware version", version,
+			      facts->hw_version);
+	if (window != facts->window)
+		return refuse(why, -EOVERFLOW, "part of the BAR", window,
+			      facts->window);
+	return 0;
 }
 
 static int check_match(const struct wire_image *wire,
 		       const struct hisi_acc_facts *facts,
 		       struct hisi_acc_mismatch *why)
 {
-	size_t reserved = is_v1(wire) ? offsetof(struct wire_image, major) :
-			  offsetof(struct wire_image, match_reserved);
 	u32 dev_id = le32_to_cpu(wire->dev_id);
 	u32 qp_num = le32_to_cpu(wire->qp_num);
 	u32 iso = le32_to_cpu(wire->que_iso_cfg);
@@ -155,7 +195,7 @@ static int check_match(const struct wire_image *wire,
 	if (state > IMAGE_GUEST_NOT_READY)
 		return refuse(why, -ERANGE, "guest driver state", state,
 			      IMAGE_GUEST_READY);
-	return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
+	return check_hardware(wire, facts, why);
 }
 
 static int check_flag(const char *what, __le32 field,
@@ -231,18 +271,45 @@ static int check_registers(const struct wire_image *wire,
 	       check_address("CQC table", le64_to_cpu(wire->cqc_dma), why);
 }
 
+/* Whether the guest's driver was up: told, or to be concluded */
+static bool guest_up(const struct wire_image *wire)
+{
+	return minor_of(wire) ? le32_to_cpu(wire->guest) == IMAGE_GUEST_UP :
+				has_addresses(wire);
+}
+
+static int check_additions(const struct wire_image *wire,
+			   struct hisi_acc_mismatch *why)
+{
+	u32 guest = le32_to_cpu(wire->guest);
+
+	if (!minor_of(wire))
+		return check_reserved(wire, offsetof(struct wire_image, guest),
+				      offsetof(struct wire_image, eqe_dma), why);
+	if (le32_to_cpu(wire->checksum) != checksum(*wire))
+		return refuse(why, -EILSEQ, "checksum",
+			      le32_to_cpu(wire->checksum), checksum(*wire));
+	if (guest != IMAGE_GUEST_UP && guest != IMAGE_GUEST_DOWN)
+		return refuse(why, -ERANGE, "guest driver", guest,
+			      IMAGE_GUEST_UP);
+	if (guest == IMAGE_GUEST_DOWN && has_addresses(wire))
+		return refuse(why, -ERANGE, "guest driver of a live function",
+			      guest, IMAGE_GUEST_UP);
+	return check_reserved(wire, offsetof(struct wire_image, reserved),
+			      offsetof(struct wire_image, checksum), why) ?:
+	       check_reserved(wire, offsetof(struct wire_image, padding),
+			      offsetof(struct wire_image, eqe_dma), why);
+}
+
 static int check_body(const struct wire_image *wire,
 		      struct hisi_acc_mismatch *why)
 {
 	u32 state = le32_to_cpu(wire->guest_state);
 	int err;
 
-	err = check_reserved(wire, offsetof(struct wire_image, reserved),
-			     offsetof(struct wire_image, eqe_dma), why);
-	if (err)
+	err = check_additions(wire, why);
+	if (err || !guest_up(wire))
 		return err;
-	if (!has_addresses(wire))
-		return 0;
 	if (state != IMAGE_GUEST_READY)
 		return refuse(why, -ERANGE, "guest driver state of a live function",
 			      state, IMAGE_GUEST_READY);
@@ -265,6 +332,9 @@ static int check_body(const struct wire_image *wire,
  * -EXDEV: another kind of accelerator;
  * -ECHRNG: another number of queues;
  * -EMEDIUMTYPE: doorbells laid out otherwise;
+ * -EPFNOSUPPORT: another version of the hardware;
+ * -EOVERFLOW: the guest sees more or less of the BAR than here;
+ * -EILSEQ: not what was sent;
  * -ERANGE: a value that the register or context cannot hold;
  * -EADDRNOTAVAIL: an address that is missing, misaligned or contradicts
  * another;
@@ -313,10 +383,10 @@ int hisi_acc_stream_decode(const u8 *bytes, size_t len,
 		return err;
 	memcpy(&wire, bytes, len);
 	if (len < sizeof(wire) &&
-	    (len != HISI_ACC_MATCH_SIZE || is_newer_minor(&wire)))
+	    (len != HISI_ACC_MATCH_SIZE || minor_of(&wire)))
 		return refuse(why, -ENODATA, "length", len, sizeof(wire));
 
-	*image = (struct hisi_acc_image) { .guest_ready = has_addresses(&wire) };
+	*image = (struct hisi_acc_image) { .guest_ready = guest_up(&wire) };
 	if (!image->guest_ready)
 		return 0;
 	image->aeq_int_mask = le32_to_cpu(wire.aeq_int_mask);
@@ -337,9 +407,39 @@ static void xqc_to_wire(__le32 *wire, const u32 *words)
 		wire[i] = cpu_to_le32(words[i]);
 }
 
+static struct wire_image match_part(const struct hisi_acc_facts *facts)
+{
+	return (struct wire_image) {
+		.magic = cpu_to_le64(IMAGE_MAGIC_V2),
+		.qp_num = cpu_to_le32(facts->qp_num),
+		.dev_id = cpu_to_le32(facts->dev_id),
+		.que_iso_cfg = cpu_to_le32(facts->que_iso_cfg),
+		.qp_base = cpu_to_le32(facts->qp_base),
+		.guest_state = cpu_to_le32(IMAGE_GUEST_READY),
+		.major = cpu_to_le16(IMAGE_MAJOR),
+		.minor = cpu_to_le16(IMAGE_MINOR),
+		.hw_version = cpu_to_le32(facts->hw_version),
+		.window = cpu_to_le32(facts->window),
+	};
+}
+
+/**
+ * hisi_acc_stream_encode_match() - write what is known while the guest runs
+ * @bytes: where it goes, the match part of it is written
+ * @facts: of the function
+ */
+void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
+				  const struct hisi_acc_facts *facts)
+{
+	struct wire_image wire = match_part(facts);
+
+	memcpy(bytes, &wire, HISI_ACC_MATCH_SIZE);
+}
+
 /**
  * hisi_acc_stream_encode() - write a whole image
- * @bytes: where it goes, all of it is written
+ * @bytes: where it goes, all of it is written, the match part as
+ *	hisi_acc_stream_encode_match() does
  * @image: the state
  * @facts: of the function that it was read from
  */
@@ -347,19 +447,10 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 			    const struct hisi_acc_image *image,
 			    const struct hisi_acc_facts *facts)
 {
-	struct wire_image wire = {
-		.magic = cpu_to_le64(IMAGE_MAGIC_V2),
-		.qp_num = cpu_to_le32(facts->qp_num),
-		.dev_id = cpu_to_le32(facts->dev_id),
-		.que_iso_cfg = cpu_to_le32(facts->que_iso_cfg),
-		.qp_base = cpu_to_le32(facts->qp_base),
-		.guest_state = cpu_to_le32(image->guest_ready ?
-					   IMAGE_GUEST_READY :
-					   IMAGE_GUEST_NOT_READY),
-		.major = cpu_to_le16(IMAGE_MAJOR),
-		.minor = cpu_to_le16(IMAGE_MINOR),
-	};
+	struct wire_image wire = match_part(facts);
 
+	wire.guest = cpu_to_le32(image->guest_ready ? IMAGE_GUEST_UP :
+				 IMAGE_GUEST_DOWN);
 	if (image->guest_ready) {
 		wire.aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
 		wire.eq_int_mask = cpu_to_le32(image->eq_int_mask);
@@ -373,5 +464,6 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 		wire.sqc_dma = cpu_to_le64(image->sqc_table);
 		wire.cqc_dma = cpu_to_le64(image->cqc_table);
 	}
+	wire.checksum = cpu_to_le32(checksum(wire));
 	memcpy(bytes, &wire, sizeof(wire));
 }

@@ -15,12 +15,24 @@
 #define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
 
 /**
+ * enum hisi_acc_window - how the registers are divided; numbers of the image
+ * @HISI_ACC_WINDOW_HALF: the BAR's upper half is kept from the guest
+ * @HISI_ACC_WINDOW_WHOLE: the guest sees all of it
+ */
+enum hisi_acc_window {
+	HISI_ACC_WINDOW_HALF = 1,
+	HISI_ACC_WINDOW_WHOLE = 2,
+};
+
+/**
  * struct hisi_acc_facts - what an image must agree with
  * @dev_id: PCI device id of the function
  * @qp_num: queues that the function owns
  * @que_iso_cfg: doorbell isolation of the whole device
  * @qp_base: where the device's queues of this function begin; sent along for
  *	a person who looks, never compared
+ * @hw_version: of the whole device; the guest's driver goes by it
+ * @window: how much of the BAR the guest sees
  *
  * Never taken from an image.
  */
@@ -29,6 +41,8 @@ struct hisi_acc_facts {
 	u32 qp_num;
 	u32 que_iso_cfg;
 	u32 qp_base;
+	u32 hw_version;
+	enum hisi_acc_window window;
 };
 
 /**
@@ -84,6 +98,8 @@ static inline u64 hisi_acc_xqc_base(const u32 *xqc)
 	return (u64)xqc[2] << 32 | xqc[1];
 }
 
+void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
+				  const struct hisi_acc_facts *facts);
 void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 			    const struct hisi_acc_image *image,
 			    const struct hisi_acc_facts *facts);

@@ -13,6 +13,8 @@ static const struct hisi_acc_facts facts = {
 	.qp_num = 16,
 	.que_iso_cfg = 1,
 	.qp_base = 48,
+	.hw_version = 0x30,
+	.window = HISI_ACC_WINDOW_HALF,
 };
 
 /* As Linux 7.2 sends it, word for word */
@@ -78,18 +80,51 @@ static void expect_golden(struct kunit *test, const u8 *bytes)
 	KUNIT_EXPECT_EQ(test, image.cqc_table, golden_image.cqc_table);
 }
 
-static void encodes_version_2(struct kunit *test)
-{
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+/* Computed by another program */
+#define GOLDEN_CHECKSUM 0xf49427b5
 
+static void put_checksum(u8 *bytes)
+{
+	struct wire_image wire;
+
+	memcpy(&wire, bytes, sizeof(wire));
+	put_unaligned_le32(checksum(wire), bytes + 136);
+}
+
+/* What minor version 1 adds to the golden image */
+static void make_v2_1(u8 *bytes)
+{
+	memcpy(bytes, golden_v2, HISI_ACC_IMAGE_SIZE);
+	put_unaligned_le16(1, bytes + 30);
+	put_unaligned_le32(0x30, bytes + 32);
+	put_unaligned_le32(1, bytes + 36);
+	put_unaligned_le32(1, bytes + 120);
+	put_unaligned_le32(GOLDEN_CHECKSUM, bytes + 136);
+}
+
+/* Nothing but the additions differs from what Linux 7.2 sends */
+static void encodes_version_2_1(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_IMAGE_SIZE], want[HISI_ACC_IMAGE_SIZE];
+
+	make_v2_1(want);
 	memset(bytes, 0xff, sizeof(bytes));
 	hisi_acc_stream_encode(bytes, &golden_image, &facts);
-	KUNIT_EXPECT_MEMEQ(test, bytes, golden_v2, sizeof(bytes));
+	KUNIT_EXPECT_MEMEQ(test, bytes, want, sizeof(bytes));
+
+	memset(bytes, 0xff, sizeof(bytes));
+	hisi_acc_stream_encode_match(bytes, &facts);
+	KUNIT_EXPECT_MEMEQ(test, bytes, want, HISI_ACC_MATCH_SIZE);
+	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
 }
 
 static void decodes_version_2(struct kunit *test)
 {
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
 	expect_golden(test, golden_v2);
+	make_v2_1(bytes);
+	expect_golden(test, bytes);
 }
 
 /* Ring addresses as 5.18 to 6.0 wrote them, then as 6.1 to 6.15 did */
@@ -116,9 +151,10 @@ static void guest_not_up(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, image.guest_ready);
 
 	hisi_acc_stream_encode(bytes, &image, &facts);
-	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 24), 1);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
 	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + HISI_ACC_MATCH_SIZE, 0,
-					    sizeof(bytes) - HISI_ACC_MATCH_SIZE));
+					    120 - HISI_ACC_MATCH_SIZE));
+	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + 144, 0, 32));
 	image.guest_ready = true;
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
 	KUNIT_EXPECT_FALSE(test, image.guest_ready);
@@ -127,6 +163,9 @@ static void guest_not_up(struct kunit *test)
 /* Every prefix is as good as what follows may be, and only two are images */
 static void truncated(struct kunit *test)
 {
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	make_v2_1(bytes);
 	for (size_t len = 0; len < HISI_ACC_IMAGE_SIZE; len++) {
 		struct hisi_acc_image image;
 		struct hisi_acc_mismatch why;
@@ -135,6 +174,9 @@ static void truncated(struct kunit *test)
 							    &facts, &why), 0);
 		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &image),
 				len == HISI_ACC_MATCH_SIZE ? 0 : -ENODATA);
+		KUNIT_EXPECT_EQ(test, hisi_acc_stream_check(bytes, len, &facts,
+							    &why), 0);
+		KUNIT_EXPECT_EQ(test, decode(bytes, len, &image), -ENODATA);
 	}
 }
 
@@ -157,19 +199,33 @@ static void flipped_bits(struct kunit *test)
 	}
 }
 
+/* No bit at all can be other than it is where there is a checksum */
+static void flipped_bits_2_1(struct kunit *test)
+{
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	for (unsigned int bit = 0; bit < HISI_ACC_IMAGE_SIZE * 8; bit++) {
+		make_v2_1(bytes);
+		bytes[bit / 8] ^= BIT(bit % 8);
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    0, "bit %u of byte %u", bit % 8, bit / 8);
+	}
+}
+
 /* What a newer minor version says in reserved words can be ignored */
 static void newer_minor(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_IMAGE_SIZE];
 	struct hisi_acc_image image;
 
-	memcpy(bytes, golden_v2, sizeof(bytes));
-	bytes[120] = 1;
+	make_v2_1(bytes);
+	bytes[124] = 1;
+	put_checksum(bytes);
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -EPROTO);
-	bytes[30] = 1;
+	bytes[30] = 2;
+	put_checksum(bytes);
 	expect_golden(test, bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, HISI_ACC_MATCH_SIZE, &image),
-			-ENODATA);
 }
 
 static const struct refusal {
@@ -196,6 +252,17 @@ static const struct refusal {
 	{ "SQC table alignment", 160, 0x10, -EADDRNOTAVAIL },
 };
 
+static const struct refusal refusals_2_1[] = {
+	{ "hardware version", 32, 0x50, -EPFNOSUPPORT },
+	{ "window", 36, HISI_ACC_WINDOW_WHOLE, -EOVERFLOW },
+	{ "guest", 120, 0, -ERANGE },
+	{ "guest down", 120, 2, -ERANGE },
+	{ "reserved", 132, 1, -EPROTO },
+	{ "padding", 140, 1, -EPROTO },
+	{ "EQ mask", 44, 2, -ERANGE },
+	{ "SQC table alignment", 160, 0x10, -EADDRNOTAVAIL },
+};
+
 static void refusal_name(const struct refusal *r, char *name)
 {
 	strscpy(name, r->name, KUNIT_PARAM_DESC_SIZE);
@@ -215,6 +282,20 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &image, &golden_image, sizeof(image));
 }
 
+KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
+
+static void refused_2_1(struct kunit *test)
+{
+	const struct refusal *r = test->param_value;
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	make_v2_1(bytes);
+	put_unaligned_le32(r->value, bytes + r->offset);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
+}
+
 static void too_long(struct kunit *test)
 {
 	struct hisi_acc_mismatch why;
@@ -225,14 +306,16 @@ static void too_long(struct kunit *test)
 }
 
 static struct kunit_case stream_cases[] = {
-	KUNIT_CASE(encodes_version_2),
+	KUNIT_CASE(encodes_version_2_1),
 	KUNIT_CASE(decodes_version_2),
 	KUNIT_CASE(decodes_version_1),
 	KUNIT_CASE(guest_not_up),
 	KUNIT_CASE(truncated),
 	KUNIT_CASE(flipped_bits),
+	KUNIT_CASE(flipped_bits_2_1),
 	KUNIT_CASE(newer_minor),
 	KUNIT_CASE_PARAM(refused, refusal_gen_params),
+	KUNIT_CASE_PARAM(refused_2_1, refusal_2_1_gen_params),
 	KUNIT_CASE(too_long),
 	{ }
 };

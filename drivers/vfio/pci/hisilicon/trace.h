@@ -15,7 +15,10 @@
 	{ VFIO_DEVICE_STATE_STOP,	"STOP" },			\
 	{ VFIO_DEVICE_STATE_RUNNING,	"RUNNING" },			\
 	{ VFIO_DEVICE_STATE_STOP_COPY,	"STOP_COPY" },			\
-	{ VFIO_DEVICE_STATE_RESUMING,	"RESUMING" }
+	{ VFIO_DEVICE_STATE_RESUMING,	"RESUMING" },			\
+	{ VFIO_DEVICE_STATE_RUNNING_P2P, "RUNNING_P2P" },		\
+	{ VFIO_DEVICE_STATE_PRE_COPY,	"PRE_COPY" },			\
+	{ VFIO_DEVICE_STATE_PRE_COPY_P2P, "PRE_COPY_P2P" }
 #endif
 
 /* An arc of the state machine, walked or failed, and how long it took */
@@ -44,6 +47,69 @@ TRACE_EVENT(hisi_acc_vf_arc,
 		  __print_symbolic(__entry->from, HISI_ACC_TRACE_STATES),
 		  __print_symbolic(__entry->to, HISI_ACC_TRACE_STATES),
 		  __entry->err, __entry->ns)
+);
+
+/* What an arc did with the function; @in_use: the guest's driver was up */
+DECLARE_EVENT_CLASS(hisi_acc_vf_work,
+	TP_PROTO(const struct device *dev, bool in_use, int err),
+	TP_ARGS(dev, in_use, err),
+
+	TP_STRUCT__entry(
+		__string(device, dev_name(dev))
+		__field(bool, in_use)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__assign_str(device);
+		__entry->in_use = in_use;
+		__entry->err = err;
+	),
+
+	TP_printk("%s %s: %d", __get_str(device),
+		  __entry->in_use ? "in use" : "not in use", __entry->err)
+);
+
+DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_quiesce,
+	TP_PROTO(const struct device *dev, bool in_use, int err),
+	TP_ARGS(dev, in_use, err));
+
+DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_save,
+	TP_PROTO(const struct device *dev, bool in_use, int err),
+	TP_ARGS(dev, in_use, err));
+
+DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_load,
+	TP_PROTO(const struct device *dev, bool in_use, int err),
+	TP_ARGS(dev, in_use, err));
+
+DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_restart,
+	TP_PROTO(const struct device *dev, bool in_use, int err),
+	TP_ARGS(dev, in_use, err));
+
+/* An image that was not taken, and what in it was not as it should be */
+TRACE_EVENT(hisi_acc_vf_refused,
+	TP_PROTO(const char *device, int err, const char *what, u64 got,
+		 u64 want),
+	TP_ARGS(device, err, what, got, want),
+
+	TP_STRUCT__entry(
+		__string(device, device)
+		__field(int, err)
+		__string(what, what)
+		__field(u64, got)
+		__field(u64, want)
+	),
+
+	TP_fast_assign(
+		__assign_str(device);
+		__entry->err = err;
+		__assign_str(what);
+		__entry->got = got;
+		__entry->want = want;
+	),
+
+	TP_printk("%s: %d, %s is 0x%llx, 0x%llx here", __get_str(device),
+		  __entry->err, __get_str(what), __entry->got, __entry->want)
 );
 
 #endif

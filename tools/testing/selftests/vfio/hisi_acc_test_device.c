@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@
 #define RAM_IOVA	0x10000000ull
 #define EQ_RING		0x1000
 #define AEQ_RING	0x3000
-#define SQC_TABLE	0x5000
+#define SQC_TABLE	(SQC_TABLE_IOVA - RAM_IOVA)
 #define CQC_TABLE	0x8000
 #define EQC		0xb000
 #define AEQC		0xb100
@@ -180,10 +181,12 @@ static int feature(struct device *d, uint32_t flags, void *data, size_t size)
 
 	feature->argsz = sizeof(*feature) + size;
 	feature->flags = flags;
-	memcpy(feature->data, data, size);
+	if (size)
+		memcpy(feature->data, data, size);
 	if (ioctl(d->fd, VFIO_DEVICE_FEATURE, feature))
 		return -errno;
-	memcpy(data, feature->data, size);
+	if (size)
+		memcpy(data, feature->data, size);
 	return 0;
 }
 
@@ -192,6 +195,11 @@ int device_feature_u64(struct device *d, uint32_t number, uint64_t *value)
 	*value = 0;
 	return feature(d, VFIO_DEVICE_FEATURE_GET | number, value,
 		       sizeof(*value));
+}
+
+int device_set_feature(struct device *d, uint32_t number)
+{
+	return feature(d, VFIO_DEVICE_FEATURE_SET | number, NULL, 0);
 }
 
 int device_state(struct device *d)
@@ -247,4 +255,28 @@ void put(uint8_t *image, unsigned int offset, uint64_t value,
 	 unsigned int size)
 {
 	memcpy(image + offset, &value, size);
+}
+
+/* CRC-32 as in Ethernet, with the checksum's own word as 0 */
+uint32_t image_checksum(const uint8_t *image)
+{
+	uint32_t crc = ~0u;
+
+	for (unsigned int i = 0; i < IMAGE_SIZE; i++) {
+		crc ^= i >= 136 && i < 140 ? 0 : image[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	return ~crc;
+}
+
+void sign_image(uint8_t *image)
+{
+	if (field(image, 30, 2))
+		put(image, 136, image_checksum(image), 4);
+}
+
+int event_fd(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
 }

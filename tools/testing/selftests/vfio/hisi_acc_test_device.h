@@ -12,21 +12,38 @@
 
 #include <linux/vfio.h>
 
+/* What the headers of the machine that compiles this may be too old for */
 #ifndef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
 #define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
 #endif
+#define FEATURE_MIG_PRECOPY_INFO_V2	12
+#define MIG_GET_PRECOPY_INFO		_IO(VFIO_TYPE, VFIO_BASE + 21)
+#define MIGRATION_STOP_COPY		(1 << 0)
+#define MIGRATION_P2P			(1 << 1)
+#define MIGRATION_PRE_COPY		(1 << 2)
+
+struct precopy_info {
+	uint32_t argsz;
+	uint32_t flags;
+	uint64_t initial_bytes;
+	uint64_t dirty_bytes;
+};
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define IMAGE_SIZE	176
 #define MATCH_SIZE	40
 #define BAR2_HALF	0x8000
+#define SQC_TABLE_IOVA	0x10005000
 
 enum {
 	STOP = VFIO_DEVICE_STATE_STOP,
 	RUNNING = VFIO_DEVICE_STATE_RUNNING,
 	STOP_COPY = VFIO_DEVICE_STATE_STOP_COPY,
 	RESUMING = VFIO_DEVICE_STATE_RESUMING,
+	RUNNING_P2P = VFIO_DEVICE_STATE_RUNNING_P2P,
+	PRE_COPY = 6,
+	PRE_COPY_P2P = 7,
 };
 
 struct device {
@@ -52,6 +69,8 @@ int device_state(struct device *d);
 int device_set_state(struct device *d, int state, int *data_fd);
 int device_reset(struct device *d);
 int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
+int device_set_feature(struct device *d, uint32_t feature);
+int event_fd(void);
 
 /* read() and write() of a data file, which return -errno */
 ssize_t receive_image(int fd, void *bytes, size_t len);
@@ -61,5 +80,9 @@ ssize_t send_image(int fd, const void *bytes, size_t len);
 uint64_t field(const uint8_t *image, unsigned int offset, unsigned int size);
 void put(uint8_t *image, unsigned int offset, uint64_t value,
 	 unsigned int size);
+
+/* The checksum of an image, and an image with it, where its version has one */
+uint32_t image_checksum(const uint8_t *image);
+void sign_image(uint8_t *image);
 
 #endif

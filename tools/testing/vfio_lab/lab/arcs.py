@@ -47,6 +47,6 @@ def read(ssh: Ssh, offset: float) -> list[Arc]:
             for m in map(_LINE.search, text.splitlines()) if m]
 
 
-def find(arcs: list[Arc], old: str, new: str) -> Arc | None:
-    """The last successful arc from `old` to `new`."""
-    return next((a for a in reversed(arcs) if (a.old, a.new, a.ret) == (old, new, 0)), None)
+def find(arcs: list[Arc], new: str, *old: str) -> list[Arc]:
+    """The successful arcs to `new` from one of `old`, in order."""
+    return [a for a in arcs if a.old in old and a.new == new and a.ret == 0]

@@ -110,6 +110,10 @@ def parser() -> argparse.ArgumentParser:
     for end, what in (("from", "source"), ("to", "destination")):
         move.add_argument(f"--{end}-driver", choices=DRIVERS[:2], default="ours",
                           help=f"variant driver of the {what} (default ours)")
+    move.add_argument("--guest-vfs", type=vf_count, default=1, metavar="N",
+                      help="virtual functions of each accelerator that the guest gets (default 1)")
+    move.add_argument("--moves", type=int, choices=range(1, 101), default=1, metavar="N",
+                      help="how often to move the guest, there and back (default 1)")
     move.add_argument("--to-kernel", choices=kernel.VERSIONS, help="kernel of the destination, if another")
     move.add_argument("--backend", choices=guest.BACKENDS, default=Choice.backend,
                       help=f"how the guest's QEMU reaches the IOMMU (default {Choice.backend})")
@@ -152,6 +156,7 @@ def log_folder(command: str) -> Iterator[pathlib.Path]:
 def choice(args: argparse.Namespace, driver: str, version: str | None = None) -> Choice:
     """The command line's choice for one host."""
     return Choice(kernel=version or args.kernel, guest_kernel=args.guest_kernel, driver=driver, engines=args.engines, vfs=args.vfs,
+                  guest_vfs=getattr(args, "guest_vfs", 1), moves=getattr(args, "moves", 1),
                   patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
                   backend=getattr(args, "backend", Choice.backend), httu=not getattr(args, "no_httu", False),
                   push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
@@ -188,6 +193,10 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         raise LabError(f"there is no patch {missing}")
     if args.vfs < 1:
         raise LabError("a migration needs at least one virtual function: --vfs 1")
+    if "sec" not in args.engines:
+        raise LabError("the load needs the accelerator sec")
+    if not 1 <= args.guest_vfs <= args.vfs:
+        raise LabError(f"the guest cannot get {args.guest_vfs} of {args.vfs} virtual functions")
     with log_folder(args.command) as logs, Session(steps, logs) as session:
         outcome = session.migrate(choice(args, args.from_driver),
                                   choice(args, args.to_driver, args.to_kernel))

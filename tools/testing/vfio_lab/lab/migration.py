@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 from . import accelerator, arcs
@@ -33,8 +34,20 @@ SLOW_REQUEST_US = 250_000
 LANE_REQUESTS = 20
 LANE_SECONDS = 30
 
+# A driver that was loaded again has its algorithms tested after so long
+TEST_SECONDS = 60
+
 # The fewest requests that may be in flight in any report while the load runs
 MIN_IN_FLIGHT = 4
+
+# The arcs of a migration where something is done to the device: where they lead,
+# and where from
+PHASE_ARCS = {
+    "quiesce": ("PRE_COPY_P2P", "PRE_COPY"),
+    "save": ("STOP_COPY", "PRE_COPY_P2P", "STOP"),
+    "load": ("STOP", "RESUMING"),
+    "restart": ("RUNNING", "RUNNING_P2P"),
+}
 
 
 @dataclasses.dataclass
@@ -66,55 +79,78 @@ class Outcome:
 class Scenario:
     """Two booted hosts, and what happens on them, step by step."""
 
-    def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: int,
-                 qmp_library: str, steps: Steps, load: str, backend: str) -> None:
+    def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: tuple[int, int],
+                 qmp_library: str, steps: Steps, load: str, backend: str, guest_vfs: int = 1,
+                 engines: tuple[str, ...] = (ENGINE,), moves: int = 1) -> None:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
         self.record = LoadRecord()
         self._drivers = drivers
-        self._vfs = vfs
+        self._vfs = {source.name: vfs[0], destination.name: vfs[1]}
+        self._places = [(name, n) for name in engines for n in range(1, guest_vfs + 1)]
+        self._moves = moves
         self._qmp_library = qmp_library
         self._steps = steps
         self._load = load
         self._backend = backend
-        self._functions: dict[str, str] = {}
+        self._functions: dict[str, list[str]] = {}
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
         self._traced: dict[str, bool] = {}
 
-    def set_up_host(self, host: Host, which: str) -> None:
-        """Physical function, virtual functions, binding."""
-        engine = accelerator.ENGINES[ENGINE]
-        with self._steps.step(f"{host.name}: {engine.driver} on the physical function, {self._vfs} virtual "
+    def _engines(self) -> list[str]:
+        return list(dict.fromkeys(name for name, _ in self._places))
+
+    def _drivers_said(self) -> str:
+        return " and ".join(accelerator.ENGINES[name].driver for name in self._engines())
+
+    def _start(self, host: Host, incoming: bool) -> Guest:
+        drivers = "+".join(accelerator.ENGINES[name].driver for name in self._engines())
+        self._guests.append(Guest(host, self._functions[host.name], self.record, self._qmp_library, self._load,
+                                  incoming=incoming, backend=self._backend, driver=drivers))
+        return self.guest
+
+    def set_up(self) -> None:
+        """Both hosts, as an operator does it."""
+        for host, which in zip((self.source, self.destination), self._drivers):
+            self._set_up_host(host, which)
+
+    def _set_up_host(self, host: Host, which: str) -> None:
+        """Physical functions, virtual functions, binding."""
+        vfs = self._vfs[host.name]
+        functions: dict[str, list[str]] = {}
+        with self._steps.step(f"{host.name}: {self._drivers_said()} on the physical function, {vfs} virtual "
                               f"functions, {accelerator.VARIANT_DRIVER} ({which}) on them", host.console):
-            accelerator.bring_up(host.ssh, engine, self._vfs)
-            functions = accelerator.functions(host.ssh, engine)
-            if len(functions) != self._vfs:
-                raise LabError(f"host {host.name}: {len(functions)} virtual functions appeared, not {self._vfs}")
-            accelerator.bind(host.ssh, functions, accelerator.VARIANT_DRIVER)
-            self._functions[host.name] = functions[0]
+            for name in self._engines():
+                engine = accelerator.ENGINES[name]
+                accelerator.bring_up(host.ssh, engine, vfs)
+                functions[name] = accelerator.functions(host.ssh, engine)
+                if len(functions[name]) != vfs:
+                    raise LabError(f"host {host.name}: {len(functions[name])} virtual functions appeared, not {vfs}")
+                accelerator.bind(host.ssh, functions[name], accelerator.VARIANT_DRIVER)
+            self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
             self.outcome.where[host.name] = (
                 f"Linux {host.ssh.out('uname -r')}, {host.ssh.out('qemu-system-aarch64 --version | head -n 1')}, "
-                f"{accelerator.VARIANT_DRIVER} ({which}) on {functions[0]}")
+                f"{accelerator.VARIANT_DRIVER} ({which}) on {' '.join(self._functions[host.name])}")
 
-    def _alive(self) -> bool:
-        return all(h.alive() for h in (self.source, self.destination)) and self._guests[-1].alive()
+    def _alive(self, guest: Guest) -> Callable[[], bool]:
+        """Whether more can be heard of this guest."""
+        return lambda: self.source.alive() and self.destination.alive() and guest.alive()
 
     def start_guest(self) -> None:
         """Start the guest on the source; returns when its load has found its feet."""
         host = self.source
-        with self._steps.step(f"{host.name}: guest with {self._functions[host.name]}: stock driver, its self-tests, "
+        functions = self._functions[host.name]
+        with self._steps.step(f"{host.name}: guest with {' and '.join(functions)}: stock driver, its self-tests, "
                               "then the load") as step:
-            guest = Guest(host, [self._functions[host.name]], self.record, self._qmp_library, self._load,
-                          backend=self._backend)
-            self._guests.append(guest)
+            guest = self._start(host, incoming=False)
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
             try:
-                self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive)
-                self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive)
+                self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive(guest))
+                self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive(guest))
             except LabError as e:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
@@ -125,22 +161,35 @@ class Scenario:
             if bad:
                 self.outcome.complaints.append(f"self-tests in the guest: {', '.join(bad)}")
 
+    @property
+    def guest(self) -> Guest:
+        """The inner QEMU that was started last."""
+        return self._guests[-1]
+
+    def expect_guest(self) -> Guest:
+        """Start an inner QEMU on the destination that waits for the guest."""
+        self.destination.set_model(ENGINE, "request-latency",
+                                   int(self.destination.spec.model["request-latency"]))
+        return self._start(self.destination, incoming=True)
+
+    def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
+        """Tell the guest's QEMU to begin with a migration, no more."""
+        self.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
+        source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT}")
+
     def migrate(self) -> None:
         """Move the guest to the destination while its load runs."""
-        source, target = self._guests[-1], self.destination
+        source, target = self.guest, self.destination
         with self._steps.step(f"{self.source.name} to {target.name}: live migration under load") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
-            arrived = Guest(target, [self._functions[target.name]], self.record, self._qmp_library, self._load,
-                            incoming=True, backend=self._backend)
-            self._guests.append(arrived)
-            self.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
-            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "legacy" else {}
-            source.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40, **limit)
+            arrived = self.expect_guest()
             before = self.record.last
             assert before
             began = time.monotonic()
-            source.qmp.cmd("migrate", uri=f"tcp:{_address(target)}:{MIGRATION_PORT}")
-            end = source.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and
+            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "legacy" else {}
+            self.begin(source, 1 << 40, **limit)
+            end = source.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= began and
                                   e.data["status"] in ("completed", "failed", "cancelled"),
                                   MIGRATE_SECONDS, source.alive)
             info = source.qmp.cmd("query-migrate")
@@ -159,29 +208,34 @@ class Scenario:
         out.total_ms = info.get("total-time")
         out.ram_bytes = info.get("ram", {}).get("transferred", 0)
         out.device_bytes = info.get("vfio", {}).get("transferred", 0)
-        stopped = next((e.at for e in source.qmp.events if e.name == "STOP"), began)
-        quiesce, save = self._walked(self.source, ("RUNNING", "STOP"), ("STOP", "STOP_COPY"))
-        load, restart = self._walked(self.destination, ("RESUMING", "STOP"), ("STOP", "RUNNING"))
+        stopped = next((e.at for e in source.qmp.events if e.name == "STOP" and e.at >= began), began)
+        quiesce, save = self._walked(self.source, "quiesce", "save")
+        load, restart = self._walked(self.destination, "load", "restart")
         dark = quiesce.start if quiesce else stopped
-        here, there = self.source.name, self.destination.name
+        here = self.source.name
         out.phases = [Phase("pre-copy", here, began, dark)]
         if quiesce:
-            out.phases.append(Phase("quiesce", here, quiesce.start, quiesce.end))
+            out.phases.append(quiesce)
         out.phases.append(Phase("transfer", "both", quiesce.end if quiesce else dark, load.start if load else resumed))
-        out.phases += [Phase(name, where, arc.start, arc.end) for name, where, arc in
-                       (("save", here, save), ("load", there, load), ("restart", there, restart)) if arc]
+        out.phases += [phase for phase in (save, load, restart) if phase]
         if out.blackout_ms is not None:
             out.phases.append(Phase("blackout (QEMU)", "guest", dark, dark + out.blackout_ms / 1e3))
 
-    def _walked(self, host: Host, *wanted: tuple[str, str]) -> list[arcs.Arc | None]:
-        """The arcs that a host's driver walked; None for a driver without a trace."""
+    def _walked(self, host: Host, *wanted: str) -> list[Phase | None]:
+        """The phases that a host's driver went through, for all of the guest's
+        functions together; None for a driver without a trace."""
         if not self._traced[host.name]:
             return [None for _ in wanted]
         all_arcs = arcs.read(host.ssh, self._offsets[host.name])
-        found = [arcs.find(all_arcs, *pair) for pair in wanted]
-        self.outcome.complaints += [f"{host.name}: the driver's trace lacks {old} -> {new}"
-                                    for (old, new), arc in zip(wanted, found) if arc is None]
-        return found
+        phases: list[Phase | None] = []
+        for name in wanted:
+            # The last arc of each function: earlier ones belong to other moves
+            found = {arc.device: arc for arc in arcs.find(all_arcs, *PHASE_ARCS[name])}
+            missing = [f for f in self._functions[host.name] if f not in found]
+            self.outcome.complaints += [f"{host.name}: the driver's trace lacks the {name} of {f}" for f in missing]
+            phases.append(Phase(name, host.name, min(a.start for a in found.values()),
+                                max(a.end for a in found.values())) if found else None)
+        return phases
 
     def _count(self, before: Report, resumed: float) -> None:
         reports = self.record.reports
@@ -190,30 +244,42 @@ class Scenario:
         self.outcome.requests["during"] = here[-1].verified - before.verified
         self.outcome.in_flight_at_stop = here[-1].in_flight
 
-    def go_on(self) -> None:
-        """The load has to go on at the destination, in every lane, and end well."""
-        guest, out = self._guests[-1], self.outcome
-        with self._steps.step(f"{self.destination.name}: the load goes on, in every lane") as step:
+    def keep_going(self, guest: Guest) -> None:
+        """The load has to go on in this place, in every lane."""
+        name = guest.host.name
+        with self._steps.step(f"{name}: the load goes on, in every lane") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
             try:
-                self.record.wait("a report from the destination", lambda: self.record.last is not None and
-                                 self.record.last.host == self.destination.name, LANE_SECONDS, self._alive)
-                self.record.wait_progress("the load goes on", LANE_REQUESTS, LANE_SECONDS, self._alive)
+                self.record.wait(f"a report from the {name}", lambda: self.record.last is not None and
+                                 self.record.last.host == name, LANE_SECONDS, self._alive(guest))
+                self.record.wait_progress("the load goes on", LANE_REQUESTS, LANE_SECONDS, self._alive(guest))
             except LabError as e:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
-        with self._steps.step(f"{self.destination.name}: the load ends, every request accounted for"):
+
+    def finish(self, guest: Guest) -> None:
+        """The load has to end well, wherever it is."""
+        with self._steps.step(f"{guest.host.name}: the load ends, every request accounted for"):
             guest.stop_load()
-            self.record.wait("the load ends", lambda: self.record.exit_status is not None, LANE_SECONDS, self._alive)
-            last = self.record.last
-            assert last
-            out.requests["after"] = last.verified - out.requests["before"] - out.requests["during"]
-            out.requests["all"] = last.verified
-            out.in_flight_min = min(r.in_flight for r in self.record.reports[1:-1] if not r.final)
-            if out.in_flight_min < MIN_IN_FLIGHT:
-                out.complaints.append(f"only {out.in_flight_min} requests were in flight at some moment, "
-                                      f"{MIN_IN_FLIGHT} are wanted")
-            out.complaints += self.record.complaints()
+            self.record.wait("the load ends", lambda: self.record.exit_status is not None,
+                             LANE_SECONDS + (len(self._engines()) - 1) * TEST_SECONDS, self._alive(guest))
+            self.outcome.complaints += self.record.complaints()
+
+    def go_on(self) -> None:
+        """The load has to go on at the destination, and end well."""
+        self.keep_going(self.guest)
+        self.finish(self.guest)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        out, last = self.outcome, self.record.last
+        assert last
+        out.requests["after"] = last.verified - out.requests["before"] - out.requests["during"]
+        out.requests["all"] = last.verified
+        out.in_flight_min = min(r.in_flight for r in self.record.reports[1:-1] if not r.final)
+        if out.in_flight_min < MIN_IN_FLIGHT:
+            out.complaints.append(f"only {out.in_flight_min} requests were in flight at some moment, "
+                                  f"{MIN_IN_FLIGHT} are wanted")
 
     def inspect(self) -> None:
         """Read what hosts and device have to say about it."""
@@ -222,44 +288,64 @@ class Scenario:
                 if not host.alive():
                     self.outcome.complaints.append(f"{host.name} went down: {host.console_tail(3)}")
                     continue
-                counts = host.counters(ENGINE, 1)
-                self.outcome.device_counts[host.name] = counts["events"]
                 self.outcome.complaints += host.trouble()
-                self.outcome.complaints += [f"{host.name}: the device counted {n} times: {name}"
-                                            for name, n in counts["guest-errors"].items() if n]
+                for name, number in self._places:
+                    where = host.name if len(self._places) == 1 else f"{host.name} {name} {number}"
+                    counts = host.counters(name, number)
+                    self.outcome.device_counts[where] = counts["events"]
+                    self.outcome.complaints += [f"{where}: the device counted {n} times: {name}"
+                                                for name, n in counts["guest-errors"].items() if n]
 
     def _judge(self) -> None:
-        left = self.outcome.device_counts[self.source.name]
-        self.outcome.carried = left["sq-doorbells"] - left["kicks"] - left["requests-completed"]
-        if self.outcome.carried <= 0:
+        left = [c for name, c in self.outcome.device_counts.items()
+                if name.split()[0] == self.source.name and (len(self._places) == 1 or name.split()[1] == ENGINE)]
+        self.outcome.carried = sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in left)
+        # A guest that comes back brings doorbells of elsewhere with it
+        if self._moves == 1 and self.outcome.carried <= 0:
             self.outcome.complaints.append("no request was pending in the function when it was paused, so nothing "
                                            "was shown")
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
         if done < self.outcome.requests["all"]:
             self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified: "
                                            "something else did the work")
+        # The others' work is done at the guest's start and end only
+        self.outcome.complaints += [f"{where}: this function was given no work"
+                                    for where, c in self.outcome.device_counts.items() if not c["requests-completed"]
+                                    and (len(self._places) == 1 or where.split()[1] == ENGINE or
+                                         where.split()[0] == self.destination.name)]
 
     def run(self) -> Outcome:
         """All of it.  What fails on the way becomes a complaint, and hosts and
         device are still asked what they saw."""
         try:
-            try:
-                for host, which in zip((self.source, self.destination), self._drivers):
-                    self.set_up_host(host, which)
-                self.start_guest()
+            self.set_up()
+            self.start_guest()
+            for _ in range(self._moves - 1):
                 self.migrate()
-                self.go_on()
-            except LabError as e:
-                self.outcome.complaints.append(str(e))
-                self.inspect()
-            else:
-                self.inspect()
-                self._judge()
-        finally:
-            for guest in self._guests:
-                guest.console()
-                guest.close()
+                self.turn_round()
+            self.migrate()
+            self.go_on()
+        except LabError as e:
+            self.outcome.complaints.append(str(e))
+            self.inspect()
+        else:
+            self.inspect()
+            self._judge()
         return self.outcome
+
+    def turn_round(self) -> None:
+        """The destination becomes the source of the next move."""
+        self.keep_going(self.guest)
+        left = self._guests[-2]
+        left.console()
+        left.close()
+        self.source, self.destination = self.destination, self.source
+
+    def close(self) -> None:
+        """Keep the guests' last words, and end what still runs of them."""
+        for guest in self._guests:
+            guest.console()
+            guest.close()
 
 
 def _address(host: Host) -> str:

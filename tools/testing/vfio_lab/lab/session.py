@@ -9,9 +9,9 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from . import cpio, driver, image, kernel, pyqmp, qemu, rootfs
+from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs
 from .context import Context
 from .errors import LabError
 from .host import Host, HostSpec
@@ -27,6 +27,12 @@ GUEST_KERNEL = kernel.LTS
 MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth": "64"}
 
 
+# The stock driver takes this many queues for each transform, and a lane has one
+LANE_QUEUES = 2
+# Lanes that the last of several functions gets, and what guest/aes_load.c can do
+MIN_LANES, MAX_LANES = 12, 64
+
+
 @dataclasses.dataclass(frozen=True)
 class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
@@ -37,12 +43,23 @@ class Choice:
     driver: str = "ours"
     engines: tuple[str, ...] = ("sec",)
     vfs: int = 2
+    guest_vfs: int = 1
+    moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
     backend: str = "legacy"
     httu: bool = True
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     model: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: dict(MODEL))
+
+
+def default_load(choice: Choice) -> str:
+    """Lanes and longest request: 24 lanes, or more than there is room for in all
+    but one of the guest's functions, so that none of them is idle."""
+    queues = (int(choice.model["queues"]) - accelerator.PF_QUEUES) // max(choice.vfs, 1)
+    per_function = queues // LANE_QUEUES
+    lanes = min(MAX_LANES, (choice.guest_vfs - 1) * per_function + MIN_LANES) if choice.guest_vfs > 1 else 24
+    return f"{lanes},4096"
 
 
 class Session:
@@ -122,13 +139,24 @@ class Session:
                 host.wait_up()
         return hosts
 
-    def migrate(self, source: Choice, destination: Choice, load: str = "24,4096") -> Outcome:
-        """Two hosts, a guest, its migration under load; see migration.py."""
+    @contextlib.contextmanager
+    def scenario(self, source: Choice, destination: Choice, load: str = "") -> Iterator[Scenario]:
+        """Two hosts, booted, and what can be done with them; see migration.py."""
         wire = self.folder / "lan"
         with self.context.steps.step("put the hosts' images together"):
             specs = [self.spec("source", source, True, ("server", wire)),
                      self.spec("destination", destination, True, ("client", wire))]
         hosts = self.boot(specs)
-        scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver), source.vfs,
-                            self.qmp_library, self.context.steps, load, source.backend)
-        return scenario.run()
+        scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
+                            (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
+                            load or default_load(source), source.backend, source.guest_vfs,
+                            source.engines, source.moves)
+        try:
+            yield scenario
+        finally:
+            scenario.close()
+
+    def migrate(self, source: Choice, destination: Choice, load: str = "") -> Outcome:
+        """Two hosts, a guest, its migration under load."""
+        with self.scenario(source, destination, load) as scenario:
+            return scenario.run()

@@ -26,6 +26,9 @@ class State(enum.IntEnum):
     RUNNING = 2
     STOP_COPY = 3
     RESUMING = 4
+    RUNNING_P2P = 5
+    PRE_COPY = 6
+    PRE_COPY_P2P = 7
 
 
 def program(context: Context) -> Path:

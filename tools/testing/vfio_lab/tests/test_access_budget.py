@@ -98,7 +98,6 @@ def test_what_saving_does_to_the_device(migrated):
     assert save["writes"] <= save["mailboxes"] + save["doorbells"] + 1, "more than a write-back"
 
 
-@pytest.mark.xfail(strict=True, reason="our driver reads 28 times, VF_STATE twice in it")
 def test_how_often_saving_reads(migrated):
     assert migrated["save"]["reads"] <= 27
 

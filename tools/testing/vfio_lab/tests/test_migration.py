@@ -5,7 +5,7 @@ part of the driver taken out it must be seen not to."""
 import pytest
 
 from lab import paths
-from lab.session import Choice
+from lab.session import MODEL, Choice
 
 MUTANTS = paths.LAB / "tests/mutants"
 
@@ -26,3 +26,33 @@ def test_a_driver_without_it_is_caught(new_session, mutant):
     # caught by what the guest felt, not by a lab that fell over
     assert any("lanes without an answer" in c or "differ from" in c or "migration failed" in c
                for c in outcome.complaints), outcome.complaints
+
+
+def test_a_guest_with_two_functions_moves(new_session):
+    both = Choice(guest_vfs=2)
+    outcome = new_session().migrate(both, both)
+    assert outcome.complaints == []
+    assert len(outcome.device_counts) == 4 and outcome.requests["after"] > 0
+
+
+def test_mainline_refuses_two_functions(new_session):
+    """Its QEMU says why: what the P2P states are for."""
+    both = Choice(driver="mainline", guest_vfs=2)
+    outcome = new_session().migrate(both, both)
+    assert any("support P2P migration" in c for c in outcome.complaints), outcome.complaints
+
+
+@pytest.mark.parametrize("source, destination", [("ours", "mainline"), ("mainline", "ours")])
+def test_it_gets_on_with_mainline(new_session, source, destination):
+    outcome = new_session().migrate(Choice(driver=source), Choice(driver=destination))
+    assert outcome.complaints == []
+
+
+def test_a_guest_with_all_accelerators_moves_there_and_back(new_session):
+    """ZIP and HPRE are tested by the guest's own drivers at its start and, loaded
+    anew, at its end.  Linux 6.12 binds to a function once only unless it has
+    four interrupts."""
+    every = Choice(engines=("sec", "zip", "hpre"), moves=2, model={**MODEL, "vf-vectors": "4"})
+    outcome = new_session().migrate(every, every)
+    assert outcome.complaints == []
+    assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0

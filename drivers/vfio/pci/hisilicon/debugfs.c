@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an operator may look at: three files in hisi_acc/, in the folder
+ * "migration" that the VFIO core keeps for each device.
+ *
+ * They tell of the present only. A device that is not open has nothing to show,
+ * and no image is kept for show after its transfer.
+ */
+#include <linux/cleanup.h>
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
+#include <linux/pm_runtime.h>
+#include <linux/seq_file.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+#define SHOW_CLAIM_MS	100
+
+static int show_locked(struct hisi_acc_vf *vf, struct seq_file *seq,
+		       void (*show)(struct hisi_acc_vf *vf,
+				    struct seq_file *seq))
+{
+	int err;
+
+	if (!vf->open) {
+		seq_puts(seq, "device is not open\n");
+		return 0;
+	}
+	if (vf->resetting)
+		return -EBUSY;
+	err = hisi_acc_pf_claim(vf->pf, SHOW_CLAIM_MS);
+	if (err)
+		return err;
+	show(vf, seq);
+	hisi_acc_pf_release(vf->pf);
+	return 0;
+}
+
+static int show_registers(struct seq_file *seq,
+			  void (*show)(struct hisi_acc_vf *vf,
+				       struct seq_file *seq))
+{
+	struct hisi_acc_vf *vf = seq->private;
+	struct device *dev = &vf->core.pdev->dev;
+	int err;
+
+	err = pm_runtime_resume_and_get(dev);
+	if (err)
+		return err;
+	scoped_guard(mutex, &vf->state_mutex)
+		err = show_locked(vf, seq, show);
+	pm_runtime_put(dev);
+	return err;
+}
+
+static int dev_data_show(struct seq_file *seq, void *unused)
+{
+	return show_registers(seq, hisi_acc_qm_show);
+}
+DEFINE_SHOW_ATTRIBUTE(dev_data);
+
+static int cmd_state_show(struct seq_file *seq, void *unused)
+{
+	return show_registers(seq, hisi_acc_qm_show_mailbox);
+}
+DEFINE_SHOW_ATTRIBUTE(cmd_state);
+
+static int migf_data_show(struct seq_file *seq, void *unused)
+{
+	struct hisi_acc_vf *vf = seq->private;
+
+	guard(mutex)(&vf->state_mutex);
+	if (vf->data)
+		hisi_acc_data_file_show(vf->data, seq);
+	else
+		seq_puts(seq, "no transfer\n");
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(migf_data);
+
+/**
+ * hisi_acc_debugfs_init() - add the files of a device
+ * @vf: the function, registered with the VFIO core
+ *
+ * The core removes its folder with all that is in it, before the device goes.
+ */
+void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
+{
+	struct dentry *root = vf->core.vdev.debug_root, *migration, *folder;
+
+	/* without a folder of its own, names would be looked up at the top */
+	if (IS_ERR_OR_NULL(root))
+		return;
+	migration = debugfs_lookup("migration", root);
+	if (!migration)
+		return;
+	folder = debugfs_create_dir("hisi_acc", migration);
+	dput(migration);
+	debugfs_create_file("dev_data", 0400, folder, vf, &dev_data_fops);
+	debugfs_create_file("migf_data", 0400, folder, vf, &migf_data_fops);
+	debugfs_create_file("cmd_state", 0400, folder, vf, &cmd_state_fops);
+}

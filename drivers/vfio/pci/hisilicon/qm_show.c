@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The queue manager of one function, for a person to look at. Only what can be
+ * read beside a running guest: its mailbox is its own.
+ */
+#include <linux/lockdep.h>
+#include <linux/seq_file.h>
+
+#include "qm.h"
+
+#define QM_MB_BUSY_FLAG		BIT(QM_MB_BUSY_SHIFT)
+
+static const struct {
+	const char *name;
+	u32 offset;
+} shown[] = {
+	{ "VF_STATE", QM_VF_STATE },
+	{ "AEQ_INT_MASK", QM_AEQ_INT_MASK },
+	{ "EQ_INT_MASK", QM_EQ_INT_MASK },
+	{ "IFC_INT_SOURCE", QM_IFC_INT_SOURCE },
+	{ "IFC_INT_MASK", QM_IFC_INT_MASK },
+	{ "IFC_INT_SET", QM_IFC_INT_SET },
+	{ "QUE_ISO_CFG", QM_QUE_ISO_CFG },
+	{ "PAGE_SIZE", QM_PAGE_SIZE },
+};
+
+static void show_xqc(struct hisi_acc_regs *regs, struct seq_file *seq,
+		     const char *name, u32 offset)
+{
+	seq_printf(seq, "%s:", name);
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		seq_printf(seq, " %08x", readl(regs->window + regs->xqc +
+					       offset + 4 * i));
+	seq_putc(seq, '\n');
+}
+
+/**
+ * hisi_acc_qm_show() - the registers that make up a function's state
+ * @vf: the function, its physical function claimed
+ * @seq: where to write them
+ *
+ * Context: under @vf->state_mutex.
+ */
+void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
+{
+	lockdep_assert_held(&vf->state_mutex);
+
+	seq_printf(seq, "queues: %u from %u on\n", vf->facts.qp_num,
+		   vf->facts.qp_base);
+	seq_printf(seq, "hardware version: 0x%x\n", vf->facts.hw_version);
+	for (int i = 0; i < ARRAY_SIZE(shown); i++)
+		seq_printf(seq, "%s: 0x%x\n", shown[i].name,
+			   readl(vf->regs.window + shown[i].offset));
+	show_xqc(&vf->regs, seq, "EQC", 0);
+	show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
+}
+
+/**
+ * hisi_acc_qm_show_mailbox() - whether a function would take a command
+ * @vf: the function, its physical function claimed
+ * @seq: where to write it
+ *
+ * Reads the first word only, which changes nothing.
+ *
+ * Context: under @vf->state_mutex.
+ */
+void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
+{
+	u32 word = readl(vf->regs.window + QM_MB_CMD_SEND_BASE);
+
+	lockdep_assert_held(&vf->state_mutex);
+
+	if (PCI_POSSIBLE_ERROR(word))
+		seq_puts(seq, "mailbox does not answer\n");
+	else if (word & QM_MB_BUSY_FLAG)
+		seq_puts(seq, "mailbox is at work\n");
+	else
+		seq_puts(seq, "mailbox is ready\n");
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the test share: checks, the tests by file.
+ *
+ * A test is run in a process of its own, which ends with it: what it left open
+ * is closed. R and D with a number say which defect of another driver for these
+ * devices a test would have found: R mended since, D seen in Linux 7.2.
+ */
+#ifndef HISI_ACC_MIGRATION_TEST_H
+#define HISI_ACC_MIGRATION_TEST_H
+
+#include "hisi_acc_test_device.h"
+
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+extern const struct test window_tests[];
+extern const struct test state_tests[];
+extern const struct test image_tests[];
+extern const struct test refusal_tests[];
+extern const struct test life_tests[];
+extern const struct test alone_tests[];
+
+extern const char *source_bdf, *destination_bdf;
+
+/* A test goes on after a check that failed: the others may tell why */
+#define CHECK(got, want) check(#got, (long)(got), (long)(want), __LINE__)
+
+void check(const char *what, long got, long want, int line);
+
+/* Ends the test without a verdict */
+void skip(const char *why);
+
+/* The image of the source, with or without a driver behind it */
+size_t make_image(uint8_t *image, bool guest_up);
+
+/* The destination, waiting for an image; returns the data file */
+int begin_resume(struct device *d);
+
+#endif

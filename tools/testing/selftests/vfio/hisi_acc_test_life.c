@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Resets, files that outlive their device, and several hands at once.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "hisi_acc_migration_test.h"
+
+/* R10: from wherever it comes, a reset leads to RUNNING, files are dead */
+static void reset_everywhere(void)
+{
+	static const int from[] = {
+		RUNNING, STOP, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY,
+		PRE_COPY_P2P,
+	};
+	struct device d;
+	uint8_t byte = 0;
+	int fd;
+
+	device_open(&d, source_bdf);
+	for (unsigned int i = 0; i < ARRAY_SIZE(from); i++) {
+		device_guest_up(&d);
+		if (device_set_state(&d, from[i], &fd) == -EINVAL)
+			continue;
+		CHECK(device_state(&d), from[i]);
+		CHECK(device_reset(&d), 0);
+		CHECK(device_state(&d), RUNNING);
+		CHECK(device_read(&d, 0x60), 1);
+		if (fd < 0)
+			continue;
+		CHECK(from[i] == RESUMING ? send_image(fd, &byte, 1) :
+					    receive_image(fd, &byte, 1), -ENODEV);
+		close(fd);
+	}
+	device_close(&d);
+}
+
+/* D12: whoever waits for a file is told of its end */
+static void poll_of_a_dead_file(void)
+{
+	static const int states[] = { STOP_COPY, RESUMING };
+	struct pollfd poll_fd = {};
+	struct device d;
+
+	device_open(&d, source_bdf);
+	for (int i = 0; i < 2; i++) {
+		CHECK(device_set_state(&d, states[i], &poll_fd.fd), 0);
+		poll_fd.events = states[i] == RESUMING ? POLLOUT : POLLIN;
+		CHECK(poll(&poll_fd, 1, 0), 1);
+		CHECK(poll_fd.revents, poll_fd.events);
+		CHECK(device_reset(&d), 0);
+		CHECK(poll(&poll_fd, 1, 0), 1);
+		CHECK(poll_fd.revents & POLLERR, POLLERR);
+		close(poll_fd.fd);
+	}
+	device_close(&d);
+}
+
+/* D7, R11: a file may be kept for longer than its device */
+static void file_outlives_device(void)
+{
+	struct precopy_info info = { .argsz = sizeof(info) };
+	uint8_t byte = 0;
+	struct device d;
+	int out, in, early;
+
+	device_open(&d, source_bdf);
+	CHECK(device_set_state(&d, STOP_COPY, &out), 0);
+	CHECK(receive_image(out, &byte, 1), 1);
+	CHECK(lseek(out, 0, SEEK_SET), -1);
+	CHECK(send_image(out, &byte, 1), -EBADF);
+	device_close(&d);
+
+	device_open(&d, source_bdf);
+	CHECK(device_set_state(&d, PRE_COPY, &early), 0);
+	device_close(&d);
+
+	in = begin_resume(&d);
+	CHECK(receive_image(in, &byte, 1), -EBADF);
+	device_close(&d);
+
+	CHECK(receive_image(out, &byte, 1), -ENODEV);
+	CHECK(receive_image(early, &byte, 1), -ENODEV);
+	CHECK(ioctl(early, MIG_GET_PRECOPY_INFO, &info) ? errno : 0, ENODEV);
+	CHECK(send_image(in, &byte, 1), -ENODEV);
+}
+
+/* Each open begins at RUNNING */
+static void open_is_a_beginning(void)
+{
+	struct device d;
+	int fd;
+
+	device_open(&d, source_bdf);
+	CHECK(device_set_state(&d, RESUMING, &fd), 0);
+	device_close(&d);
+	device_open(&d, source_bdf);
+	CHECK(device_state(&d), RUNNING);
+	CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
+	device_close(&d);
+}
+
+struct reader {
+	int fd;
+	size_t bytes;
+	pthread_t thread;
+};
+
+static void *read_to_the_end(void *arg)
+{
+	struct reader *r = arg;
+	uint8_t bytes[7];
+	ssize_t n;
+
+	while ((n = receive_image(r->fd, bytes, sizeof(bytes))) > 0)
+		r->bytes += n;
+	return NULL;
+}
+
+/* D13: two that read share the image, no byte comes twice */
+static void two_readers(void)
+{
+	struct reader readers[2];
+	struct device d;
+
+	device_open(&d, source_bdf);
+	device_guest_up(&d);
+	for (int round = 0; round < 100; round++) {
+		int fd;
+
+		CHECK(device_set_state(&d, STOP_COPY, &fd), 0);
+		for (int i = 0; i < 2; i++) {
+			readers[i] = (struct reader) { .fd = fd };
+			pthread_create(&readers[i].thread, NULL,
+				       read_to_the_end, &readers[i]);
+		}
+		for (int i = 0; i < 2; i++)
+			pthread_join(readers[i].thread, NULL);
+		CHECK(readers[0].bytes + readers[1].bytes, IMAGE_SIZE);
+		close(fd);
+		CHECK(device_set_state(&d, STOP, NULL), 0);
+	}
+	device_close(&d);
+}
+
+struct resetter {
+	struct device *device;
+	int resets;
+	bool done;
+	pthread_t thread;
+};
+
+static void *reset_again_and_again(void *arg)
+{
+	struct resetter *r = arg;
+
+	for (int i = 0; i < r->resets; i++)
+		CHECK(device_reset(r->device), 0);
+	__atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Walks through all states while another thread resets, without any order */
+static void resets_in_between(void)
+{
+	struct resetter r = { .resets = 30 };
+	uint8_t image[IMAGE_SIZE];
+	struct device d;
+	int fd;
+
+	device_open(&d, source_bdf);
+	r.device = &d;
+	pthread_create(&r.thread, NULL, reset_again_and_again, &r);
+	while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE)) {
+		if (!device_set_state(&d, PRE_COPY, &fd)) {
+			receive_image(fd, image, IMAGE_SIZE);
+			device_set_state(&d, STOP_COPY, NULL);
+			receive_image(fd, image, IMAGE_SIZE);
+			close(fd);
+		}
+		if (!device_set_state(&d, RESUMING, &fd))
+			close(fd);
+		device_set_state(&d, RUNNING, NULL);
+	}
+	pthread_join(r.thread, NULL);
+	CHECK(device_reset(&d), 0);
+	CHECK(device_state(&d), RUNNING);
+	device_close(&d);
+}
+
+/*
+ * D8: what is written lies in the function's own BAR, where a reset makes the
+ * kernel's copy wait for the reset's end. This function may be lost with it: no
+ * later test uses it.
+ */
+static void reset_during_copy(void)
+{
+	struct resetter r = { .resets = 50 };
+	struct device d;
+	int fd;
+
+	device_open(&d, destination_bdf);
+	r.device = &d;
+	pthread_create(&r.thread, NULL, reset_again_and_again, &r);
+	while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE)) {
+		if (device_set_state(&d, RESUMING, &fd))
+			continue;
+		send_image(fd, (void *)(d.regs + 0x3100), 8);
+		close(fd);
+	}
+	pthread_join(r.thread, NULL);
+	CHECK(device_reset(&d), 0);
+	CHECK(device_state(&d), RUNNING);
+	device_close(&d);
+}
+
+struct writer {
+	int fd;
+	const uint8_t *image;
+	ssize_t result;
+	pthread_t thread;
+};
+
+static void *write_image(void *arg)
+{
+	struct writer *w = arg;
+
+	w->result = send_image(w->fd, w->image, IMAGE_SIZE);
+	return NULL;
+}
+
+/* D1: of two that write a whole image at once, one is too many */
+static void two_writers(void)
+{
+	struct writer writers[2];
+	uint8_t image[IMAGE_SIZE];
+	struct device d;
+
+	make_image(image, true);
+	device_open(&d, source_bdf);
+	for (int round = 0; round < 60; round++) {
+		int fd;
+
+		CHECK(device_set_state(&d, RESUMING, &fd), 0);
+		for (int i = 0; i < 2; i++) {
+			writers[i] = (struct writer) { .fd = fd,
+							.image = image };
+			pthread_create(&writers[i].thread, NULL, write_image,
+				       &writers[i]);
+		}
+		for (int i = 0; i < 2; i++)
+			pthread_join(writers[i].thread, NULL);
+		CHECK((writers[0].result == IMAGE_SIZE) +
+		      (writers[1].result == IMAGE_SIZE), 1);
+		CHECK((writers[0].result < 0) + (writers[1].result < 0), 1);
+		CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+		CHECK(device_reset(&d), 0);
+		close(fd);
+	}
+	device_close(&d);
+}
+
+static void reset_physical_function(void)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/reset",
+		 source_bdf);
+	file = fopen(path, "w");
+	if (!file)
+		skip("the physical function cannot be reset");
+	CHECK(fputs("1", file) < 0, false);
+	CHECK(fclose(file), 0);
+}
+
+/* D19: what was stopped, and has lost its state since, must not be believed */
+static void lost_in_reset_of_all(void)
+{
+	struct device d;
+
+	device_open(&d, source_bdf);
+	device_guest_up(&d);
+	CHECK(device_set_state(&d, STOP, NULL), 0);
+	reset_physical_function();
+	CHECK(device_set_state(&d, STOP_COPY, NULL) < 0, true);
+	CHECK(device_state(&d), VFIO_DEVICE_STATE_ERROR);
+	CHECK(device_set_state(&d, RUNNING, NULL) < 0, true);
+	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+	CHECK(device_reset(&d), 0);
+	CHECK(device_state(&d), RUNNING);
+	device_guest_up(&d);
+	CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
+	device_close(&d);
+}
+
+/* Run only by name: the driver of the physical function waits and complains */
+const struct test alone_tests[] = {
+	{ "lost_in_reset_of_all", lost_in_reset_of_all },
+	{ }
+};
+
+const struct test life_tests[] = {
+	{ "reset_everywhere", reset_everywhere },
+	{ "poll_of_a_dead_file", poll_of_a_dead_file },
+	{ "open_is_a_beginning", open_is_a_beginning },
+	{ "two_readers", two_readers },
+	{ "resets_in_between", resets_in_between },
+	{ "file_outlives_device", file_outlives_device },
+	{ "reset_during_copy", reset_during_copy },
+	{ "two_writers", two_writers },
+	{ }
+};

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images that are not to be taken, and that nothing of them reaches the device.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hisi_acc_migration_test.h"
+
+struct refusal {
+	unsigned int offset, size;
+	uint64_t value;
+	int err;		/* that our driver gives; others: any */
+};
+
+/* Each kind has an errno of its own, which is ours: others only have to refuse */
+static void expect_refusal(struct device *d, const uint8_t *bad,
+			   const struct refusal *r)
+{
+	int fd, err;
+
+	CHECK(device_set_state(d, RESUMING, &fd), 0);
+	err = send_image(fd, bad, IMAGE_SIZE);
+	if (err < 0 && err != r->err)
+		printf("# offset %u: refused by %d, not %d\n", r->offset, err,
+		       r->err);
+	CHECK(err < 0, true);
+	CHECK(device_reset(d), 0);
+	close(fd);
+}
+
+static void expect_refusals(const struct refusal *cases, unsigned int count)
+{
+	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
+	struct device d;
+
+	make_image(image, true);
+	device_open(&d, destination_bdf);
+	for (unsigned int i = 0; i < count; i++) {
+		memcpy(bad, image, sizeof(bad));
+		put(bad, cases[i].offset, cases[i].value, cases[i].size);
+		sign_image(bad);
+		expect_refusal(&d, bad, &cases[i]);
+	}
+	device_close(&d);
+}
+
+/* D2: the verdict counts also after write() has given it, whatever follows */
+static void refusal_stays(void)
+{
+	static const struct refusal cases[] = {
+		{ .offset = 0, .size = 1, .value = 0 },
+		{ .offset = 8, .size = 4, .value = 1 },
+		{ .offset = 12, .size = 4, .value = 0xa259 },
+		{ .offset = 16, .size = 4, .value = 0x8000 },
+		{ .offset = 28, .size = 2, .value = 2 },
+	};
+	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
+	struct device d;
+	int fd;
+
+	make_image(image, true);
+	device_open(&d, destination_bdf);
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		memcpy(bad, image, sizeof(bad));
+		put(bad, cases[i].offset, cases[i].value, cases[i].size);
+		CHECK(device_set_state(&d, RESUMING, &fd), 0);
+		CHECK(send_image(fd, bad, IMAGE_SIZE) < 0, true);
+		CHECK(send_image(fd, image, IMAGE_SIZE) < 0, true);
+		CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+		CHECK(device_set_state(&d, RUNNING, NULL) < 0, true);
+		CHECK(device_state(&d), RESUMING);
+		CHECK(device_sqc_table(&d), 0);
+		CHECK(device_reset(&d), 0);
+		CHECK(device_state(&d), RUNNING);
+		close(fd);
+	}
+	device_close(&d);
+}
+
+static void magic(void)
+{
+	static const struct refusal cases[] = {
+		{ 0, 8, 0, -EBADMSG },
+		{ 0, 1, 0xff, -EBADMSG },
+		{ 7, 1, 0xab, -EBADMSG },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+/* R7 */
+static void major_version(void)
+{
+	static const struct refusal cases[] = {
+		{ 28, 2, 2, -EPROTONOSUPPORT },
+		{ 28, 2, 0, -EPROTONOSUPPORT },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+static void another_device(void)
+{
+	static const struct refusal cases[] = {
+		{ 12, 4, 0x1234, -EXDEV },
+		{ 12, 4, 0xa259, -EXDEV },
+		{ 12, 4, 0x1a256, -EXDEV },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+static void number_of_queues(void)
+{
+	static const struct refusal cases[] = {
+		{ 8, 4, 0, -ECHRNG },
+		{ 8, 4, 1, -ECHRNG },
+		{ 8, 4, 0x10001, -ECHRNG },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+/* R1 */
+static void isolation(void)
+{
+	static const struct refusal cases[] = {
+		{ 16, 4, 0x8000, -EMEDIUMTYPE },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+/* Said again in a newer minor version, believed only with its checksum */
+static void hardware(void)
+{
+	static const struct refusal cases[] = {
+		{ 32, 4, 0x50, -EPFNOSUPPORT },
+		{ 32, 4, 0, -EPFNOSUPPORT },
+		{ 36, 4, 2, -EOVERFLOW },
+		{ 120, 4, 0, -ERANGE },
+		{ 120, 4, 2, -ERANGE },
+		{ 124, 4, 1, -EPROTO },
+		{ 140, 4, 1, -EPROTO },
+	};
+	uint8_t image[IMAGE_SIZE];
+
+	make_image(image, true);
+	if (!field(image, 30, 2))
+		skip("no checksum in the image");
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+static void checksum(void)
+{
+	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
+	const struct refusal r = { 40, 0, 0, -EILSEQ };
+	struct device d;
+
+	make_image(image, true);
+	if (!field(image, 30, 2))
+		skip("no checksum in the image");
+	device_open(&d, destination_bdf);
+	for (unsigned int at = MATCH_SIZE; at < IMAGE_SIZE; at++) {
+		memcpy(bad, image, sizeof(bad));
+		bad[at] ^= 1 << (at % 8);
+		expect_refusal(&d, bad, &r);
+	}
+	device_close(&d);
+}
+
+/* Values that no guest could have given its function */
+static void registers(void)
+{
+	static const struct refusal cases[] = {
+		{ 24, 4, 2, -ERANGE },
+		{ 24, 4, 1, -ERANGE },
+		{ 40, 4, 2, -ERANGE },
+		{ 44, 4, 2, -ERANGE },
+		{ 48, 4, 2, -ERANGE },
+		{ 52, 4, 2, -ERANGE },
+		{ 56, 4, 1, -ERANGE },
+		{ 60, 4, 3, -ERANGE },
+		{ 64, 4, 0xffff, -ERANGE },
+		{ 94, 2, 0xffff, -ERANGE },
+		{ 68, 4, 0x10001001, -EADDRNOTAVAIL },
+		{ 144, 8, 0, -EADDRNOTAVAIL },
+		{ 160, 8, 0, -EADDRNOTAVAIL },
+		{ 160, 8, 8, -EADDRNOTAVAIL },
+		{ 168, 8, 0, -EADDRNOTAVAIL },
+	};
+
+	expect_refusals(cases, ARRAY_SIZE(cases));
+}
+
+static void too_long(void)
+{
+	uint8_t image[IMAGE_SIZE + 1] = {};
+	struct device d;
+	int fd;
+
+	make_image(image, true);
+	fd = begin_resume(&d);
+	CHECK(send_image(fd, image, IMAGE_SIZE), IMAGE_SIZE);
+	CHECK(send_image(fd, image, 1) < 0, true);
+	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+	CHECK(device_reset(&d), 0);
+	close(fd);
+	CHECK(device_set_state(&d, RESUMING, &fd), 0);
+	CHECK(send_image(fd, image, IMAGE_SIZE + 1) < 0, true);
+	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+	device_close(&d);
+}
+
+/* What is too short can still be completed, and only then be loaded */
+static void too_short(void)
+{
+	uint8_t image[IMAGE_SIZE];
+	struct device d;
+	int fd;
+
+	make_image(image, true);
+	fd = begin_resume(&d);
+	for (int i = 0; i < IMAGE_SIZE; i++) {
+		if (i != MATCH_SIZE || field(image, 30, 2))
+			CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+		CHECK(device_state(&d), RESUMING);
+		CHECK(send_image(fd, image + i, 1), 1);
+		if (device_state(&d) != RESUMING)
+			return;
+	}
+	CHECK(device_set_state(&d, STOP, NULL), 0);
+	CHECK(device_sqc_table(&d), field(image, 160, 8));
+	device_close(&d);
+}
+
+/* D12: forty bytes that fit nothing are not a function without a driver */
+static void forty_wrong_bytes(void)
+{
+	uint8_t bad[MATCH_SIZE];
+	struct device d;
+	int fd;
+
+	memset(bad, 0x5a, sizeof(bad));
+	fd = begin_resume(&d);
+	CHECK(send_image(fd, bad, sizeof(bad)) < 0, true);
+	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+	device_close(&d);
+}
+
+/* R16, D2: what was good once is no licence for the next */
+static void second_image_is_checked(void)
+{
+	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
+	struct device d;
+	int fd;
+
+	make_image(image, true);
+	memcpy(bad, image, sizeof(bad));
+	put(bad, 8, 1, 4);
+	for (int again = 0; again < 2; again++) {
+		fd = begin_resume(&d);
+		CHECK(send_image(fd, image, IMAGE_SIZE), IMAGE_SIZE);
+		CHECK(device_set_state(&d, STOP, NULL), 0);
+		close(fd);
+		if (again) {
+			device_close(&d);
+			device_open(&d, destination_bdf);
+		}
+		CHECK(device_set_state(&d, RESUMING, &fd), 0);
+		CHECK(send_image(fd, bad, IMAGE_SIZE) < 0, true);
+		CHECK(device_set_state(&d, STOP, NULL) < 0, true);
+		close(fd);
+		device_close(&d);
+	}
+}
+
+/* D24: a function that refused its image is as it was */
+static void nothing_is_written(void)
+{
+	uint8_t image[IMAGE_SIZE];
+	struct device d;
+	int fd;
+
+	make_image(image, true);
+	put(image, 160, 8, 8);
+	sign_image(image);
+	fd = begin_resume(&d);
+	send_image(fd, image, IMAGE_SIZE);
+	device_set_state(&d, STOP, NULL);
+	CHECK(device_read(&d, 0x60), 1);
+	CHECK(device_sqc_table(&d), 0);
+	device_close(&d);
+}
+
+const struct test refusal_tests[] = {
+	{ "refusal_stays", refusal_stays },
+	{ "refused_magic", magic },
+	{ "refused_major_version", major_version },
+	{ "refused_device", another_device },
+	{ "refused_number_of_queues", number_of_queues },
+	{ "refused_isolation", isolation },
+	{ "refused_hardware", hardware },
+	{ "refused_checksum", checksum },
+	{ "refused_registers", registers },
+	{ "too_long", too_long },
+	{ "too_short", too_short },
+	{ "forty_wrong_bytes", forty_wrong_bytes },
+	{ "second_image_is_checked", second_image_is_checked },
+	{ "nothing_is_written", nothing_is_written },
+	{ }
+};

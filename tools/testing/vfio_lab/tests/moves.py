@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest that runs under load, for tests that do something to it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from lab.guest import Guest
+from lab.migration import ENGINE, SLOW_REQUEST_US, Scenario
+from lab.session import MODEL, Choice
+
+# The network is never this slow, and memory moves for as long as it takes to look
+TRICKLE = 1 << 20
+ENDED = ("completed", "failed", "cancelled")
+
+
+@contextlib.contextmanager
+def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scenario]:
+    """A guest under load on the source; at the end of the test it must be there,
+    with nothing lost, and neither hosts nor devices may complain."""
+    with new_session().scenario(source, destination) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest = scenario.guest
+        scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        yield scenario
+        goes_on(scenario, guest)
+        scenario.finish(guest)
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+def goes_on(scenario: Scenario, guest: Guest) -> None:
+    """Every lane of the load gets on, at the pace of before."""
+    scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
+    scenario.keep_going(guest)
+
+
+def states(scenario: Scenario) -> str:
+    """What the VFIO core says of the guest's function on the source."""
+    return scenario.source.ssh.out("cat /sys/kernel/debug/vfio/*/migration/state").splitlines()[0]
+
+
+def event(guest: Guest, name: str, since: float, **data: str) -> None:
+    """Wait for an event that came after `since`."""
+    guest.qmp.wait(f"{name} {data or ''}", lambda e: e.name == name and e.at >= since and
+                   all(e.data.get(k) == v for k, v in data.items()), 60, guest.alive)
+
+
+def ended(guest: Guest, since: float) -> str:
+    """How the migration ended that began after `since`."""
+    end = guest.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= since and
+                         e.data["status"] in ENDED, 60, guest.alive)
+    return end.data["status"]
