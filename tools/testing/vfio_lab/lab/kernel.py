@@ -192,7 +192,8 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
     inputs = {"recipe": RECIPE, "package": package, "source": source.name,
               "machine": machine_codename(),
               "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),
-              "config": config}
+              # a comment in a fragment is no reason to build a kernel again
+              "config": re.findall(r"^CONFIG_.*", config, re.M)}
     path = context.cache.entry(f"kernel-{version}", package, digest(inputs), build,
                                context.waiting)
     release = (path / "build/include/config/kernel.release").read_text().strip()
