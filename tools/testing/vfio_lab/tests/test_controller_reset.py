@@ -17,7 +17,7 @@ from test_stock_drivers import selftests
 from test_stock_errors import ECC, wait_for, works_when_loaded_again
 
 SEC = accelerator.ENGINES["sec"]
-QUEUES = {"queues": "18"}               # one for each of two functions
+QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # one for each of two functions
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "non
          "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
          "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
 SQC_TABLE, PAUSE = "4", "14"
-QUEUES = {"queues": "18"}               # so that each of two functions gets one
+QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two functions gets one
 
 
 @pytest.fixture(scope="module")
