@@ -41,7 +41,7 @@ def resets(host, function: int = 0) -> int:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_device_is_reset_with_its_functions_at_work(boot_uefi, version):
-    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, model={**MODEL, "vf-vectors": "4"}))
+    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}

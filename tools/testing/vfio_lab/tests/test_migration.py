@@ -5,7 +5,7 @@ part of the driver taken out it must be seen not to."""
 import pytest
 
 from lab import paths
-from lab.session import MODEL, Choice
+from lab.session import Choice
 
 MUTANTS = paths.LAB / "tests/mutants"
 
@@ -52,7 +52,7 @@ def test_a_guest_with_all_accelerators_moves_there_and_back(new_session):
     """ZIP and HPRE are tested by the guest's own drivers at its start and, loaded
     anew, at its end.  Linux 6.12 binds to a function once only unless it has
     four interrupts."""
-    every = Choice(engines=("sec", "zip", "hpre"), moves=2, model={**MODEL, "vf-vectors": "4"})
+    every = Choice(engines=("sec", "zip", "hpre"), moves=2)
     outcome = new_session().migrate(every, every)
     assert outcome.complaints == []
     assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0
