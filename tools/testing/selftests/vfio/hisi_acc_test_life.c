@@ -295,6 +295,10 @@ static void lost_in_reset_of_all(void)
 	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
 	CHECK(device_reset(&d), 0);
 	CHECK(device_state(&d), RUNNING);
+	device_close(&d);
+
+	/* its command register was reset, too: mastering comes with the open */
+	device_open(&d, source_bdf);
 	device_guest_up(&d);
 	CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
 	device_close(&d);
