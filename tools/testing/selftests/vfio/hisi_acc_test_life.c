@@ -2,12 +2,14 @@
 /*
  * Resets, files that outlive their device, and several hands at once.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "hisi_acc_migration_test.h"
@@ -223,6 +225,7 @@ static void reset_during_copy(void)
 struct writer {
 	int fd;
 	const uint8_t *image;
+	int *others;		/* that have not come so far yet */
 	ssize_t result;
 	pthread_t thread;
 };
@@ -231,35 +234,49 @@ static void *write_image(void *arg)
 {
 	struct writer *w = arg;
 
+	__atomic_sub_fetch(w->others, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(w->others, __ATOMIC_ACQUIRE))
+		;
 	w->result = send_image(w->fd, w->image, IMAGE_SIZE);
 	return NULL;
 }
 
-/* D1: of two that write a whole image at once, one is too many */
+/*
+ * D1: of two that write a whole image at once, one is too many. What they write
+ * has to be faulted in each time, so that one of them is slow on its way.
+ */
 static void two_writers(void)
 {
 	struct writer writers[2];
 	uint8_t image[IMAGE_SIZE];
 	struct device d;
+	int memory;
 
 	make_image(image, true);
+	memory = memfd_create("image", MFD_CLOEXEC);
+	CHECK(write(memory, image, IMAGE_SIZE), IMAGE_SIZE);
 	device_open(&d, source_bdf);
 	for (int round = 0; round < 60; round++) {
-		int fd;
+		int fd, others = 2;
 
 		CHECK(device_set_state(&d, RESUMING, &fd), 0);
 		for (int i = 0; i < 2; i++) {
-			writers[i] = (struct writer) { .fd = fd,
-							.image = image };
+			writers[i] = (struct writer) {
+				.fd = fd,
+				.image = mmap(NULL, IMAGE_SIZE, PROT_READ,
+					      MAP_PRIVATE, memory, 0),
+				.others = &others,
+			};
 			pthread_create(&writers[i].thread, NULL, write_image,
 				       &writers[i]);
 		}
-		for (int i = 0; i < 2; i++)
+		for (int i = 0; i < 2; i++) {
 			pthread_join(writers[i].thread, NULL);
+			munmap((void *)writers[i].image, IMAGE_SIZE);
+		}
 		CHECK((writers[0].result == IMAGE_SIZE) +
 		      (writers[1].result == IMAGE_SIZE), 1);
 		CHECK((writers[0].result < 0) + (writers[1].result < 0), 1);
-		CHECK(device_set_state(&d, STOP, NULL) < 0, true);
 		CHECK(device_reset(&d), 0);
 		close(fd);
 	}
@@ -295,6 +312,10 @@ static void lost_in_reset_of_all(void)
 	CHECK(device_set_state(&d, STOP, NULL) < 0, true);
 	CHECK(device_reset(&d), 0);
 	CHECK(device_state(&d), RUNNING);
+	device_close(&d);
+
+	/* its command register was reset, too: mastering comes with the open */
+	device_open(&d, source_bdf);
 	device_guest_up(&d);
 	CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
 	device_close(&d);
