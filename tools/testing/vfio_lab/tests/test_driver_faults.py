@@ -12,6 +12,7 @@ import pytest
 import steps
 from lab import accelerator, paths
 from lab.host import Host
+from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
 from steps import IMAGE, State
@@ -24,13 +25,13 @@ SQC_TABLE, PAUSE = "4", "14"
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two functions gets one
 
 
-@pytest.fixture(scope="module")
-def host(context) -> Iterator[Host]:
-    """One host for all tests here: each leaves the device sound."""
+@pytest.fixture(scope="module", params=VERSIONS)
+def host(request, context) -> Iterator[Host]:
+    """One host of each kernel for all tests here: each leaves the device sound."""
     program = steps.program(context)
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/driver-faults") as session:
+    with Session(Steps(io.StringIO()), paths.ROOT / f"build/check/driver-faults-{request.param}") as session:
         (one,) = session.boot([session.spec("host", Choice(
-            push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
+            kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
         accelerator.bring_up(one.ssh, SEC, 2)
         accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), accelerator.VARIANT_DRIVER)
         yield one
