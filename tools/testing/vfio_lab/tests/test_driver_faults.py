@@ -101,6 +101,32 @@ def test_a_write_back_that_is_late_for_stop_only(host, vf, break_it):
     works_after_a_reset(vf)
 
 
+@pytest.mark.parametrize("faults, error", [
+    ({"fault_mailbox": "fail", "fault_opcode": PAUSE}, "EIO"),
+    ({"fault_mailbox": "fail", "fault_opcode": SQC_TABLE}, "EIO"),
+    ({"fault_mailbox": "busy", "fault_opcode": SQC_TABLE}, "ETIMEDOUT"),
+    ({"fault_mailbox": "busy", "fault_opcode": PAUSE}, "ETIMEDOUT"),
+    ({"fault_writeback": "stuck"}, "ETIMEDOUT"),
+    ({"fault_registers": "all-ones"}, "EIO")])
+def test_a_pre_copy_that_ends_badly(host, vf, break_it, faults, error):
+    assert vf.go(State.PRE_COPY) == ("", State.PRE_COPY)
+    before = host.counters("sec", 1)
+    break_it(**faults)
+    said, state = vf.go(State.STOP_COPY)
+    after = host.counters("sec", 1)
+    assert said == error and state in (State.PRE_COPY, State.PRE_COPY_P2P, State.ERROR)
+    break_it()
+    # with P2P in its name the function is stopped; in PRE_COPY it runs, again
+    taken = after["mailbox-set"]["pause"] > before["mailbox-set"]["pause"] and \
+        faults.get("fault_opcode") != PAUSE
+    restarted = after["events"]["kicks"] > before["events"]["kicks"]
+    assert state != State.PRE_COPY or restarted or not taken, "it says PRE_COPY, and is paused"
+    if state != State.ERROR:
+        assert vf.go(State.RUNNING) == ("", State.RUNNING)
+        works(vf)
+    works_after_a_reset(vf)
+
+
 @pytest.mark.parametrize("fault, error, after", [
     ("fail", "EIO", State.RUNNING), ("busy", "ETIMEDOUT", State.ERROR)])
 def test_a_pause_that_is_not_taken(host, vf, break_it, fault, error, after):
