@@ -12,6 +12,7 @@ import pytest
 import steps
 from lab import accelerator, paths
 from lab.host import Host
+from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
 from steps import IMAGE, State
@@ -24,13 +25,13 @@ SQC_TABLE, PAUSE = "4", "14"
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two functions gets one
 
 
-@pytest.fixture(scope="module")
-def host(context) -> Iterator[Host]:
-    """One host for all tests here: each leaves the device sound."""
+@pytest.fixture(scope="module", params=VERSIONS)
+def host(request, context) -> Iterator[Host]:
+    """One host of each kernel for all tests here: each leaves the device sound."""
     program = steps.program(context)
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/driver-faults") as session:
+    with Session(Steps(io.StringIO()), paths.ROOT / f"build/check/driver-faults-{request.param}") as session:
         (one,) = session.boot([session.spec("host", Choice(
-            push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
+            kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
         accelerator.bring_up(one.ssh, SEC, 2)
         accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), accelerator.VARIANT_DRIVER)
         yield one
@@ -97,6 +98,32 @@ def test_a_write_back_that_is_late_for_stop_only(host, vf, break_it):
     assert (error, state) in (("", State.STOP), ("ETIMEDOUT", State.ERROR),
                               ("ETIMEDOUT", State.RUNNING))
     assert state != State.RUNNING or kicks(host) > before, "it says RUNNING, and is paused"
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("faults, error", [
+    ({"fault_mailbox": "fail", "fault_opcode": PAUSE}, "EIO"),
+    ({"fault_mailbox": "fail", "fault_opcode": SQC_TABLE}, "EIO"),
+    ({"fault_mailbox": "busy", "fault_opcode": SQC_TABLE}, "ETIMEDOUT"),
+    ({"fault_mailbox": "busy", "fault_opcode": PAUSE}, "ETIMEDOUT"),
+    ({"fault_writeback": "stuck"}, "ETIMEDOUT"),
+    ({"fault_registers": "all-ones"}, "EIO")])
+def test_a_pre_copy_that_ends_badly(host, vf, break_it, faults, error):
+    assert vf.go(State.PRE_COPY) == ("", State.PRE_COPY)
+    before = host.counters("sec", 1)
+    break_it(**faults)
+    said, state = vf.go(State.STOP_COPY)
+    after = host.counters("sec", 1)
+    assert said == error and state in (State.PRE_COPY, State.PRE_COPY_P2P, State.ERROR)
+    break_it()
+    # with P2P in its name the function is stopped; in PRE_COPY it runs, again
+    taken = after["mailbox-set"]["pause"] > before["mailbox-set"]["pause"] and \
+        faults.get("fault_opcode") != PAUSE
+    restarted = after["events"]["kicks"] > before["events"]["kicks"]
+    assert state != State.PRE_COPY or restarted or not taken, "it says PRE_COPY, and is paused"
+    if state != State.ERROR:
+        assert vf.go(State.RUNNING) == ("", State.RUNNING)
+        works(vf)
     works_after_a_reset(vf)
 
 
