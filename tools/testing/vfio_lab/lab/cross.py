@@ -17,7 +17,7 @@ FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 def static_program(source: Path | Sequence[Path], context: Context | None = None) -> Path:
     """The static arm64 program of one or more C files, compiled if it is not cached.
 
-    Headers beside the files count as part of them.
+    Headers beside and below the files count as part of them.
     """
     context = context or shared()
     sources = [source] if isinstance(source, Path) else list(source)
@@ -29,7 +29,7 @@ def static_program(source: Path | Sequence[Path], context: Context | None = None
             run([COMPILER, *FLAGS, "-o", folder / name, *sources], log=log,
                 failure=f"{name} cannot be compiled for arm64.")
 
-    headers = sorted({header for one in sources for header in one.parent.glob("*.h")})
+    headers = sorted({header for one in sources for header in one.parent.rglob("*.h")})
     inputs = {"flags": FLAGS, "compiler": output([COMPILER, "-dumpfullversion"]).strip(),
               "files": [[file.name, file.read_text(encoding="utf-8")]
                         for file in (*sources, *headers)]}

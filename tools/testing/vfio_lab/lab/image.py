@@ -17,6 +17,7 @@ from . import accelerator, cpio, cross, paths, rootfs
 from .context import Context
 from .errors import LabError
 from .kernel import Kernel
+from .load_module import load_module
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
@@ -49,13 +50,16 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
         target = tree / file.relative_to(kernel.modules)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
+    updates = tree / "lib/modules" / kernel.release / "updates"
+    updates.mkdir()
+    shutil.copy(load_module(kernel, context), updates)
     for list_file in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         shutil.copy(kernel.modules / "lib/modules" / kernel.release / list_file,
                     tree / "lib/modules" / kernel.release / list_file)
     _with_depmod(kernel, tree)
     entries = cpio.tree(tree, prefix="usr")
     entries["init"] = cpio.program(paths.LAB / "guest/init")
-    entries["lab/aes_load"] = cpio.program(cross.static_program(paths.LAB / "guest/aes_load.c", context))
+    entries["lab/load"] = cpio.program(cross.static_program(paths.LAB / "guest/load.c", context))
     cpio.archive(scratch / "guest-lab.cpio", entries)
     cpio.concatenate(out, [rootfs.guest_root(context), scratch / "guest-lab.cpio"])
 

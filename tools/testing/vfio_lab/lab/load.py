@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the guest's load says of itself, followed while it runs, and judged.
 
-The load (guest/aes_load.c) writes a line of JSON ten times a second.  Here the
+The load (guest/load.c) writes a line of JSON ten times a second.  Here the
 lines of both hosts come together into one record: the program is the same one,
 only the host that carries it changes.
 """

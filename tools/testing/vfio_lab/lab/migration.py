@@ -17,6 +17,7 @@ from .load import LoadRecord, Report
 from .progress import Steps
 from .timeline import Phase
 
+#: the engine that a guest has unless told otherwise
 ENGINE = "sec"
 
 # Fits all of memory: without dirty tracking in the SMMU every mapped page
@@ -89,6 +90,7 @@ class Scenario:
         self._drivers = drivers
         self._vfs = {source.name: vfs[0], destination.name: vfs[1]}
         self._places = [(name, n) for name in engines for n in range(1, guest_vfs + 1)]
+        self._loaded = engines[0]
         self._moves = moves
         self._qmp_library = qmp_library
         self._steps = steps
@@ -168,13 +170,13 @@ class Scenario:
 
     def expect_guest(self) -> Guest:
         """Start an inner QEMU on the destination that waits for the guest."""
-        self.destination.set_model(ENGINE, "request-latency",
+        self.destination.set_model(self._loaded, "request-latency",
                                    int(self.destination.spec.model["request-latency"]))
         return self._start(self.destination, incoming=True)
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Tell the guest's QEMU to begin with a migration, no more."""
-        self.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        self.source.set_model(self._loaded, "request-latency", SLOW_REQUEST_US)
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT}")
 
@@ -298,7 +300,7 @@ class Scenario:
 
     def _judge(self) -> None:
         left = [c for name, c in self.outcome.device_counts.items()
-                if name.split()[0] == self.source.name and (len(self._places) == 1 or name.split()[1] == ENGINE)]
+                if name.split()[0] == self.source.name and (len(self._places) == 1 or name.split()[1] == self._loaded)]
         self.outcome.carried = sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in left)
         # A guest that comes back brings doorbells of elsewhere with it
         if self._moves == 1 and self.outcome.carried <= 0:
@@ -311,7 +313,7 @@ class Scenario:
         # The others' work is done at the guest's start and end only
         self.outcome.complaints += [f"{where}: this function was given no work"
                                     for where, c in self.outcome.device_counts.items() if not c["requests-completed"]
-                                    and (len(self._places) == 1 or where.split()[1] == ENGINE or
+                                    and (len(self._places) == 1 or where.split()[1] == self._loaded or
                                          where.split()[0] == self.destination.name)]
 
     def run(self) -> Outcome:

@@ -31,7 +31,7 @@ MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth
 
 # The stock driver takes this many queues for each transform, and a lane has one
 LANE_QUEUES = 2
-# Lanes that the last of several functions gets, and what guest/aes_load.c can do
+# Lanes that the last of several functions gets, and what guest/load.c can do
 MIN_LANES, MAX_LANES = 12, 64
 
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Load for an accelerator that checks itself: AES through AF_ALG, by the
- * accelerator's driver name, every result compared with software's.
+ * Load for an accelerator that checks itself: every result is compared with
+ * software's. What the kernel lets a program reach, AES of SEC through AF_ALG,
+ * is reached so; the rest, and AES where AF_ALG refuses accelerators, by the
+ * module accel_load.
  *
  * Each lane is a thread with one request in the accelerator at a time, so as
  * many requests are in flight as there are lanes.  Every request has its own
@@ -25,10 +27,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "kernel/accel_load.h"
 
 #define MAX_LANES	64
 #define MAX_LEN		8192
@@ -52,6 +57,20 @@ static const struct mode modes[] = {
 
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
+/* What the last argument names: kinds of accel_load that the lanes take in turn */
+static const struct work {
+	const char *name;
+	unsigned int n_kinds;		/* 0: the modes above, through AF_ALG */
+	enum accel_load_kind kinds[2];
+} works[] = {
+	{ "sec", 0, {} },
+	{ "aes", 1, { ACCEL_LOAD_AES } },
+	{ "zip", 2, { ACCEL_LOAD_DEFLATE, ACCEL_LOAD_INFLATE } },
+	{ "hpre", 2, { ACCEL_LOAD_RSA, ACCEL_LOAD_ECDH } },
+};
+
+#define N_WORKS (sizeof(works) / sizeof(works[0]))
+
 enum count { SUBMITTED, VERIFIED, MISMATCHED, FAILED, N_COUNTS };
 
 struct lane {
@@ -66,6 +85,7 @@ struct lane {
 
 static struct lane lanes[MAX_LANES];
 static unsigned int n_lanes = 24, max_len = 4096;
+static const struct work *work = &works[0];
 static atomic_bool stopping;
 
 static long now_ms(void)
@@ -149,6 +169,38 @@ static int crypt_once(int op_fd, uint32_t op, const uint8_t *iv, const uint8_t *
 	return 0;
 }
 
+/* A lane of accel_load's: only the accelerator's own part counts as in flight */
+static void *run_device_lane(void *arg)
+{
+	struct lane *lane = arg;
+
+	while (!atomic_load(&stopping)) {
+		int ret, err, differs;
+
+		if (ioctl(lane->hard, ACCEL_LOAD_PREPARE, next_random(&lane->random))) {
+			fprintf(stderr, "load: software: %s\n", strerror(errno));
+			atomic_fetch_add(&lane->count[FAILED], 1);
+			return NULL;
+		}
+		atomic_fetch_add(&lane->count[SUBMITTED], 1);
+		atomic_store(&lane->since_ms, now_ms());
+		ret = ioctl(lane->hard, ACCEL_LOAD_RUN, 0);
+		err = errno;
+		atomic_store(&lane->since_ms, 0);
+
+		differs = ret ? 0 : ioctl(lane->hard, ACCEL_LOAD_CHECK, 0);
+		if (ret) {
+			fprintf(stderr, "load: %s: %s\n", work->name, strerror(err));
+			atomic_fetch_add(&lane->count[FAILED], 1);
+		} else if (differs) {
+			atomic_fetch_add(&lane->count[MISMATCHED], 1);
+		} else {
+			atomic_fetch_add(&lane->count[VERIFIED], 1);
+		}
+	}
+	return NULL;
+}
+
 static void *run_lane(void *arg)
 {
 	struct lane *lane = arg;
@@ -165,7 +217,7 @@ static void *run_lane(void *arg)
 		fill(iv_buf, sizeof(iv_buf), &lane->random);
 		fill(lane->plain, len, &lane->random);
 		if (crypt_once(lane->soft, ALG_OP_ENCRYPT, iv, lane->plain, lane->cipher, len)) {
-			fprintf(stderr, "aes_load: software %s: %s\n", mode->name, strerror(errno));
+			fprintf(stderr, "load: software %s: %s\n", mode->name, strerror(errno));
 			atomic_fetch_add(&lane->count[FAILED], 1);
 			return NULL;
 		}
@@ -183,7 +235,7 @@ static void *run_lane(void *arg)
 		atomic_store(&lane->since_ms, 0);
 
 		if (ret) {
-			fprintf(stderr, "aes_load: %s: %s\n", mode->hard, strerror(err));
+			fprintf(stderr, "load: %s: %s\n", mode->hard, strerror(err));
 			atomic_fetch_add(&lane->count[FAILED], 1);
 		} else if (memcmp(lane->result, want, len)) {
 			atomic_fetch_add(&lane->count[MISMATCHED], 1);
@@ -192,6 +244,17 @@ static void *run_lane(void *arg)
 		}
 	}
 	return NULL;
+}
+
+static void set_up_device_lane(struct lane *lane, unsigned int index)
+{
+	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
+	lane->hard = open("/dev/" ACCEL_LOAD_DEVICE, O_RDWR);
+	if (lane->hard < 0 ||
+	    ioctl(lane->hard, ACCEL_LOAD_OPEN, work->kinds[index % work->n_kinds])) {
+		fprintf(stderr, "load: lane %u of %s: %s\n", index, work->name, strerror(errno));
+		exit(2);
+	}
 }
 
 static void set_up_lane(struct lane *lane, unsigned int index)
@@ -204,7 +267,7 @@ static void set_up_lane(struct lane *lane, unsigned int index)
 
 	lane->hard = open_cipher(lane->mode->hard, key, lane->mode->key_len);
 	if (lane->hard < 0) {
-		fprintf(stderr, "aes_load: lane %u: no %s: %s\n", index, lane->mode->hard,
+		fprintf(stderr, "load: lane %u: no %s: %s\n", index, lane->mode->hard,
 			strerror(errno));
 		exit(2);
 	}
@@ -212,7 +275,7 @@ static void set_up_lane(struct lane *lane, unsigned int index)
 	if (lane->soft < 0)
 		lane->soft = open_cipher(lane->mode->soft[1], key, lane->mode->key_len);
 	if (lane->soft < 0) {
-		fprintf(stderr, "aes_load: lane %u: no software %s: %s\n", index,
+		fprintf(stderr, "load: lane %u: no software %s: %s\n", index,
 			lane->mode->name, strerror(errno));
 		exit(2);
 	}
@@ -262,7 +325,7 @@ static unsigned int number(const char *text, unsigned int min, unsigned int max)
 	unsigned long value = strtoul(text, &end, 10);
 
 	if (*end || value < min || value > max) {
-		fprintf(stderr, "aes_load: '%s' is not a number from %u to %u\n", text, min, max);
+		fprintf(stderr, "load: '%s' is not a number from %u to %u\n", text, min, max);
 		exit(2);
 	}
 	return value;
@@ -275,14 +338,22 @@ int main(int argc, char **argv)
 	unsigned int seq = 0;
 	int fd, n;
 
-	if (argc > 3) {
-		fprintf(stderr, "usage: aes_load [LANES [MAX_LEN]]\n");
+	if (argc > 4) {
+		fprintf(stderr, "usage: load [LANES [MAX_LEN [sec|aes|zip|hpre]]]\n");
 		return 2;
 	}
 	if (argc > 1)
 		n_lanes = number(argv[1], 1, MAX_LANES);
 	if (argc > 2)
 		max_len = number(argv[2], 16, MAX_LEN);
+	if (argc > 3) {
+		for (work = works; work < works + N_WORKS && strcmp(work->name, argv[3]); work++)
+			;
+		if (work == works + N_WORKS) {
+			fprintf(stderr, "load: there is no work '%s'\n", argv[3]);
+			return 2;
+		}
+	}
 
 	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
 	n = read(fd, boot_id, 36);
@@ -290,10 +361,11 @@ int main(int argc, char **argv)
 	close(fd);
 
 	for (unsigned int i = 0; i < n_lanes; i++)
-		set_up_lane(&lanes[i], i);
+		work->n_kinds ? set_up_device_lane(&lanes[i], i) : set_up_lane(&lanes[i], i);
 	for (unsigned int i = 0; i < n_lanes; i++) {
-		if (pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i])) {
-			fprintf(stderr, "aes_load: no thread for lane %u\n", i);
+		if (pthread_create(&lanes[i].thread, NULL,
+				   work->n_kinds ? run_device_lane : run_lane, &lanes[i])) {
+			fprintf(stderr, "load: no thread for lane %u\n", i);
 			return 2;
 		}
 	}

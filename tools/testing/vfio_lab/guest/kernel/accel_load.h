@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * How a program has the kernel use an accelerator: one open file is one user
+ * of one algorithm, with one request at a time.
+ */
+#ifndef ACCEL_LOAD_H
+#define ACCEL_LOAD_H
+
+#include <linux/ioctl.h>
+
+#define ACCEL_LOAD_DEVICE	"accel_load"
+
+enum accel_load_kind {
+	ACCEL_LOAD_DEFLATE,
+	ACCEL_LOAD_INFLATE,
+	ACCEL_LOAD_RSA,
+	ACCEL_LOAD_ECDH,
+	ACCEL_LOAD_AES,
+	ACCEL_LOAD_KINDS
+};
+
+/* In this order; the argument is the kind, then a number that data grow from */
+#define ACCEL_LOAD_OPEN		_IO('v', 0xe0)
+#define ACCEL_LOAD_PREPARE	_IO('v', 0xe1)
+#define ACCEL_LOAD_RUN		_IO('v', 0xe2)
+/* 0 if the accelerator's result is software's, 1 if it is not */
+#define ACCEL_LOAD_CHECK	_IO('v', 0xe3)
+
+#endif
