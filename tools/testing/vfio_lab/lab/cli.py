@@ -171,9 +171,11 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         (host,) = session.boot([spec])
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} virtual functions each, "
                         f"driver {picked.driver}", host.console):
+            # All first: the variant driver brings the stock ones with it, without parameters
+            for name in picked.engines:
+                accelerator.bring_up(host.ssh, accelerator.ENGINES[name], picked.vfs)
             for name in picked.engines:
                 engine = accelerator.ENGINES[name]
-                accelerator.bring_up(host.ssh, engine, picked.vfs)
                 accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine),
                                  engine.driver if picked.driver == "none" else accelerator.VARIANT_DRIVER)
         if args.command == "shell":
@@ -193,8 +195,6 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         raise LabError(f"there is no patch {missing}")
     if args.vfs < 1:
         raise LabError("a migration needs at least one virtual function: --vfs 1")
-    if "sec" not in args.engines:
-        raise LabError("the load needs the accelerator sec")
     if not 1 <= args.guest_vfs <= args.vfs:
         raise LabError(f"the guest cannot get {args.guest_vfs} of {args.vfs} virtual functions")
     with log_folder(args.command) as logs, Session(steps, logs) as session:

@@ -124,9 +124,11 @@ class Scenario:
         functions: dict[str, list[str]] = {}
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the physical function, {vfs} virtual "
                               f"functions, {accelerator.VARIANT_DRIVER} ({which}) on them", host.console):
+            # All first: the variant driver brings the stock ones with it, without parameters
+            for name in self._engines():
+                accelerator.bring_up(host.ssh, accelerator.ENGINES[name], vfs)
             for name in self._engines():
                 engine = accelerator.ENGINES[name]
-                accelerator.bring_up(host.ssh, engine, vfs)
                 functions[name] = accelerator.functions(host.ssh, engine)
                 if len(functions[name]) != vfs:
                     raise LabError(f"host {host.name}: {len(functions[name])} virtual functions appeared, not {vfs}")
