@@ -28,7 +28,7 @@ MIGRATE_SECONDS = 120
 # From the stop of the guest's processors to PAUSE an emulated host takes its
 # time; with requests this slow (microseconds) the engine cannot get through
 # its queues meanwhile, so some are always pending when the pause comes
-SLOW_REQUEST_US = 250_000
+SLOW_REQUEST_US = 400_000
 
 # A lane has had its share of the accelerator when this many of its requests
 # were verified; one that has not after so long hangs
