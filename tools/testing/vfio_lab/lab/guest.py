@@ -92,11 +92,13 @@ class Guest:
         self.host.ssh.run(f"echo stop > {REPORT}.in")
 
     def close(self) -> None:
-        """End the inner QEMU, if it still runs."""
+        """End the inner QEMU, if it still runs; returns when it is gone, its devices
+        closed."""
         if self.alive():
             try:
                 self.qmp.cmd("quit", timeout=10)
-            except LabError:
+                self._process.wait(30)
+            except (LabError, subprocess.TimeoutExpired):
                 pass    # it was quicker, or its host is gone
         self.qmp.close()
         self._process.kill()

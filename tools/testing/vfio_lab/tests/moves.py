@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from lab import accelerator
 from lab.guest import Guest
 from lab.migration import ENGINE, SLOW_REQUEST_US, Scenario
 from lab.session import MODEL, Choice
@@ -35,6 +36,11 @@ def goes_on(scenario: Scenario, guest: Guest) -> None:
     """Every lane of the load gets on, at the pace of before."""
     scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
     scenario.keep_going(guest)
+
+
+def queues(vfs: int = Choice.vfs) -> int:
+    """Queue pairs of each of so many virtual functions, as the lab sets them up."""
+    return (int(MODEL["queues"]) - accelerator.PF_QUEUES) // vfs
 
 
 def states(scenario: Scenario) -> str:

@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from lab import accelerator
 from lab.kernel import VERSIONS
 from lab.migration import ENGINE, SLOW_REQUEST_US
-from lab.session import MODEL, Choice
-from moves import TRICKLE, ended, event, goes_on, running, states
+from lab.session import Choice
+from moves import TRICKLE, ended, event, goes_on, queues, running, states
 
 
 def cancel_before_the_switch(scenario):
@@ -73,6 +72,5 @@ def test_a_destination_that_does_not_fit_says_so_early(new_session):
         scenario.begin(guest, TRICKLE, downtime_limit=300)
         assert ended(guest, began) == "failed"
         assert not [e for e in guest.qmp.events if e.name == "STOP"]
-        theirs, ours = ((int(MODEL["queues"]) - accelerator.PF_QUEUES) // vfs for vfs in (Choice.vfs, 3))
-        assert f"number of queues is {theirs:#x}, {ours:#x} here" in scenario.destination.ssh.out("dmesg")
+        assert f"number of queues is {queues():#x}, {queues(3):#x} here" in scenario.destination.ssh.out("dmesg")
         assert states(scenario) == "RUNNING"
