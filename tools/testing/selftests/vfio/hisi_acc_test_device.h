@@ -12,23 +12,6 @@
 
 #include <linux/vfio.h>
 
-/* What the headers of the machine that compiles this may be too old for */
-#ifndef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
-#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
-#endif
-#define FEATURE_MIG_PRECOPY_INFO_V2	12
-#define MIG_GET_PRECOPY_INFO		_IO(VFIO_TYPE, VFIO_BASE + 21)
-#define MIGRATION_STOP_COPY		(1 << 0)
-#define MIGRATION_P2P			(1 << 1)
-#define MIGRATION_PRE_COPY		(1 << 2)
-
-struct precopy_info {
-	uint32_t argsz;
-	uint32_t flags;
-	uint64_t initial_bytes;
-	uint64_t dirty_bytes;
-};
-
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define IMAGE_SIZE	176
@@ -42,8 +25,8 @@ enum {
 	STOP_COPY = VFIO_DEVICE_STATE_STOP_COPY,
 	RESUMING = VFIO_DEVICE_STATE_RESUMING,
 	RUNNING_P2P = VFIO_DEVICE_STATE_RUNNING_P2P,
-	PRE_COPY = 6,
-	PRE_COPY_P2P = 7,
+	PRE_COPY = VFIO_DEVICE_STATE_PRE_COPY,
+	PRE_COPY_P2P = VFIO_DEVICE_STATE_PRE_COPY_P2P,
 };
 
 struct device {

@@ -67,7 +67,7 @@ static void poll_of_a_dead_file(void)
 /* D7, R11: a file may be kept for longer than its device */
 static void file_outlives_device(void)
 {
-	struct precopy_info info = { .argsz = sizeof(info) };
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	uint8_t byte = 0;
 	struct device d;
 	int out, in, early;
@@ -89,7 +89,7 @@ static void file_outlives_device(void)
 
 	CHECK(receive_image(out, &byte, 1), -ENODEV);
 	CHECK(receive_image(early, &byte, 1), -ENODEV);
-	CHECK(ioctl(early, MIG_GET_PRECOPY_INFO, &info) ? errno : 0, ENODEV);
+	CHECK(ioctl(early, VFIO_MIG_GET_PRECOPY_INFO, &info) ? errno : 0, ENODEV);
 	CHECK(send_image(in, &byte, 1), -ENODEV);
 }
 

@@ -26,11 +26,11 @@ static uint64_t flags_of(struct device *d)
 static bool has_state(uint64_t flags, int state)
 {
 	if (state == RUNNING_P2P)
-		return flags & MIGRATION_P2P;
+		return flags & VFIO_MIGRATION_P2P;
 	if (state == PRE_COPY)
-		return flags & MIGRATION_PRE_COPY;
+		return flags & VFIO_MIGRATION_PRE_COPY;
 	if (state == PRE_COPY_P2P)
-		return flags & MIGRATION_P2P && flags & MIGRATION_PRE_COPY;
+		return flags & VFIO_MIGRATION_P2P && flags & VFIO_MIGRATION_PRE_COPY;
 	return true;
 }
 
@@ -52,7 +52,7 @@ static bool opens_file(int from, int to)
 /* With several devices in a guest QEMU wants it of each of them */
 static void p2p_is_offered(void)
 {
-	uint64_t all = MIGRATION_STOP_COPY | MIGRATION_P2P | MIGRATION_PRE_COPY;
+	uint64_t all = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
 	struct device d;
 
 	device_open(&d, source_bdf);
@@ -245,48 +245,48 @@ static void precopy_image(void)
 
 static void precopy_info(void)
 {
-	struct precopy_info info = { .argsz = sizeof(info), .flags = 5 };
+	struct vfio_precopy_info info = { .argsz = sizeof(info), .flags = 5 };
 	uint8_t image[IMAGE_SIZE];
 	struct device d;
 	int fd, other;
 
 	open_precopy(&d, true, &fd);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info), 0);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
 	CHECK(info.initial_bytes, MATCH_SIZE);
 	CHECK(info.dirty_bytes, 0);
 	CHECK(receive_image(fd, image, 30), 30);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info), 0);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
 	CHECK(info.initial_bytes, 10);
 	CHECK(receive_image(fd, image, 10), 10);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info), 0);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
 	CHECK(info.initial_bytes, 0);
 
 	info.argsz = 8;
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, NULL) ? errno : 0, EFAULT);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, NULL) ? errno : 0, EFAULT);
 	CHECK(ioctl(fd, VFIO_DEVICE_RESET) ? errno : 0, ENOTTY);
 	info.argsz = sizeof(info);
 	CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
 	CHECK(device_set_state(&d, STOP, NULL), 0);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info), -1);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), -1);
 	CHECK(device_set_state(&d, STOP_COPY, &other), 0);
-	CHECK(ioctl(other, MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
+	CHECK(ioctl(other, VFIO_MIG_GET_PRECOPY_INFO, &info) ? errno : 0, EINVAL);
 	device_close(&d);
 }
 
 /* Whoever asks for it gets flags that mean something */
 static void precopy_info_v2(void)
 {
-	struct precopy_info info = { .argsz = sizeof(info), .flags = 5 };
+	struct vfio_precopy_info info = { .argsz = sizeof(info), .flags = 5 };
 	struct device d;
 	int fd;
 
 	device_open(&d, source_bdf);
-	if (device_set_feature(&d, FEATURE_MIG_PRECOPY_INFO_V2))
+	if (device_set_feature(&d, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2))
 		skip("no second version of the information in this kernel");
 	CHECK(device_set_state(&d, PRE_COPY, &fd), 0);
-	CHECK(ioctl(fd, MIG_GET_PRECOPY_INFO, &info), 0);
+	CHECK(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
 	CHECK(info.flags, 0);
 	CHECK(info.initial_bytes, MATCH_SIZE);
 	device_close(&d);

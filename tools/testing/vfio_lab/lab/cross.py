@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import paths
 from .cache import digest
 from .context import Context, shared
 from .run import output, run
@@ -17,7 +18,8 @@ FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 def static_program(source: Path | Sequence[Path], context: Context | None = None) -> Path:
     """The static arm64 program of one or more C files, compiled if it is not cached.
 
-    Headers beside and below the files count as part of them.
+    Headers beside and below the files count as part of them, as do this clone's
+    of the uAPI, which go before the machine's.
     """
     context = context or shared()
     sources = [source] if isinstance(source, Path) else list(source)
@@ -26,10 +28,11 @@ def static_program(source: Path | Sequence[Path], context: Context | None = None
     def build(folder: Path) -> None:
         log = context.cache.log(f"program-{name}")
         with context.steps.step(f"compile {name} for arm64", log):
-            run([COMPILER, *FLAGS, "-o", folder / name, *sources], log=log,
+            run([COMPILER, *FLAGS, f"-I{paths.UAPI}", "-o", folder / name, *sources], log=log,
                 failure=f"{name} cannot be compiled for arm64.")
 
-    headers = sorted({header for one in sources for header in one.parent.rglob("*.h")})
+    headers = sorted({header for one in sources for header in one.parent.rglob("*.h")}
+                     | set(paths.UAPI.rglob("*.h")))
     inputs = {"flags": FLAGS, "compiler": output([COMPILER, "-dumpfullversion"]).strip(),
               "files": [[file.name, file.read_text(encoding="utf-8")]
                         for file in (*sources, *headers)]}

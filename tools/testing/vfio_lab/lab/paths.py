@@ -15,3 +15,5 @@ DRIVER = ROOT / "drivers" / "vfio" / "pci" / "hisilicon"
 MODEL = LAB / "qemu"
 #: configuration fragments of the lab's kernels
 KERNEL_CONFIGS = LAB / "kernel"
+#: this clone's uAPI headers, for user space
+UAPI = ROOT / "include" / "uapi"
