@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cross, disk, driver, firmware, kernel, machine, paths, pyqmp, qemu, rootfs
+from . import cross, disk, driver, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs
 from .cache import Cache, Entry
 from .context import Context
 from .errors import LabError
@@ -49,6 +49,7 @@ WHAT: dict[str, Part] = {
                         4 * disk.GB),
     "driver-6.12": Part(lambda context: driver.module("ours", kernel.kernel("6.12", context),
                                                       context), "driver-6.12", 10 * disk.MB),
+    "kselftest": Part(kselftest.installed, "kselftest", 50 * disk.MB),
 }
 #: what `make demo` takes
 USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver", "kernel-6.12")

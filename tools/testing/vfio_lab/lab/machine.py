@@ -23,7 +23,7 @@ RELEASES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = (
     # kernels, their modules, our programs for the emulated machines
     "gcc", "make", "bc", "bison", "flex", "perl", "libelf-dev", "libssl-dev", "kmod", "xz-utils",
-    "patch", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross",
+    "patch", "rsync", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross",
     # the outer QEMU
     "dpkg-dev", "ninja-build", "pkgconf", "python3-venv", "libglib2.0-dev", "libslirp-dev",
     "libfdt-dev", "nettle-dev", "libgmp-dev", "zlib1g-dev",

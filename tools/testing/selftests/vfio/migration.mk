@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests of migration, on top of the kernel's selftests of VFIO: their Makefile
+# includes this after lib/libvfio.mk (see hook.patch).
+
+MIGRATION_TESTS := vfio_pci_migration_test
+
+ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
+CFLAGS += -include $(selfdir)/vfio/libvfio_compat.h
+endif
+
+# Not TEST_GEN_PROGS: these are made of several files each, by rules of their own
+TEST_CUSTOM_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TESTS))
+
+MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS))
+
+$(MIGRATION_O): $(OUTPUT)/%.o: %.c
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
+
+$(TEST_CUSTOM_PROGS): %: %.o $(LIBVFIO_O)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
+all: $(TEST_CUSTOM_PROGS)
+
+-include $(MIGRATION_O:.o=.d)
+
+EXTRA_CLEAN += $(TEST_CUSTOM_PROGS) $(MIGRATION_O) $(MIGRATION_O:.o=.d)
