@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -42,7 +43,7 @@ WHAT: dict[str, Part] = {
     "programs": Part(_programs, "program-*", 10 * disk.MB),
     "qemu": Part(qemu.outer, "qemu", 2 * disk.GB),
     "firmware": Part(firmware.uefi, "firmware", 10 * disk.MB),
-    "kernel-7.2": Part(lambda context: kernel.kernel("7.2", context), "kernel-7.*", 4 * disk.GB),
+    "kernel-7.2": Part(lambda context: kernel.kernel("7.2", context), "kernel-7.*[0-9]", 4 * disk.GB),
     "driver": Part(lambda context: driver.module("ours", kernel.kernel("7.2", context), context),
                    "driver-7.*", 10 * disk.MB),
     "kernel-6.12": Part(lambda context: kernel.kernel("6.12", context), "kernel-6.12",
@@ -51,6 +52,11 @@ WHAT: dict[str, Part] = {
                                                       context), "driver-6.12", 10 * disk.MB),
     "kselftest": Part(kselftest.installed, "kselftest", 50 * disk.MB),
 }
+#: what `make check` takes
+ALL = tuple(WHAT)
+for _name in (f"7.2-{flavour}" for flavour in kernel.FLAVOURS):
+    WHAT[f"kernel-{_name}"] = Part(functools.partial(kernel.kernel, _name),
+                                   f"kernel-7.*-{_name.partition('-')[2]}", 4 * disk.GB)
 #: what `make demo` takes
 USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver", "kernel-6.12")
 

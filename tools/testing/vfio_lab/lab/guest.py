@@ -63,7 +63,7 @@ class Guest:
             self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
                                              stderr=subprocess.DEVNULL, **kept_apart())
         try:
-            self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library)
+            self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library, host.patience)
         except LabError as e:
             raise LabError(f"host {host.name}: QEMU refused to start: {self.last_words()}", host.console) from e
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])

@@ -20,14 +20,11 @@ from .errors import LabError
 from .kernel import Kernel
 from .qmp import Qmp
 from .process import kept_apart
+from .splats import splats
 from .ssh import Ssh
 
 BOOT_SECONDS = 180
 MEMORY_MIB = 4096
-
-# A line of a console that no run may show
-TROUBLE = re.compile(r"WARNING: |BUG: |Oops|Kernel panic|Call trace|possible circular|INFO: task .* blocked|"
-                     r"soft lockup|arm-smmu-v3 .*event 0x|hisi.*(error|fail|timeout)", re.I)
 
 
 @dataclasses.dataclass
@@ -70,6 +67,11 @@ class Host:
         """The way in, once the host is up."""
         assert self._ssh, "the host is not up"
         return self._ssh
+
+    @property
+    def patience(self) -> float:
+        """How many times longer than usual to wait for what happens here."""
+        return self.spec.kernel.patience
 
     def argv(self, qmp_fd: int) -> list[str]:
         """The outer QEMU's command line."""
@@ -128,18 +130,19 @@ class Host:
 
     def wait_up(self) -> None:
         """Wait until the host takes commands."""
-        deadline = time.monotonic() + BOOT_SECONDS
+        seconds = BOOT_SECONDS * self.patience
+        deadline = time.monotonic() + seconds
         while not self._up.wait(0.5):
             if not self.alive():
                 raise LabError(f"host {self.name} went down while it booted", self.console)
             if time.monotonic() > deadline:
-                raise LabError(f"host {self.name} did not boot within {BOOT_SECONDS} s", self.console)
+                raise LabError(f"host {self.name} did not boot within {seconds:.0f} s", self.console)
         assert self.qmp
         info = self.qmp.cmd("human-monitor-command", command_line="info usernet")
         port = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", info)
         if not port:
             raise LabError(f"host {self.name}: the outer QEMU opened no door: {info}")
-        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder)
+        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.patience)
 
     def alive(self) -> bool:
         """Does the outer QEMU run?"""
@@ -156,7 +159,7 @@ class Host:
         lines = self.console.read_text(errors="replace").splitlines()
         if self.alive() and self._ssh:
             lines += self.ssh.out("dmesg").splitlines()
-        return [f"{self.name}: {line.strip()}" for line in dict.fromkeys(lines) if TROUBLE.search(line)]
+        return [f"{self.name}: {line}" for line in splats(lines)]
 
     def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
         """The device model's own counts for a function: 0 is the physical one, n

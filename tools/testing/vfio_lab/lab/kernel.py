@@ -22,6 +22,12 @@ RECIPE = 1
 #: what a user may ask for
 VERSIONS = ("7.2", "6.12")
 LTS = "6.12"
+#: builds of 7.2 for a host that is to be watched, by their fragment's name
+FLAVOURS = ("debug", "kcsan", "64k")
+#: how many times longer than usual to wait for a host that runs one
+PATIENCE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
+#: what a host may run
+HOSTS = (*VERSIONS, *(f"7.2-{flavour}" for flavour in FLAVOURS))
 CROSS = "aarch64-linux-gnu-"
 #: arguments of each make that concerns an arm64 kernel
 MAKE = ("make", "ARCH=arm64", f"CROSS_COMPILE={CROSS}")
@@ -35,10 +41,10 @@ BUILD_ENV = {"KBUILD_BUILD_USER": "vlab", "KBUILD_BUILD_HOST": "vlab",
 class Kernel:
     """A built kernel.
 
-    ``version`` is the series it really is ("7.2"), ``release`` what uname -r
-    says.  Below ``modules`` lies lib/modules/RELEASE with its modules.dep;
-    ``build`` is the KDIR that modules are built against, ``source`` the tree
-    it came from.
+    ``version`` is the series it really is, with its flavour ("7.2",
+    "7.2-debug"), ``release`` what uname -r says.  Below ``modules`` lies
+    lib/modules/RELEASE with its modules.dep; ``build`` is the KDIR that modules
+    are built against, ``source`` the tree it came from.
     """
 
     version: str
@@ -49,12 +55,25 @@ class Kernel:
     source: Path
     build: Path
 
+    @property
+    def patience(self) -> float:
+        """How many times longer than usual all takes under it, at most."""
+        return PATIENCE.get(self.version.partition("-")[2], 1.0)
 
-def fragment_text(version: str) -> str:
-    """The configuration asked of a series; a newer 7.x is configured as 7.2 is."""
+
+def fragment_text(version: str, flavour: str = "") -> str:
+    """The configuration asked of a series; a newer 7.x is configured as 7.2 is.
+
+    What a later fragment says of a symbol replaces what an earlier one did.
+    """
     series = version if version == LTS else "7.2"
-    return "".join((paths.KERNEL_CONFIGS / name).read_text(encoding="utf-8")
-                   for name in ("base.config", f"{series}.config"))
+    text = ""
+    for name in filter(None, ("base", series, flavour)):
+        later = (paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8")
+        named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
+        text = "".join(line for line in text.splitlines(keepends=True)
+                       if line.partition("=")[0] not in named) + later
+    return text
 
 
 def unmet(wanted: str, config: str) -> list[str]:
@@ -124,14 +143,14 @@ def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], 
     return see
 
 
-def _configure(version: str, text: str, source: Path, build: Path, log: Path) -> None:
+def _configure(name: str, text: str, source: Path, build: Path, log: Path) -> None:
     fragment = build / "fragment"
     fragment.write_text(text, encoding="utf-8")
     run([*MAKE, "-C", source, f"O={build}", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"],
-        log=log, env=BUILD_ENV, failure=f"Kernel {version} cannot be configured.")
+        log=log, env=BUILD_ENV, failure=f"Kernel {name} cannot be configured.")
     missed = unmet(text, (build / ".config").read_text(encoding="utf-8"))
     if missed:
-        raise LabError(f"Kernel {version} did not take these lines of its configuration: "
+        raise LabError(f"Kernel {name} did not take these lines of its configuration: "
                        f"{', '.join(missed)}.", log)
 
 
@@ -154,15 +173,20 @@ def _settle(build: Path, source: Path) -> None:
 
 
 def kernel(version: str, context: Context | None = None) -> Kernel:
-    """The kernel of a series, built if it is not cached.
+    """The kernel of a series, "7.2", or a flavour of it, "7.2-debug"; built if it is
+    not cached.
 
     Asked for 7.2 where Debian has only a newer 7.x, that is taken; without
     any, 6.12: a note tells it, and the Kernel says what it is.
     """
     context = context or shared()
-    version, package = _choose(version, context)
-    source = _source(version, package, context)
-    config = fragment_text(version)
+    series, _, flavour = version.partition("-")
+    if flavour and version not in HOSTS:
+        raise LabError(f"There is no lab kernel {version}; known are {', '.join(HOSTS)}.")
+    series, package = _choose(series, context)
+    source = _source(series, package, context)
+    config = fragment_text(series, flavour)
+    version = f"{series}-{flavour}" if flavour else series
 
     def build(folder: Path) -> None:
         disk.require(context.cache.root, 2 * disk.GB, f"kernel {version}")

@@ -37,9 +37,11 @@ class Report:
 
 
 class LoadRecord:
-    """All that one load reported, in order of arrival.  Thread-safe."""
+    """All that one load reported, in order of arrival.  Thread-safe.  `patience`
+    makes all waits longer, for slow hosts."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 1) -> None:
+        self._patience = patience
         self.reports: list[Report] = []
         self.exit_status: int | None = None
         self.ready = False
@@ -84,6 +86,7 @@ class LoadRecord:
         Raises LabError after `timeout` seconds, when the guest reported an error,
         or when `alive` (asked once a second) says that nothing more will come.
         """
+        timeout *= self._patience
         deadline = time.monotonic() + timeout
         with self._changed:
             while not test():

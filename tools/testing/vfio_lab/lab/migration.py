@@ -86,7 +86,8 @@ class Scenario:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
-        self.record = LoadRecord()
+        self._patience = max(source.patience, destination.patience)
+        self.record = LoadRecord(self._patience)
         self._drivers = drivers
         self._vfs = {source.name: vfs[0], destination.name: vfs[1]}
         self._places = [(name, n) for name in engines for n in range(1, guest_vfs + 1)]
@@ -178,7 +179,7 @@ class Scenario:
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Tell the guest's QEMU to begin with a migration, no more."""
-        self.source.set_model(self._loaded, "request-latency", SLOW_REQUEST_US)
+        self.source.set_model(self._loaded, "request-latency", int(SLOW_REQUEST_US * self._patience))
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT}")
 

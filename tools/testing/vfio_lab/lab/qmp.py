@@ -32,12 +32,13 @@ class Qmp:
     `library` is the folder of the Python package `qemu`; see pyqmp.path().
     """
 
-    def __init__(self, sock: socket.socket, name: str, library: str) -> None:
+    def __init__(self, sock: socket.socket, name: str, library: str, patience: float = 1) -> None:
         if library not in sys.path:
             sys.path.insert(0, library)
         from qemu.qmp import QMPClient, QMPError
         self._error = QMPError
         self.name = name
+        self._patience = patience
         self.events: list[Event] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -47,7 +48,7 @@ class Qmp:
         self._thread.start()
         sock.setblocking(False)
         try:
-            self._call(self._client.connect(sock), timeout=60)
+            self._call(self._client.connect(sock), timeout=60 * patience)
         except (QMPError, TimeoutError) as e:
             self._stop_loop()
             raise LabError(f"{name}: QEMU did not answer on its monitor: {e}") from e
@@ -65,6 +66,7 @@ class Qmp:
     def cmd(self, command: str, timeout: float = 60, **arguments: Any) -> Any:
         """Run a command and return its answer.  Underscores in argument names
         stand for dashes.  Raises LabError with QEMU's own words."""
+        timeout *= self._patience
         arguments = {k.replace("_", "-"): v for k, v in arguments.items()}
         try:
             return self._call(self._client.execute(command, arguments or None), timeout)
@@ -80,6 +82,7 @@ class Qmp:
         Raises LabError after `timeout` seconds, or as soon as `alive` (asked
         once a second) says that QEMU is gone; `what` is named in the sentence.
         """
+        timeout *= self._patience
         deadline = time.monotonic() + timeout
         seen = 0
         with self._changed:

@@ -10,10 +10,13 @@ from .process import kept_apart
 
 class Ssh:
     """Commands as root in one host.  `folder` is private to the host and short:
-    the control socket's path has to fit into a socket address."""
+    the control socket's path has to fit into a socket address.  `patience` makes
+    all timeouts longer, for a slow host."""
 
-    def __init__(self, name: str, port: int, key: pathlib.Path, folder: pathlib.Path) -> None:
+    def __init__(self, name: str, port: int, key: pathlib.Path, folder: pathlib.Path,
+                 patience: float = 1) -> None:
         self.name = name
+        self._patience = patience
         self._base = ["ssh", "-F", "none", "-i", str(key), "-p", str(port),
                       "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
                       "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
@@ -36,7 +39,8 @@ class Ssh:
             stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a line of shell; its output is captured.  Raises LabError with the
         last lines it said when it fails (unless check is False) or takes longer
-        than `timeout` seconds."""
+        than `timeout` seconds, times the host's patience."""
+        timeout *= self._patience
         try:
             done = subprocess.run(self.argv(command), input=stdin, capture_output=True, text=True,
                                   errors="replace", timeout=timeout, check=False, **kept_apart())
