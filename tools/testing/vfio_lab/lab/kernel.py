@@ -64,11 +64,12 @@ class Kernel:
 def fragment_text(version: str, flavour: str = "") -> str:
     """The configuration asked of a series; a newer 7.x is configured as 7.2 is.
 
-    What a later fragment says of a symbol replaces what an earlier one did.
+    What a later fragment says of a symbol replaces what an earlier one did.  The
+    flavours are for hosts, and do without what only a guest needs.
     """
     series = version if version == LTS else "7.2"
     text = ""
-    for name in filter(None, ("base", series, flavour)):
+    for name in ("base", "trouble", series, flavour) if flavour else ("base", "users", "trouble", series):
         later = (paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8")
         named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
         text = "".join(line for line in text.splitlines(keepends=True)
