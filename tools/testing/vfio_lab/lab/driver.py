@@ -31,6 +31,11 @@ def _files(top: Path) -> dict[Path, str]:
             and (path.suffix in SOURCES or path.name in ("Makefile", "Kbuild", "Kconfig"))}
 
 
+def sources() -> dict[Path, str]:
+    """The driver's own folder, by place in the clone, as it is now."""
+    return _files(paths.DRIVER)
+
+
 def _mainline(kernel: Kernel) -> Path:
     # Its own file is named with dashes; to modprobe that is the same.
     top = kernel.modules / "lib/modules" / kernel.release / "kernel"
@@ -54,7 +59,7 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
         return _mainline(kernel)
     # Read once: someone may edit them while we build, and the key must be that
     # of what was built.
-    files = _files(paths.DRIVER) | _files(HEADERS)
+    files = sources() | _files(HEADERS)
     texts = {patch.name: patch.read_bytes() for patch in patches}
     if not files:
         raise LabError(f"This clone has no driver in {paths.DRIVER}.")
