@@ -20,6 +20,7 @@
 #include <linux/pci.h>
 #include <linux/time64.h>
 
+#include "mailbox.h"
 #include "qm.h"
 
 /* Registers of a function that only stopping needs */
@@ -41,47 +42,7 @@
 #define SETTLE_US		(10 * USEC_PER_MSEC)
 #define WRITE_BACK_US		(10 * USEC_PER_MSEC)
 
-/* Mailbox: the registers as two little-endian halves */
-
-struct mailbox {
-	u64 lo;
-	u64 hi;
-};
-
-#ifdef CONFIG_ARM64
-static void mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
-{
-	void __iomem *reg = regs->window + QM_MB_CMD_SEND_BASE;
-
-	/* one access, or the device would start on half of a command */
-	wmb();
-	asm volatile("stp %x0, %x1, [%2]"
-		     :: "rZ" (cpu_to_le64(mb.lo)), "rZ" (cpu_to_le64(mb.hi)),
-			"r" (reg)
-		     : "memory");
-}
-
-static struct mailbox mailbox_load(struct hisi_acc_regs *regs)
-{
-	void __iomem *reg = regs->window + QM_MB_CMD_SEND_BASE;
-	__le64 lo, hi;
-
-	asm volatile("ldp %x0, %x1, [%2]"
-		     : "=r" (lo), "=r" (hi) : "r" (reg) : "memory");
-	/* what the command has put into memory is read after its end */
-	rmb();
-	return (struct mailbox) { le64_to_cpu(lo), le64_to_cpu(hi) };
-}
-#else
-static void mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
-{
-}
-
-static struct mailbox mailbox_load(struct hisi_acc_regs *regs)
-{
-	return (struct mailbox) { .lo = QM_MB_BUSY };
-}
-#endif
+/* Mailbox */
 
 static bool mailbox_done(struct mailbox mb)
 {
