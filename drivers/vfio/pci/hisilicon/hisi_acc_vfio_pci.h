@@ -76,6 +76,7 @@ struct hisi_acc_regs {
  * @resetting: between reset_prepare and reset_done no register is touched
  * @paused: stopped by PAUSE and not restarted since
  * @half_loaded: an image was written to the function only in part
+ * @untracked_told: since it was opened, that nothing tracks what it writes
  * @data: of the running data transfer, if any
  * @reset_claim: the reset under way holds a claim on @pf; owned by the reset
  */
@@ -94,6 +95,7 @@ struct hisi_acc_vf {
 	bool resetting;
 	bool paused;
 	bool half_loaded;
+	bool untracked_told;
 	struct hisi_acc_data_file *data;
 
 	bool reset_claim;

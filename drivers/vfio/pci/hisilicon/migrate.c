@@ -13,6 +13,7 @@
  */
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/iommu.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
@@ -70,6 +71,24 @@ static int nothing(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
+/*
+ * By iommufd, a VMM learns what a device wrote from the IOMMU or not at all; the
+ * type1 container without a tracking IOMMU takes all of memory for written. The
+ * page table in use is not looked at: it may be replaced while we do.
+ */
+static void warn_if_untracked(struct hisi_acc_vf *vf)
+{
+#if IS_ENABLED(CONFIG_IOMMUFD)
+	struct pci_dev *pdev = vf->core.pdev;
+
+	if (vf->untracked_told || !vf->core.vdev.iommufd_attached ||
+	    device_iommu_capable(&pdev->dev, IOMMU_CAP_DIRTY_TRACKING))
+		return;
+	vf->untracked_told = true;
+	dev_warn_ratelimited(&pdev->dev, "migrates, but its IOMMU does not track dirty pages: what the device wrote is lost unless all of memory is sent\n");
+#endif
+}
+
 static int announce(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_data_file *data = hisi_acc_data_file_open_save(vf, file);
@@ -77,6 +96,7 @@ static int announce(struct hisi_acc_vf *vf, struct file **file)
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	vf->data = data;
+	warn_if_untracked(vf);
 	return 0;
 }
 
@@ -284,6 +304,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	start_over_locked(vf);
+	vf->untracked_told = false;
 	vf->open = true;
 }
 
