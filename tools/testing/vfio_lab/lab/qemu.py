@@ -9,9 +9,11 @@ files, so two clones with different models share the tree and not the result.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from . import disk, paths
@@ -81,6 +83,34 @@ def _model() -> tuple[dict[str, bytes], bytes]:
     return files, b"\n".join(patch.read_bytes() for patch in sorted(paths.MODEL.glob("*.patch")))
 
 
+def _bent(files: dict[str, bytes], hook: bytes, bend: Mapping[str, str]) -> tuple[dict[str, bytes], bytes]:
+    """Our files and patches with some of their text replaced.  What is not there
+    exactly once is an error: a mutant that no longer bends anything proves nothing."""
+    files = dict(files)
+    for old, new in bend.items():
+        plain = [name for name, content in files.items() if old.encode() in content]
+        added, instead = (re.sub("^", "+", text, flags=re.M).encode() for text in (old, new))
+        if sum(files[name].count(old.encode()) for name in plain) + hook.count(added) != 1:
+            raise LabError(f"The text that is to be bent is not there exactly once: {old}")
+        if not plain and old.count("\n") != new.count("\n"):
+            raise LabError(f"A patch is bent line by line: {old}")
+        for name in plain:
+            files[name] = files[name].replace(old.encode(), new.encode())
+        hook = hook.replace(added, instead)
+    return files, hook
+
+
+@contextlib.contextmanager
+def _unchanged_keep_their_time(source: Path, patch: bytes) -> Iterator[None]:
+    """Files of a patch that are the same after the block look so to ninja, too."""
+    places = [source / name.decode() for name in re.findall(rb"^\+\+\+ b/(\S+)", patch, re.M)]
+    before = {path: (path.read_bytes(), path.stat()) for path in places if path.exists()}
+    yield
+    for path, (content, stat) in before.items():
+        if path.exists() and path.read_bytes() == content:
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) -> None:
     """Make the tree's model this one, touching only the files that differ."""
     place = source / PLACE
@@ -92,6 +122,12 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
         target = place / name
         if not target.exists() or target.read_bytes() != content:
             target.write_bytes(content)
+    with _unchanged_keep_their_time(source, hook):
+        _patch(source, hook, log)
+
+
+def _patch(source: Path, hook: bytes, log: Path) -> None:
+    """Make the tree's patches these."""
     applied = source.parent / HOOK
     if applied.exists() and applied.read_bytes() != hook:
         run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", "-d", source, "-i", applied],
@@ -115,14 +151,15 @@ def _check_model(program: Path, log: Path) -> None:
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 
 
-def outer(context: Context | None = None) -> Path:
-    """The outer QEMU's program, built if it is not cached."""
+def outer(context: Context | None = None, bend: Mapping[str, str] | None = None) -> Path:
+    """The outer QEMU's program, built if it is not cached.  `bend` replaces text in
+    our files and patches: the tests' mutants."""
     context = context or shared()
     archive, version = _archive(context)
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
     base = {"recipe": RECIPE, "version": version, "configure": CONFIGURE,
             "machine": machine_codename()}
-    files, hook = _model()
+    files, hook = _bent(*_model(), bend or {})
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
     def meson() -> dict[str, str]:
@@ -163,7 +200,7 @@ def outer(context: Context | None = None) -> Path:
                 run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
                 _check_model(folder / PROGRAM, log)
 
-    path = context.cache.entry("qemu", version, digest({**base, "model": model}), build,
+    path = context.cache.entry("qemu-bent" if bend else "qemu", version, digest({**base, "model": model}), build,
                                context.waiting)
     return path / PROGRAM
 
