@@ -8,7 +8,8 @@
  * Each lane is a thread with one request in the accelerator at a time, so as
  * many requests are in flight as there are lanes.  Every request has its own
  * data, IV and length; a result that belongs to another request, or to an
- * earlier one, does not compare.
+ * earlier one, does not compare. What AF_ALG's results came to lie in is written
+ * by the accelerator alone, and looked at again and again (pages.h).
  *
  * A report goes out ten times a second, a line of JSON each.  The word "stop"
  * on standard input ends the run: lanes finish what they have in flight, and a
@@ -34,9 +35,10 @@
 #include <unistd.h>
 
 #include "kernel/accel_load.h"
+#include "pages.h"
 
 #define MAX_LANES	64
-#define MAX_LEN		8192
+#define MAX_LEN		PAGE_BYTES
 #define IV_LEN		16
 #define REPORT_MS	100
 
@@ -80,10 +82,13 @@ struct lane {
 	uint64_t random;
 	atomic_ulong count[N_COUNTS];
 	atomic_long since_ms;		/* when the request in flight was submitted, 0: none */
-	uint8_t plain[MAX_LEN], cipher[MAX_LEN], result[MAX_LEN];
+	uint8_t plain[MAX_LEN], cipher[MAX_LEN];
+	struct pages results;
 };
 
 static struct lane lanes[MAX_LANES];
+static _Alignas(PAGE_BYTES) uint8_t results[MAX_LANES][PAGES_PER_LANE][PAGE_BYTES];
+static atomic_ulong stale;
 static unsigned int n_lanes = 24, max_len = 4096;
 static const struct work *work = &works[0];
 static atomic_bool stopping;
@@ -210,7 +215,7 @@ static void *run_lane(void *arg)
 		size_t len = 16 + 16 * (next_random(&lane->random) % (max_len / 16));
 		bool decrypt = next_random(&lane->random) & 1;
 		const uint8_t *in = lane->plain, *want = lane->cipher;
-		uint8_t iv_buf[IV_LEN];
+		uint8_t iv_buf[IV_LEN], *result;
 		const uint8_t *iv = mode->has_iv ? iv_buf : NULL;
 		int ret, err;
 
@@ -225,22 +230,22 @@ static void *run_lane(void *arg)
 			in = lane->cipher;
 			want = lane->plain;
 		}
-		memset(lane->result, 0xa5, len);
-
+		result = page_begin(&lane->results, &stale);
 		atomic_fetch_add(&lane->count[SUBMITTED], 1);
 		atomic_store(&lane->since_ms, now_ms());
 		ret = crypt_once(lane->hard, decrypt ? ALG_OP_DECRYPT : ALG_OP_ENCRYPT, iv, in,
-				 lane->result, len);
+				 result, len);
 		err = errno;
 		atomic_store(&lane->since_ms, 0);
 
 		if (ret) {
 			fprintf(stderr, "load: %s: %s\n", mode->hard, strerror(err));
 			atomic_fetch_add(&lane->count[FAILED], 1);
-		} else if (memcmp(lane->result, want, len)) {
+		} else if (memcmp(result, want, len)) {
 			atomic_fetch_add(&lane->count[MISMATCHED], 1);
 		} else {
 			atomic_fetch_add(&lane->count[VERIFIED], 1);
+			page_end(&lane->results, want, len);
 		}
 	}
 	return NULL;
@@ -263,6 +268,7 @@ static void set_up_lane(struct lane *lane, unsigned int index)
 
 	lane->mode = &modes[index % N_MODES];
 	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
+	lane->results.bytes = results[index];
 	fill(key, sizeof(key), &lane->random);
 
 	lane->hard = open_cipher(lane->mode->hard, key, lane->mode->key_len);
@@ -293,13 +299,14 @@ static unsigned long total(enum count which)
 static void report(const char *boot_id, unsigned int seq, bool final)
 {
 	long now = now_ms(), oldest = 0;
-	unsigned int in_flight = 0;
+	unsigned int in_flight = 0, pages = 0;
 	char line[2048];
 	int n;
 
 	for (unsigned int i = 0; i < n_lanes; i++) {
 		long since = atomic_load(&lanes[i].since_ms);
 
+		pages += pages_look(&lanes[i].results, &stale);
 		if (!since)
 			continue;
 		in_flight++;
@@ -307,10 +314,10 @@ static void report(const char *boot_id, unsigned int seq, bool final)
 			oldest = now - since;
 	}
 	n = snprintf(line, sizeof(line),
-		     "{\"seq\":%u,\"ms\":%ld,\"boot\":\"%s\",\"pid\":%d,\"in_flight\":%u,\"oldest_ms\":%ld,\"submitted\":%lu,\"verified\":%lu,\"mismatched\":%lu,\"failed\":%lu,\"final\":%s,\"lanes\":[",
+		     "{\"seq\":%u,\"ms\":%ld,\"boot\":\"%s\",\"pid\":%d,\"in_flight\":%u,\"oldest_ms\":%ld,\"submitted\":%lu,\"verified\":%lu,\"mismatched\":%lu,\"failed\":%lu,\"pages\":%u,\"stale\":%lu,\"final\":%s,\"lanes\":[",
 		     seq, now, boot_id, getpid(), in_flight, oldest,
 		     total(SUBMITTED), total(VERIFIED), total(MISMATCHED), total(FAILED),
-		     final ? "true" : "false");
+		     pages, atomic_load(&stale), final ? "true" : "false");
 	for (unsigned int i = 0; i < n_lanes && n < (int)sizeof(line) - 32; i++)
 		n += snprintf(line + n, sizeof(line) - n, "%s%lu", i ? "," : "",
 			      atomic_load(&lanes[i].count[VERIFIED]));
@@ -381,5 +388,5 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < n_lanes; i++)
 		pthread_join(lanes[i].thread, NULL);
 	report(boot_id, seq, true);
-	return total(VERIFIED) != total(SUBMITTED);
+	return total(VERIFIED) != total(SUBMITTED) || atomic_load(&stale);
 }

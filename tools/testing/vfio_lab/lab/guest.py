@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 
+from . import syncs
 from .errors import LabError
 from .host import Host
 from .load import LoadRecord
@@ -22,9 +23,12 @@ MEMORY_MIB = 256
 #: tracking is, or by the older container, which has none and takes every mapped
 #: page for dirty
 BACKENDS = ("iommufd", "legacy")
+#: QEMU's enable-migration; "" is what the backend needs
+MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
 REPORT = "/run/report"
 CONSOLE = "/run/guest.console"
+TRACE = "/run/guest.trace"
 STDERR = "/run/guest.stderr"
 
 
@@ -34,8 +38,8 @@ class Guest:
     guest to arrive."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
-                 load: str = "24,4096", incoming: bool = False, backend: str = "legacy",
-                 driver: str = "hisi_sec2") -> None:
+                 load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
+                 driver: str = "hisi_sec2", migration: str = "") -> None:
         self.host = host
         self.console_log = host.console.with_name(f"guest-on-{host.name}.console.log")
         host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
@@ -44,8 +48,8 @@ class Guest:
 
         # Where no dirty pages are tracked, QEMU has to be told to migrate at all
         how = ",iommufd=iommu" if backend == "iommufd" else ""
-        if backend == "legacy" or not host.spec.httu:
-            how += ",enable-migration=on"
+        if migration or backend == "legacy" or not host.spec.httu:
+            how += f",enable-migration={migration or 'on'}"
         devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
         if backend == "iommufd":
             devices = " -object iommufd,id=iommu" + devices
@@ -57,7 +61,8 @@ class Guest:
             f" -serial file:{CONSOLE}"
             " -device virtio-serial-pci,romfile="
             f" -chardev pipe,id=report,path={REPORT} -device virtserialport,chardev=report,name=report"
-            f"{devices} -qmp stdio{' -incoming defer' if incoming else ''} 2>{STDERR}")
+            f"{devices} -D {TRACE} {' '.join(f'-trace {event}' for event in syncs.EVENTS)}"
+            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{STDERR}")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
@@ -86,6 +91,10 @@ class Guest:
             self.console_log.write_text(text, encoding="utf-8")
             return text
         return ""
+
+    def dirty_syncs(self) -> list[syncs.Sync]:
+        """The dirty pages that QEMU found each time it looked."""
+        return syncs.read(self.host.ssh.out(f"cat {TRACE}"))
 
     def stop_load(self) -> None:
         """Ask the load to finish what is in flight, say its last line, and end."""

@@ -173,12 +173,31 @@ def _settle(build: Path, source: Path) -> None:
             path.unlink()
 
 
-def kernel(version: str, context: Context | None = None) -> Kernel:
+def _patched(source: Path, package: str, patch: bytes, context: Context) -> Path:
+    """Kernel sources with a patch; files that it leaves alone are shared with the
+    unpatched ones."""
+    def build(folder: Path) -> None:
+        log = context.cache.log("kernel-patch")
+        run(["cp", "--recursive", "--link", f"{source}/.", folder], log=log,
+            failure="The kernel's sources cannot be copied.")
+        wanted = folder / "wanted.patch"
+        wanted.write_bytes(patch)
+        # It replaces a file by a new one, and so leaves the shared one as it is
+        run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", folder, "-i", wanted], log=log,
+            failure="The patch does not apply to this kernel.")
+
+    return context.cache.entry("linux-source-patched", package,
+                               digest({"recipe": 1, "source": source.name, "patch": patch.hex()}), build,
+                               context.waiting)
+
+
+def kernel(version: str, context: Context | None = None, patch: Path | None = None) -> Kernel:
     """The kernel of a series, "7.2", or a flavour of it, "7.2-debug"; built if it is
     not cached.
 
     Asked for 7.2 where Debian has only a newer 7.x, that is taken; without
-    any, 6.12: a note tells it, and the Kernel says what it is.
+    any, 6.12: a note tells it, and the Kernel says what it is.  A `patch` changes
+    the kernel itself.
     """
     context = context or shared()
     series, _, flavour = version.partition("-")
@@ -188,10 +207,14 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
     source = _source(series, package, context)
     config = fragment_text(series, flavour)
     version = f"{series}-{flavour}" if flavour else series
+    kind = f"kernel-{version}"
+    if patch:
+        source = _patched(source, package, patch.read_bytes(), context)
+        kind = f"patched-{kind}"
 
     def build(folder: Path) -> None:
         disk.require(context.cache.root, 2 * disk.GB, f"kernel {version}")
-        log = context.cache.log(f"kernel-{version}")
+        log = context.cache.log(kind)
         tree = folder / "build"
         tree.mkdir()
         jobs = f"-j{os.cpu_count() or 1}"
@@ -219,7 +242,7 @@ def kernel(version: str, context: Context | None = None) -> Kernel:
               "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),
               # a comment in a fragment is no reason to build a kernel again
               "config": re.findall(r"^CONFIG_.*", config, re.M)}
-    path = context.cache.entry(f"kernel-{version}", package, digest(inputs), build,
+    path = context.cache.entry(kind, package, digest(inputs), build,
                                context.waiting)
     release = (path / "build/include/config/kernel.release").read_text().strip()
     return Kernel(version, release, package, path / "Image", path / "modules", source,

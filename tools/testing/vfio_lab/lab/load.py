@@ -19,7 +19,8 @@ from .errors import LabError
 @dataclasses.dataclass(frozen=True)
 class Report:
     """One line of the load's: `at` is time.monotonic() of its arrival, `host`
-    the host that carried the guest when it was written."""
+    the host that carried the guest when it was written; `pages` hold results that
+    the device alone wrote, `stale` counts those that were found to be older."""
 
     host: str
     at: float
@@ -34,6 +35,8 @@ class Report:
     failed: int
     final: bool
     lanes: tuple[int, ...]
+    pages: int = 0
+    stale: int = 0
 
 
 class LoadRecord:
@@ -137,6 +140,8 @@ class LoadRecord:
             found.append("reports are missing, doubled or out of order")
         if last.mismatched:
             found.append(f"{last.mismatched} results differ from software's")
+        if last.stale:
+            found.append(f"{last.stale} of {last.pages} pages that the device alone writes were stale")
         if last.failed:
             found.append(f"{last.failed} requests failed")
         if last.final:

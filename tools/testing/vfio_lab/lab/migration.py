@@ -15,6 +15,7 @@ from .guest import MIGRATION_PORT, Guest
 from .host import Host
 from .load import LoadRecord, Report
 from .progress import Steps
+from .syncs import Sync
 from .timeline import Phase
 
 #: the engine that a guest has unless told otherwise
@@ -54,7 +55,8 @@ PHASE_ARCS = {
 @dataclasses.dataclass
 class Outcome:
     """What a migration left to tell.  `complaints` is empty when all of it held;
-    `carried` counts requests that were announced to the function on the source and
+    `pages` hold results that the device alone wrote, of which `stale` were found to
+    be older than they had to be; `carried` counts requests that were announced to the function on the source and
     done by the one on the destination."""
 
     complaints: list[str] = dataclasses.field(default_factory=list)
@@ -64,6 +66,10 @@ class Outcome:
     ram_bytes: int = 0
     device_bytes: int = 0
     requests: dict[str, int] = dataclasses.field(default_factory=dict)
+    tracking: str = ""
+    syncs: list[Sync] = dataclasses.field(default_factory=list)
+    pages: int = 0
+    stale: int = 0
     in_flight_min: int = 0
     in_flight_at_stop: int = 0
     carried: int = 0
@@ -82,7 +88,8 @@ class Scenario:
 
     def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: tuple[int, int],
                  qmp_library: str, steps: Steps, load: str, backend: str, guest_vfs: int = 1,
-                 engines: tuple[str, ...] = (ENGINE,), moves: int = 1) -> None:
+                 engines: tuple[str, ...] = (ENGINE,), moves: int = 1,
+                 migration: str = "", slow: bool = True) -> None:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
@@ -97,6 +104,10 @@ class Scenario:
         self._steps = steps
         self._load = load
         self._backend = backend
+        self._migration = migration
+        self._slow = slow
+        self.outcome.tracking = ("by the SMMU" if backend == "iommufd" and source.spec.httu else
+                                 "none: all of memory counts as dirty" if backend == "legacy" else "none")
         self._functions: dict[str, list[str]] = {}
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
@@ -111,7 +122,7 @@ class Scenario:
     def _start(self, host: Host, incoming: bool) -> Guest:
         drivers = "+".join(accelerator.ENGINES[name].driver for name in self._engines())
         self._guests.append(Guest(host, self._functions[host.name], self.record, self._qmp_library, self._load,
-                                  incoming=incoming, backend=self._backend, driver=drivers))
+                                  incoming=incoming, backend=self._backend, driver=drivers, migration=self._migration))
         return self.guest
 
     def set_up(self) -> None:
@@ -134,6 +145,8 @@ class Scenario:
                 if len(functions[name]) != vfs:
                     raise LabError(f"host {host.name}: {len(functions[name])} virtual functions appeared, not {vfs}")
                 accelerator.bind(host.ssh, functions[name], accelerator.VARIANT_DRIVER)
+            if self._backend == "iommufd":
+                accelerator.need_iommufd(host.ssh)
             self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
@@ -179,7 +192,8 @@ class Scenario:
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Tell the guest's QEMU to begin with a migration, no more."""
-        self.source.set_model(self._loaded, "request-latency", int(SLOW_REQUEST_US * self._patience))
+        if self._slow:
+            self.source.set_model(self._loaded, "request-latency", int(SLOW_REQUEST_US * self._patience))
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT}")
 
@@ -213,6 +227,7 @@ class Scenario:
         out.total_ms = info.get("total-time")
         out.ram_bytes = info.get("ram", {}).get("transferred", 0)
         out.device_bytes = info.get("vfio", {}).get("transferred", 0)
+        out.syncs = source.dirty_syncs()
         stopped = next((e.at for e in source.qmp.events if e.name == "STOP" and e.at >= began), began)
         quiesce, save = self._walked(self.source, "quiesce", "save")
         load, restart = self._walked(self.destination, "load", "restart")
@@ -281,6 +296,7 @@ class Scenario:
         assert last
         out.requests["after"] = last.verified - out.requests["before"] - out.requests["during"]
         out.requests["all"] = last.verified
+        out.pages, out.stale = last.pages, last.stale
         out.in_flight_min = min(r.in_flight for r in self.record.reports[1:-1] if not r.final)
         if out.in_flight_min < MIN_IN_FLIGHT:
             out.complaints.append(f"only {out.in_flight_min} requests were in flight at some moment, "
@@ -306,7 +322,7 @@ class Scenario:
                 if name.split()[0] == self.source.name and (len(self._places) == 1 or name.split()[1] == self._loaded)]
         self.outcome.carried = sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in left)
         # A guest that comes back brings doorbells of elsewhere with it
-        if self._moves == 1 and self.outcome.carried <= 0:
+        if self._moves == 1 and self._slow and self.outcome.carried <= 0:
             self.outcome.complaints.append("no request was pending in the function when it was paused, so nothing "
                                            "was shown")
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
@@ -332,6 +348,8 @@ class Scenario:
             self.go_on()
         except LabError as e:
             self.outcome.complaints.append(str(e))
+            if self.record.last:
+                self.outcome.pages, self.outcome.stale = self.record.last.pages, self.record.last.stale
             self.inspect()
         else:
             self.inspect()

@@ -25,6 +25,12 @@ def text(outcome: Outcome, seconds: float) -> str:
     if out.total_ms is not None:
         lines += ["", f"QEMU: {out.total_ms} ms in all, blackout {out.blackout_ms} ms, "
                       f"{out.ram_bytes / 1e6:.0f} MB of memory and {out.device_bytes} bytes of device state moved"]
+    if out.syncs:
+        lines += ["", f"Dirty pages at each of QEMU's {len(out.syncs)} looks (tracking of what devices write: {out.tracking})",
+                  f"  {'by devices':<12} {' '.join(str(sync.device) for sync in out.syncs)}",
+                  f"  {'left to send':<12} {' '.join(str(sync.left) for sync in out.syncs)}"]
+    if out.pages:
+        lines += ["", f"Pages that the device alone writes: {out.pages}, {out.stale} of them stale"]
     if out.requests:
         lines += ["", "Requests, each compared with software's result"]
         lines += [f"  {name:<12} {count}" for name, count in out.requests.items()]

@@ -38,9 +38,12 @@ MIN_LANES, MAX_LANES = 12, 64
 @dataclasses.dataclass(frozen=True)
 class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
-    `patches` bend ours (the tests' mutants)."""
+    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel; `migration` is QEMU's enable-migration,
+    where it is not to be what the backend needs; `slow` has requests take long while
+    the guest stops, so that some are under way for sure."""
 
     kernel: str = "7.2"
+    kernel_patch: pathlib.Path | None = None
     guest_kernel: str = GUEST_KERNEL
     driver: str = "ours"
     engines: tuple[str, ...] = ("sec",)
@@ -48,8 +51,10 @@ class Choice:
     guest_vfs: int = 1
     moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
-    backend: str = "legacy"
+    backend: str = "iommufd"
+    migration: str = ""
     httu: bool = True
+    slow: bool = True
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     model: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: dict(MODEL))
@@ -99,7 +104,7 @@ class Session:
              lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
         """Build what the choice needs, and put one host's initramfs together."""
         self._prepare()
-        built = kernel.kernel(choice.kernel, self.context)
+        built = kernel.kernel(choice.kernel, self.context, choice.kernel_patch)
         module = None
         if choice.driver == "ours":
             module = driver.module("ours", built, self.context, patches=choice.patches)
@@ -122,9 +127,10 @@ class Session:
         shutil.rmtree(scratch)
         return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu)
 
-    def boot(self, specs: Sequence[HostSpec]) -> list[Host]:
-        """Boot hosts side by side; they run until the session ends."""
-        outer = qemu.outer(self.context)
+    def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
+        """Boot hosts side by side, by another outer QEMU if `program` names one; they
+        run until the session ends."""
+        outer = program or qemu.outer(self.context)
         hosts = []
         names = " and ".join(s.name for s in specs)
         with self.context.steps.step(f"boot {names}"):
@@ -152,7 +158,7 @@ class Session:
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
                             (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
                             load or default_load(source), source.backend, source.guest_vfs,
-                            source.engines, source.moves)
+                            source.engines, source.moves, source.migration, source.slow)
         try:
             yield scenario
         finally:
