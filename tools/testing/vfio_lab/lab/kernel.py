@@ -131,6 +131,12 @@ def _source(version: str, package: str, context: Context) -> Path:
                                context.waiting)
 
 
+def sources(version: str, context: Context | None = None) -> Path:
+    """The sources of the kernel that kernel() builds, fetched if they are not cached."""
+    context = context or shared()
+    return _source(*_choose(version, context), context)
+
+
 def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], None]:
     """A line reader that counts a build's steps in the display."""
     matches = re.compile(shape).match

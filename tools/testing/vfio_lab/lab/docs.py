@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make docs`: our pages, built by the kernel's own documentation tools.
+
+They run on a tree that is the kernel's, by links, except where ours is in it. Of
+Documentation/ABI only our files are there: the kernel's own have warnings of
+their own.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import kernel_tree, machine, paths
+from .context import Context
+from .errors import LabError
+from .kernel import sources
+from .run import run
+
+#: what the kernel's documentation tools need of Debian
+PACKAGES = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagick", "make")
+#: our folders, each built by itself
+PAGES = ("driver-api/hisi-acc-vfio-pci", "admin-guide/hisi-acc-vfio-pci", "dev-tools/vfio-lab")
+ABI = "Documentation/ABI"
+TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
+
+
+def _link_around(base: Path, tree: Path, places: set[Path]) -> None:
+    """Make `tree` look like `base` by links, with real folders on the way to `places`."""
+    folders = {parent for place in places for parent in place.parents}
+    for folder in sorted(folders):
+        (tree / folder).mkdir(parents=True, exist_ok=True)
+        for name in sorted((base / folder).iterdir()) if (base / folder).is_dir() else ():
+            here = folder / name.name
+            if here not in folders and here not in places:
+                (tree / here).symlink_to(name)
+
+
+def tree(base: Path, folder: Path) -> None:
+    """Put the kernel's tree at `base` with ours in it into `folder`."""
+    files = kernel_tree.changed(base)
+    files.update({n: (paths.ROOT / n).read_text(encoding="utf-8") for n in kernel_tree.OUT_OF_TREE})
+    gone = kernel_tree.replaced(base)
+    _link_around(base, folder, {Path(n) for n in (*files, *gone)})
+    abi = [n for n in files if n.startswith(ABI)]
+    shutil.rmtree(folder / ABI)
+    for place, text in files.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text, encoding="utf-8")
+    if not abi:
+        raise LabError(f"This clone describes nothing in {ABI}.")
+
+
+def _install(context: Context) -> None:
+    machine.check()
+    lacking = machine.missing(PACKAGES)
+    if lacking:
+        machine.install(lacking, context)
+
+
+def build(target: Path, context: Context) -> Path:
+    """Build the pages as HTML into `target`; LabError if anything warns.  Returns
+    the first page."""
+    _install(context)
+    base = sources("7.2", context)
+    log = target / "build.log"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="vlab-docs-") as name, \
+            context.steps.step("build the documentation", log) as step:
+        work = Path(name)
+        tree(base, work)
+        for page in PAGES:
+            step.progress(page)
+            run(["make", "-C", work, "htmldocs", f"SPHINXDIRS={page}", f"BUILDDIR={work}/out"], log=log,
+                env={"PYTHONDONTWRITEBYTECODE": "1"}, failure=f"{page} cannot be built.")
+            shutil.copytree(work / "out" / page, target / page)
+        run([work / "tools/docs/get_abi.py", "--dir", work / ABI, "validate"], log=log,
+            env={"PYTHONDONTWRITEBYTECODE": "1"}, failure="The kernel's tools do not take our files in Documentation/ABI.")
+        said = [line.replace(f"{work}/", "") for line in log.read_text(encoding="utf-8").splitlines()
+                if TROUBLE.search(line)]
+        if said:
+            raise LabError(f"The documentation has {len(said)} warnings, the first: {said[0]}", log)
+    return target / PAGES[0] / "index.html"

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What of this clone goes into a kernel's tree, and how such a tree then looks.
+
+Most of it are files of ours in their places. A few files are the kernel's, and
+get lines of ours; and what the driver replaces goes.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import paths
+from .errors import LabError
+
+DRIVER = "drivers/vfio/pci/hisilicon"
+SELFTESTS = "tools/testing/selftests/vfio"
+#: folders whose files of ours take their places in a kernel's tree
+PLACES = ("Documentation", "drivers", "kernel", SELFTESTS)
+#: the pages that ours are named behind, in the index of their folder
+INDEX = {
+    "Documentation/driver-api/index.rst": ("vfio", "hisi-acc-vfio-pci/index"),
+    "Documentation/admin-guide/index.rst": ("gpio/index", "hisi-acc-vfio-pci/index"),
+    "Documentation/dev-tools/index.rst": ("testing-overview", "vfio-lab/index"),
+}
+#: the change to the kernel's own list of selftests; ours is for builds without a kernel's tree
+SELFTESTS_HOOK = f"{SELFTESTS}/hook.patch"
+#: the kernel's own documentation of the driver that ours replaces
+REPLACED_ABI = "Documentation/ABI/testing/debugfs-hisi-migration"
+KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
+DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
+#: for builds out of tree only: whole files, and lines of the Makefile
+OUT_OF_TREE = (f"{DRIVER}/build.sh", f"{DRIVER}/compat.h")
+OUT_OF_TREE_LINES = re.compile(r"^ifneq \(\$\(KBUILD_EXTMOD\),\)\n.*?^endif\n\n", re.M | re.S)
+#: of the lab, which stays where it is
+LAB_ONLY = ("Documentation/dev-tools/",)
+LAB_SECTION = "VFIO MIGRATION LAB"
+
+
+def ours(lab: bool = True) -> dict[str, str]:
+    """Files of this clone that are whole files of a kernel's tree, with or without
+    what concerns the lab: place and text. Those in git, and new ones."""
+    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PLACES],
+                          cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    names = [n for n in done.stdout.splitlines() if (paths.ROOT / n).is_file() and n not in (f"{SELFTESTS}/Makefile", SELFTESTS_HOOK)]
+    files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
+             if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
+    files[f"{DRIVER}/Makefile"] = OUT_OF_TREE_LINES.sub("", files[f"{DRIVER}/Makefile"])
+    return files
+
+
+def replaced(base: Path) -> list[str]:
+    """Files of the kernel that make room for ours."""
+    theirs = [str(p.relative_to(base)) for p in sorted((base / DRIVER).glob("*")) if p.is_file()]
+    abi = [REPLACED_ABI] if (base / REPLACED_ABI).is_file() else []
+    return [n for n in theirs if not (paths.ROOT / n).is_file()] + abi
+
+
+def with_index(place: str, text: str) -> str:
+    """A kernel's index page with ours in it."""
+    behind, page = INDEX[place]
+    line = re.search(rf"^( +){re.escape(behind)}\n", text, re.M)
+    if not line:
+        raise LabError(f"{place} of that kernel has no page {behind} to put {page} behind.")
+    return text[:line.end()] + f"{line[1]}{page}\n" + text[line.end():]
+
+
+def _section(title: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"^{re.escape(title)}\n(?:[A-Z]:.*\n)+", text, re.M)
+
+
+def _our_section(title: str) -> str:
+    found = _section(title, (paths.ROOT / "MAINTAINERS").read_text(encoding="utf-8"))
+    if not found:
+        raise LabError(f"MAINTAINERS of this clone has no entry {title}.")
+    return found[0]
+
+
+def _with_files(section: str, files: list[str]) -> str:
+    """An entry with more files, in order."""
+    lines = section.splitlines(keepends=True)
+    return "".join([line for line in lines if not line.startswith("F:")] +
+                   sorted({line for line in lines if line.startswith("F:")} | set(files)))
+
+
+def with_maintainers(text: str, lab: bool = True) -> str:
+    """A kernel's MAINTAINERS: the driver's entry stays its maintainers', and gets
+    our files; the lab gets an entry of its own, in its place of the alphabet."""
+    theirs = _section(KERNELS_SECTION, text)
+    if not theirs:
+        raise LabError(f"MAINTAINERS of that kernel has no entry {KERNELS_SECTION}.")
+    files = re.findall(r"^F:.*\n", _our_section(DRIVER_SECTION), re.M)
+    text = text[:theirs.start()] + _with_files(theirs[0], files) + text[theirs.end():]
+    if not lab:
+        return text
+    titles = list(re.finditer(r"(?<=\n\n)([A-Z0-9].*)\n[A-Z]:", text))
+    # Not all of the list is in order: the last place between two that are
+    later = [b for a, b in zip(titles, titles[1:]) if a[1] < LAB_SECTION < b[1]][-1]
+    return text[:later.start()] + _our_section(LAB_SECTION) + "\n" + text[later.start():]
+
+
+def _hooked(makefile: Path) -> str:
+    """The kernel's list of selftests, with ours."""
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as out:
+        done = subprocess.run(["patch", "--quiet", "--fuzz=0", f"--output={out.name}", makefile,
+                               paths.ROOT / SELFTESTS_HOOK], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"{SELFTESTS_HOOK} does not apply to that kernel.")
+        return Path(out.name).read_text(encoding="utf-8")
+
+
+def changed(base: Path, lab: bool = True) -> dict[str, str]:
+    """Every file that differs from the kernel's tree at `base` once ours is in it,
+    but those of replaced()."""
+    files = ours(lab)
+    for place in INDEX:
+        if lab or not place.startswith(LAB_ONLY):
+            files[place] = with_index(place, (base / place).read_text(encoding="utf-8"))
+    if (paths.ROOT / SELFTESTS_HOOK).is_file():
+        files[f"{SELFTESTS}/Makefile"] = _hooked(base / SELFTESTS / "Makefile")
+    files["MAINTAINERS"] = with_maintainers((base / "MAINTAINERS").read_text(encoding="utf-8"), lab)
+    return files

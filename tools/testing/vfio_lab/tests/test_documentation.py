@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The documentation: built by the kernel's tools without a warning, and where it
+repeats what a source says, it says the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab import arc_figure, docs, kernel_tree, paths
+from lab.errors import LabError
+from lab.kernel import sources
+
+PAGES = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci"
+
+
+def test_the_pages_are_built_without_a_warning(context, tmp_path):
+    assert docs.build(tmp_path / "docs", context).is_file()
+    assert (tmp_path / "docs/dev-tools/vfio-lab/index.html").is_file()
+    (figure,) = (tmp_path / "docs").glob("driver-api/*/_images/*.svg")
+    assert "PRE_COPY_P2P" in figure.read_text()
+
+
+def test_the_figure_is_the_tables():
+    arcs = arc_figure.arcs()
+    assert len(arcs) == 15
+    assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "python3 -m lab.arc_figure writes it anew"
+
+
+def test_the_images_table_is_the_sources():
+    source = (paths.DRIVER / "stream.c").read_text()
+    placed = dict(re.findall(r"static_assert\(offsetof\(struct wire_image, (\w+)\) == (\w+)\)", source))
+    rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", (PAGES / "stream.rst").read_text(), re.M)
+    offsets = {name: int(offset) for offset, _, name in rows}
+    assert {n: int(o.replace("HISI_ACC_MATCH_SIZE", "40")) for n, o in placed.items()}.items() <= offsets.items()
+    position = 0
+    for offset, size, _ in rows:
+        assert int(offset) == position
+        position += int(size)
+    assert position == 176
+
+
+@pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EXDEV", "ECHRNG", "EMEDIUMTYPE", "EPFNOSUPPORT",
+                                   "EOVERFLOW", "EILSEQ", "ERANGE", "EADDRNOTAVAIL", "EPROTO", "EFBIG", "ENODATA"])
+def test_each_refusal_is_described(error):
+    assert f"-{error}" in (paths.DRIVER / "stream.c").read_text()
+    assert f"-{error}" in (PAGES / "stream.rst").read_text()
+
+
+def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
+    with pytest.raises(LabError, match="has no page vfio"):
+        kernel_tree.with_index("Documentation/driver-api/index.rst", "nothing\n")
+    base = sources("7.2", context)
+    text = kernel_tree.with_maintainers((base / "MAINTAINERS").read_text())
+    assert text.count("VFIO MIGRATION LAB\n") == 1
