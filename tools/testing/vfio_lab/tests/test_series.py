@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make series`: patches that apply, are clean, build, and lead to this clone; and
+what it says to a tree that is none."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+from lab import paths, series
+from lab.errors import LabError
+from lab.kernel import kernel, sources
+from lab.series_steps import STEPS, states
+
+#: each has the cuts of all later ones, so these two show most of what can break
+SLICE = ("driver", "migration")
+
+
+@pytest.fixture(autouse=True)
+def somebody(monkeypatch):
+    """Who makes the patches, wherever the tests run."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "A Developer")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "developer@example.org")
+
+
+def test_the_series_applies_is_clean_and_leads_here(context, tmp_path):
+    """series.make() raises where git am, checkpatch or get_maintainer fail, or the
+    result is not the kernel's tree with ours in it."""
+    patches = series.make(sources("7.2", context), tmp_path / "out", context, builds=False)
+    assert len(patches) == len(STEPS) + 1
+    letter = patches[0].read_text()
+    assert "***" not in letter and "How it was validated" in letter
+    assert "hisi_acc_vfio_pci.c" in patches[2].read_text()
+
+
+@pytest.mark.parametrize("name", [s.name for s in STEPS if s.builds])
+def test_a_step_builds(context, tmp_path, request, name):
+    if name not in SLICE and not request.config.getoption("--long"):
+        pytest.skip("with --long: each step of the series is built")
+    built = kernel("7.2", context)
+    files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
+    series.build_step(files, built, tmp_path / "build", tmp_path / "log")
+
+
+def pretended(folder: pathlib.Path, version: str = "7", level: str = "2") -> pathlib.Path:
+    """Just enough of a kernel's tree, in git."""
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "Makefile").write_text(f"VERSION = {version}\nPATCHLEVEL = {level}\n")
+    for name in ("MAINTAINERS", "scripts/checkpatch.pl"):
+        (folder / name).write_text("\n")
+    for words in ("init -q", "add -A", "commit -q -m base"):
+        subprocess.run(["git", "-C", folder, *words.split()], check=True)
+    return folder
+
+
+def test_a_wrong_base_gets_a_sentence(tmp_path):
+    with pytest.raises(LabError, match="is not a kernel's source tree"):
+        series.check_base(tmp_path)
+    with pytest.raises(LabError, match=r"is the tree of Linux 6\.12; the series is for 7\.2"):
+        series.check_base(pretended(tmp_path / "old", "6", "12"))
+    tree = pretended(tmp_path / "changed")
+    series.check_base(tree)
+    (tree / "MAINTAINERS").write_text("changed\n")
+    with pytest.raises(LabError, match="has local changes, the first in MAINTAINERS"):
+        series.check_base(tree)
+
+
+def test_make_series_without_a_base_says_so():
+    done = subprocess.run(["make", "series"], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode and "BASE is not set" in done.stderr
