@@ -22,6 +22,19 @@ check: python	## run all tests; the last line says how many passed and failed
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
 	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"
 
+.PHONY: docs
+docs: python	## build the documentation as HTML, into build/docs
+	@$(VLAB) docs
+
+.PHONY: deb
+deb: python	## build the driver's DKMS package, into build/deb
+	@$(VLAB) deb
+
+.PHONY: series
+series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.2
+	@[ -n "$(BASE)" ] || { echo "BASE is not set: it has to name the tree of a kernel 7.2" >&2; exit 2; }
+	@$(VLAB) series "$(BASE)"
+
 .PHONY: clean
 clean:	## remove what was built here; "vlab clean" empties the lab's cache
 	rm -rf build

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from . import accelerator, build, guest, kernel, paths, report
+from . import accelerator, build, completion, deb, docs, guest, kernel, paths, report, series
+from .context import Context
 from .errors import LabError
 from .process import tied
 from .progress import Steps
@@ -131,10 +132,21 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="run all tests", description="Install and build what is missing, and run "
                                 "all tests; the last line says how many passed and failed.")
     check.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k window")
+    commands.add_parser("docs", help="build the documentation",
+                        description="Build the documentation's pages as HTML by the kernel's own tools, into build/docs; "
+                                    "anything that warns is a failure.")
+    commands.add_parser("deb", help="build Debian packages",
+                        description="Build the driver's DKMS package into build/deb, and have lintian look at it.")
+    patches = commands.add_parser("series", help="make patches for a kernel's tree",
+                                  description="Turn the driver, its documentation and tests into patches for a pristine "
+                                              "tree of Linux 7.2, in build/series; apply, check and build them.")
+    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
+    patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
     make = commands.add_parser("build", help="build into the cache what is missing",
                                description="Build into the cache what is missing.")
     make.add_argument("what", nargs="*", type=part, metavar="WHAT",
                       help=f"of {', '.join(build.WHAT)} (default: what the demo needs)")
+    commands.add_parser("completion", help="print completion for bash: . <(vlab completion)")
     commands.add_parser("status", help="what is cached, which versions")
     clean = commands.add_parser("clean", help="empty the cache")
     clean.add_argument("--old", action="store_true", help="remove only what the present sources no longer use")
@@ -219,6 +231,9 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
 
 def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     """Run the chosen command; returns the exit status."""
+    if args.command == "completion":
+        print(completion.script(parser()), end="")
+        return 0
     if args.command == "status":
         print(build.status())
         return 0
@@ -230,6 +245,16 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "check":
         return check(args, steps)
+    if args.command == "series":
+        print("\n".join(map(str, series.make(args.tree.resolve(), paths.ROOT / "build/series", Context(steps=steps),
+                                             not args.no_build))))
+        return 0
+    if args.command == "deb":
+        print("\n".join(map(str, deb.build(paths.ROOT / "build/deb", Context(steps=steps)))))
+        return 0
+    if args.command == "docs":
+        print(docs.build(paths.ROOT / "build/docs", Context(steps=steps)))
+        return 0
     if getattr(args, "backend", "") == "iommufd" and args.no_httu and not args.lose_pages:
         raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "
                        "--backend legacy there, or say --lose-pages to see it")

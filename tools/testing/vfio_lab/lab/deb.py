@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make deb`: the driver as a package of Debian's, which DKMS builds for each kernel."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import machine, paths
+from .context import Context
+from .errors import LabError
+from .run import output, run
+
+#: what makes and judges packages
+PACKAGES = ("debhelper", "dh-dkms", "dkms", "dpkg-dev", "lintian")
+
+
+def build(target: Path, context: Context) -> list[Path]:
+    """Build the packages into `target`, and have lintian look at them; returns them."""
+    machine.check()
+    lacking = machine.missing(PACKAGES)
+    if lacking:
+        machine.install(lacking, context)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    log = target / "build.log"
+    with context.steps.step("build Debian packages", log), tempfile.TemporaryDirectory(prefix="vlab-deb-") as name:
+        source = Path(name) / "source"
+        names = output(["git", "-C", paths.ROOT, "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
+        for place in (n for n in names if (paths.ROOT / n).is_file()):
+            (source / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(paths.ROOT / place, source / place)
+        run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary"], cwd=source, log=log,
+            failure="The packages cannot be built.")
+        (changes,) = Path(name).glob("*.changes")
+        for file in Path(name).glob("*.*"):
+            if file.is_file():
+                shutil.copy(file, target)
+        said: list[str] = []
+        run(["lintian", "--pedantic", "--allow-root", changes], log=log, check=False, on_line=said.append)
+        if said:
+            raise LabError(f"lintian has {len(said)} remarks, the first: {said[0]}", log)
+    return sorted(target.glob("*.deb"))
