@@ -84,8 +84,8 @@ STEPS = (
          _drop("Documentation/driver-api/", "Documentation/admin-guide/")),
     Step("configs", "kernel/configs: Fragment for HiSilicon accelerator migration", _drop(CONFIGS)),
     Step("selftests", "selftests/vfio: Migration of HiSilicon accelerator functions", _drop(f"{tree.SELFTESTS}/"), False,
-         # programs of userspace, with mapped registers; a check's name, which is a function's too
-         "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME"),
+         # programs of userspace, with mapped registers; a name that is a function's too; fixtures
+         "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME,COMPLEX_MACRO"),
     Step("maintainers", "MAINTAINERS: Files of hisi_acc_vfio_pci", _drop("MAINTAINERS")),
 )
 
