@@ -27,30 +27,14 @@ ABI = "Documentation/ABI"
 TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
 
 
-def _link_around(base: Path, tree: Path, places: set[Path]) -> None:
-    """Make `tree` look like `base` by links, with real folders on the way to `places`."""
-    folders = {parent for place in places for parent in place.parents}
-    for folder in sorted(folders):
-        (tree / folder).mkdir(parents=True, exist_ok=True)
-        for name in sorted((base / folder).iterdir()) if (base / folder).is_dir() else ():
-            here = folder / name.name
-            if here not in folders and here not in places:
-                (tree / here).symlink_to(name)
-
-
 def tree(base: Path, folder: Path) -> None:
     """Put the kernel's tree at `base` with ours in it into `folder`."""
-    files = kernel_tree.changed(base)
-    files.update({n: (paths.ROOT / n).read_text(encoding="utf-8") for n in kernel_tree.OUT_OF_TREE})
-    gone = kernel_tree.replaced(base)
-    _link_around(base, folder, {Path(n) for n in (*files, *gone)})
-    abi = [n for n in files if n.startswith(ABI)]
+    kernel_tree.linked(base, folder, {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in kernel_tree.OUT_OF_TREE})
+    ours = {n: text for n, text in kernel_tree.ours().items() if n.startswith(ABI)}
     shutil.rmtree(folder / ABI)
-    for place, text in files.items():
+    for place, text in ours.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")
-    if not abi:
-        raise LabError(f"This clone describes nothing in {ABI}.")
 
 
 def _install(context: Context) -> None:

@@ -122,3 +122,24 @@ def changed(base: Path, lab: bool = True) -> dict[str, str]:
         files[f"{SELFTESTS}/Makefile"] = _hooked(base / SELFTESTS / "Makefile")
     files["MAINTAINERS"] = with_maintainers((base / "MAINTAINERS").read_text(encoding="utf-8"), lab)
     return files
+
+
+def _link_around(base: Path, tree: Path, places: set[Path]) -> None:
+    """Make `tree` look like `base` by links, with real folders on the way to `places`."""
+    folders = {parent for place in places for parent in place.parents}
+    for folder in sorted(folders):
+        (tree / folder).mkdir(parents=True, exist_ok=True)
+        for name in sorted((base / folder).iterdir()) if (base / folder).is_dir() else ():
+            here = folder / name.name
+            if here not in folders and here not in places:
+                (tree / here).symlink_to(name)
+
+
+def linked(base: Path, folder: Path, also: dict[str, str] | None = None) -> None:
+    """Make a folder of the kernel's tree at `base` with ours in it, and what else is
+    given: links, where it is the kernel's."""
+    files = {**changed(base), **(also or {})}
+    _link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
+    for place, text in files.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text, encoding="utf-8")

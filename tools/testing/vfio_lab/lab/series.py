@@ -109,12 +109,13 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
         raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
 
 
-def check_patches(base: Path, patches: list[Path], log: Path) -> None:
-    """checkpatch --strict over each; an answer of get_maintainer.pl to all."""
+def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> None:
+    """checkpatch --strict over each, which leaves something in `scratch`; an answer of
+    get_maintainer.pl to all."""
     for step, patch in zip(STEPS, patches, strict=True):
         ignored = ",".join(filter(None, (IGNORED, step.but)))
         run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
-            log=log, failure=f"checkpatch has something to say about {patch.name}.")
+            cwd=scratch, log=log, failure=f"checkpatch has something to say about {patch.name}.")
     done = subprocess.run([base / "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", *patches], cwd=base,
                           capture_output=True, text=True, check=False)
     if done.returncode or "kvm@vger.kernel.org" not in done.stdout:
@@ -153,7 +154,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             if repo.files("again") != overlaid:
                 raise LabError("The series does not lead to the tree that it was made of.")
             step.progress("checkpatch, get_maintainer")
-            check_patches(base, patches[1:], log)
+            check_patches(base, patches[1:], Path(name), log)
         if builds:
             built = kernel("7.2", context)
             for what, files in zip(STEPS, steps):

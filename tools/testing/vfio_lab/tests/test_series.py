@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from lab import paths, series
+from lab import kernel_tree, paths, series
 from lab.errors import LabError
-from lab.kernel import kernel, sources
+from lab.kernel import MAKE, kernel, sources, unmet
 from lab.series_steps import STEPS, states
 
 #: each has the cuts of all later ones, so these two show most of what can break
@@ -43,6 +43,15 @@ def test_a_step_builds(context, tmp_path, request, name):
     built = kernel("7.2", context)
     files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
     series.build_step(files, built, tmp_path / "build", tmp_path / "log")
+
+
+def test_the_configuration_fragment_takes_effect(context, tmp_path):
+    kernel_tree.linked(sources("7.2", context), tmp_path / "tree")
+    name = "hisi_acc_vfio_pci.config"
+    subprocess.run([*MAKE, "-s", "-C", tmp_path / "tree", f"O={tmp_path}/out", "defconfig", name], check=True)
+    wanted = (paths.ROOT / "kernel/configs" / name).read_text()
+    assert "CONFIG_HISI_ACC_VFIO_PCI=m" in wanted
+    assert unmet(wanted, (tmp_path / "out/.config").read_text()) == []
 
 
 def pretended(folder: pathlib.Path, version: str = "7", level: str = "2") -> pathlib.Path:
