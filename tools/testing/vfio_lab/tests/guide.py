@@ -52,6 +52,7 @@ class Monitor:
         host.ssh.run("rm -f /run/report")
         self._process = host.ssh.popen(f"exec 2>&1; {script(command)}", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._said = b""
+        self._seen = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -80,14 +81,15 @@ class Monitor:
         self._process.stdin.flush()
 
     def until(self, pattern: str, again: str = "", seconds: float = 90) -> str:
-        """Wait for words in what it prints from now on, asking for them if need be."""
-        begin, end = len(self.said()), time.monotonic() + seconds
-        while not (found := re.search(pattern, self.said()[begin:])):
+        """Wait for words behind those waited for before, asking for them if need be."""
+        end = time.monotonic() + seconds
+        while not (found := re.compile(pattern).search(self.said(), self._seen)):
             assert time.monotonic() < end, f"{pattern!r} did not come: {self.said()[-600:]}"
             assert self._process.poll() is None or self._reader.is_alive(), self.said()[-600:]
             if again:
                 self.type(again)
             time.sleep(0.3)
+        self._seen = found.end()
         return found[0]
 
     def end(self) -> str:

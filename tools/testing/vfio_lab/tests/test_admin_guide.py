@@ -143,6 +143,7 @@ def test_each_message_of_the_check_list_is_produced(hosts):
     one, other = f"-device vfio-pci,host={VF},enable-migration=on", f"-device vfio-pci,host={VF2},enable-migration=on"
     said = [ends_saying(destination, f"{one} {other}"), ends_saying(source, one, "-M iommu=smmuv3"),
             refused(source, f"-device vfio-pci,host={VF}")]
+    source.ssh.run("modprobe vfio-pci")
     rebind(source, VF2, "vfio-pci")
     said.append(ends_saying(source, other))
     rebind(source, VF2, "")
