@@ -27,7 +27,7 @@ docs: python	## build the documentation as HTML, into build/docs
 	@$(VLAB) docs
 
 .PHONY: deb
-deb: python	## build the driver's DKMS package, into build/deb
+deb: python	## build the driver's DKMS package and the lab's, into build/deb
 	@$(VLAB) deb
 
 .PHONY: series

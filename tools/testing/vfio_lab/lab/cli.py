@@ -156,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
 @contextlib.contextmanager
 def log_folder(command: str) -> Iterator[pathlib.Path]:
     """build/COMMAND, or build/COMMAND-PID while another run uses that."""
-    folder = paths.ROOT / "build" / command
+    folder = paths.BUILD / command
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w", encoding="ascii") as lock:
         try:
@@ -246,14 +246,14 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "check":
         return check(args, steps)
     if args.command == "series":
-        print("\n".join(map(str, series.make(args.tree.resolve(), paths.ROOT / "build/series", Context(steps=steps),
+        print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                              not args.no_build))))
         return 0
     if args.command == "deb":
-        print("\n".join(map(str, deb.build(paths.ROOT / "build/deb", Context(steps=steps)))))
+        print("\n".join(map(str, deb.build(paths.BUILD / "deb", Context(steps=steps)))))
         return 0
     if args.command == "docs":
-        print(docs.build(paths.ROOT / "build/docs", Context(steps=steps)))
+        print(docs.build(paths.BUILD / "docs", Context(steps=steps)))
         return 0
     if getattr(args, "backend", "") == "iommufd" and args.no_httu and not args.lose_pages:
         raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "

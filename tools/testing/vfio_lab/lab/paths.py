@@ -17,3 +17,5 @@ MODEL = LAB / "qemu"
 KERNEL_CONFIGS = LAB / "kernel"
 #: this clone's uAPI headers, for user space
 UAPI = ROOT / "include" / "uapi"
+#: where outcomes and logs go: into a clone, but not into an installed package
+BUILD = (ROOT if (ROOT / ".git").exists() else Path.cwd()) / "build"

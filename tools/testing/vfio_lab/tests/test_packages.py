@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The DKMS package: lintian is content, DKMS builds from it for both kernels, modprobe
-finds the result before the kernel's own, other kernels are passed over."""
+"""The packages: lintian is content; DKMS builds from the driver's for both kernels,
+modprobe finds the result before the kernel's own, other kernels are passed over; the
+lab's runs without the clone."""
 
 from __future__ import annotations
 
@@ -20,8 +21,10 @@ NAME = ("-m", "hisi-acc-vfio-pci", "-v", "0.1")
 def unpacked(context, tmp_path_factory) -> pathlib.Path:
     """The package, built and unpacked."""
     folder = tmp_path_factory.mktemp("deb")
-    (package,) = deb.build(folder / "out", context)
-    subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
+    packages = deb.build(folder / "out", context)
+    assert len(packages) == 2
+    for package in packages:
+        subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
     return folder / "root"
 
 
@@ -65,3 +68,14 @@ def test_dkms_passes_over_a_kernel_that_lacks_what_it_needs(added, tmp_path, mac
     done = dkms(added, "build", "-k", "1.2.3", "-a", machine, "--kernelsourcedir", tmp_path)
     assert done.returncode != 0
     assert "BUILD_EXCLUSIVE directive which does not match this kernel" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
+    done = subprocess.run([unpacked / "usr/bin/vlab", "run", "--engines", "gpu", "--", "true"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "unknown engine 'gpu'" in done.stderr
+    shown = subprocess.run([unpacked / "usr/bin/vlab", "status"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    completion = (unpacked / "usr/share/bash-completion/completions/vlab").read_text()
+    assert "complete -o default -F _vlab vlab" in completion
+    assert list(unpacked.rglob("hisi_acc_migration_test.c")) and not list(unpacked.rglob("__pycache__"))
