@@ -24,3 +24,5 @@ all: $(TEST_CUSTOM_PROGS)
 -include $(MIGRATION_O:.o=.d)
 
 EXTRA_CLEAN += $(TEST_CUSTOM_PROGS) $(MIGRATION_O) $(MIGRATION_O:.o=.d)
+
+include vfio_iommu_dirty.mk
