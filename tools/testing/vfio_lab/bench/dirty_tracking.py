@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What becomes of pages that only the device writes, by the way they are tracked:
+a guest is migrated several times for each row of a table. Results lie in 480
+pages, two hundred change each second, and each is compared before it is written
+again.
+
+    bench/dirty_tracking.py [--runs N] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import re
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import paths  # noqa: E402
+from lab.errors import LabError  # noqa: E402
+from lab.migration import Outcome  # noqa: E402
+from lab.progress import Steps  # noqa: E402
+from lab.session import MODEL, Choice, Session  # noqa: E402
+
+PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
+#: SMMU, backend, enable-migration, and the choice that makes it so
+ROWS = (
+    ("no HTTU", "legacy", "auto", dataclasses.replace(PACED, httu=False, backend="legacy", migration="auto")),
+    ("no HTTU", "iommufd", "auto", dataclasses.replace(PACED, httu=False, migration="auto")),
+    ("no HTTU", "legacy", "on", dataclasses.replace(PACED, httu=False, backend="legacy")),
+    ("no HTTU", "iommufd", "on", dataclasses.replace(PACED, httu=False)),
+    ("HTTU", "iommufd", "auto", PACED),
+)
+REFUSED = re.compile(r"[^:;]*dirty tracking")
+
+
+@dataclasses.dataclass
+class Row:
+    """One row: what happened in each of its runs."""
+
+    smmu: str
+    backend: str
+    migration: str
+    runs: list[dict[str, object]]
+
+    def said(self) -> str:
+        """The row's last column."""
+        refused = [run["refused"] for run in self.runs if run["refused"]]
+        if len(refused) == len(self.runs):
+            return f"refused: \"{str(refused[0]).strip()}\""
+        worked = [run for run in self.runs if not run["refused"]]
+        stale = [f"{run['stale']} of {run['pages']}" for run in worked]
+        blackout = [run["blackout_ms"] for run in worked if run["blackout_ms"] is not None]
+        text = f"stale: {', '.join(stale)}; held: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
+        if blackout:
+            text += f"; blackout {min(blackout)} to {max(blackout)} ms"     # type: ignore[type-var]
+        return text + f"; dirty by devices at each look: {' '.join(map(str, worked[-1]['syncs']))}"  # type: ignore[call-overload]
+
+
+def run_of(outcome: Outcome) -> dict[str, object]:
+    """What of a migration goes into the table."""
+    refused = next((match[0] for c in outcome.complaints if (match := REFUSED.search(c))), "")
+    return {"refused": refused, "held": outcome.held, "pages": outcome.pages, "stale": outcome.stale,
+            "blackout_ms": outcome.blackout_ms, "total_ms": outcome.total_ms, "ram_bytes": outcome.ram_bytes,
+            "syncs": [sync.device for sync in outcome.syncs], "complaints": outcome.complaints[:3]}
+
+
+def main() -> int:
+    """Measure, print, and fail when a row that tracks lost a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, choices=range(1, 101), default=5, metavar="N", help="of each row (default 5)")
+    parser.add_argument("--json", type=pathlib.Path, default=paths.ROOT / "build/bench/dirty-tracking.json")
+    args = parser.parse_args()
+    rows = [Row(smmu, backend, migration, []) for smmu, backend, migration, _ in ROWS]
+    for row, (*_, choice) in zip(rows, ROWS, strict=True):
+        for number in range(args.runs):
+            logs = paths.ROOT / f"build/bench/{row.smmu.replace(' ', '-')}-{row.backend}-{row.migration}-{number}"
+            with Session(Steps(), logs) as session:
+                row.runs.append(run_of(session.migrate(choice, choice)))
+        print(f"| {row.smmu} | {row.backend} | {row.migration} | {row.said()} |", flush=True)
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    print(f"report: {args.json}")
+    lost = [row for row in rows if (row.backend, row.migration) != ("iommufd", "on")
+            and any(run["stale"] or not (run["held"] or run["refused"]) for run in row.runs)]
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as e:
+        sys.exit(f"dirty_tracking: {e}")
