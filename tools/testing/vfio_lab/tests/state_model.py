@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver's state machine, walked in all ways: its own table of arcs, read from
+migrate.c, under the VFIO core's own way through the states, read from vfio_main.c.
+
+What an action of the table may do to the function is told here by its name, with
+every way in which it can fail; migrate_test.c shows that the actions do no other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+
+STATES = ("ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P", "PRE_COPY", "PRE_COPY_P2P")
+RUNS = {"RUNNING", "PRE_COPY"}
+SENDS = {"PRE_COPY", "PRE_COPY_P2P", "STOP_COPY"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arc:
+    """One line of the driver's table."""
+
+    action: str
+    undo: str
+    uses_device: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """All that the driver knows of a function, and the function itself: `stopped`
+    is the device's, `paused` what the driver believes."""
+
+    state: str = "RUNNING"
+    stopped: bool = False
+    paused: bool = False
+    half_loaded: bool = False
+    lost: bool = False
+    data: str = ""
+
+    def but(self, **changes: object) -> Function:
+        """The same with changes."""
+        return dataclasses.replace(self, **changes)
+
+
+class Wrong(Exception):
+    """Something that must not be; the text says how it came to it."""
+
+
+def arcs(text: str) -> dict[tuple[str, str], Arc]:
+    """The table in migrate.c."""
+    table = text[text.index("hisi_acc_arc arcs[] = {"):]
+    table = table[:table.index("\n};")]
+    found = re.findall(r"\{\s*STATE\((\w+)\),\s*STATE\((\w+)\),\s*(\w+),\s*(\w+),\s*(true|false)\s*\}", table)
+    listed = {(start, end): Arc(action, undo, uses == "true") for start, end, action, undo, uses in found}
+    if len(listed) != len(found) or len(found) != table.count("STATE(") // 2:
+        raise Wrong("an arc is there twice, or cannot be read")
+    return listed
+
+
+def core(text: str) -> Callable[[str, str], str]:
+    """What vfio_mig_get_next_state() answers for STOP_COPY, P2P and PRE_COPY."""
+    table = text[text.index("vfio_from_fsm_table[VFIO_DEVICE_NUM_STATES]"):]
+    table = table[:table.index("\n\t};")]
+    steps: dict[tuple[str, str], str] = {}
+    for start, rows in re.findall(r"\n\t\t\[VFIO_DEVICE_STATE_(\w+)\] = \{(.*?)\n\t\t\}", table, re.S):
+        for target, step in re.findall(r"\[VFIO_DEVICE_STATE_(\w+)\] = VFIO_DEVICE_STATE_(\w+)", rows):
+            steps[start, target] = step
+    if len(steps) != len(STATES) ** 2:
+        raise Wrong(f"the core's table has {len(steps)} entries")
+    return lambda start, target: steps[start, target]
+
+
+# What actions do: each outcome is an error ("" is none) and the function after it
+
+Outcomes = Iterator[tuple[str, Function]]
+
+
+def _quiesce(f: Function) -> Outcomes:
+    yield "", f.but(stopped=True, paused=True)
+    yield "refused", f
+    yield "stuck after PAUSE", f.but(stopped=True, paused=True)
+
+
+def _restart(f: Function) -> Outcomes:
+    if f.lost:
+        yield "ESTALE", f
+        return
+    yield "", f.but(stopped=False, paused=False)
+    yield "gone", f
+
+
+def _nothing(f: Function) -> Outcomes:
+    yield "", f
+
+
+def _announce(f: Function) -> Outcomes:
+    if f.data:
+        raise Wrong("a second data file beside the first")
+    yield "", f.but(data="match")
+    yield "no memory", f
+
+
+def _save(f: Function) -> Outcomes:
+    if f.lost:
+        yield "ESTALE", f
+        return
+    yield "device", f
+    if not f.stopped:
+        raise Wrong("a running function is saved")
+    if not f.data:
+        yield "no memory", f
+    yield "", f.but(data="whole")
+
+
+def _receive(f: Function) -> Outcomes:
+    if f.data:
+        raise Wrong("a second data file beside the first")
+    yield "", f.but(data="incoming")
+    yield "no memory", f
+
+
+def _load(f: Function) -> Outcomes:
+    yield "image refused", f
+    yield "broke halfway", f.but(half_loaded=True)
+    yield "", f.but(stopped=True, paused=True, half_loaded=False, lost=False, data="")
+
+
+def _discard(f: Function) -> Outcomes:
+    yield "", f.but(data="")
+
+
+def _unquiesce(f: Function) -> Outcomes:
+    if not f.paused:
+        yield "", f
+        return
+    yield "", f.but(stopped=False, paused=False)
+    yield "stuck", f
+
+
+def _load_undo(f: Function) -> Outcomes:
+    yield ("broken" if f.half_loaded else ""), f
+
+
+ACTIONS: dict[str, Callable[[Function], Outcomes]] = {
+    "quiesce": _quiesce, "restart": _restart, "nothing": _nothing, "announce": _announce, "save": _save,
+    "receive": _receive, "load": _load, "discard": _discard, "hisi_acc_qm_unquiesce": _unquiesce,
+    "load_undo": _load_undo,
+}
+
+
+def _action(name: str) -> Callable[[Function], Outcomes]:
+    if name not in ACTIONS:
+        raise Wrong(f"the model does not know what {name}() does")
+    return ACTIONS[name]
+
+
+def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
+    """As walk_arc() of migrate.c goes."""
+    if arc.uses_device:
+        yield "EBUSY", f
+    for error, after in _action(arc.action)(f):
+        if not error:
+            yield "", after.but(state=end)
+            continue
+        undone = list(_action(arc.undo)(after)) if arc.undo != "NULL" else [("", after)]
+        for undo_error, left in undone:
+            if error == "ESTALE" or undo_error:
+                left = left.but(state="ERROR", data="")
+            yield error, left
+
+
+def _check(f: Function, came: str) -> None:
+    if f.state == "ERROR":
+        if f.data:
+            raise Wrong(f"{came}: a data file in ERROR")
+        return
+    if f.stopped == (f.state in RUNS):
+        raise Wrong(f"{came}: the function is {'stopped' if f.stopped else 'running'} in {f.state}")
+    if f.stopped != f.paused:
+        raise Wrong(f"{came}: the driver is wrong about the function in {f.state}")
+    if f.half_loaded:
+        raise Wrong(f"{came}: half an image in {f.state}")
+    want = {"match", "whole"} if f.state in SENDS else {"incoming"} if f.state == "RESUMING" else {""}
+    if f.data not in want:
+        raise Wrong(f"{came}: data file '{f.data}' in {f.state}")
+    if f.state == "STOP_COPY" and f.data != "whole":
+        raise Wrong(f"{came}: the end of the image is missing")
+
+
+def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) -> tuple[int, int]:
+    """Go all ways from RUNNING; how many functions and arcs were seen.  Raises Wrong."""
+    start = Function()
+    seen, todo, walked = {start}, [start], set()
+    while todo:
+        f = todo.pop()
+        following = [("reset", Function())]
+        if f.stopped and not f.lost:
+            following.append(("the device resets itself", f.but(lost=True)))
+        for target in STATES:
+            if f.state == "ERROR" or target == f.state:
+                continue
+            end = step(f.state, target)
+            if end == "ERROR":
+                continue
+            arc = table.get((f.state, end))
+            if arc is None:
+                raise Wrong(f"nobody handles {f.state} -> {end}")
+            walked.add((f.state, end))
+            for error, after in _walk_arc(f, arc, end):
+                came = f"{f.state} -> {end}{', ' + error if error else ''}"
+                if error and after.state not in (f.state, "ERROR"):
+                    raise Wrong(f"{came}: a failure that leads to {after.state}")
+                following.append((came, after))
+        for came, after in following:
+            _check(after, came)
+            if after not in seen:
+                seen.add(after)
+                todo.append(after)
+    unused = set(table) - walked
+    if unused:
+        raise Wrong(f"nobody asks for {sorted(unused)}")
+    return len(seen), len(walked)
