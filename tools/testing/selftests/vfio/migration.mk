@@ -3,6 +3,10 @@
 # includes this after lib/libvfio.mk (see hook.patch).
 
 MIGRATION_TESTS := vfio_pci_migration_test
+# The device's mailbox takes a store of 16 bytes
+ifeq ($(ARCH:aarch64=arm64),arm64)
+MIGRATION_TESTS += vfio_pci_hisi_acc_test
+endif
 
 ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
 CFLAGS += -include $(selfdir)/vfio/libvfio_compat.h
@@ -11,12 +15,12 @@ endif
 # Not TEST_GEN_PROGS: these are made of several files each, by rules of their own
 TEST_CUSTOM_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TESTS))
 
-MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS))
+MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS)) $(OUTPUT)/migration.o
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
-$(TEST_CUSTOM_PROGS): %: %.o $(LIBVFIO_O)
+$(TEST_CUSTOM_PROGS): %: %.o $(OUTPUT)/migration.o $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
 all: $(TEST_CUSTOM_PROGS)

@@ -25,7 +25,7 @@ INDEX = {
     "Documentation/admin-guide/index.rst": ("gpio/index", "hisi-acc-vfio-pci/index"),
     "Documentation/dev-tools/index.rst": ("testing-overview", "vfio-lab/index"),
 }
-#: the change to the kernel's own list of selftests; ours is for builds without a kernel's tree
+#: the changes to the kernel's own selftests that ours come with
 SELFTESTS_HOOK = f"{SELFTESTS}/hook.patch"
 #: the kernel's own documentation of the driver that ours replaces
 REPLACED_ABI = "Documentation/ABI/testing/debugfs-hisi-migration"
@@ -44,7 +44,7 @@ def ours(lab: bool = True) -> dict[str, str]:
     what concerns the lab: place and text. Those in git, and new ones."""
     done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PLACES],
                           cwd=paths.ROOT, capture_output=True, text=True, check=True)
-    names = [n for n in done.stdout.splitlines() if (paths.ROOT / n).is_file() and n not in (f"{SELFTESTS}/Makefile", SELFTESTS_HOOK)]
+    names = [n for n in done.stdout.splitlines() if (paths.ROOT / n).is_file() and n != SELFTESTS_HOOK]
     files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
              if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
     files[f"{DRIVER}/Makefile"] = OUT_OF_TREE_LINES.sub("", files[f"{DRIVER}/Makefile"])
@@ -101,14 +101,20 @@ def with_maintainers(text: str, lab: bool = True) -> str:
     return text[:later.start()] + _our_section(LAB_SECTION) + "\n" + text[later.start():]
 
 
-def _hooked(makefile: Path) -> str:
-    """The kernel's list of selftests, with ours."""
-    with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as out:
-        done = subprocess.run(["patch", "--quiet", "--fuzz=0", f"--output={out.name}", makefile,
-                               paths.ROOT / SELFTESTS_HOOK], capture_output=True, text=True, check=False)
+def _hooked(base: Path) -> dict[str, str]:
+    """The kernel's own files of its selftests that have to know of ours, patched."""
+    hook = paths.ROOT / SELFTESTS_HOOK
+    names = re.findall(r"^--- a/(\S+)$", hook.read_text(encoding="utf-8"), re.M)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for name in names:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes((base / name).read_bytes())
+        done = subprocess.run(["patch", "-p1", "--quiet", "--fuzz=0", "-d", tree, "-i", hook],
+                              capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(f"{SELFTESTS_HOOK} does not apply to that kernel.")
-        return Path(out.name).read_text(encoding="utf-8")
+        return {name: (tree / name).read_text(encoding="utf-8") for name in names}
 
 
 def changed(base: Path, lab: bool = True) -> dict[str, str]:
@@ -118,8 +124,7 @@ def changed(base: Path, lab: bool = True) -> dict[str, str]:
     for place in INDEX:
         if lab or not place.startswith(LAB_ONLY):
             files[place] = with_index(place, (base / place).read_text(encoding="utf-8"))
-    if (paths.ROOT / SELFTESTS_HOOK).is_file():
-        files[f"{SELFTESTS}/Makefile"] = _hooked(base / SELFTESTS / "Makefile")
+    files |= _hooked(base)
     files["MAINTAINERS"] = with_maintainers((base / "MAINTAINERS").read_text(encoding="utf-8"), lab)
     return files
 

@@ -22,7 +22,7 @@ from .run import output, run
 
 RECIPE = 1
 #: of the kernel's tree, what building one folder of selftests takes
-PARTS = ("scripts/subarch.include", "tools/include", "tools/testing/selftests/kselftest",
+PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include", "tools/testing/selftests/kselftest",
          "tools/testing/selftests/vfio")
 FOLDER = Path("tools/testing/selftests/vfio")
 OURS = paths.ROOT / FOLDER

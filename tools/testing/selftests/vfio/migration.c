@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/limits.h>
+
+#include "migration.h"
+
+#define ALL	(1 << 20)
+
+char *migration_device_path(const char *name)
+{
+	char path[PATH_MAX];
+
+	if (name[0] == '/')
+		snprintf_assert(path, sizeof(path), "%s", name);
+	else
+		snprintf_assert(path, sizeof(path), "/sys/bus/pci/devices/%s", name);
+	return realpath(path, NULL);
+}
+
+static int group_number(const char *path)
+{
+	char link[PATH_MAX], target[PATH_MAX];
+	ssize_t len;
+
+	snprintf_assert(link, sizeof(link), "%s/iommu_group", path);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = 0;
+	return atoi(basename(target));
+}
+
+/* The device's own file, of iommufd's way */
+static int open_cdev(const char *path)
+{
+	char name[PATH_MAX];
+	struct dirent *entry;
+	int fd = -ENOENT;
+	DIR *dir;
+
+	snprintf_assert(name, sizeof(name), "%s/vfio-dev", path);
+	dir = opendir(name);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "vfio", 4))
+			continue;
+		snprintf_assert(name, sizeof(name), "/dev/vfio/devices/%s",
+				entry->d_name);
+		fd = open(name, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	closedir(dir);
+	return fd;
+}
+
+bool migration_mode_works(const char *path, const char *mode)
+{
+	bool legacy = !strncmp(mode, "vfio_", 5);
+	int fd;
+
+	if (access(legacy ? "/dev/vfio/vfio" : "/dev/iommu", R_OK | W_OK))
+		return false;
+	if (strcmp(mode, MODE_IOMMUFD))
+		return group_number(path) >= 0;
+	fd = open_cdev(path);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int get_device_fd(struct migration_device *device)
+{
+	char *path = strdup(device->path);
+	int fd;
+
+	fd = ioctl(device->group_fd, VFIO_GROUP_GET_DEVICE_FD, basename(path));
+	if (fd < 0)
+		fd = -errno;
+	free(path);
+	return fd;
+}
+
+static void open_group(struct migration_device *device)
+{
+	/* libvfio's function takes the container out of its own device */
+	struct vfio_pci_device container = { .iommu = device->iommu };
+	char path[64];
+
+	snprintf_assert(path, sizeof(path), "/dev/vfio/%d",
+			group_number(device->path));
+	device->group_fd = open(path, O_RDWR | O_CLOEXEC);
+	VFIO_ASSERT_GE(device->group_fd, 0, "open(%s) failed\n", path);
+	ioctl_assert(device->group_fd, VFIO_GROUP_SET_CONTAINER,
+		     &device->iommu->container_fd);
+	vfio_container_set_iommu(&container);
+}
+
+static int bind_and_attach(int fd, struct iommu *iommu)
+{
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+		.pt_id = iommu->ioas_id,
+	};
+	int ret = __vfio_device_bind_iommufd(fd, iommu->iommufd, NULL);
+
+	if (!ret && ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+		ret = -errno;
+	return ret;
+}
+
+int __migration_device_get_fd(struct migration_device *device)
+{
+	bool legacy = device->iommu->mode->container_path;
+	int fd = legacy ? get_device_fd(device) : open_cdev(device->path);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = legacy ? 0 : bind_and_attach(fd, device->iommu);
+	if (ret)
+		close(fd);
+	else
+		device->fd = fd;
+	return ret;
+}
+
+static void open_device(struct migration_device *device)
+{
+	VFIO_ASSERT_EQ(__migration_device_get_fd(device), 0,
+		       "%s cannot be opened\n", device->path);
+}
+
+struct migration_device *migration_device_open(const char *path, const char *mode)
+{
+	struct migration_device *device = calloc(1, sizeof(*device));
+
+	VFIO_ASSERT_NOT_NULL(device);
+	device->path = path;
+	device->iommu = iommu_init(mode);
+	device->group_fd = -1;
+	if (device->iommu->mode->container_path)
+		open_group(device);
+	open_device(device);
+	return device;
+}
+
+void migration_device_reopen(struct migration_device *device)
+{
+	close(device->fd);
+	open_device(device);
+}
+
+void migration_device_close(struct migration_device *device)
+{
+	close(device->fd);
+	if (device->group_fd >= 0)
+		close(device->group_fd);
+	iommu_cleanup(device->iommu);
+	free(device);
+}
+
+int device_feature(int fd, u32 flags, void *data, size_t size, u32 argsz)
+{
+	u64 buf[8] = {};
+	struct vfio_device_feature *feature = (void *)buf;
+
+	VFIO_ASSERT_LE(size, sizeof(buf) - sizeof(*feature));
+	feature->argsz = argsz;
+	feature->flags = flags;
+	if (size)
+		memcpy(feature->data, data, size);
+	if (ioctl(fd, VFIO_DEVICE_FEATURE, feature))
+		return -errno;
+	if (size)
+		memcpy(data, feature->data, size);
+	return 0;
+}
+
+static int feature_of(int fd, u32 flags, void *data, size_t size)
+{
+	return device_feature(fd, flags, data, size,
+			      sizeof(struct vfio_device_feature) + size);
+}
+
+int device_migration_flags(int fd, u64 *flags)
+{
+	struct vfio_device_feature_migration migration = {};
+	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
+			     VFIO_DEVICE_FEATURE_MIGRATION, &migration,
+			     sizeof(migration));
+
+	*flags = migration.flags;
+	return ret;
+}
+
+int device_get_state(int fd)
+{
+	struct vfio_device_feature_mig_state mig = {};
+	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
+			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &mig,
+			     sizeof(mig));
+
+	return ret ?: (int)mig.device_state;
+}
+
+int device_set_state(int fd, int state, int *data_fd)
+{
+	struct vfio_device_feature_mig_state mig = {
+		.device_state = state,
+		.data_fd = -1,
+	};
+	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_SET |
+			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &mig,
+			     sizeof(mig));
+
+	if (ret)
+		mig.data_fd = -1;
+	if (data_fd)
+		*data_fd = mig.data_fd;
+	else if (mig.data_fd >= 0)
+		close(mig.data_fd);
+	return ret;
+}
+
+int device_data_size(int fd, u64 *size)
+{
+	struct vfio_device_feature_mig_data_size data_size = {};
+	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
+			     VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &data_size,
+			     sizeof(data_size));
+
+	*size = data_size.stop_copy_length;
+	return ret;
+}
+
+int device_reset(int fd)
+{
+	return ioctl(fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+int data_file_precopy_info(int data_fd, struct vfio_precopy_info *info)
+{
+	info->argsz = sizeof(*info);
+	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? -errno : 0;
+}
+
+bool state_exists(u64 flags, int state)
+{
+	if (state == RUNNING_P2P || state == PRE_COPY_P2P)
+		if (!(flags & VFIO_MIGRATION_P2P))
+			return false;
+	return !state_precopy(state) || flags & VFIO_MIGRATION_PRE_COPY;
+}
+
+bool state_refused(int from, int to)
+{
+	return from == STOP_COPY && state_precopy(to);
+}
+
+bool state_opens_file(int from, int to)
+{
+	if (from == to || state_refused(from, to))
+		return false;
+	if (to == RESUMING)
+		return true;
+	return state_saves(to) && !state_precopy(from);
+}
+
+const char *state_name(int state)
+{
+	static const char *const names[] = {
+		"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING",
+		"RUNNING_P2P", "PRE_COPY", "PRE_COPY_P2P",
+	};
+
+	return state >= 0 && state <= PRE_COPY_P2P ? names[state] : "?";
+}
+
+int image_read(int data_fd, struct image *image, size_t chunk)
+{
+	ssize_t got;
+
+	do {
+		image->data = realloc(image->data, image->len + (chunk ?: ALL));
+		VFIO_ASSERT_NOT_NULL(image->data);
+		got = read(data_fd, image->data + image->len, chunk ?: ALL);
+		if (got > 0)
+			image->len += got;
+	} while (got > 0);
+	return got ? -errno : 0;
+}
+
+int image_write(int data_fd, const struct image *image, size_t chunk)
+{
+	size_t at = 0;
+
+	while (at < image->len) {
+		size_t want = chunk && chunk < image->len - at ? chunk :
+			      image->len - at;
+		ssize_t put = write(data_fd, image->data + at, want);
+
+		if (put <= 0)
+			return put ? -errno : -EIO;
+		at += put;
+	}
+	return 0;
+}
+
+void image_free(struct image *image)
+{
+	free(image->data);
+	*image = (struct image) {};
+}
+
+bool image_same(const struct image *a, const struct image *b)
+{
+	return a->len == b->len && !memcmp(a->data, b->data, a->len);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Part of vfio_pci_migration_test.c: what the device says that it can. */
+
+#define HEADER	sizeof(struct vfio_device_feature)
+
+/* A device that migrates can be reset: the only way out of ERROR */
+TEST_F(migration, device_says_that_it_can_be_reset)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	ASSERT_EQ(ioctl(self->fd, VFIO_DEVICE_GET_INFO, &info), 0);
+	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_RESET);
+}
+
+/* Catches flags without STOP_COPY, and flags of a future that has no states here */
+TEST_F(migration, flags)
+{
+	EXPECT_TRUE(self->flags & VFIO_MIGRATION_STOP_COPY);
+	EXPECT_EQ(self->flags & ~(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+				  VFIO_MIGRATION_PRE_COPY), 0);
+}
+
+static const struct {
+	u32 number;
+	u32 methods;
+	size_t size;
+} features[] = {
+	{ VFIO_DEVICE_FEATURE_MIGRATION, VFIO_DEVICE_FEATURE_GET, 8 },
+	{ VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+	  VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, 8 },
+	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_GET, 8 },
+};
+
+/* Catches a probe that needs data, does something, or says yes to all */
+TEST_F(migration, probes)
+{
+	static const u32 methods[] = {
+		0, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET,
+		VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
+		for (unsigned int m = 0; m < ARRAY_SIZE(methods); m++) {
+			bool has = !(methods[m] & ~features[i].methods);
+
+			EXPECT_EQ(device_feature(self->fd, features[i].number |
+						 VFIO_DEVICE_FEATURE_PROBE |
+						 methods[m], NULL, 0, HEADER),
+				  has ? 0 : -EINVAL) {
+				TH_LOG("feature %u, methods %x",
+				       features[i].number, methods[m]);
+			}
+		}
+	}
+	EXPECT_EQ(device_feature(self->fd, VFIO_DEVICE_FEATURE_PROBE |
+				 VFIO_DEVICE_FEATURE_MASK, NULL, 0, HEADER),
+		  -ENOTTY);
+	EXPECT_EQ(device_get_state(self->fd), RUNNING);
+}
+
+/* Catches sizes not checked, and methods that a feature does not have */
+TEST_F(migration, feature_arguments)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
+		u32 number = features[i].number;
+		u64 data = RUNNING;
+
+		EXPECT_EQ(device_feature(self->fd, number, &data,
+					 features[i].size,
+					 HEADER + features[i].size), -EINVAL);
+		EXPECT_EQ(device_feature(self->fd, number |
+					 VFIO_DEVICE_FEATURE_GET |
+					 VFIO_DEVICE_FEATURE_SET, &data,
+					 features[i].size,
+					 HEADER + features[i].size), -EINVAL);
+		EXPECT_EQ(device_feature(self->fd, number |
+					 VFIO_DEVICE_FEATURE_GET, &data,
+					 features[i].size,
+					 HEADER + features[i].size - 1), -EINVAL);
+		EXPECT_EQ(device_feature(self->fd, number |
+					 VFIO_DEVICE_FEATURE_GET, &data,
+					 features[i].size, HEADER - 1), -EINVAL);
+		EXPECT_EQ(device_feature(self->fd, number | 1 << 19 |
+					 VFIO_DEVICE_FEATURE_GET, &data,
+					 features[i].size,
+					 HEADER + features[i].size), -EINVAL);
+	}
+	EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, NULL), -1);
+	EXPECT_EQ(errno, EFAULT);
+}
+
+/* Catches a structure that is read or written beyond the end of a page */
+TEST_F(migration, feature_at_the_end_of_memory)
+{
+	size_t page = getpagesize(), size = HEADER + 8;
+	struct vfio_device_feature *feature;
+	u8 *pages;
+
+	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(pages, MAP_FAILED);
+	ASSERT_EQ(munmap(pages + page, page), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
+		feature = (void *)(pages + page - size);
+		feature->argsz = size;
+		feature->flags = features[i].number | VFIO_DEVICE_FEATURE_GET;
+		EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, feature), 0);
+		feature = (void *)(pages + page - HEADER);
+		feature->argsz = size;
+		feature->flags = features[i].number | VFIO_DEVICE_FEATURE_GET;
+		EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, feature), -1);
+		EXPECT_EQ(errno, EFAULT);
+	}
+	munmap(pages, page);
+}
+
+/* Catches a size that cannot be asked in some state */
+TEST_F(migration, data_size_in_each_state)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(all_states); i++) {
+		u64 size = 0;
+		int data_fd;
+
+		if (!state_exists(self->flags, all_states[i]))
+			continue;
+		ASSERT_EQ(device_set_state(self->fd, all_states[i], &data_fd), 0);
+		EXPECT_EQ(device_data_size(self->fd, &size), 0) {
+			TH_LOG("in %s", state_name(all_states[i]));
+		}
+		EXPECT_GT(size, 0);
+		if (data_fd >= 0)
+			close(data_fd);
+		ASSERT_EQ(back_to_running(self->fd), 0);
+	}
+}
+
+/* Catches an estimate that promises a shorter stop than there will be */
+TEST_F(migration, data_size_is_enough)
+{
+	struct image image;
+	u64 size;
+
+	ASSERT_EQ(device_data_size(self->fd, &size), 0);
+	ASSERT_EQ(take_image(self->fd, &image), 0);
+	EXPECT_GE(size, image.len);
+	ASSERT_EQ(device_data_size(self->fd, &size), 0);
+	EXPECT_GE(size, image.len);
+	image_free(&image);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Part of vfio_pci_migration_test.c: two threads at everything. Each of the
+ * threads may be told "no"; the device has to end as one that works.
+ */
+
+#define ROUNDS	60
+
+struct racer {
+	struct migration_device *device;
+	u64 flags;
+	pthread_barrier_t *start;
+	int data_fd;
+	int memory_fd;		/* holds the image */
+	struct image *image;
+	unsigned int seed;
+	bool *stop;
+	long wrong;		/* answers that nobody may get */
+	size_t done;		/* bytes */
+};
+
+static unsigned int next_random(struct racer *racer)
+{
+	racer->seed = racer->seed * 1103515245 + 12345;
+	return racer->seed >> 16;
+}
+
+static void race(struct __test_metadata *_metadata, void *(*one)(void *),
+		 struct racer *a, void *(*two)(void *), struct racer *b)
+{
+	pthread_barrier_t start;
+	pthread_t threads[2];
+
+	pthread_barrier_init(&start, NULL, 2);
+	a->start = &start;
+	b->start = &start;
+	ASSERT_EQ(pthread_create(&threads[0], NULL, one, a), 0);
+	ASSERT_EQ(pthread_create(&threads[1], NULL, two, b), 0);
+	ASSERT_EQ(pthread_join(threads[0], NULL), 0);
+	ASSERT_EQ(pthread_join(threads[1], NULL), 0);
+	pthread_barrier_destroy(&start);
+}
+
+static void *read_by_bytes(void *arg)
+{
+	struct racer *racer = arg;
+	ssize_t got;
+
+	pthread_barrier_wait(racer->start);
+	do {
+		got = read(racer->data_fd, racer->image->data + racer->done, 1);
+		if (got > 0)
+			racer->done += got;
+	} while (got > 0);
+	racer->wrong += got < 0;
+	return NULL;
+}
+
+static void count_bytes(const u8 *data, size_t len, long *count, int sign)
+{
+	while (len--)
+		count[*data++] += sign;
+}
+
+/* Catches a byte given twice, or to nobody */
+TEST_F(migration, two_readers)
+{
+	struct image image, parts[2];
+	struct racer racers[2] = {};
+	long count[256] = {};
+
+	ASSERT_EQ(take_image(self->fd, &image), 0);
+	for (int round = 0; round < 5; round++) {
+		int data_fd = enter(self->fd, STOP_COPY);
+
+		ASSERT_GE(data_fd, 0);
+		for (int i = 0; i < 2; i++) {
+			parts[i].data = malloc(image.len + 1);
+			racers[i] = (struct racer) { .data_fd = data_fd,
+						     .image = &parts[i] };
+		}
+		race(_metadata, read_by_bytes, &racers[0], read_by_bytes,
+		     &racers[1]);
+		EXPECT_EQ(racers[0].wrong + racers[1].wrong, 0);
+		EXPECT_EQ(racers[0].done + racers[1].done, image.len);
+		close(data_fd);
+		ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
+	}
+	if (device_is_constant(self->fd, &image)) {
+		count_bytes(image.data, image.len, count, -1);
+		for (int i = 0; i < 2; i++)
+			count_bytes(parts[i].data, racers[i].done, count, 1);
+		for (int i = 0; i < 256; i++)
+			EXPECT_EQ(count[i], 0);
+	}
+	image_free(&image);
+	image_free(&parts[0]);
+	image_free(&parts[1]);
+}
+
+/* From memory that has to be faulted in, which takes a while: of whoever checks
+ * a length and then waits for the other, a second check is wanted
+ */
+static void *write_all_at_once(void *arg)
+{
+	struct racer *racer = arg;
+	ssize_t put;
+	u8 *fresh;
+
+	fresh = mmap(NULL, racer->image->len, PROT_READ, MAP_PRIVATE,
+		     racer->memory_fd, 0);
+	pthread_barrier_wait(racer->start);
+	put = write(racer->data_fd, fresh, racer->image->len);
+	if (put > 0)
+		racer->done += put;
+	munmap(fresh, racer->image->len);
+	return NULL;
+}
+
+/* Catches a bound that two writers pass together, and an image made of two */
+TEST_F(migration, two_writers)
+{
+	int memory_fd = memfd_create("image", MFD_CLOEXEC);
+	struct image image;
+
+	ASSERT_EQ(take_image(self->fd, &image), 0);
+	ASSERT_EQ(write(memory_fd, image.data, image.len), image.len);
+	for (int round = 0; round < 20; round++) {
+		struct racer racers[2];
+		int ret;
+
+		racers[0] = (struct racer) {
+			.data_fd = enter(self->fd, RESUMING),
+			.image = &image,
+			.memory_fd = memory_fd,
+		};
+		racers[1] = racers[0];
+		ASSERT_GE(racers[0].data_fd, 0);
+		race(_metadata, write_all_at_once, &racers[0],
+		     write_all_at_once, &racers[1]);
+		ret = device_set_state(self->fd, STOP, NULL);
+		if (!ret)
+			EXPECT_EQ(racers[0].done + racers[1].done, image.len);
+		close(racers[0].data_fd);
+		if (ret)
+			ASSERT_EQ(device_reset(self->fd), 0);
+	}
+	ASSERT_EQ(back_to_running(self->fd), 0);
+	works(_metadata, self->fd);
+	close(memory_fd);
+	image_free(&image);
+}
+
+static void *set_any_state(void *arg)
+{
+	struct racer *racer = arg;
+
+	pthread_barrier_wait(racer->start);
+	for (int i = 0; i < ROUNDS; i++) {
+		int to = all_states[next_random(racer) % ARRAY_SIZE(all_states)];
+		int ret, state;
+
+		ret = device_set_state(racer->device->fd, to, NULL);
+		if (ret && !state_exists(racer->flags, to) && ret != -EINVAL)
+			racer->wrong++;
+		state = device_get_state(racer->device->fd);
+		if (state < 0 || state > PRE_COPY_P2P ||
+		    !state_exists(racer->flags, state))
+			racer->wrong++;
+	}
+	return NULL;
+}
+
+static void *reset_often(void *arg)
+{
+	struct racer *racer = arg;
+
+	pthread_barrier_wait(racer->start);
+	for (int i = 0; i < ROUNDS / 10; i++)
+		racer->wrong += device_reset(racer->device->fd) != 0;
+	return NULL;
+}
+
+/* Catches two arcs at once, and a state that is none */
+TEST_F(migration, two_set_states)
+{
+	struct racer a = { .device = self->device, .flags = self->flags, .seed = 1 };
+	struct racer b = { .device = self->device, .flags = self->flags, .seed = 2 };
+
+	race(_metadata, set_any_state, &a, set_any_state, &b);
+	EXPECT_EQ(a.wrong + b.wrong, 0);
+	ASSERT_EQ(device_reset(self->fd), 0);
+	works(_metadata, self->fd);
+}
+
+/* Catches a reset lost while an arc is on, and a lock that both want */
+TEST_F(migration, set_state_and_reset)
+{
+	struct racer a = { .device = self->device, .flags = self->flags, .seed = 3 };
+	struct racer b = { .device = self->device, .flags = self->flags };
+
+	race(_metadata, set_any_state, &a, reset_often, &b);
+	EXPECT_EQ(a.wrong + b.wrong, 0);
+	ASSERT_EQ(device_reset(self->fd), 0);
+	works(_metadata, self->fd);
+}
+
+static void *use_data_file(void *arg)
+{
+	struct racer *racer = arg;
+	struct vfio_precopy_info info;
+	u8 byte = 0;
+	u64 size;
+
+	pthread_barrier_wait(racer->start);
+	while (!__atomic_load_n(racer->stop, __ATOMIC_ACQUIRE)) {
+		if (racer->image)
+			write(racer->data_fd, racer->image->data, 1);
+		else
+			read(racer->data_fd, &byte, 1);
+		data_file_precopy_info(racer->data_fd, &info);
+		polled(racer->data_fd, POLLIN | POLLOUT);
+		racer->wrong += device_data_size(racer->device->fd, &size) != 0;
+	}
+	return NULL;
+}
+
+static void *leave_and_reset(void *arg)
+{
+	struct racer *racer = arg;
+
+	pthread_barrier_wait(racer->start);
+	if (next_random(racer) % 2)
+		device_set_state(racer->device->fd, STOP, NULL);
+	racer->wrong += device_reset(racer->device->fd) != 0;
+	__atomic_store_n(racer->stop, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Catches a data file used while its session ends, by each way that it may */
+TEST_F(migration, data_file_while_the_session_ends)
+{
+	static const int states[] = { STOP_COPY, RESUMING, PRE_COPY, PRE_COPY_P2P };
+	struct image image;
+
+	ASSERT_EQ(take_image(self->fd, &image), 0);
+	ASSERT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
+	for (unsigned int i = 0; i < 4 * ARRAY_SIZE(states); i++) {
+		int state = states[i % ARRAY_SIZE(states)];
+		struct racer user = { .device = self->device };
+		struct racer other = { .device = self->device, .seed = i };
+		bool stop = false;
+
+		if (!state_exists(self->flags, state))
+			continue;
+		user.data_fd = enter(self->fd, state);
+		ASSERT_GE(user.data_fd, 0);
+		user.image = state == RESUMING ? &image : NULL;
+		user.stop = &stop;
+		other.stop = &stop;
+		race(_metadata, use_data_file, &user, leave_and_reset, &other);
+		EXPECT_EQ(user.wrong + other.wrong, 0);
+		close(user.data_fd);
+	}
+	works(_metadata, self->fd);
+	image_free(&image);
+}
+
+/* The device's first region that can be mapped, mapped; NULL if there is none */
+static void *map_some_region(int fd, size_t size)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
+		return NULL;
+	for (u32 i = 0; i < info.num_regions; i++) {
+		struct vfio_region_info region = {
+			.argsz = sizeof(region),
+			.index = i,
+		};
+		void *map;
+
+		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) ||
+		    !(region.flags & VFIO_REGION_INFO_FLAG_MMAP) ||
+		    region.size < size)
+			continue;
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			   region.offset);
+		if (map != MAP_FAILED)
+			return map;
+	}
+	return NULL;
+}
+
+/*
+ * Catches a lock that is held while memory is touched, and wanted by a reset
+ * that holds what the fault on a region of the device wants: a deadlock, or
+ * lockdep's word that there may be one. What comes of the data is the user's
+ * own business: at an offset where the accelerators have read-only registers.
+ */
+TEST_F(migration, data_file_with_the_devices_own_memory)
+{
+	static const int states[] = { STOP_COPY, RESUMING };
+	size_t page = getpagesize();
+	u8 *map;
+
+	map = map_some_region(self->fd, page);
+	if (!map)
+		SKIP(return, "the device has nothing to map");
+	for (unsigned int i = 0; i < 6 * ARRAY_SIZE(states); i++) {
+		int state = states[i % ARRAY_SIZE(states)];
+		struct racer user = { .device = self->device };
+		struct racer other = { .device = self->device, .seed = i };
+		struct image in_region = { map, 1 };
+		bool stop = false;
+
+		user.data_fd = enter(self->fd, state);
+		ASSERT_GE(user.data_fd, 0);
+		user.image = state == RESUMING ? &in_region : NULL;
+		user.stop = &stop;
+		other.stop = &stop;
+		race(_metadata, use_data_file, &user, leave_and_reset, &other);
+		close(user.data_fd);
+	}
+	munmap(map, page);
+	works(_metadata, self->fd);
+}
