@@ -19,10 +19,12 @@ from .progress import Step
 from .run import as_root, output, run
 
 RECIPE = 1
-PACKAGES = ("busybox-static", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
+PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
 HOST_PROGRAMS = (
     "usr/bin/busybox", "usr/bin/dash", "usr/bin/kmod", "usr/bin/qemu-system-aarch64",
     "usr/bin/ip", "usr/bin/ss",
+    # busybox's has no --foreground, which run_kselftest.sh wants
+    "usr/bin/timeout",
     "usr/bin/lspci", "usr/bin/setpci", "usr/bin/dbclient", "usr/bin/dropbearkey",
     "usr/sbin/dropbear", "usr/sbin/tc", "usr/sbin/bridge")
 #: What programs open by name: QEMU's modules, lspci's names.
