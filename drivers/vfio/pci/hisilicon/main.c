@@ -20,24 +20,19 @@ static struct hisi_acc_vf *pci_to_vf(struct pci_dev *pdev)
 			    core);
 }
 
-static int init_migratable(struct vfio_device *vdev)
+static int init_device(struct vfio_device *vdev)
 {
-	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
-
-	mutex_init(&vf->state_mutex);
-	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
-				VFIO_MIGRATION_PRE_COPY;
-	vdev->mig_ops = &hisi_acc_migration_ops;
+	mutex_init(&hisi_acc_vf(vdev)->state_mutex);
 	return vfio_pci_core_init_dev(vdev);
 }
 
-static void release_migratable(struct vfio_device *vdev)
+static void release_device(struct vfio_device *vdev)
 {
 	mutex_destroy(&hisi_acc_vf(vdev)->state_mutex);
 	vfio_pci_core_release_dev(vdev);
 }
 
-static int open_migratable(struct vfio_device *vdev)
+static int open_device(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	int err;
@@ -45,36 +40,40 @@ static int open_migratable(struct vfio_device *vdev)
 	err = vfio_pci_core_enable(&vf->core);
 	if (err)
 		return err;
-	err = hisi_acc_qm_open(vf);
-	if (err) {
-		vfio_pci_core_disable(&vf->core);
-		return err;
+	if (vf->pf) {
+		err = hisi_acc_qm_open(vf);
+		if (err) {
+			vfio_pci_core_disable(&vf->core);
+			return err;
+		}
+		hisi_acc_migrate_open(vf);
 	}
-	hisi_acc_migrate_open(vf);
 	vfio_pci_core_finish_enable(&vf->core);
 	return 0;
 }
 
-static void close_migratable(struct vfio_device *vdev)
+static void close_device(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
-	bool claimed;
+	bool claimed = false;
 
-	hisi_acc_migrate_close(vf);
-	hisi_acc_qm_close(vf);
-	/* resets the function, without the calls around a reset */
-	claimed = !hisi_acc_pf_claim(vf->pf, CLOSE_CLAIM_MS);
+	if (vf->pf) {
+		hisi_acc_migrate_close(vf);
+		hisi_acc_qm_close(vf);
+		/* the core resets it, without the calls around a reset */
+		claimed = !hisi_acc_pf_claim(vf->pf, CLOSE_CLAIM_MS);
+	}
 	vfio_pci_core_close_device(vdev);
 	if (claimed)
 		hisi_acc_pf_release(vf->pf);
 }
 
-static const struct vfio_device_ops migratable_ops = {
-	.name = "hisi-acc-vfio-pci-migration",
-	.init = init_migratable,
-	.release = release_migratable,
-	.open_device = open_migratable,
-	.close_device = close_migratable,
+static const struct vfio_device_ops device_ops = {
+	.name = "hisi-acc-vfio-pci",
+	.init = init_device,
+	.release = release_device,
+	.open_device = open_device,
+	.close_device = close_device,
 	.ioctl = hisi_acc_window_ioctl,
 	.get_region_info_caps = hisi_acc_window_region_info,
 	.device_feature = vfio_pci_core_ioctl_feature,
@@ -90,37 +89,13 @@ static const struct vfio_device_ops migratable_ops = {
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
 };
 
-static int open_generic(struct vfio_device *vdev)
+/* How much of the BAR is the guest's: all of it where no migration is offered */
+static resource_size_t window_size(struct pci_dev *pdev, struct hisi_qm *qm)
 {
-	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
-	int err;
+	resource_size_t bar = pci_resource_len(pdev, HISI_ACC_BAR);
 
-	err = vfio_pci_core_enable(&vf->core);
-	if (!err)
-		vfio_pci_core_finish_enable(&vf->core);
-	return err;
+	return qm && !hisi_acc_qm_window_in_pf(qm) ? bar / 2 : bar;
 }
-
-static const struct vfio_device_ops generic_ops = {
-	.name = "hisi-acc-vfio-pci",
-	.init = vfio_pci_core_init_dev,
-	.release = vfio_pci_core_release_dev,
-	.open_device = open_generic,
-	.close_device = vfio_pci_core_close_device,
-	.ioctl = vfio_pci_core_ioctl,
-	.get_region_info_caps = vfio_pci_ioctl_get_region_info,
-	.device_feature = vfio_pci_core_ioctl_feature,
-	.read = vfio_pci_core_read,
-	.write = vfio_pci_core_write,
-	.mmap = vfio_pci_core_mmap,
-	.request = vfio_pci_core_request,
-	.match = vfio_pci_core_match,
-	.match_token_uuid = vfio_pci_core_match_token_uuid,
-	.bind_iommufd = vfio_iommufd_physical_bind,
-	.unbind_iommufd = vfio_iommufd_physical_unbind,
-	.attach_ioas = vfio_iommufd_physical_attach_ioas,
-	.detach_ioas = vfio_iommufd_physical_detach_ioas,
-};
 
 /*
  * The physical function's queue manager when @pdev can be migrated, otherwise
@@ -128,10 +103,8 @@ static const struct vfio_device_ops generic_ops = {
  * its physical function's driver goes only after us.
  */
 static struct hisi_qm *migration_qm(struct pci_dev *pdev,
-				    const struct hisi_acc_engine *engine,
-				    resource_size_t *window_size)
+				    const struct hisi_acc_engine *engine)
 {
-	resource_size_t bar = pci_resource_len(pdev, HISI_ACC_BAR);
 	struct hisi_qm *qm;
 
 	if (!engine || !pdev->is_virtfn || pci_iov_vf_id(pdev) < 0) {
@@ -149,8 +122,7 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 			 qm->ver);
 		return NULL;
 	}
-	*window_size = hisi_acc_qm_window_in_pf(qm) ? bar : bar / 2;
-	if (*window_size < PAGE_SIZE) {
+	if (window_size(pdev, qm) < PAGE_SIZE) {
 		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
 			 PAGE_SIZE / SZ_1K);
 		return NULL;
@@ -161,20 +133,18 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	const struct hisi_acc_engine *engine = hisi_acc_qm_engine(pdev);
-	resource_size_t window_size = 0;
 	struct hisi_acc_pf *pf = NULL;
 	struct hisi_acc_vf *vf;
 	struct hisi_qm *qm;
 	int err;
 
-	qm = migration_qm(pdev, engine, &window_size);
+	qm = migration_qm(pdev, engine);
 	if (qm) {
 		pf = hisi_acc_pf_get(qm);
 		if (!pf)
 			return -ENOMEM;
 	}
-	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev,
-			       pf ? &migratable_ops : &generic_ops);
+	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev, &device_ops);
 	if (IS_ERR(vf)) {
 		err = PTR_ERR(vf);
 		goto put_pf;
@@ -182,7 +152,13 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vf->pf = pf;
 	vf->engine = engine;
 	vf->number = pf ? pci_iov_vf_id(pdev) + 1 : 0;
-	vf->window_size = window_size;
+	vf->window_size = window_size(pdev, qm);
+	if (pf) {
+		vf->core.vdev.migration_flags = VFIO_MIGRATION_STOP_COPY |
+						VFIO_MIGRATION_P2P |
+						VFIO_MIGRATION_PRE_COPY;
+		vf->core.vdev.mig_ops = &hisi_acc_migration_ops;
+	}
 	dev_set_drvdata(&pdev->dev, &vf->core);
 	err = vfio_pci_core_register_device(&vf->core);
 	if (err)

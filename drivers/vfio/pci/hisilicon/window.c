@@ -3,7 +3,8 @@
  * What of BAR2 userspace may reach.
  *
  * Where the registers of migration lie in the upper half of the BAR, userspace
- * owns the lower half only, by whatever way it comes.
+ * owns the lower half only, by whatever way it comes. Without migration, and
+ * where the registers lie elsewhere, all of it is userspace's.
  */
 #include <linux/mm.h>
 #include <linux/vfio.h>
@@ -65,14 +66,15 @@ int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
  *
  * An ioeventfd makes the kernel write to the BAR. Its offset is read from
  * memory of userspace once more by vfio-pci-core, so a check here could be
- * outrun; no driver of these devices has a use for it.
+ * outrun; no driver of these devices has a use for it. Without migration there
+ * is nothing in the BAR to keep it from.
  *
  * Return: what vfio_pci_core_ioctl() does, or -ENOTTY.
  */
 long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			   unsigned long arg)
 {
-	if (cmd == VFIO_DEVICE_IOEVENTFD)
+	if (cmd == VFIO_DEVICE_IOEVENTFD && hisi_acc_vf(vdev)->pf)
 		return -ENOTTY;
 	return vfio_pci_core_ioctl(vdev, cmd, arg);
 }
