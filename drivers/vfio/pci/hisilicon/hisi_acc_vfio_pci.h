@@ -64,7 +64,7 @@ struct hisi_acc_regs {
  * struct hisi_acc_vf - one virtual function
  * @core: first, so that it is what the PCI driver data points to
  * @pf: the physical function, NULL when no migration is offered; all below
- *	is unused then
+ *	but @window_size is unused then
  * @engine: what kind of accelerator it is
  * @number: of the function in the registers of the physical function
  * @window_size: how much of BAR2 belongs to userspace
@@ -75,6 +75,7 @@ struct hisi_acc_regs {
  * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
  * @paused: stopped by PAUSE and not restarted since
+ * @question: what the guest had asked its mailbox when it was stopped
  * @half_loaded: an image was written to the function only in part
  * @untracked_told: since it was opened, that nothing tracks what it writes
  * @data: of the running data transfer, if any
@@ -94,6 +95,7 @@ struct hisi_acc_vf {
 	bool open;
 	bool resetting;
 	bool paused;
+	enum hisi_acc_question question;
 	bool half_loaded;
 	bool untracked_told;
 	struct hisi_acc_data_file *data;

@@ -292,6 +292,7 @@ static void start_over_locked(struct hisi_acc_vf *vf)
 	lockdep_assert_held(&vf->state_mutex);
 	end_transfer(vf);
 	vf->paused = false;
+	vf->question = HISI_ACC_ASKED_NOTHING;
 	vf->half_loaded = false;
 	vf->state = VFIO_DEVICE_STATE_RUNNING;
 }

@@ -35,11 +35,13 @@
 #define QM_MB_STATUS		GENMASK_ULL(12, 9)
 #define QM_MB_BUSY		BIT_ULL(QM_MB_BUSY_SHIFT)
 #define QM_MB_GET		BIT_ULL(QM_MB_OP_SHIFT)
+#define QM_MB_CMD		GENMASK_ULL(7, 0)
+#define QM_MB_QUEUE		GENMASK_ULL(31, 16)
 #define QM_MB_BASE_L		GENMASK_ULL(63, 32)
 
 #define MAILBOX_IDLE_US		(10 * USEC_PER_MSEC)
 #define MAILBOX_DONE_US		USEC_PER_SEC
-#define SETTLE_US		(10 * USEC_PER_MSEC)
+#define SETTLE_US		(200 * USEC_PER_MSEC)
 #define WRITE_BACK_US		(10 * USEC_PER_MSEC)
 
 /* Mailbox */
@@ -60,11 +62,9 @@ static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
 }
 
 /* The guest may have left a command to the device when it was stopped */
-static int mailbox_idle(struct hisi_acc_regs *regs)
+static int mailbox_idle(struct hisi_acc_regs *regs, struct mailbox *mb)
 {
-	struct mailbox mb;
-
-	return mailbox_wait(regs, &mb, MAILBOX_IDLE_US);
+	return mailbox_wait(regs, mb, MAILBOX_IDLE_US);
 }
 
 static int mailbox_run(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
@@ -97,6 +97,34 @@ static int mailbox_get(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
 	return mailbox_run(regs, cmd | QM_MB_GET, base);
 }
 
+/*
+ * The guest may also have been stopped between the device's answer and its look
+ * at it. Commands of ours take the place of an answer that is in registers, so
+ * such a command has to be given again before the guest goes on. Of all others
+ * the guest reads no more than that they are done.
+ */
+static enum hisi_acc_question question_of(struct mailbox mb)
+{
+	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
+
+	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
+	    !hisi_acc_stream_is_question(cmd))
+		return HISI_ACC_ASKED_NOTHING;
+	return cmd;
+}
+
+static int ask_again(struct hisi_acc_vf *vf)
+{
+	u64 answer;
+	int err = 0;
+
+	if (vf->question != HISI_ACC_ASKED_NOTHING)
+		err = mailbox_get(&vf->regs, vf->question, &answer);
+	if (!err)
+		vf->question = HISI_ACC_ASKED_NOTHING;
+	return err;
+}
+
 static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 		 u64 index, u64 priority)
 {
@@ -117,11 +145,13 @@ static int guest_ready(struct hisi_acc_regs *regs)
 
 static int pause_function(struct hisi_acc_vf *vf)
 {
+	struct mailbox mb;
 	int err;
 
-	err = mailbox_idle(&vf->regs);
+	err = mailbox_idle(&vf->regs, &mb);
 	if (err)
 		return err;
+	vf->question = question_of(mb);
 	err = mailbox_set(&vf->regs, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
 	vf->paused = !err || err == -ETIMEDOUT;
@@ -140,7 +170,11 @@ static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
 	return -EBUSY;
 }
 
-/* Errors and messages are part of no image: they have to be over */
+/*
+ * Errors and messages are part of no image: they have to be over. Most of them
+ * are a matter of milliseconds, and to be refused costs the guest its function:
+ * QEMU resets what cannot be stopped.
+ */
 static int settle(struct hisi_acc_vf *vf)
 {
 	void __iomem *pf = hisi_acc_pf_qm(vf->pf)->io_base;
@@ -199,11 +233,13 @@ int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
  */
 int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
 {
+	struct mailbox mb;
+
 	lockdep_assert_held(&vf->state_mutex);
 
 	if (!vf->paused)
-		return 0;
-	return mailbox_idle(&vf->regs) ?: write_back(vf) ?:
+		return ask_again(vf);
+	return mailbox_idle(&vf->regs, &mb) ?: write_back(vf) ?:
 	       hisi_acc_qm_restart(vf);
 }
 
@@ -319,6 +355,7 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 		return -EAGAIN;
 	save_registers(regs, image);
 	save_event_queues(regs, image);
+	image->question = vf->question;
 	ring_for_destination(regs, image);
 	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
 	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
@@ -358,20 +395,12 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	/* an interrupt that is unmasked before its ring is known stays silent */
 	load_registers(vf, image);
 	load_event_queues(regs, image);
+	vf->question = image->question;
 	writel(QM_READY, regs->window + QM_VF_STATE);
 	return 0;
 }
 
 /* Restarting */
-
-/*
- * Part of the hardware's restart. A message that came while the function was
- * stopped is still pending, and makes itself known by this.
- */
-static void unmask_messages(struct hisi_acc_regs *regs)
-{
-	writel(0, regs->window + QM_IFC_INT_MASK);
-}
 
 static void ring_queues(struct hisi_acc_vf *vf)
 {
@@ -392,16 +421,18 @@ static u16 event_queue_head(struct hisi_acc_regs *regs, u32 offset)
  * @vf: the function, its physical function claimed
  *
  * The same on the source, where migration was cancelled or never meant, and on
- * the destination. The number of queues is the function's own in both.
+ * the destination. The number of queues is the function's own in both. A message
+ * of the physical function that came meanwhile is still pending, masked or not
+ * as the guest has it.
  *
- * Context: under @vf->state_mutex.
+ * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno with the function still stopped: -EIO when it is gone,
  * -ESTALE when it was reset since it was stopped, and its state is lost.
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
-	int ready;
+	int ready, err;
 
 	lockdep_assert_held(&vf->state_mutex);
 
@@ -412,7 +443,9 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 		return 0;
 	if (!ready)
 		return -ESTALE;
-	unmask_messages(regs);
+	err = ask_again(vf);
+	if (err)
+		return err;
 	ring_queues(vf);
 	ring_event_queues(regs, event_queue_head(regs, 0),
 			  event_queue_head(regs, QM_AEQC_FROM_EQC));

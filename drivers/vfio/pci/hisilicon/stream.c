@@ -11,7 +11,8 @@
  *
  * Minor version 1, written here, says more in words that are 0 in minor version
  * 0 and that nobody reads there: what the guest sees of the hardware, in the
- * match part; in the rest whether the guest's driver was up, and a checksum.
+ * match part; in the rest whether the guest's driver was up, what it had asked
+ * its mailbox, and a checksum.
  *
  * Without these words "the guest's driver is not up" has two forms: an image of
  * 40 bytes, as Linux writes it, and a whole one whose four addresses are 0. The
@@ -64,7 +65,8 @@ struct wire_image {
 	__le32 eqc[HISI_ACC_XQC_WORDS];
 	__le32 aeqc[HISI_ACC_XQC_WORDS];
 	__le32 guest;			/* since minor version 1 */
-	__le32 reserved[3];
+	__le32 question;		/* since minor version 1 */
+	__le32 reserved[2];
 	__le32 checksum;		/* since minor version 1 */
 	__le32 padding;
 	__le64 eqe_dma;
@@ -92,6 +94,7 @@ static_assert(offsetof(struct wire_image, page_size) == 60);
 static_assert(offsetof(struct wire_image, eqc) == 64);
 static_assert(offsetof(struct wire_image, aeqc) == 92);
 static_assert(offsetof(struct wire_image, guest) == 120);
+static_assert(offsetof(struct wire_image, question) == 124);
 static_assert(offsetof(struct wire_image, checksum) == 136);
 static_assert(offsetof(struct wire_image, padding) == 140);
 static_assert(offsetof(struct wire_image, eqe_dma) == 144);
@@ -278,10 +281,26 @@ static bool guest_up(const struct wire_image *wire)
 				has_addresses(wire);
 }
 
+/**
+ * hisi_acc_stream_is_question() - whether a number is one of enum
+ * hisi_acc_question
+ * @value: the number
+ *
+ * Return: true when it is.
+ */
+bool hisi_acc_stream_is_question(u32 value)
+{
+	return value == HISI_ACC_ASKED_NOTHING ||
+	       value == HISI_ACC_ASKED_SQC_TABLE ||
+	       value == HISI_ACC_ASKED_CQC_TABLE ||
+	       value == HISI_ACC_ASKED_QUEUES;
+}
+
 static int check_additions(const struct wire_image *wire,
 			   struct hisi_acc_mismatch *why)
 {
 	u32 guest = le32_to_cpu(wire->guest);
+	u32 question = le32_to_cpu(wire->question);
 
 	if (!minor_of(wire))
 		return check_reserved(wire, offsetof(struct wire_image, guest),
@@ -295,6 +314,9 @@ static int check_additions(const struct wire_image *wire,
 	if (guest == IMAGE_GUEST_DOWN && has_addresses(wire))
 		return refuse(why, -ERANGE, "guest driver of a live function",
 			      guest, IMAGE_GUEST_UP);
+	if (!hisi_acc_stream_is_question(question))
+		return refuse(why, -ERANGE, "question to the mailbox", question,
+			      HISI_ACC_ASKED_NOTHING);
 	return check_reserved(wire, offsetof(struct wire_image, reserved),
 			      offsetof(struct wire_image, checksum), why) ?:
 	       check_reserved(wire, offsetof(struct wire_image, padding),
@@ -398,6 +420,8 @@ int hisi_acc_stream_decode(const u8 *bytes, size_t len,
 	xqc_to_cpu(image->aeqc, wire.aeqc);
 	image->sqc_table = le64_to_cpu(wire.sqc_dma);
 	image->cqc_table = le64_to_cpu(wire.cqc_dma);
+	if (minor_of(&wire))
+		image->question = le32_to_cpu(wire.question);
 	return 0;
 }
 
@@ -463,6 +487,7 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 		wire.aeqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->aeqc));
 		wire.sqc_dma = cpu_to_le64(image->sqc_table);
 		wire.cqc_dma = cpu_to_le64(image->cqc_table);
+		wire.question = cpu_to_le32(image->question);
 	}
 	wire.checksum = cpu_to_le32(checksum(wire));
 	memcpy(bytes, &wire, sizeof(wire));

@@ -25,6 +25,21 @@ enum hisi_acc_window {
 };
 
 /**
+ * enum hisi_acc_question - what a guest may have asked its mailbox when it was
+ * stopped, with the answer in registers; numbers of the image and of the command
+ * @HISI_ACC_ASKED_NOTHING: nothing that would have to be asked again
+ * @HISI_ACC_ASKED_SQC_TABLE: where the table of submission queues is
+ * @HISI_ACC_ASKED_CQC_TABLE: where the table of completion queues is
+ * @HISI_ACC_ASKED_QUEUES: which queues the function owns
+ */
+enum hisi_acc_question {
+	HISI_ACC_ASKED_NOTHING = 0,
+	HISI_ACC_ASKED_SQC_TABLE = 4,
+	HISI_ACC_ASKED_CQC_TABLE = 5,
+	HISI_ACC_ASKED_QUEUES = 6,
+};
+
+/**
  * struct hisi_acc_facts - what an image must agree with
  * @dev_id: PCI device id of the function
  * @qp_num: queues that the function owns
@@ -58,6 +73,7 @@ struct hisi_acc_facts {
  * @aeqc: words of the asynchronous event queue's context
  * @sqc_table: IOVA of the table of submission queue contexts
  * @cqc_table: IOVA of the table of completion queue contexts
+ * @question: the guest's last, whose answer it may not have read
  *
  * Queue contexts themselves are guest memory once they were written back.
  */
@@ -72,6 +88,7 @@ struct hisi_acc_image {
 	u32 aeqc[HISI_ACC_XQC_WORDS];
 	u64 sqc_table;
 	u64 cqc_table;
+	enum hisi_acc_question question;
 };
 
 /**
@@ -98,6 +115,7 @@ static inline u64 hisi_acc_xqc_base(const u32 *xqc)
 	return (u64)xqc[2] << 32 | xqc[1];
 }
 
+bool hisi_acc_stream_is_question(u32 value);
 void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
 				  const struct hisi_acc_facts *facts);
 void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],

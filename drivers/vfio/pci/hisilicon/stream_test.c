@@ -220,7 +220,7 @@ static void newer_minor(struct kunit *test)
 	struct hisi_acc_image image;
 
 	make_v2_1(bytes);
-	bytes[124] = 1;
+	bytes[128] = 1;
 	put_checksum(bytes);
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -EPROTO);
 	bytes[30] = 2;
