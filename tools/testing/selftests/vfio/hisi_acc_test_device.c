@@ -17,6 +17,7 @@
 
 #include "hisi_acc_test_device.h"
 
+#define EQ_INT_MASK	0x0c
 #define VF_STATE	0x60
 #define MAILBOX		0x300
 #define MB_EQC		0x2
@@ -24,7 +25,6 @@
 #define MB_SQC_BT	0x4
 #define MB_CQC_BT	0x5
 #define MB_BUSY		(1u << 13)
-#define MB_GET		(1u << 14)
 
 #define RAM_SIZE	0x10000
 #define RAM_IOVA	0x10000000ull
@@ -89,6 +89,11 @@ static void enable_bus_master(struct device *d)
 
 void device_open(struct device *d, const char *bdf)
 {
+	device_open_as(d, bdf, bdf);
+}
+
+void device_open_as(struct device *d, const char *bdf, const char *name)
+{
 	struct vfio_region_info info = {
 		.argsz = sizeof(info),
 		.index = VFIO_PCI_BAR2_REGION_INDEX,
@@ -105,7 +110,9 @@ void device_open(struct device *d, const char *bdf)
 	    ioctl(d->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		die(d, "VFIO_SET_IOMMU");
 	map_ram(d);
-	d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	do
+		d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, name);
+	while (d->fd < 0 && errno == EAGAIN);
 	if (d->fd < 0)
 		die(d, "VFIO_GROUP_GET_DEVICE_FD");
 	enable_bus_master(d);
@@ -132,18 +139,33 @@ uint32_t device_read(struct device *d, unsigned int offset)
 	return le32toh(*(volatile uint32_t *)(d->regs + offset));
 }
 
+void device_write(struct device *d, unsigned int offset, uint32_t value)
+{
+	*(volatile uint32_t *)(d->regs + offset) = htole32(value);
+}
+
 /* One store of 16 bytes, as the device wants it */
-static uint64_t mailbox(struct device *d, uint32_t command, uint64_t base)
+void device_mailbox_start(struct device *d, uint32_t command, uint64_t base)
 {
 	volatile void *reg = d->regs + MAILBOX;
 	uint64_t lo = command | MB_BUSY | base << 32, hi = base >> 32;
 
 	asm volatile("dsb st; stp %x0, %x1, [%2]"
 		     :: "r" (lo), "r" (hi), "r" (reg) : "memory");
+}
+
+uint64_t device_mailbox_end(struct device *d)
+{
 	while (device_read(d, MAILBOX) & MB_BUSY)
 		;
 	return (uint64_t)device_read(d, MAILBOX + 8) << 32 |
 	       device_read(d, MAILBOX + 4);
+}
+
+static uint64_t mailbox(struct device *d, uint32_t command, uint64_t base)
+{
+	device_mailbox_start(d, command, base);
+	return device_mailbox_end(d);
 }
 
 uint64_t device_sqc_table(struct device *d)
@@ -152,9 +174,10 @@ uint64_t device_sqc_table(struct device *d)
 }
 
 static void set_event_queue(struct device *d, uint32_t command, uint32_t at,
-			    uint32_t ring)
+			    uint32_t ring, uint16_t tail)
 {
 	uint32_t words[8] = {
+		[0] = htole32(tail << 16),
 		[1] = htole32((uint32_t)(RAM_IOVA + ring)),
 		[2] = htole32((RAM_IOVA + ring) >> 32),
 		[3] = htole32(2 << 12),
@@ -165,13 +188,24 @@ static void set_event_queue(struct device *d, uint32_t command, uint32_t at,
 	mailbox(d, command, RAM_IOVA + at);
 }
 
-void device_guest_up(struct device *d)
+static void guest_up(struct device *d, uint16_t events)
 {
-	set_event_queue(d, MB_EQC, EQC, EQ_RING);
-	set_event_queue(d, MB_AEQC, AEQC, AEQ_RING);
+	set_event_queue(d, MB_EQC, EQC, EQ_RING, events);
+	set_event_queue(d, MB_AEQC, AEQC, AEQ_RING, 0);
 	mailbox(d, MB_SQC_BT, RAM_IOVA + SQC_TABLE);
 	mailbox(d, MB_CQC_BT, RAM_IOVA + CQC_TABLE);
-	*(volatile uint32_t *)(d->regs + VF_STATE) = 0;
+	device_write(d, VF_STATE, 0);
+}
+
+void device_guest_up(struct device *d)
+{
+	guest_up(d, 0);
+}
+
+void device_guest_up_owed(struct device *d, uint16_t events)
+{
+	guest_up(d, events);
+	device_write(d, EQ_INT_MASK, 0);
 }
 
 static int feature(struct device *d, uint32_t flags, void *data, size_t size)
@@ -226,7 +260,13 @@ int device_set_state(struct device *d, int state, int *data_fd)
 
 int device_reset(struct device *d)
 {
-	return ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	int err;
+
+	/* the host may be resetting it at this moment */
+	do
+		err = ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	while (err == -EAGAIN);
+	return err;
 }
 
 ssize_t send_image(int fd, const void *bytes, size_t len)

@@ -18,6 +18,8 @@
 #define MATCH_SIZE	40
 #define BAR2_HALF	0x8000
 #define SQC_TABLE_IOVA	0x10005000
+#define MB_GET		(1u << 14)
+#define MB_VFT		0x6
 
 enum {
 	STOP = VFIO_DEVICE_STATE_STOP,
@@ -40,12 +42,23 @@ struct device {
 };
 
 void device_open(struct device *d, const char *bdf);
+
+/* The same by another name, for one that VFIO wants more said of */
+void device_open_as(struct device *d, const char *bdf, const char *name);
 void device_close(struct device *d);
 
 /* Bring the stand-in for the guest's driver up: rings, tables, VF_STATE */
 void device_guest_up(struct device *d);
 uint64_t device_sqc_table(struct device *d);
 uint32_t device_read(struct device *d, unsigned int offset);
+void device_write(struct device *d, unsigned int offset, uint32_t value);
+
+/* The same, with so many events that nobody has looked at yet */
+void device_guest_up_owed(struct device *d, uint16_t events);
+
+/* A command of the guest's, in two halves: it may be stopped in between */
+void device_mailbox_start(struct device *d, uint32_t command, uint64_t base);
+uint64_t device_mailbox_end(struct device *d);
 
 /* Each of these returns what the kernel said: a value, or -errno */
 int device_state(struct device *d);

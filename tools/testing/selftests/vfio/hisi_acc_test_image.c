@@ -194,7 +194,7 @@ static void newer_minor(void)
 
 	make_image(image, true);
 	put(image, 30, 0xffff, 2);
-	put(image, 124, 0x12345678, 4);
+	put(image, 128, 0x12345678, 4);
 	sign_image(image);
 	load(image, IMAGE_SIZE, field(image, 160, 8));
 }

@@ -151,6 +151,61 @@ static void two_readers(void)
 	device_close(&d);
 }
 
+struct announcer {
+	struct device device;
+	uint64_t queues, base;	/* what its first image says */
+	unsigned int wrong;
+	pthread_t thread;
+};
+
+static void *announce_again_and_again(void *arg)
+{
+	struct announcer *a = arg;
+	uint8_t image[IMAGE_SIZE];
+	int fd;
+
+	for (int i = 0; i < 300; i++) {
+		if (device_set_state(&a->device, PRE_COPY, &fd)) {
+			a->wrong++;
+			continue;
+		}
+		a->wrong += receive_image(fd, image, MATCH_SIZE) != MATCH_SIZE ||
+			    field(image, 8, 4) != a->queues ||
+			    field(image, 20, 4) != a->base;
+		close(fd);
+		device_set_state(&a->device, RUNNING, NULL);
+	}
+	return NULL;
+}
+
+/* D5: two that begin to migrate at once each tell of their own queues */
+static void two_at_once(void)
+{
+	struct announcer both[2] = {};
+	uint8_t image[IMAGE_SIZE];
+	int fd;
+
+	for (int i = 0; i < 2; i++) {
+		device_open(&both[i].device, i ? destination_bdf : source_bdf);
+		if (device_set_state(&both[i].device, PRE_COPY, &fd))
+			skip("no PRE_COPY");
+		CHECK(receive_image(fd, image, MATCH_SIZE), MATCH_SIZE);
+		both[i].queues = field(image, 8, 4);
+		both[i].base = field(image, 20, 4);
+		close(fd);
+		CHECK(device_set_state(&both[i].device, RUNNING, NULL), 0);
+	}
+	CHECK(both[0].base != both[1].base, true);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&both[i].thread, NULL, announce_again_and_again,
+			       &both[i]);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(both[i].thread, NULL);
+		CHECK(both[i].wrong, 0);
+		device_close(&both[i].device);
+	}
+}
+
 struct resetter {
 	struct device *device;
 	int resets;
@@ -332,6 +387,7 @@ const struct test life_tests[] = {
 	{ "poll_of_a_dead_file", poll_of_a_dead_file },
 	{ "open_is_a_beginning", open_is_a_beginning },
 	{ "two_readers", two_readers },
+	{ "two_at_once", two_at_once },
 	{ "resets_in_between", resets_in_between },
 	{ "file_outlives_device", file_outlives_device },
 	{ "reset_during_copy", reset_during_copy },

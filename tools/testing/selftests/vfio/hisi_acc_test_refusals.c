@@ -143,7 +143,8 @@ static void hardware(void)
 		{ 36, 4, 2, -EOVERFLOW },
 		{ 120, 4, 0, -ERANGE },
 		{ 120, 4, 2, -ERANGE },
-		{ 124, 4, 1, -EPROTO },
+		{ 124, 4, 1, -ERANGE },
+		{ 128, 4, 1, -EPROTO },
 		{ 140, 4, 1, -EPROTO },
 	};
 	uint8_t image[IMAGE_SIZE];
