@@ -59,7 +59,8 @@ static const struct mode modes[] = {
 
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
-/* What the last argument names: kinds of accel_load that the lanes take in turn */
+/* What the last argument names, joined by "+": the lanes take them in turn, and of
+ * each the kinds of accel_load */
 static const struct work {
 	const char *name;
 	unsigned int n_kinds;		/* 0: the modes above, through AF_ALG */
@@ -72,11 +73,13 @@ static const struct work {
 };
 
 #define N_WORKS (sizeof(works) / sizeof(works[0]))
+#define MAX_CHOSEN	4
 
 enum count { SUBMITTED, VERIFIED, MISMATCHED, FAILED, N_COUNTS };
 
 struct lane {
 	pthread_t thread;
+	const struct work *work;
 	const struct mode *mode;
 	int hard, soft;			/* operation sockets */
 	uint64_t random;
@@ -90,7 +93,8 @@ static struct lane lanes[MAX_LANES];
 static _Alignas(PAGE_BYTES) uint8_t results[MAX_LANES][PAGES_PER_LANE][PAGE_BYTES];
 static atomic_ulong stale;
 static unsigned int n_lanes = 24, max_len = 4096;
-static const struct work *work = &works[0];
+static const struct work *chosen[MAX_CHOSEN] = { &works[0] };
+static unsigned int n_chosen = 1;
 static atomic_bool stopping;
 
 static long now_ms(void)
@@ -195,7 +199,7 @@ static void *run_device_lane(void *arg)
 
 		differs = ret ? 0 : ioctl(lane->hard, ACCEL_LOAD_CHECK, 0);
 		if (ret) {
-			fprintf(stderr, "load: %s: %s\n", work->name, strerror(err));
+			fprintf(stderr, "load: %s: %s\n", lane->work->name, strerror(err));
 			atomic_fetch_add(&lane->count[FAILED], 1);
 		} else if (differs) {
 			atomic_fetch_add(&lane->count[MISMATCHED], 1);
@@ -251,8 +255,11 @@ static void *run_lane(void *arg)
 	return NULL;
 }
 
+/* The index is among the lanes of the same work */
 static void set_up_device_lane(struct lane *lane, unsigned int index)
 {
+	const struct work *work = lane->work;
+
 	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
 	lane->hard = open("/dev/" ACCEL_LOAD_DEVICE, O_RDWR);
 	if (lane->hard < 0 ||
@@ -283,6 +290,39 @@ static void set_up_lane(struct lane *lane, unsigned int index)
 	if (lane->soft < 0) {
 		fprintf(stderr, "load: lane %u: no software %s: %s\n", index,
 			lane->mode->name, strerror(errno));
+		exit(2);
+	}
+}
+
+static void set_up_any_lane(unsigned int index)
+{
+	struct lane *lane = &lanes[index];
+
+	lane->work = chosen[index % n_chosen];
+	if (lane->work->n_kinds)
+		set_up_device_lane(lane, index / n_chosen);
+	else
+		set_up_lane(lane, index / n_chosen);
+}
+
+static void choose(char *names)
+{
+	char *name, *rest = NULL;
+
+	for (n_chosen = 0; n_chosen < MAX_CHOSEN && (name = strtok_r(names, "+", &rest)); n_chosen++) {
+		unsigned int i = 0;
+
+		names = NULL;
+		while (i < N_WORKS && strcmp(works[i].name, name))
+			i++;
+		if (i == N_WORKS) {
+			fprintf(stderr, "load: there is no work '%s'\n", name);
+			exit(2);
+		}
+		chosen[n_chosen] = &works[i];
+	}
+	if (!n_chosen) {
+		fprintf(stderr, "load: no work\n");
 		exit(2);
 	}
 }
@@ -346,21 +386,15 @@ int main(int argc, char **argv)
 	int fd, n;
 
 	if (argc > 4) {
-		fprintf(stderr, "usage: load [LANES [MAX_LEN [sec|aes|zip|hpre]]]\n");
+		fprintf(stderr, "usage: load [LANES [MAX_LEN [WORK[+WORK...]]]], WORK of sec, aes, zip, hpre\n");
 		return 2;
 	}
 	if (argc > 1)
 		n_lanes = number(argv[1], 1, MAX_LANES);
 	if (argc > 2)
 		max_len = number(argv[2], 16, MAX_LEN);
-	if (argc > 3) {
-		for (work = works; work < works + N_WORKS && strcmp(work->name, argv[3]); work++)
-			;
-		if (work == works + N_WORKS) {
-			fprintf(stderr, "load: there is no work '%s'\n", argv[3]);
-			return 2;
-		}
-	}
+	if (argc > 3)
+		choose(argv[3]);
 
 	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
 	n = read(fd, boot_id, 36);
@@ -368,10 +402,10 @@ int main(int argc, char **argv)
 	close(fd);
 
 	for (unsigned int i = 0; i < n_lanes; i++)
-		work->n_kinds ? set_up_device_lane(&lanes[i], i) : set_up_lane(&lanes[i], i);
+		set_up_any_lane(i);
 	for (unsigned int i = 0; i < n_lanes; i++) {
 		if (pthread_create(&lanes[i].thread, NULL,
-				   work->n_kinds ? run_device_lane : run_lane, &lanes[i])) {
+				   lanes[i].work->n_kinds ? run_device_lane : run_lane, &lanes[i])) {
 			fprintf(stderr, "load: no thread for lane %u\n", i);
 			return 2;
 		}
