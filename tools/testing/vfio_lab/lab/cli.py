@@ -132,6 +132,9 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="run all tests", description="Install and build what is missing, and run "
                                 "all tests; the last line says how many passed and failed.")
     check.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k window")
+    commands.add_parser("defects", help="find the known defects of the kernel's own driver in it, and not in ours",
+                        description="Run the tests of tests/defects.py on the kernel's own driver of both series and "
+                                    "on this tree's, each in a boot of its own where it may end one, and print a table.")
     commands.add_parser("docs", help="build the documentation",
                         description="Build the documentation's pages as HTML by the kernel's own tools, into build/docs; "
                                     "anything that warns is a failure.")
@@ -229,6 +232,16 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
     return subprocess.run(argv, cwd=paths.LAB / "tests", check=False, **tied()).returncode
 
 
+def defects(args: argparse.Namespace, steps: Steps) -> int:
+    """The tests of the table of defects on all drivers, then the table."""
+    args.pytest = ["test_defects.py", "--defects"]
+    status = check(args, steps)
+    table = paths.ROOT / "build/defects/defects.md"
+    if table.exists():
+        print(table.read_text(encoding="utf-8"))
+    return status
+
+
 def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     """Run the chosen command; returns the exit status."""
     if args.command == "completion":
@@ -243,8 +256,8 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "build":
         build.build(args.what, steps)
         return 0
-    if args.command == "check":
-        return check(args, steps)
+    if args.command in ("check", "defects"):
+        return {"check": check, "defects": defects}[args.command](args, steps)
     if args.command == "series":
         print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                              not args.no_build))))

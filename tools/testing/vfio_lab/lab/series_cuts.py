@@ -118,18 +118,27 @@ def without_pre_copy(files: Files) -> None:
     files[place] = cut(files[place], r"VFIO_MIGRATION_STOP_COPY \|[^;]*;", "VFIO_MIGRATION_STOP_COPY;")
 
 
+def _plain(ops: str) -> str:
+    """The table of operations where nothing is added to those of vfio-pci."""
+    ops = cut(ops, r"\b(init)_device,", r"vfio_pci_core_\1_dev,")
+    ops = cut(ops, r"\b(release)_device,", r"vfio_pci_core_\1_dev,")
+    ops = cut(ops, r"(?<== )(close_device),", r"vfio_pci_core_\1,")
+    ops = cut(ops, r"\bhisi_acc_window_region_info\b", "vfio_pci_ioctl_get_region_info")
+    return cut(ops, r"\bhisi_acc_window_(ioctl|read|write|mmap)\b", r"vfio_pci_core_\1", count=4)
+
+
 def without_migration(files: Files) -> None:
     """Before migration: a driver that is vfio-pci, sketched in series/assign.c."""
     main = files[f"{DRIVER}/main.c"]
-    ops = re.search(r"^static const struct vfio_device_ops generic_ops = \{.*?^\};\n", main, re.M | re.S)
+    ops = re.search(r"^static const struct vfio_device_ops device_ops = \{.*?^\};\n", main, re.M | re.S)
     end = re.search(r"^static const struct pci_device_id ids\[\].*", main, re.M | re.S)
     if not ops or not end:
-        raise LabError("the series no longer fits the driver: main.c has no generic_ops or ids.")
+        raise LabError("the series no longer fits the driver: main.c has no device_ops or ids.")
     sketch = (SKETCHES / "assign.c").read_text(encoding="utf-8")
     keep = ("Kconfig", "Makefile", "stream.c", "stream.h", "stream_test.c")
     for place in [p for p in files if p.startswith(f"{DRIVER}/") and p.rsplit("/", 1)[1] not in keep]:
         del files[place]
-    files[f"{DRIVER}/main.c"] = cut(sketch, "@generic_ops@", ops[0]).replace(
+    files[f"{DRIVER}/main.c"] = cut(sketch, "@device_ops@", _plain(ops[0])).replace(
         "@ids to end@\n", end[0].replace(" with live migration", ""))
     place = f"{DRIVER}/Makefile"
     files[place] = cut(files[place], r" stream\.o$")

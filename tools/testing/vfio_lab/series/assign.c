@@ -8,7 +8,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
-static int open_generic(struct vfio_device *vdev)
+static int open_device(struct vfio_device *vdev)
 {
 	struct vfio_pci_core_device *core =
 		container_of(vdev, struct vfio_pci_core_device, vdev);
@@ -20,14 +20,14 @@ static int open_generic(struct vfio_device *vdev)
 	return err;
 }
 
-@generic_ops@
+@device_ops@
 static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct vfio_pci_core_device *core;
 	int err;
 
 	core = vfio_alloc_device(vfio_pci_core_device, vdev, &pdev->dev,
-				 &generic_ops);
+				 &device_ops);
 	if (IS_ERR(core))
 		return PTR_ERR(core);
 	dev_set_drvdata(&pdev->dev, core);

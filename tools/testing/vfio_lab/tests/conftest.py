@@ -29,7 +29,8 @@ _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `vlab check -- --long` turns on."""
+    """What `vlab check -- --long` and `vlab defects` turn on."""
+    parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
 
 

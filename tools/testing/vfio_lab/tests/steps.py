@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import select
 import subprocess
 from pathlib import Path
 
@@ -40,16 +41,21 @@ def program(context: Context) -> Path:
 class Function:
     """A virtual function that a test has open; a context manager."""
 
-    def __init__(self, host: Host, address: str) -> None:
+    def __init__(self, host: Host, address: str, physical: str = "", before: str = "") -> None:
         self.host, self.address = host, address
-        self._process = host.ssh.popen(f"{REMOTE} {address} 2>&1", stdin=subprocess.PIPE,
+        self._process = host.ssh.popen(f"{before} exec {REMOTE} {address} {physical} 2>&1", stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE)
-        assert self._line() == "open"
+        said = self._line()
+        assert said == "open", f"{address} cannot be opened: {said or 'its user was killed'}"
 
     def __enter__(self) -> Function:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """The program ends, and with it all that it has open. May be called twice."""
         assert self._process.stdin
         self._process.stdin.close()
         assert self._process.wait(30) == 0
@@ -58,10 +64,13 @@ class Function:
         assert self._process.stdout
         return self._process.stdout.readline().decode().strip()
 
-    def _say(self, text: str) -> list[int]:
+    def _send(self, text: str) -> None:
         assert self._process.stdin
         self._process.stdin.write(f"{text}\n".encode())
         self._process.stdin.flush()
+
+    def _say(self, text: str) -> list[int]:
+        self._send(text)
         return [int(word) for word in self._line().split()]
 
     @staticmethod
@@ -69,9 +78,10 @@ class Function:
         error, state = answer
         return (errno.errorcode[-error] if error else "", State(state))
 
-    def guest_up(self) -> None:
-        """The stand-in for a guest's driver takes the function into use."""
-        self._say("u")
+    def guest_up(self, events: int = 0) -> None:
+        """The stand-in for a guest's driver takes the function into use, with so
+        many events in its queue that it has not seen."""
+        self._say(f"e {events}" if events else "u")
 
     def go(self, state: State) -> tuple[str, State]:
         """Ask for a state: the error's name, if any, and the state after."""
@@ -81,9 +91,37 @@ class Function:
         """VFIO_DEVICE_RESET."""
         return self._outcome(self._say("r"))
 
+    def reset_only(self) -> str:
+        """VFIO_DEVICE_RESET of a function that may have no state: the error's name, if any."""
+        error = self._say("r")[0]
+        return errno.errorcode[-error] if error else ""
+
+    def hot_reset(self) -> tuple[str, State]:
+        """VFIO_DEVICE_PCI_HOT_RESET."""
+        return self._outcome(self._say("h"))
+
+    def start(self, state: State) -> None:
+        """Ask for a state, and do not wait for it: finish() does."""
+        self._send(f"s {int(state)}")
+
+    def start_reset(self) -> None:
+        """VFIO_DEVICE_RESET, without waiting for it."""
+        self._send("r")
+
+    def finish(self, seconds: float | None = None) -> tuple[str, State] | None:
+        """The outcome of what was started, or None when it takes longer."""
+        assert self._process.stdout
+        if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
+            return None
+        return self._outcome([int(word) for word in self._line().split()])
+
     def state(self) -> State:
         """The state as the driver tells it."""
         return State(self._say("g")[0])
+
+    def migration_flags(self) -> int:
+        """What of migration is offered."""
+        return self._say("m")[0]
 
     def table(self) -> int:
         """The address of the SQC table, as the guest's mailbox gives it."""
@@ -96,3 +134,45 @@ class Function:
     def write_image(self) -> int:
         """Write what was read last into the data file; how much went."""
         return self._say("w")[0]
+
+    def precopy_info(self) -> str:
+        """VFIO_MIG_GET_PRECOPY_INFO on the data file: the error's name, if any."""
+        error = self._say("p")[0]
+        return errno.errorcode[-error] if error else ""
+
+    def keep_data_file(self) -> None:
+        """The data file stays open to the program's end, whatever follows."""
+        self._say("k")
+
+    def make_files(self, count: int, data: bool) -> None:
+        """Open so many files and keep them: data files, or event descriptors."""
+        assert self._say(f"{'K' if data else 'V'} {count}") == [count]
+
+    def image(self) -> bytes:
+        """What was read last."""
+        self._send("i")
+        return bytes.fromhex(self._line())
+
+    def take_image(self, image: bytes) -> None:
+        """What write_image() is to write."""
+        assert self._say(f"I {image.hex()}")[0] == len(image)
+
+    def load(self, offset: int) -> int:
+        """A register, as the guest reads it."""
+        return self._say(f"l {offset}")[0]
+
+    def store(self, offset: int, value: int) -> None:
+        """A register, as the guest writes it."""
+        self._say(f"x {offset} {value}")
+
+    def begin_command(self, command: int) -> None:
+        """A mailbox command of the guest's, which does not look for its answer."""
+        self._say(f"b {command}")
+
+    def answer(self) -> int:
+        """The guest looks."""
+        return self._say("B")[0]
+
+    def close_device(self) -> None:
+        """Close the device, but not the data file."""
+        self._say("c")

@@ -1,86 +1,255 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Drives one function through VFIO, a step at a time: a letter and a number
- * per line of standard input, one line of answer each. The test that sends the
- * lines breaks the device in between.
+ * Drives one function through VFIO, a step at a time: a letter and up to two
+ * numbers per line of standard input, one line of answer each. The test that
+ * sends the lines breaks the device in between.
  *
  *   u      the stand-in for the guest's driver brings the function up
+ *   e N    the same, with N events in its queue that nobody has seen
  *   s N    SET_STATE to N          -> errno or 0, then the state
  *   g      the state
+ *   m      the flags of VFIO_DEVICE_FEATURE_MIGRATION, 0 without it
  *   r      VFIO_DEVICE_RESET       -> errno or 0, then the state
+ *   h      VFIO_DEVICE_PCI_HOT_RESET -> errno or 0, then the state
  *   t      the address of the SQC table, by the guest's mailbox
  *   d N    read N bytes of the last data file -> bytes or -errno
  *   w      write what was read last to the last data file -> bytes or -errno
+ *   p      VFIO_MIG_GET_PRECOPY_INFO of the last data file -> errno or 0
+ *   k      keep the last data file open for ever, and forget it
+ *   K N    make N data files, and keep them all -> how many
+ *   V N    the same with event descriptors, for comparison
+ *   i      what was read last, in hexadecimal
+ *   I HEX  take this for what was read last
  *   l N    load of the guest's register N
+ *   x N V  store of V to it
+ *   b N    start mailbox command N as the guest does, and do not look
+ *   B      look: the answer
+ *   c      close the device, not the data file
+ *
+ * Given the address of a physical function too, that one is opened first, and
+ * what VFIO wants to know of its user is said.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../../selftests/vfio/hisi_acc_test_device.h"
 
-static uint8_t image[IMAGE_SIZE];
+#define FILES	8192
+#define TOKEN	"5c5f6f12-4d4e-4f50-8152-535455565758"
 
-static void step(struct device *d, char what, int n)
+static uint8_t image[IMAGE_SIZE];
+static int data_fd = -1, held;
+
+static void keep_image(const char *hex)
 {
-	static int data_fd = -1, held;
-	int err, fd;
+	unsigned int byte;
+
+	for (held = 0; held < IMAGE_SIZE && sscanf(hex + 2 * held, "%2x", &byte) == 1; held++)
+		image[held] = byte;
+}
+
+static void show_image(void)
+{
+	for (int i = 0; i < held; i++)
+		printf("%02x", image[i]);
+	printf("\n");
+}
+
+static int hot_reset(struct device *d)
+{
+	uint64_t buf[2] = {};
+	struct vfio_pci_hot_reset *reset = (void *)buf;
+
+	reset->argsz = sizeof(buf);
+	reset->count = 1;
+	reset->group_fds[0] = d->group;
+	return ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, reset) ? -errno : 0;
+}
+
+static int precopy(void)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+
+	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? -errno : 0;
+}
+
+static int set_state(struct device *d, int state)
+{
+	int fd, err = device_set_state(d, state, &fd);
+
+	if (fd >= 0) {
+		if (data_fd >= 0)
+			close(data_fd);
+		data_fd = fd;
+	}
+	return err;
+}
+
+/* From STOP: each time through STOP_COPY leaves a file */
+static int keep_data_files(struct device *d, int count)
+{
+	int fd, n = 0;
+
+	while (n < count && !device_set_state(d, STOP_COPY, &fd) &&
+	       !device_set_state(d, STOP, NULL))
+		n++;
+	return n;
+}
+
+static int keep_events(int count)
+{
+	int n = 0;
+
+	while (n < count && event_fd() >= 0)
+		n++;
+	return n;
+}
+
+static void step_transfer(char what, int n)
+{
+	int len;
 
 	switch (what) {
-	case 'u':
-		device_guest_up(d);
-		printf("0\n");
-		break;
-	case 's':
-		err = device_set_state(d, n, &fd);
-		if (fd >= 0) {
-			if (data_fd >= 0)
-				close(data_fd);
-			data_fd = fd;
-		}
-		printf("%d %d\n", err, device_state(d));
-		break;
-	case 'g':
-		printf("%d\n", device_state(d));
-		break;
-	case 'r':
-		err = device_reset(d);
-		printf("%d %d\n", err, device_state(d));
-		break;
-	case 't':
-		printf("%llu\n", (unsigned long long)device_sqc_table(d));
-		break;
 	case 'd':
-		err = receive_image(data_fd, image, n);
-		if (err > 0)
-			held = err;
-		printf("%d\n", err);
+		len = receive_image(data_fd, image, n);
+		if (len > 0)
+			held = len;
+		printf("%d\n", len);
 		break;
 	case 'w':
 		printf("%zd\n", send_image(data_fd, image, held));
 		break;
-	case 'l':
-		printf("%u\n", device_read(d, n));
+	case 'p':
+		printf("%d\n", precopy());
+		break;
+	case 'k':
+		data_fd = -1;
+		printf("0\n");
 		break;
 	default:
 		printf("what is '%c'?\n", what);
 	}
 }
 
+static void step(struct device *d, char what, int n, int value)
+{
+	uint64_t flags;
+	int err;
+
+	switch (what) {
+	case 'u':
+		device_guest_up(d);
+		printf("0\n");
+		break;
+	case 'e':
+		device_guest_up_owed(d, n);
+		printf("0\n");
+		break;
+	case 's':
+		err = set_state(d, n);
+		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'g':
+		printf("%d\n", device_state(d));
+		break;
+	case 'm':
+		device_feature_u64(d, VFIO_DEVICE_FEATURE_MIGRATION, &flags);
+		printf("%llu\n", (unsigned long long)flags);
+		break;
+	case 'r':
+		err = device_reset(d);
+		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'h':
+		err = hot_reset(d);
+		printf("%d %d\n", err, device_state(d));
+		break;
+	case 't':
+		printf("%llu\n", (unsigned long long)device_sqc_table(d));
+		break;
+	case 'l':
+		printf("%u\n", device_read(d, n));
+		break;
+	case 'x':
+		device_write(d, n, value);
+		printf("0\n");
+		break;
+	case 'b':
+		device_mailbox_start(d, n, 0);
+		printf("0\n");
+		break;
+	case 'B':
+		printf("%llu\n", (unsigned long long)device_mailbox_end(d));
+		break;
+	case 'K':
+		printf("%d\n", keep_data_files(d, n));
+		break;
+	case 'V':
+		printf("%d\n", keep_events(n));
+		break;
+	case 'c':
+		device_close(d);
+		printf("0\n");
+		break;
+	default:
+		step_transfer(what, n);
+	}
+}
+
+static void open_physical(struct device *pf, const char *bdf)
+{
+	static const uint8_t token[16] = { 0x5c, 0x5f, 0x6f, 0x12, 0x4d, 0x4e, 0x4f, 0x50,
+					   0x81, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58 };
+	uint64_t buf[3] = {};
+	struct vfio_device_feature *feature = (void *)buf;
+
+	device_open(pf, bdf);
+	feature->argsz = sizeof(buf);
+	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+	memcpy(feature->data, token, sizeof(token));
+	if (ioctl(pf->fd, VFIO_DEVICE_FEATURE, feature)) {
+		perror("VFIO_DEVICE_FEATURE_PCI_VF_TOKEN");
+		exit(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	struct device d;
-	char line[64];
+	struct rlimit files = { FILES, FILES };
+	char line[2 * IMAGE_SIZE + 16], name[96];
+	struct device d, pf;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: vfio_steps ADDRESS\n");
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "usage: vfio_steps ADDRESS [PHYSICAL-FUNCTION]\n");
 		return 2;
 	}
 	setbuf(stdout, NULL);
-	device_open(&d, argv[1]);
+	setrlimit(RLIMIT_NOFILE, &files);
+	snprintf(name, sizeof(name), "%s", argv[1]);
+	if (argc == 3) {
+		open_physical(&pf, argv[2]);
+		snprintf(name, sizeof(name), "%s vf_token=" TOKEN, argv[1]);
+	}
+	device_open_as(&d, argv[1], name);
 	printf("open\n");
-	while (fgets(line, sizeof(line), stdin))
-		step(&d, line[0], atoi(line + 1));
-	device_close(&d);
+	while (fgets(line, sizeof(line), stdin)) {
+		char what = line[0];
+		int n = 0, value = 0;
+
+		if (what == 'I') {
+			keep_image(line + 2);
+			printf("%d\n", held);
+		} else if (what == 'i') {
+			show_image();
+		} else {
+			sscanf(line + 1, "%i %i", &n, &value);
+			step(&d, what, n, value);
+		}
+	}
 	return 0;
 }

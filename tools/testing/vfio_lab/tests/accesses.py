@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The device's own trace of accesses to its registers, read."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+MAILBOX, SQ_DOORBELL, EVENT_DOORBELL = 0x300, 0x1000, 0x2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """One access; 16 bytes are one, though the device gets them in halves."""
+
+    function: int
+    write: bool
+    size: int
+    offset: int
+    value: int = dataclasses.field(default=0, compare=False)
+
+
+def read_trace(path: pathlib.Path) -> list[Access]:
+    """The accesses in a trace, in order."""
+    found: list[Access] = []
+    for line in path.read_text().splitlines():
+        _, function, _, kind, size, offset, value = line.split()
+        access = Access(int(function), kind == "W", int(size), int(offset, 16), int(value, 16))
+        if access.offset == MAILBOX + 8 and found and found[-1] == dataclasses.replace(
+                access, offset=MAILBOX):
+            found[-1] = dataclasses.replace(found[-1], size=16)
+        else:
+            found.append(access)
+    return found
+
+
+def count(accesses: list[Access], function: int, write: bool, *offsets: int) -> int:
+    """Accesses to a function, at these offsets or anywhere."""
+    return sum(a.function == function and a.write == write and (not offsets or a.offset in offsets)
+               for a in accesses)
+
+
+def totals(accesses: list[Access]) -> dict[str, int]:
+    """Accesses by kind; whoever they were for."""
+    assert {a.function for a in accesses} <= {0, 1}, "another function was touched"
+    return {"pf reads": count(accesses, 0, False), "pf writes": count(accesses, 0, True),
+            "reads": count(accesses, 1, False), "writes": count(accesses, 1, True),
+            "mailboxes": count(accesses, 1, True, MAILBOX),
+            "doorbells": count(accesses, 1, True, SQ_DOORBELL, EVENT_DOORBELL)}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Defects that the kernel's own driver for these devices has or had, and the tests
+that find them.
+
+R is mended in its history, D was seen by reading its source in Linux 7.2. A test
+is one of the kselftest hisi_acc_migration_test, by name, or a scenario of
+defect_scenarios.py. `vlab defects` runs all of them on three drivers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+import defect_scenarios as scenarios
+
+#: where a scenario runs: on a device of V3 with others, on one of V4 with others,
+#: in a boot of its own with nothing set up, on a pair of hosts
+SHARED, V4, ALONE, PAIR = "shared", "v4", "alone", "pair"
+
+BOTH = frozenset({"7.2", "6.12"})
+NEW, OLD, NONE = frozenset({"7.2"}), frozenset({"6.12"}), frozenset[str]()
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """`said` is in which of the kernel's drivers the defect is, by reading;
+    `elsewhere` names tests that are none of the two kinds, and run with the others."""
+
+    name: str
+    what: str
+    said: frozenset[str]
+    tests: tuple[str, ...] = ()
+    elsewhere: str = ""
+
+
+ROWS = (
+    Row("R1", "isolation that differs is taken", NONE, ("refused_isolation",)),
+    Row("R2", "ring addresses from the wrong words", NONE, ("contents", "version_1")),
+    Row("R3", "no pre-copy", NONE, ("precopy_image",)),
+    Row("R4", "a split image is torn", NONE, ("pieces",)),
+    Row("R5", "a reset during a transition is put off", NONE, ("resets_in_between",)),
+    Row("R6", "entries of debugfs leak", NONE, ("debugfs_is_left_empty",)),
+    Row("R7", "images of version 1 are loaded wrongly", NONE,
+        ("version_1", "refused_magic", "refused_major_version")),
+    Row("R8", "an interrupt is lost in the stop", NONE, ("owed_interrupt_comes",)),
+    Row("R9", "contexts are written back too late", NONE, ("stop_ends_with_write_back",)),
+    Row("R10", "a reset does not lead to RUNNING", NONE, ("reset_everywhere",)),
+    Row("R11", "a failed resume holds the module", NONE, ("module_goes_after_a_refusal",)),
+    Row("R12", "without a driver in the guest, nothing is loaded as something", NONE,
+        ("guest_not_up", "guest_not_up_elsewhere")),
+    Row("R13", "every failure is EINVAL", OLD, ("errors_say_what_happened",)),
+    Row("R14", "V4 is driven as V3", NONE, ("both_register_layouts_work",)),
+    Row("R15", "a function is reset in a reset of all", OLD, ("reset_waits_for_the_physical_function",)),
+    Row("R16", "the next user's image is not checked", OLD, ("second_image_of_another",)),
+    Row("R17", "no queues are an image, too", NONE, ("no_queues_is_an_error",)),
+    Row("R18", "a slow mailbox fails", OLD, ("slow_mailbox_is_waited_for",)),
+    Row("R19", "memory is charged to nobody", NONE, ("memory_of_data_files",)),
+    Row("R20", "no behaviour: builds", NONE, (), "test_driver_build.py"),
+    Row("D1", "two writers overflow the heap", BOTH, ("two_writers",)),
+    Row("D2", "a refused image is loaded", BOTH, ("refusal_stays", "second_image")),
+    Row("D3", "a reset oopses without migration", NEW, ("physical_function_elsewhere", "older_hardware",
+                                                      "no_virtual_function")),
+    Row("D4", "a reset waits for minutes", NEW, ("reset_does_not_wait_for_ever",)),
+    Row("D5", "the queue table has several users", BOTH, ("queue_table_has_one_user", "two_at_once")),
+    Row("D6", "a failed save leaks", BOTH, ("failed_save_leaves_nothing",)),
+    Row("D7", "use after free through a data file", BOTH, ("file_outlives_device", "file_outlives_the_binding")),
+    Row("D8", "copy and reset lock each other out", BOTH, ("reset_during_copy",)),
+    Row("D9", "RUNNING, and paused", BOTH, ("failed_stop_runs_again",)),
+    Row("D10", "a cancelled migration rings nothing", BOTH, ("cancelled_save_rings_the_queues",)),
+    Row("D11", "a passing error ends a migration", BOTH, ("passing_error_is_waited_for",)),
+    Row("D12", "not as the uAPI says", BOTH, ("precopy_end", "precopy_poll", "poll_of_a_dead_file",
+                                              "forty_wrong_bytes")),
+    Row("D13", "data races on the saving file", BOTH, ("two_readers", "precopy_end")),
+    Row("D14", "an ioeventfd writes outside the window", BOTH, ("reach_of_ioeventfd",)),
+    Row("D15", "pages of 64 KiB", BOTH, (), "test_large_pages.py"),
+    Row("D16", "an image of other hardware is taken", BOTH, ("other_hardware_is_refused",)),
+    Row("D17", "V4: doorbells ring at the neighbour's", NEW, ("neighbour_is_left_alone",)),
+    Row("D18", "V4: registers that went give an image", NEW, ("window_that_went_is_noticed",)),
+    Row("D19", "what a reset of all took is saved", BOTH, ("lost_in_reset_of_all",)),
+    Row("D20", "debugfs talks to the guest's mailbox", NEW, ("debugfs_leaves_the_mailbox_alone",)),
+    Row("D21", "a guest reads another's answer", BOTH, ("guest_gets_its_own_answer",)),
+    Row("D22", "the guest's mask is lost", BOTH, ("guests_mask_stays",)),
+    Row("D23", "version 1 in two pieces is not loaded", BOTH, ("version_1_in_two",)),
+    Row("D24", "a refused image leaves traces", BOTH, ("nothing_is_written",)),
+)
+
+#: those that lose something for good where they fail come last
+SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
+    function.__name__: (where, function) for where, functions in (
+        (SHARED, (
+            scenarios.stop_ends_with_write_back, scenarios.owed_interrupt_comes,
+            scenarios.errors_say_what_happened, scenarios.slow_mailbox_is_waited_for,
+            scenarios.failed_stop_runs_again, scenarios.cancelled_save_rings_the_queues,
+            scenarios.passing_error_is_waited_for, scenarios.debugfs_leaves_the_mailbox_alone,
+            scenarios.guest_gets_its_own_answer, scenarios.guests_mask_stays,
+            scenarios.memory_of_data_files, scenarios.debugfs_is_left_empty,
+            scenarios.module_goes_after_a_refusal, scenarios.queue_table_has_one_user,
+            scenarios.reset_waits_for_the_physical_function, scenarios.no_queues_is_an_error,
+            scenarios.file_outlives_the_binding, scenarios.reset_does_not_wait_for_ever,
+            scenarios.failed_save_leaves_nothing)),
+        (V4, (scenarios.both_register_layouts_work, scenarios.neighbour_is_left_alone,
+              scenarios.window_that_went_is_noticed)),
+        (ALONE, (scenarios.physical_function_elsewhere, scenarios.older_hardware,
+                 scenarios.no_virtual_function)),
+        (PAIR, (scenarios.other_hardware_is_refused,)),
+    ) for function in functions}
+
+#: scenarios whose defect only a kernel shows that watches its memory
+WATCHED = ("file_outlives_the_binding",)
+#: the flavour of 7.2 that does
+WATCHING = "7.2-debug"
+
+#: tests of the kselftest that are run only by name
+KSELFTEST_ALONE = ("lost_in_reset_of_all",)
+
+PASSED, SKIPPED = "passes", "-"
+
+
+def verdict(row: Row, results: Mapping[str, str]) -> str:
+    """What one driver's tests say of a row: passes, - (nothing to say), or how the
+    first of them failed."""
+    said = [results.get(name, SKIPPED) for name in row.tests]
+    failed = [one for one in said if one not in (PASSED, SKIPPED)]
+    return failed[0] if failed else PASSED if PASSED in said else SKIPPED
+
+
+def contradicts(row: Row, version: str, results: Mapping[str, str]) -> bool:
+    """Does the lab say otherwise than reading did, of the kernel's own driver?"""
+    found = verdict(row, results)
+    return found != SKIPPED and (found != PASSED) != (version in row.said)
+
+
+def table(columns: Mapping[str, Mapping[str, str]], rows: Iterable[Row] = ROWS) -> str:
+    """Markdown: row, tests, and a column for each driver."""
+    lines = ["| row | defect | tests | " + " | ".join(columns) + " |", "|---" * (3 + len(columns)) + "|"]
+    for row in rows:
+        found = []
+        for name, results in columns.items():
+            version = name.partition(" ")[2]
+            mark = " (!)" if name.startswith("mainline") and contradicts(row, version, results) else ""
+            found.append(verdict(row, results) + mark)
+        lines.append(f"| {row.name} | {row.what} | {', '.join(row.tests) or row.elsewhere} | {' | '.join(found)} |")
+    return "\n".join([*lines, "", "(!): otherwise than reading the source had it.", ""])

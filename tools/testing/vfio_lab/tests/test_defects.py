@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each defect that the kernel's own driver has or had is found by a test where it
+is, and ours is free of it. `vlab defects` runs it all, on three drivers of two
+kernels; otherwise ours is tested, on one."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+import bench
+import defects
+from lab import kernel, paths
+from lab.errors import LabError
+from lab.progress import Steps
+from lab.session import Session
+
+COLUMNS = {"mainline 7.2": ("7.2", "mainline"), "mainline 6.12": ("6.12", "mainline"),
+           "ours 7.2": ("7.2", "ours"), "ours 6.12": ("6.12", "ours")}
+OUT = paths.ROOT / "build/defects"
+
+
+def verdicts(tap: str) -> dict[str, str]:
+    """What a run of the kselftest said of each of its tests."""
+    found, notes = {}, []
+    for line in tap.splitlines():
+        told = re.match(r"(not ok|ok) \d+ (\w+)( # SKIP)?", line)
+        if not told:
+            notes.append(line.removeprefix("# "))
+            continue
+        bad = "hangs" if "did not end" in notes else "fails"
+        found[told[2]] = bad if told[1] == "not ok" else defects.SKIPPED if told[3] else defects.PASSED
+        notes = []
+    return found
+
+
+class Run:
+    """All tests on one driver; a host is booted anew when one has broken it."""
+
+    def __init__(self, session: Session, version: str, driver: str) -> None:
+        self.session, self.version, self.driver = session, version, driver
+        self.results: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self._boots = 0
+
+    def _bench(self, **model: str):
+        self._boots += 1
+        return bench.bench(self.session, self.session.context, self.version, self.driver,
+                           name=f"host{self._boots}", **model)
+
+    def _judge(self, name: str, *benches: bench.Bench) -> bool:
+        """Run a scenario; whether the hosts are fit for the next."""
+        try:
+            defects.SCENARIOS[name][1](*benches)
+            self.results[name] = defects.PASSED
+            return True
+        except (AssertionError, LabError, ValueError, IndexError) as e:
+            self.results[name] = "fails"
+            self.reasons[name] = (str(e) or traceback.format_exc().splitlines()[-2]).splitlines()[0]
+        trouble = [line for b in benches for line in b.splats()]
+        if trouble:
+            self.results[name] = "hangs" if "blocked" in trouble[0] else "oops"
+            self.reasons[name] += f"; {trouble[0]}"
+        return not trouble and all(self._mend(b) for b in benches)
+
+    @staticmethod
+    def _mend(one: bench.Bench) -> bool:
+        try:
+            one.sound()
+            one.host.ssh.run("echo 0 > /sys/module/qm_rival/parameters/hold; rmmod qm_rival; true", check=False)
+            one.enable(2)
+            one.bind()
+        except LabError:
+            return False
+        return True
+
+    def scenarios(self, where: str, **model: str) -> None:
+        """Those that share a host."""
+        left = [name for name, (place, _) in defects.SCENARIOS.items() if place == where]
+        while left:
+            with self._bench(**model) as one:
+                if where != defects.ALONE:
+                    one.bring_up()
+                while left:
+                    if not self._judge(left.pop(0), one) or where == defects.ALONE:
+                        break
+
+    def pair(self) -> None:
+        """Those between two hosts of different hardware."""
+        for name, (place, _) in defects.SCENARIOS.items():
+            if place == defects.PAIR:
+                with self._bench() as older, self._bench(hw_version="v4") as newer:
+                    older.bring_up()
+                    newer.bring_up()
+                    self._judge(name, older, newer)
+
+    def kselftest(self, *names: str) -> None:
+        """The kselftest, all of it or what is run by name only."""
+        with self._bench() as one:
+            one.bring_up()
+            try:
+                tap = one.kselftest(*names)
+            except LabError as e:
+                tap = "".join(f"not ok 1 {name}\n" for name in names)
+                self.reasons[" ".join(names)] = str(e)
+            self.results |= verdicts(tap)
+            (OUT / f"{self.driver}-{self.version}{''.join(names)}.tap").write_text(tap)
+
+    def watched(self) -> None:
+        """Those that a plain kernel cannot judge; without another, nobody does."""
+        for name in defects.WATCHED:
+            self.results.pop(name, None)
+            if self.version == "7.2" and defects.WATCHING in getattr(kernel, "HOSTS", ()):
+                with bench.bench(self.session, self.session.context, defects.WATCHING, self.driver,
+                                 name="watched") as one:
+                    one.bring_up()
+                    self._judge(name, one)
+
+    def all(self) -> None:
+        """Everything."""
+        self.kselftest()
+        for name in defects.KSELFTEST_ALONE:
+            self.kselftest(name)
+        self.scenarios(defects.SHARED)
+        self.scenarios(defects.V4, hw_version="v4")
+        self.scenarios(defects.ALONE)
+        self.pair()
+        self.watched()
+
+
+@pytest.fixture
+def run(request) -> Iterator:
+    """Runs on any driver."""
+    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/defects" / request.node.name) as session:
+        OUT.mkdir(parents=True, exist_ok=True)
+        yield lambda version, driver: Run(session, version, driver)
+
+
+def test_every_row_has_its_test():
+    """A row without a test, a test without a row, a name that nothing has."""
+    assert [r.name for r in defects.ROWS] == [*(f"R{n}" for n in range(1, 21)), *(f"D{n}" for n in range(1, 25))]
+    sources = "".join(p.read_text() for p in (paths.ROOT / "tools/testing/selftests/vfio").glob("hisi_acc_*.c"))
+    known = set(re.findall(r"\{ \"(\w+)\", \w+ \}", sources)) | set(defects.SCENARIOS)
+    for row in defects.ROWS:
+        assert row.tests or (paths.LAB / "tests" / row.elsewhere).is_file(), f"{row.name} has no test"
+        assert set(row.tests) <= known, f"{row.name}: {set(row.tests) - known} is nowhere"
+    used = {name for row in defects.ROWS for name in row.tests}
+    assert set(defects.SCENARIOS) <= used
+
+
+def test_ours_is_free_of_them(run):
+    """The kselftest is run by test_uapi.py."""
+    ours = run("7.2", "ours")
+    ours.scenarios(defects.SHARED)
+    ours.scenarios(defects.V4, hw_version="v4")
+    ours.scenarios(defects.ALONE)
+    ours.pair()
+    assert ours.reasons == {}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_all_drivers(request, run, column):
+    """The matrix; its table is build/defects/defects.md."""
+    if not request.config.getoption("--defects"):
+        pytest.skip("vlab defects runs it")
+    one = run(*COLUMNS[column])
+    one.all()
+    OUT.joinpath(f"{column}.json").write_text(json.dumps({"results": one.results, "reasons": one.reasons}, indent=1))
+    found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
+             if (path := OUT / f"{name}.json").exists()}
+    OUT.joinpath("defects.md").write_text(defects.table(found))
+    if column.startswith("ours"):
+        assert {n: r for n, r in one.results.items() if r not in (defects.PASSED, defects.SKIPPED)} == {}, one.reasons
