@@ -18,6 +18,10 @@ demo: python	## live-migrate a VM with an accelerator between two emulated hosts
 check: python	## run all tests; the last line says how many passed and failed
 	@$(VLAB) check
 
+.PHONY: bench
+bench: python	## measure the driver beside the kernel's own: tables, report.json, plots
+	@$(VLAB) bench
+
 .PHONY: module
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
 	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from . import accelerator, build, completion, deb, docs, guest, kernel, paths, report, series
 from .context import Context
@@ -23,6 +23,7 @@ from .run import stop_on_sigterm
 from .session import GUEST_KERNEL, MODEL, Choice, Session
 
 DRIVERS = ("ours", "mainline", "none")
+BENCHMARKS = ("registers", "latency", "scale", "memory")
 INTERRUPTED = 130
 
 EPILOG = """\
@@ -48,11 +49,23 @@ def part(text: str) -> str:
     return text
 
 
-def vf_count(text: str) -> int:
-    """argparse type: a number of virtual functions."""
-    if not text.isdigit() or not 0 <= int(text) <= 63:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 63")
-    return int(text)
+def measured(text: str) -> str:
+    """argparse type: something that can be measured."""
+    if text not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(BENCHMARKS)}")
+    return text
+
+
+def number(low: int, high: int) -> Callable[[str], int]:
+    """argparse type: a number from `low` to `high`."""
+    def one(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number from {low} to {high}")
+        return int(text)
+    return one
+
+
+vf_count = number(0, 63)
 
 
 def pushed(text: str) -> tuple[str, pathlib.Path]:
@@ -115,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
                           help=f"variant driver of the {what} (default ours)")
     move.add_argument("--guest-vfs", type=vf_count, default=1, metavar="N",
                       help="virtual functions of each accelerator that the guest gets (default 1)")
-    move.add_argument("--moves", type=int, choices=range(1, 101), default=1, metavar="N",
+    move.add_argument("--moves", type=number(1, 1000), default=1, metavar="N",
                       help="how often to move the guest, there and back (default 1)")
     move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another")
     move.add_argument("--backend", choices=guest.BACKENDS, default=Choice.backend,
@@ -145,6 +158,14 @@ def parser() -> argparse.ArgumentParser:
                                               "tree of Linux 7.2, in build/series; apply, check and build them.")
     patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
+    bench = commands.add_parser("bench", help="measure this tree's driver beside the kernel's own",
+                                description="Measure this tree's driver beside the kernel's own, on one host and in "
+                                            "one boot of each kernel; only ratios mean something. Tables, "
+                                            "report.json and plots go to build/bench/.")
+    bench.add_argument("--rounds", type=number(1, 1000), default=20, metavar="N",
+                       help="saves and restores for each figure (default 20)")
+    bench.add_argument("what", nargs="*", type=measured, metavar="WHAT",
+                       help=f"of {', '.join(BENCHMARKS)} (default: all)")
     make = commands.add_parser("build", help="build into the cache what is missing",
                                description="Build into the cache what is missing.")
     make.add_argument("what", nargs="*", type=part, metavar="WHAT",
@@ -225,6 +246,16 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         return 0 if outcome.held else 1
 
 
+def bench(args: argparse.Namespace, steps: Steps) -> int:
+    """The benchmarks."""
+    from benchmarks import run
+    build.build([*build.USUAL, "driver-6.12"], steps)
+    with log_folder("bench") as folder:
+        print(run.bench(tuple(args.what) or BENCHMARKS, args.rounds, folder, steps), flush=True)
+        print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
+    return 0
+
+
 def check(args: argparse.Namespace, steps: Steps) -> int:
     """All tests, or those that the arguments for pytest pick."""
     build.build(build.ALL, steps)
@@ -268,6 +299,8 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "docs":
         print(docs.build(paths.BUILD / "docs", Context(steps=steps)))
         return 0
+    if args.command == "bench":
+        return bench(args, steps)
     if getattr(args, "backend", "") == "iommufd" and args.no_httu and not args.lose_pages:
         raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "
                        "--backend legacy there, or say --lose-pages to see it")

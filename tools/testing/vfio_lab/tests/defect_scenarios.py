@@ -9,9 +9,9 @@ functions bound, and leaves it so.
 from __future__ import annotations
 
 import steps
-from accesses import MAILBOX, read_trace
 from bench import PF, RIVAL, SEC, VARIANT, Bench, shown, wait_until
-from lab import accelerator
+from lab import accelerator, accesses
+from lab.accesses import MAILBOX
 from steps import IMAGE, State
 
 PAUSE, SQC_TABLE = 14, "4"
@@ -42,7 +42,7 @@ def stop_ends_with_write_back(bench: Bench) -> None:
         with bench.traced(trace):
             go(vf, State.STOP)
         written = [a.value & 0xff if a.offset == MAILBOX else a.offset
-                   for a in read_trace(trace) if a.write]
+                   for a in accesses.read(trace) if a.write]
     assert PAUSE in written and WRITE_BACK in written[written.index(PAUSE):], "no write-back after PAUSE"
 
 

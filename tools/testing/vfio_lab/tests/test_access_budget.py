@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 import bench as lab_bench
-from accesses import read_trace, totals
 from bench import QUEUES, VARIANT, Bench
-from lab import paths
+from lab import accesses, paths
 from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import Session
@@ -36,7 +35,7 @@ def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
     def step(name: str, act) -> None:
         with bench.traced(trace):
             act()
-        steps[name] = totals(read_trace(trace))
+        steps[name] = accesses.totals(accesses.read(trace))
 
     with bench.open() as vf:
         def go(state: State) -> None:

@@ -5,7 +5,7 @@ a guest is migrated several times for each row of a table. Results lie in 480
 pages, two hundred change each second, and each is compared before it is written
 again.
 
-    bench/dirty_tracking.py [--runs N] [--json FILE]
+    benchmarks/dirty_tracking.py [--runs N] [--json FILE]
 """
 
 from __future__ import annotations

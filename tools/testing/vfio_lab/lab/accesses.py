@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device's own trace of accesses to its registers, read."""
+"""The device model's trace of register accesses, read and counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Access:
     value: int = dataclasses.field(default=0, compare=False)
 
 
-def read_trace(path: pathlib.Path) -> list[Access]:
+def read(path: pathlib.Path) -> list[Access]:
     """The accesses in a trace, in order."""
     found: list[Access] = []
     for line in path.read_text().splitlines():

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Register economy: what each arc does to the device, by the device's own trace."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+
+from lab import accesses
+from lab.accesses import Access
+from lab.errors import LabError
+
+from .rig import Rig
+
+#: kinds in the order of the table
+KINDS = ("pf reads", "pf writes", "reads", "writes", "mailboxes", "doorbells")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arc:
+    """What one step of the program did: accesses by kind, and those of the
+    virtual function and the physical one by direction and bytes."""
+
+    way: str
+    arc: str
+    totals: dict[str, int]
+    widths: dict[str, int]
+
+    @property
+    def all(self) -> int:
+        """Accesses in all: mailboxes and doorbells are among the writes."""
+        return sum(self.totals[k] for k in KINDS[:4])
+
+
+def _widths(found: list[Access]) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for a in found:
+        # Which virtual function does not matter
+        key = f"{'vf' if a.function else 'pf'} {'write' if a.write else 'read'} {a.size}"
+        out[key] = out.get(key, 0) + 1
+    return dict(sorted(out.items()))
+
+
+def measure(rig: Rig) -> list[Arc]:
+    """Walk through two saves and a restore between the first two functions."""
+    arcs: list[Arc] = []
+    with tempfile.TemporaryDirectory(prefix="vlab-trace-") as folder:
+        trace = pathlib.Path(folder) / "trace"
+        process = rig.popen(f"walk {rig.functions[0]} {rig.functions[1]}")
+        assert process.stdin and process.stdout
+        step = ""
+        for raw in process.stdout:
+            line = raw.decode().strip()
+            if line == "done":
+                rig.host.set_model("sec", "access-trace", "")
+                arcs.append(_arc(step, accesses.read(trace)))
+            else:
+                step = line
+                rig.host.set_model("sec", "access-trace", str(trace))
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        if process.wait(60):
+            raise LabError(f"the walk through the arcs ended at '{step}'")
+    return arcs
+
+
+def _arc(step: str, found: list[Access]) -> Arc:
+    way, name = step.split()
+    mine = {a.function for a in found} - {0}
+    if len(mine) > 1:
+        raise LabError(f"{step}: functions {sorted(mine)} were touched, not one")
+    as_first = [dataclasses.replace(a, function=min(a.function, 1)) for a in found]
+    return Arc(way, name, accesses.totals(as_first), _widths(found))

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Arc latency: how long save and restore take, arc by arc, both drivers in turn."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+
+from .rig import MAINLINE, OURS, Rig
+
+#: microseconds that the device takes over a command of its mailbox
+MAILBOX_US = (0, 2, 20, 200)
+#: what of each way a guest waits for; `leave`, `start` and `begin` it does not
+DOWNTIME = {
+    "stop-copy": ("stop", "save", "read"),
+    "pre-copy": ("save", "read"),
+    "load": ("write", "load", "restart"),
+}
+# A driver's turn: so many rounds at each speed of the device, then the other's
+TURN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Seconds that a step took, seconds of processor time in it, and how often it
+    slept."""
+
+    seconds: float
+    cpu: float
+    sleeps: int
+
+
+#: samples by driver, microseconds of the mailbox, way and arc
+Samples = dict[tuple[str, int, str, str], list[Sample]]
+
+
+def measure(rig: Rig, rounds: int) -> Samples:
+    """`rounds` saves and restores for each driver and speed of the device, the
+    drivers taking turns."""
+    found: Samples = {}
+    for turn in range(0, rounds, TURN):
+        # Who comes first changes, too
+        for which in (OURS, MAINLINE) if turn // TURN % 2 == 0 else (MAINLINE, OURS):
+            rig.use(which)
+            for speed in MAILBOX_US:
+                rig.model(mailbox_latency=speed)
+                _take(found, which, speed, rig.run(f"pair {min(TURN, rounds - turn) + 1} "
+                                                   f"{rig.functions[0]} {rig.functions[1]}"))
+            rig.model(mailbox_latency=0)
+    return found
+
+
+def _take(found: Samples, which: str, speed: int, lines: list[list[str]]) -> None:
+    for way, arc, number, wall, cpu, sleeps in lines:
+        # The first round of a program meets cold caches and translates code anew
+        if int(number) > 0:
+            found.setdefault((which, speed, way, arc), []).append(
+                Sample(int(wall) / 1e9, int(cpu) / 1e9, int(sleeps)))
+
+
+def downtimes(found: Samples, which: str, speed: int, way: str) -> list[float]:
+    """The seconds of each round that a guest waits for, of the whole way."""
+    columns = [[s.seconds for s in found[which, speed, way, arc]] for arc in DOWNTIME[way]]
+    return [sum(row) for row in zip(*columns)]
+
+
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """Median, and the quartiles around it."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return middle, low, high

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host on which both drivers take turns, and the program that times them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+
+from lab import accelerator, cross, driver, kernel, paths
+from lab.context import Context
+from lab.host import Host
+from lab.session import MODEL, Choice, Session
+
+OURS, MAINLINE = "ours", "mainline"
+PROGRAM = "/lab/bench"
+MODULE = "/lab/ours.ko"
+SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
+SEC = accelerator.ENGINES["sec"]
+
+#: queue pairs of each virtual function, unless a benchmark wants others
+QUEUES = 8
+# The physical function has no work of its own, so all that is counted is the driver's
+QUIET = {"pf-algs": "0", "vf-algs": "0"}
+
+
+def program(context: Context):
+    """The benchmark's program for a host, built if it is not cached."""
+    return cross.static_program([SELFTESTS / "acc_migration_bench.c",
+                                 SELFTESTS / "hisi_acc_test_device.c"], context)
+
+
+@dataclasses.dataclass
+class Rig:
+    """A booted host with virtual functions; use() binds them to one of both drivers."""
+
+    host: Host
+    version: str
+    functions: list[str]
+    driver: str = ""
+
+    @property
+    def ssh(self):
+        """The way into the host."""
+        return self.host.ssh
+
+    def use(self, which: str) -> None:
+        """Bind all functions to `which`: ours or mainline's.  The other module is
+        unloaded first, if it is loaded."""
+        if which != self.driver:
+            self.unload()
+        # What insmod does not look for itself
+        load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == OURS else
+                f"modprobe {accelerator.VARIANT_DRIVER}")
+        self.ssh.run(f"modprobe vfio_iommu_type1 && {load}")
+        self.bind()
+        self.driver = which
+
+    def bind(self) -> None:
+        """Bind all functions to the module that is loaded."""
+        self.ssh.run("for f in " + " ".join(self.functions) + f"; do d=/sys/bus/pci/devices/$f; "
+                     f"echo {accelerator.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
+                     "[ -e $d/driver ] || exit 1; done")
+
+    def unload(self) -> None:
+        """Take the functions from the driver and the driver from the kernel."""
+        self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER} ] || "
+                     f"{{ for f in {' '.join(self.functions)}; do "
+                     f"[ ! -e /sys/bus/pci/devices/$f/driver ] || "
+                     f"echo $f > /sys/bus/pci/devices/$f/driver/unbind; done; rmmod {accelerator.VARIANT_DRIVER}; }}")
+        self.driver = ""
+
+    def run(self, arguments: str, timeout: float = 300) -> list[list[str]]:
+        """Run the program; the words of each line it prints."""
+        return [line.split() for line in self.ssh.out(f"{PROGRAM} {arguments}", timeout).splitlines()]
+
+    def popen(self, arguments: str) -> subprocess.Popen[bytes]:
+        """Start the program, to talk with it."""
+        return self.ssh.popen(f"{PROGRAM} {arguments} 2>&1", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def model(self, **properties: int) -> None:
+        """Change the device: mailbox_latency=20 and so on."""
+        for name, value in properties.items():
+            self.host.set_model("sec", name.replace("_", "-"), value)
+
+
+def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
+    """Boot a host of this kernel with both drivers at hand, neither loaded."""
+    context = session.context
+    ours = driver.module(OURS, kernel.kernel(version, context), context)
+    choice = Choice(kernel=version, driver=MAINLINE, vfs=vfs,
+                    push={PROGRAM: program(context), MODULE: ours},
+                    model={**MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + vfs * queues)})
+    (host,) = session.boot([session.spec(f"bench-{version}", choice, guest=False)])
+    accelerator.bring_up(host.ssh, SEC, vfs)
+    return Rig(host, version, accelerator.functions(host.ssh, SEC))
