@@ -42,8 +42,9 @@ def test_each_command_explains_itself(command):
     assert done.returncode == 0 and "usage: vlab" in done.stdout
 
 
-def test_losing_pages_has_to_be_asked_for():
-    done = vlab("migrate", "--backend", "iommufd", "--no-httu")
+@pytest.mark.parametrize("backend", [(), ("--backend", "iommufd")], ids=["by-default", "asked-for"])
+def test_losing_pages_has_to_be_asked_for(backend):
+    done = vlab("migrate", "--no-httu", *backend)
     assert done.returncode == 1 and "--lose-pages" in done.stderr
 
 
