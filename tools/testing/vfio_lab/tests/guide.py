@@ -11,6 +11,7 @@ import threading
 import time
 
 from lab import paths
+from lab.errors import LabError
 from lab.host import Host
 
 GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
@@ -80,7 +81,7 @@ class Monitor:
         self._process.stdin.write(line.replace("$DESTINATION", DESTINATION).encode() + b"\n")
         self._process.stdin.flush()
 
-    def until(self, pattern: str, again: str = "", seconds: float = 90) -> str:
+    def until(self, pattern: str, again: str = "", seconds: float = 180) -> str:
         """Wait for words behind those waited for before, asking for them if need be."""
         end = time.monotonic() + seconds
         while not (found := re.compile(pattern).search(self.said(), self._seen)):
@@ -98,6 +99,10 @@ class Monitor:
         self._reader.join(10)
         return self.said()
 
-    def guest_ready(self, seconds: float = 120) -> None:
+    def guest_ready(self, seconds: float = 300) -> None:
         """Wait until the guest's driver has passed the kernel's self-tests."""
-        self.host.ssh.run("until grep -q ready /run/report; do usleep 100000; done", timeout=seconds)
+        try:
+            self.host.ssh.run("until grep -q ready /run/report; do usleep 100000; done", timeout=seconds)
+        except LabError as e:
+            console = self.host.ssh.run("tail -n 5 /run/guest.console /run/report", check=False).stdout
+            raise AssertionError(f"the guest did not come up: {self.said()[-300:]} {console}") from e
