@@ -38,6 +38,13 @@ def test_a_run_becomes_a_picture():
     assert recording.quicker([(1, "a"), (31, "b"), (31.5, "c")]) == [(1, "a"), (2.5, "b"), (3.0, "c")]
 
 
+def test_the_demos_picture_is_of_a_run_that_passed():
+    drawn = xml.parse(paths.LAB / "demo.svg")
+    texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "$ make demo" and [t for t in texts if t.startswith("PASSED")]
+    assert not [t for t in texts if str(paths.ROOT) in t]
+
+
 def test_readmes_links_lead_somewhere():
     for page in ("README.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (paths.ROOT / page).read_text())
