@@ -2,7 +2,7 @@
 # Tests of migration, on top of the kernel's selftests of VFIO: their Makefile
 # includes this after lib/libvfio.mk (see hook.patch).
 
-MIGRATION_TESTS := vfio_pci_migration_test
+MIGRATION_TESTS := vfio_pci_migration_test vfio_pci_migration_fail_nth
 # The device's mailbox takes a store of 16 bytes
 ifeq ($(ARCH:aarch64=arm64),arm64)
 MIGRATION_TESTS += vfio_pci_hisi_acc_test
