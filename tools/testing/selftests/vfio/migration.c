@@ -23,17 +23,21 @@ char *migration_device_path(const char *name)
 	return realpath(path, NULL);
 }
 
-static int group_number(const char *path)
+/* The group's file, which is there while a VFIO driver has all of the group */
+static int open_group_file(const char *path)
 {
-	char link[PATH_MAX], target[PATH_MAX];
+	char link[PATH_MAX], target[PATH_MAX], name[64];
 	ssize_t len;
+	int fd;
 
 	snprintf_assert(link, sizeof(link), "%s/iommu_group", path);
 	len = readlink(link, target, sizeof(target) - 1);
 	if (len < 0)
 		return -errno;
 	target[len] = 0;
-	return atoi(basename(target));
+	snprintf_assert(name, sizeof(name), "/dev/vfio/%d", atoi(basename(target)));
+	fd = open(name, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* The device's own file, of iommufd's way */
@@ -68,9 +72,7 @@ bool migration_mode_works(const char *path, const char *mode)
 
 	if (access(legacy ? "/dev/vfio/vfio" : "/dev/iommu", R_OK | W_OK))
 		return false;
-	if (strcmp(mode, MODE_IOMMUFD))
-		return group_number(path) >= 0;
-	fd = open_cdev(path);
+	fd = strcmp(mode, MODE_IOMMUFD) ? open_group_file(path) : open_cdev(path);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -88,16 +90,13 @@ static int get_device_fd(struct migration_device *device)
 	return fd;
 }
 
-static void open_group(struct migration_device *device)
+static void join_container(struct migration_device *device)
 {
 	/* libvfio's function takes the container out of its own device */
 	struct vfio_pci_device container = { .iommu = device->iommu };
-	char path[64];
 
-	snprintf_assert(path, sizeof(path), "/dev/vfio/%d",
-			group_number(device->path));
-	device->group_fd = open(path, O_RDWR | O_CLOEXEC);
-	VFIO_ASSERT_GE(device->group_fd, 0, "open(%s) failed\n", path);
+	device->group_fd = open_group_file(device->path);
+	VFIO_ASSERT_GE(device->group_fd, 0, "group of %s\n", device->path);
 	ioctl_assert(device->group_fd, VFIO_GROUP_SET_CONTAINER,
 		     &device->iommu->container_fd);
 	vfio_container_set_iommu(&container);
@@ -147,7 +146,7 @@ struct migration_device *migration_device_open(const char *path, const char *mod
 	device->iommu = iommu_init(mode);
 	device->group_fd = -1;
 	if (device->iommu->mode->container_path)
-		open_group(device);
+		join_container(device);
 	open_device(device);
 	return device;
 }
