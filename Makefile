@@ -8,7 +8,7 @@ OUT	:= build/module
 
 .PHONY: help
 help:	## show this
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: python	## live-migrate a VM with an accelerator between two emulated hosts
@@ -21,6 +21,10 @@ check: python	## run all tests; the last line says how many passed and failed
 .PHONY: bench
 bench: python	## measure the driver beside the kernel's own: tables, report.json, plots
 	@$(VLAB) bench
+
+.PHONY: check-asan
+check-asan: python	## run the tests on an outer QEMU that ends at its first memory error, leak or undefined result
+	@$(VLAB) check --asan
 
 .PHONY: module
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build

@@ -52,11 +52,12 @@ WHAT: dict[str, Part] = {
                                                       context), "driver-6.12", 10 * disk.MB),
     "kselftest": Part(kselftest.installed, "kselftest", 50 * disk.MB),
 }
-#: what `make check` takes
+#: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
 ALL = tuple(WHAT)
 for _name in (f"7.2-{flavour}" for flavour in kernel.FLAVOURS):
     WHAT[f"kernel-{_name}"] = Part(functools.partial(kernel.kernel, _name),
                                    f"kernel-7.*-{_name.partition('-')[2]}", 4 * disk.GB)
+WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB)
 #: what `make demo` takes
 USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver", "kernel-6.12")
 

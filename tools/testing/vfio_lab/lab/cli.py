@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from . import accelerator, build, completion, deb, docs, guest, kernel, paths, report, series
+from . import accelerator, build, completion, deb, docs, guest, kernel, paths, qemu, report, series
 from .context import Context
 from .errors import LabError
 from .process import tied
@@ -144,6 +144,8 @@ def parser() -> argparse.ArgumentParser:
                                     "outcome goes to build/demo/report.json.")
     check = commands.add_parser("check", help="run all tests", description="Install and build what is missing, and run "
                                 "all tests; the last line says how many passed and failed.")
+    check.add_argument("--asan", action="store_true", help="on an outer QEMU that ends at the first access out of "
+                       "bounds, leak or undefined result (its first build takes ten minutes)")
     check.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k window")
     commands.add_parser("defects", help="find the known defects of the kernel's own driver in it, and not in ours",
                         description="Run the tests of tests/defects.py on the kernel's own driver of both series and "
@@ -225,9 +227,8 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         return status
 
 
-def migrate(args: argparse.Namespace, steps: Steps) -> int:
-    """migrate and demo."""
-    started = time.monotonic()
+def refuse(args: argparse.Namespace) -> None:
+    """Say of a migration what cannot be, before anything is built for it."""
     missing = next((p for p in args.patch if not p.is_file()), None)
     if missing:
         raise LabError(f"there is no patch {missing}")
@@ -235,6 +236,14 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         raise LabError("a migration needs at least one virtual function: --vfs 1")
     if not 1 <= args.guest_vfs <= args.vfs:
         raise LabError(f"the guest cannot get {args.guest_vfs} of {args.vfs} virtual functions")
+    if args.backend == "iommufd" and args.no_httu and not args.lose_pages:
+        raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "
+                       "--backend legacy there, or say --lose-pages to see it")
+
+
+def migrate(args: argparse.Namespace, steps: Steps) -> int:
+    """migrate and demo."""
+    started = time.monotonic()
     with log_folder(args.command) as logs, Session(steps, logs) as session:
         outcome = session.migrate(choice(args, args.from_driver),
                                   choice(args, args.to_driver, args.to_kernel))
@@ -258,7 +267,9 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
 
 def check(args: argparse.Namespace, steps: Steps) -> int:
     """All tests, or those that the arguments for pytest pick."""
-    build.build(build.ALL, steps)
+    build.build(["qemu-asan" if args.asan and name == "qemu" else name for name in build.ALL], steps)
+    if args.asan:
+        os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8", *args.pytest]
     return subprocess.run(argv, cwd=paths.LAB / "tests", check=False, **tied()).returncode
 
@@ -301,9 +312,8 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "bench":
         return bench(args, steps)
-    if getattr(args, "backend", "") == "iommufd" and args.no_httu and not args.lose_pages:
-        raise LabError("iommufd on an SMMU that tracks no dirty pages loses what only the device wrote: take "
-                       "--backend legacy there, or say --lose-pages to see it")
+    if args.command in ("migrate", "demo"):
+        refuse(args)
     kernels = {args.kernel, args.guest_kernel, getattr(args, "to_kernel", None)}
     build.build([name for name in build.WHAT if name in ("rootfs", "library", "programs", "qemu") or
                  name.removeprefix("kernel-") in kernels], steps)

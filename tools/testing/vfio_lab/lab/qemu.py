@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,15 @@ CONFIGURE = (
     "--with-devices-aarch64=minimal", "--without-default-features", "--enable-tcg",
     "--enable-slirp", "--enable-nettle", "--enable-fdt=system", "--disable-docs",
     "--disable-tools", "--disable-debug-info", "--disable-install-blobs")
+#: what finds accesses out of bounds, leaks and undefined arithmetic in the model,
+#: with lines in its reports
+SANITIZE = ("--enable-asan", "--enable-ubsan", "--extra-cflags=-g1")
+#: set to 1, the lab runs on the outer QEMU that checks itself
+SANITIZED = "VFIO_LAB_ASAN"
+#: how that one ends at the first thing it finds. Leaks are looked for where a
+#: machine is told to quit; hosts are killed
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0",
+                     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 
 
 def _archive(context: Context) -> tuple[Path, str]:
@@ -67,6 +77,20 @@ def _archive(context: Context) -> tuple[Path, str]:
                                    digest({"recipe": 1, "version": version}), fetch,
                                    context.waiting)
     return path, version
+
+
+def checkpatch(context: Context) -> Path:
+    """QEMU's own judge of style, scripts/checkpatch.pl."""
+    archive, version = _archive(context)
+
+    def take(folder: Path) -> None:
+        (tar,) = archive.glob("*.orig.tar.xz")
+        run(["tar", "-xJf", tar, "-C", folder, "--strip-components=2", "--wildcards", "*/scripts/checkpatch.pl",
+             "*/scripts/spelling.txt"], log=context.cache.log("qemu-checkpatch"),
+            failure="QEMU's checkpatch cannot be unpacked.")
+
+    return context.cache.entry("qemu-checkpatch", version, digest({"recipe": 1, "version": version}), take,
+                               context.waiting) / "checkpatch.pl"
 
 
 def _model() -> tuple[dict[str, bytes], bytes]:
@@ -145,20 +169,40 @@ def _patch(source: Path, hook: bytes, log: Path) -> None:
 
 def _check_model(program: Path, log: Path) -> None:
     done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
-                          capture_output=True, text=True, env=clean_environment())
+                          capture_output=True, text=True,
+                          env=clean_environment({"ASAN_OPTIONS": "detect_leaks=0"}))
     if any(f'"{name}"' not in done.stdout for name in MODEL_TYPES):
         raise LabError("The QEMU that was built does not have the device model in it"
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 
 
+def chosen(context: Context | None = None) -> Path:
+    """The outer QEMU that this run is to take: outer(), or sanitized() if the
+    environment asks for it, which then also gets that one's options."""
+    if os.environ.get(SANITIZED) != "1":
+        return outer(context)
+    for name, value in SANITIZER_OPTIONS.items():
+        os.environ.setdefault(name, value)
+    return sanitized(context)
+
+
 def outer(context: Context | None = None, bend: Mapping[str, str] | None = None) -> Path:
     """The outer QEMU's program, built if it is not cached.  `bend` replaces text in
     our files and patches: the tests' mutants."""
-    context = context or shared()
+    return _built(context or shared(), "qemu", CONFIGURE, bend)
+
+
+def sanitized(context: Context | None = None) -> Path:
+    """The same, but it looks for its own errors (-fsanitize=address,undefined)."""
+    return _built(context or shared(), "qemu-asan", CONFIGURE + SANITIZE)
+
+
+def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mapping[str, str] | None = None) -> Path:
     archive, version = _archive(context)
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
-    base = {"recipe": RECIPE, "version": version, "configure": CONFIGURE,
+    base = {"recipe": RECIPE, "version": version, "configure": configure,
             "machine": machine_codename()}
+    name = "the outer QEMU" if kind == "qemu" else "the outer QEMU with sanitizers"
     files, hook = _bent(*_model(), bend or {})
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
@@ -168,8 +212,8 @@ def outer(context: Context | None = None, bend: Mapping[str, str] | None = None)
         return {"PYTHONPATH": str(folder)}
 
     def prepare(tree: Path) -> None:
-        log = context.cache.log("qemu-configure")
-        with context.steps.step("configure the outer QEMU", log) as step:
+        log = context.cache.log(f"{kind}-configure")
+        with context.steps.step(f"configure {name}", log) as step:
             step.progress("unpacking")
             dsc = next(archive.glob("*.dsc"))
             run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
@@ -178,18 +222,22 @@ def outer(context: Context | None = None, bend: Mapping[str, str] | None = None)
             _place_model(tree / "src", files, hook, log)
             build = tree / "src" / "build"
             build.mkdir()
-            run(["../configure", *CONFIGURE], log=log, cwd=build, env=meson(),
+            run(["../configure", *configure], log=log, cwd=build, env=meson(),
                 failure="QEMU cannot be configured on this machine.")
 
     def build(folder: Path) -> None:
-        disk.require(context.cache.root, 2 * disk.GB, "the outer QEMU")
-        with context.cache.tree("qemu-tree", version, digest(base), prepare,
+        disk.require(context.cache.root, 2 * disk.GB, name)
+        with context.cache.tree(f"{kind}-tree", version, digest(base), prepare,
                                 context.waiting) as tree:
-            log = context.cache.log("qemu-build")
-            with context.steps.step("build the outer QEMU", log) as step:
+            log = context.cache.log(f"{kind}-build")
+            with context.steps.step(f"build {name}", log) as step:
                 _place_model(tree / "src", files, hook, log)
 
+                warnings: list[str] = []
+
                 def see(line: str) -> None:
+                    if PLACE.as_posix() in line and "warning:" in line:
+                        warnings.append(line)
                     count = re.match(r"\[(\d+)/(\d+)\]", line)
                     if count:
                         step.progress(f"{count[1]} of {count[2]} files")
@@ -197,10 +245,17 @@ def outer(context: Context | None = None, bend: Mapping[str, str] | None = None)
                 where = tree / "src" / "build"
                 run(["ninja", f"-j{os.cpu_count() or 1}", PROGRAM], log=log, cwd=where,
                     env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
-                run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
+                if warnings:
+                    for file in files:      # to be compiled, and told off, again
+                        (tree / "src" / PLACE / file).touch()
+                    raise LabError(f"The device model has to compile without a warning: {warnings[0]}", log)
+                if kind == "qemu":
+                    run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
+                else:
+                    shutil.copy(where / PROGRAM, folder)    # reports want the lines
                 _check_model(folder / PROGRAM, log)
 
-    path = context.cache.entry("qemu-bent" if bend else "qemu", version, digest({**base, "model": model}), build,
+    path = context.cache.entry("qemu-bent" if bend else kind, version, digest({**base, "model": model}), build,
                                context.waiting)
     return path / PROGRAM
 

@@ -66,7 +66,7 @@ def context() -> Context:
 @pytest.fixture(scope="session")
 def outer(context: Context) -> pathlib.Path:
     """The QEMU that has the model in it."""
-    return qemu.outer(context)
+    return qemu.chosen(context)
 
 
 @pytest.fixture

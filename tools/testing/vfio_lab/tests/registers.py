@@ -378,4 +378,5 @@ def refusal(qemu: Path, option: str) -> str:
     done = subprocess.run(arguments(qemu, "," + option), capture_output=True, text=True,
                           timeout=60, check=False)
     assert done.returncode == 1
-    return re.sub(r".*?hisi-sec2,[^:]*: ", "", done.stderr.strip())
+    # a sanitizer may have said something before
+    return re.sub(r".*?hisi-sec2,[^:]*: ", "", done.stderr.strip().splitlines()[-1])

@@ -51,7 +51,7 @@ def requests(vf: Function) -> list[Callable[[], object]]:
 @pytest.mark.parametrize("kind, device", [(Sec, "hisi-sec2"), (Zip, "hisi-zip"), (Hpre, "hisi-hpre")])
 def test_bits_turned_over(context, tmp_path, kind, device):
     chance = random.Random(4711)
-    with Model(qemu.outer(context), tmp_path, "", device) as model:
+    with Model(qemu.chosen(context), tmp_path, "", device) as model:
         model.bring_up()
         vf = kind(model, 1)
         vf.start()

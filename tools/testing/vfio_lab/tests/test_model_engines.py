@@ -91,7 +91,7 @@ def start(context, tmp_path):
     machines = []
 
     def one(kind: type[Function], options: str = "") -> Function:
-        machines.append(Model(qemu.outer(context), tmp_path, options, f"hisi-{kind.__name__.lower()}"))
+        machines.append(Model(qemu.chosen(context), tmp_path, options, f"hisi-{kind.__name__.lower()}"))
         machines[-1].bring_up()
         function = kind(machines[-1], 1)
         function.start()

@@ -142,7 +142,7 @@ def start(context, tmp_path):
     machines = []
 
     def one(options: str = "") -> Sec:
-        machines.append(Model(qemu.outer(context), tmp_path, options))
+        machines.append(Model(qemu.chosen(context), tmp_path, options))
         machines[-1].bring_up()
         vf = Sec(machines[-1], 1)
         vf.start()
