@@ -73,7 +73,8 @@ typedef struct HisiAccInit {
 typedef struct HisiAccEngine {
     const char *name;
     const char *vf_type;
-    uint16_t vf_device_id;
+    const char *title;              /* for people */
+    uint16_t device_id;             /* of the PF, a VF's is the next */
     unsigned sqe_size;
     uint64_t known_algs;            /* bits of the bitmap that it computes */
     uint64_t default_algs;
@@ -139,6 +140,7 @@ typedef struct HisiAccEventQueue {
     uint32_t dw[HISI_ACC_EQC_WORDS];
     uint32_t source;
     uint32_t mask;
+    uint64_t home;                  /* where the context was loaded from */
     bool raised;                    /* an MSI since the last doorbell */
 } HisiAccEventQueue;
 
@@ -202,6 +204,7 @@ enum HisiAccScope { HISI_ACC_SCOPE_QUEUE, HISI_ACC_SCOPE_FUNCTION };
 enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
+enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
@@ -221,6 +224,7 @@ typedef struct HisiAccConfig {
     int unpause;
     int pause_inflight;
     int eq_reraise;
+    int writeback_scope;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -279,6 +283,7 @@ static inline uint32_t *hisi_acc_half(uint64_t *value, bool upper)
 
 /* hisi_acc_pci.c */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
+void hisi_acc_engine_register(const HisiAccEngine *engine);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
 
@@ -350,6 +355,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index);
 void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq);
 bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
 bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
+void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq);
 void hisi_acc_ring_reset(HisiAccFunc *f);
 
 /* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */

@@ -114,18 +114,14 @@ static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 }
 
 /* A 16-byte store of the guest's arrives as two of 8, the lower one first */
+#define ANY_WIDTH { .min_access_size = 1, .max_access_size = 8 }
+
 const MemoryRegionOps hisi_acc_bar_ops = {
     .read = bar_read,
     .write = bar_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
-    .impl = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
+    .valid = ANY_WIDTH,
+    .impl = ANY_WIDTH,
 };
 
 /* A power of two, with a page for as many queues as one function may have */
@@ -178,12 +174,6 @@ const MemoryRegionOps hisi_acc_db_bar_ops = {
     .read = db_bar_read,
     .write = db_bar_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
-    .impl = {
-        .min_access_size = 1,
-        .max_access_size = 8,
-    },
+    .valid = ANY_WIDTH,
+    .impl = ANY_WIDTH,
 };

@@ -283,6 +283,10 @@ void hisi_acc_writeback_run(void *opaque)
             writeback_queue(f, q);
         }
     }
+    if (f->pf->cfg.writeback_scope == HISI_ACC_ALL) {
+        hisi_acc_eq_writeback(f, &f->eq);
+        hisi_acc_eq_writeback(f, &f->aeq);
+    }
 }
 
 void hisi_acc_writeback_start(HisiAccFunc *f)

@@ -195,7 +195,7 @@ static void pf_realize(PCIDevice *dev, Error **errp)
         return;
     }
     if (!pcie_sriov_pf_init(dev, CAP_SRIOV, engine->vf_type,
-                            engine->vf_device_id, vfs, vfs, 1, 1, errp)) {
+                            engine->device_id + 1, vfs, vfs, 1, 1, errp)) {
         function_exit(f);
         return;
     }
@@ -272,6 +272,38 @@ static void vf_class_init(ObjectClass *class, void *data)
     PCI_DEVICE_CLASS(class)->realize = vf_realize;
     PCI_DEVICE_CLASS(class)->exit = vf_exit;
     DEVICE_CLASS(class)->user_creatable = false;
+}
+
+static void engine_class_init(ObjectClass *class, void *data)
+{
+    const HisiAccEngine *engine = data;
+    bool vf = object_class_dynamic_cast(class, TYPE_HISI_ACC_VF);
+    g_autofree char *desc = g_strdup_printf("HiSilicon %s accelerator (%s)",
+                                            engine->title, vf ? "VF" : "PF");
+
+    HISI_ACC_FUNC_CLASS(class)->engine = engine;
+    PCI_DEVICE_CLASS(class)->device_id = engine->device_id + vf;
+    /* classes live as long as QEMU does */
+    DEVICE_CLASS(class)->desc = g_intern_string(desc);
+}
+
+static void engine_type(const HisiAccEngine *engine, const char *name,
+                        const char *parent)
+{
+    const TypeInfo type = {
+        .name = name,
+        .parent = parent,
+        .class_init = engine_class_init,
+        .class_data = (void *)engine,
+    };
+
+    type_register_static(&type);
+}
+
+void hisi_acc_engine_register(const HisiAccEngine *engine)
+{
+    engine_type(engine, engine->name, TYPE_HISI_ACC_PF);
+    engine_type(engine, engine->vf_type, TYPE_HISI_ACC_VF);
 }
 
 static const TypeInfo function_types[] = {

@@ -353,6 +353,7 @@ bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
         eq->dw[i] = le32_to_cpu(dw[i]);
     }
     eq->raised = false;
+    eq->home = addr;
     return eq_usable(f, eq);
 }
 
@@ -364,6 +365,17 @@ bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
         dw[i] = cpu_to_le32(eq->dw[i]);
     }
     return hisi_acc_dma_write(f, addr, dw, sizeof(dw));
+}
+
+/*
+ * There is no table of these: a context goes to where the driver handed it
+ * over, and one that came through registers goes nowhere. The device keeps it.
+ */
+void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq)
+{
+    if (eq->home && hisi_acc_eq_dump(f, eq, eq->home)) {
+        hisi_acc_count(f, HISI_ACC_EV_CONTEXT_SAVED, 1);
+    }
 }
 
 void hisi_acc_ring_reset(HisiAccFunc *f)

@@ -12,9 +12,6 @@
 #include "hisi_acc.h"
 #include "hisi_hpre.h"
 
-#define TYPE_HISI_HPRE      "hisi-hpre"
-#define TYPE_HISI_HPRE_VF   "hisi-hpre-vf"
-
 #define SQE_DW0             0       /* algorithm 4:0, error 15:5, done 31:30 */
 #define SQE_SIZE            4       /* of a field in 8 bytes, less one */
 #define SQE_KEY             8
@@ -201,9 +198,10 @@ static const HisiAccInit hpre_inits[] = {
 };
 
 static const HisiAccEngine hpre_engine = {
-    .name = TYPE_HISI_HPRE,
-    .vf_type = TYPE_HISI_HPRE_VF,
-    .vf_device_id = 0xa259,
+    .name = "hisi-hpre",
+    .vf_type = "hisi-hpre-vf",
+    .title = "HPRE",
+    .device_id = 0xa258,
     .sqe_size = 64,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
@@ -217,31 +215,9 @@ static const HisiAccEngine hpre_engine = {
     .process = hpre_process,
 };
 
-static void hpre_class_init(ObjectClass *class, void *data)
+static void hpre_register(void)
 {
-    HISI_ACC_FUNC_CLASS(class)->engine = &hpre_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa258;
-    DEVICE_CLASS(class)->desc = "HiSilicon HPRE accelerator (PF)";
+    hisi_acc_engine_register(&hpre_engine);
 }
 
-static void hpre_vf_class_init(ObjectClass *class, void *data)
-{
-    HISI_ACC_FUNC_CLASS(class)->engine = &hpre_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa259;
-    DEVICE_CLASS(class)->desc = "HiSilicon HPRE accelerator (VF)";
-}
-
-static const TypeInfo hpre_types[] = {
-    {
-        .name = TYPE_HISI_HPRE,
-        .parent = TYPE_HISI_ACC_PF,
-        .class_init = hpre_class_init,
-    },
-    {
-        .name = TYPE_HISI_HPRE_VF,
-        .parent = TYPE_HISI_ACC_VF,
-        .class_init = hpre_vf_class_init,
-    },
-};
-
-DEFINE_TYPES(hpre_types)
+type_init(hpre_register)

@@ -12,9 +12,6 @@
 #include "hisi_acc.h"
 #include "hisi_sec2.h"
 
-#define TYPE_HISI_SEC2      "hisi-sec2"
-#define TYPE_HISI_SEC2_VF   "hisi-sec2-vf"
-
 /* type 3:0, own destination 9, buffer type: source 13:11, destination 16:14 */
 #define BD_PARAM            0
 #define BD_CIPHER           4       /* direction 1:0, ICV 9:4, key 15:13 */
@@ -357,9 +354,10 @@ static const HisiAccInit sec2_inits[] = {
 };
 
 static const HisiAccEngine sec2_engine = {
-    .name = TYPE_HISI_SEC2,
-    .vf_type = TYPE_HISI_SEC2_VF,
-    .vf_device_id = 0xa256,
+    .name = "hisi-sec2",
+    .vf_type = "hisi-sec2-vf",
+    .title = "SEC2",
+    .device_id = 0xa255,
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
@@ -374,31 +372,9 @@ static const HisiAccEngine sec2_engine = {
     .process = sec2_process,
 };
 
-static void sec2_class_init(ObjectClass *class, void *data)
+static void sec2_register(void)
 {
-    HISI_ACC_FUNC_CLASS(class)->engine = &sec2_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa255;
-    DEVICE_CLASS(class)->desc = "HiSilicon SEC2 accelerator (PF)";
+    hisi_acc_engine_register(&sec2_engine);
 }
 
-static void sec2_vf_class_init(ObjectClass *class, void *data)
-{
-    HISI_ACC_FUNC_CLASS(class)->engine = &sec2_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa256;
-    DEVICE_CLASS(class)->desc = "HiSilicon SEC2 accelerator (VF)";
-}
-
-static const TypeInfo sec2_types[] = {
-    {
-        .name = TYPE_HISI_SEC2,
-        .parent = TYPE_HISI_ACC_PF,
-        .class_init = sec2_class_init,
-    },
-    {
-        .name = TYPE_HISI_SEC2_VF,
-        .parent = TYPE_HISI_ACC_VF,
-        .class_init = sec2_vf_class_init,
-    },
-};
-
-DEFINE_TYPES(sec2_types)
+type_init(sec2_register)

@@ -12,9 +12,6 @@
 #include "hisi_acc.h"
 #include <zlib.h>
 
-#define TYPE_HISI_ZIP       "hisi-zip"
-#define TYPE_HISI_ZIP_VF    "hisi-zip-vf"
-
 #define SQE_CONSUMED        0
 #define SQE_PRODUCED        4
 #define SQE_STATUS          12      /* 7:0 */
@@ -283,9 +280,10 @@ static const HisiAccInit zip_inits[] = {
 };
 
 static const HisiAccEngine zip_engine = {
-    .name = TYPE_HISI_ZIP,
-    .vf_type = TYPE_HISI_ZIP_VF,
-    .vf_device_id = 0xa251,
+    .name = "hisi-zip",
+    .vf_type = "hisi-zip-vf",
+    .title = "ZIP",
+    .device_id = 0xa250,
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
@@ -299,31 +297,9 @@ static const HisiAccEngine zip_engine = {
     .process = zip_process,
 };
 
-static void zip_class_init(ObjectClass *class, void *data)
+static void zip_register(void)
 {
-    HISI_ACC_FUNC_CLASS(class)->engine = &zip_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa250;
-    DEVICE_CLASS(class)->desc = "HiSilicon ZIP accelerator (PF)";
+    hisi_acc_engine_register(&zip_engine);
 }
 
-static void zip_vf_class_init(ObjectClass *class, void *data)
-{
-    HISI_ACC_FUNC_CLASS(class)->engine = &zip_engine;
-    PCI_DEVICE_CLASS(class)->device_id = 0xa251;
-    DEVICE_CLASS(class)->desc = "HiSilicon ZIP accelerator (VF)";
-}
-
-static const TypeInfo zip_types[] = {
-    {
-        .name = TYPE_HISI_ZIP,
-        .parent = TYPE_HISI_ACC_PF,
-        .class_init = zip_class_init,
-    },
-    {
-        .name = TYPE_HISI_ZIP_VF,
-        .parent = TYPE_HISI_ACC_VF,
-        .class_init = zip_vf_class_init,
-    },
-};
-
-DEFINE_TYPES(zip_types)
+type_init(zip_register)

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from registers import CIPHER, KEY, PLAIN, RAM, Function, Model, refusal
+from registers import CIPHER, KEY, PLAIN, RAM, Function, refusal
 
 
 def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
@@ -144,6 +144,20 @@ def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
     assert vf.model.interrupt(1) == 0
 
 
+@pytest.mark.parametrize("scope", ["queues", "all"])
+def test_what_a_write_back_covers_is_a_choice(start, scope):
+    vf = start(f",writeback-scope={scope}")
+    vf.submit(0)
+    vf.reap(0)
+    vf.model.put(vf.buffer, b"\xa5" * 32)       # the AEQC came from there, the EQC from before it
+    vf.write(0x204, 1)
+    written = vf.model.memory(vf.buffer, 28) != b"\xa5" * 28
+    assert written == (scope == "all")
+    assert vf.model.memory(vf.buffer + 28, 4) == b"\xa5" * 4
+    assert vf.read(0x8004) == vf.eq & 0xFFFFFFFF and vf.read(0x8024) == vf.aeq & 0xFFFFFFFF
+    assert not vf.mistakes()
+
+
 def test_messages_between_the_functions(start):
     vf = start()
     pf = Function(vf.model, 0)
@@ -241,15 +255,48 @@ def test_commands_and_write_back_take_the_time_they_are_given(start):
     assert vf.read(0x300) == 0, "a command outlived a reset"
 
 
+def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
+    """What is said of a number that is out of range."""
+    return f"{name}={wrong}", f"{name} must be from {low} to {high}, not {wrong}"
+
+
 @pytest.mark.parametrize("option, words", [
-    ("vfs=64", "vfs must be from 1 to 63, not 64"),
-    ("queues=5", "5 queues are too few for a PF with 8 VFs"),
+    a_number("vfs", 1, 63, 0), a_number("vfs", 1, 63, 64), a_number("queues", 2, 1024, 1025),
+    a_number("vf-vectors", 3, 4, 2), a_number("engine-slots", 1, 64, 65),
+    a_number("sq-depth", 16, 4096, 8), a_number("cq-depth", 16, 4096, 8192),
+    a_number("eq-depth", 16, 32768, 1 << 16), a_number("aeq-depth", 16, 32768, 1),
+    a_number("request-latency", 0, 60000000, 60000001), a_number("mailbox-latency", 0, 60000000, 1 << 40),
+    a_number("writeback-latency", 0, 60000000, 60000001), a_number("fault-msi-drop", 0, (1 << 32) - 1, 1 << 32),
+    ("queues=9", "9 queues are too few for a PF with 8 VFs"),
     ("sq-depth=100", "sq-depth must be a power of two, not 100"),
     ("pf-algs=0x1f", "pf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0x3800018670cf)"),
+    ("vf-algs=0x10", "vf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0x3800018670cf)"),
     ("kick-scope=both", "kick-scope must be 'queue' or 'function', not 'both'"),
+    ("context-fetch=never", "context-fetch must be 'kick' or 'doorbell', not 'never'"),
+    ("unpause=never", "unpause must be 'kick' or 'doorbell', not 'never'"),
+    ("pause-inflight=drop", "pause-inflight must be 'finish' or 'hold', not 'drop'"),
+    ("eq-reraise=always", "eq-reraise must be 'nonempty' or 'never', not 'always'"),
+    ("writeback-scope=none", "writeback-scope must be 'queues' or 'all', not 'none'"),
+    ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
+    ("isolation=maybe", "isolation must be 'off' or 'on', not 'maybe'"),
+    ("vfs=many", "Parameter 'vfs' expects integer"),
+    ("speed=1", "Property 'hisi-sec2.speed' not found"),
 ])
 def test_a_wrong_property_is_refused_with_a_sentence(outer, option, words):
     assert refusal(outer, option) == words
+
+
+def test_the_most_functions_that_there_may_be(start):
+    # each has registers, queues, interrupts of its own
+    vf = start(",vfs=63,queues=256")
+    vf.model.write(vf.model.config(0) + 0x208, 0, 2)    # the two that are on
+    vf.model.bring_up(63, 4)
+    last = Function(vf.model, 63)
+    last.start()
+    last.submit(0)
+    assert vf.model.interrupt(63) == 0 and last.reap(0) == [(0, 0)]
+    assert vf.model.memory(last.result_at(0, 0), 16) == CIPHER
+    assert vf.model.property("counters", 62)["events"]["requests-completed"] == 0 and not last.mistakes()
 
 
 def test_sizes_are_fixed_once_it_exists(start):

@@ -160,6 +160,11 @@ def test_a_masked_error_is_not_reported(start):
 @pytest.mark.parametrize("option, words", [
     ("fault-mailbox=slow",
      "fault-mailbox must be 'none', 'busy', 'fail' or 'garbage', not 'slow'"),
+    ("fault-writeback=slow", "fault-writeback must be 'none' or 'stuck', not 'slow'"),
+    ("fault-vf-state=odd", "fault-vf-state must be 'none', 'ready' or 'not-ready', not 'odd'"),
+    ("fault-registers=zero", "fault-registers must be 'none' or 'all-ones', not 'zero'"),
+    ("function-error=1", "function-error can only be set once the device exists, with hw-version=v5"),
+    ("engine-error=1", "engine-error can only be set once the device exists"),
     ("fault-function=64", "fault-function must be 'all' or a number from 0 to 63, not '64'"),
     ("fault-opcode=pause", "fault-opcode must be 'all' or a number from 0 to 15, not 'pause'"),
     ("abnormal-error=1", "abnormal-error can only be set once the device exists"),
