@@ -59,34 +59,43 @@ static const struct mode modes[] = {
 
 #define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
-/* What the last argument names, joined by "+": the lanes take them in turn, and of
- * each the kinds of accel_load */
+/*
+ * What the last argument names, joined by "+": the lanes take them in turn, and of
+ * each the algorithms of accel_load. Any other name is such an algorithm itself.
+ */
+#define MAX_NAMES	2
+#define MAX_CHOSEN	4
+
 static const struct work {
 	const char *name;
-	unsigned int n_kinds;		/* 0: the modes above, through AF_ALG */
-	enum accel_load_kind kinds[2];
+	const char *algs[MAX_NAMES];	/* none: the modes above, through AF_ALG */
 } works[] = {
-	{ "sec", 0, {} },
-	{ "aes", 1, { ACCEL_LOAD_AES } },
-	{ "zip", 2, { ACCEL_LOAD_DEFLATE, ACCEL_LOAD_INFLATE } },
-	{ "hpre", 2, { ACCEL_LOAD_RSA, ACCEL_LOAD_ECDH } },
+	{ "sec", {} },
+	{ "aes", { "cbc(aes)" } },
+	{ "zip", { "deflate", "inflate" } },
+	{ "hpre", { "rsa", "ecdh-nist-p256" } },
 };
 
 #define N_WORKS (sizeof(works) / sizeof(works[0]))
-#define MAX_CHOSEN	4
 
 enum count { SUBMITTED, VERIFIED, MISMATCHED, FAILED, N_COUNTS };
 
 struct lane {
 	pthread_t thread;
+	const char *name;
 	const struct work *work;
+	const struct way *way;
 	const struct mode *mode;
-	int hard, soft;			/* operation sockets */
+	int hard, soft;			/* operation sockets, or accel_load */
 	uint64_t random;
+	uint8_t iv[IV_LEN];
+	size_t len;
+	bool decrypt;
 	atomic_ulong count[N_COUNTS];
 	atomic_long since_ms;		/* when the request in flight was submitted, 0: none */
 	uint8_t plain[MAX_LEN], cipher[MAX_LEN];
 	struct pages results;
+	uint8_t *result;		/* the page of the request in flight */
 };
 
 static struct lane lanes[MAX_LANES];
@@ -94,6 +103,7 @@ static _Alignas(PAGE_BYTES) uint8_t results[MAX_LANES][PAGES_PER_LANE][PAGE_BYTE
 static atomic_ulong stale;
 static unsigned int n_lanes = 24, max_len = 4096;
 static const struct work *chosen[MAX_CHOSEN] = { &works[0] };
+static struct work single[MAX_CHOSEN];
 static unsigned int n_chosen = 1;
 static atomic_bool stopping;
 
@@ -178,153 +188,157 @@ static int crypt_once(int op_fd, uint32_t op, const uint8_t *iv, const uint8_t *
 	return 0;
 }
 
-/* A lane of accel_load's: only the accelerator's own part counts as in flight */
-static void *run_device_lane(void *arg)
+/* How a lane gets at its algorithm; 0 or -1 with errno */
+struct way {
+	void (*set_up)(struct lane *lane, unsigned int index);
+	int (*prepare)(struct lane *lane);
+	int (*run)(struct lane *lane);	/* only the accelerator's own part */
+	int (*check)(struct lane *lane);	/* 1: the result is not software's */
+};
+
+static int device_prepare(struct lane *lane)
 {
-	struct lane *lane = arg;
-
-	while (!atomic_load(&stopping)) {
-		int ret, err, differs;
-
-		if (ioctl(lane->hard, ACCEL_LOAD_PREPARE, next_random(&lane->random))) {
-			fprintf(stderr, "load: software: %s\n", strerror(errno));
-			atomic_fetch_add(&lane->count[FAILED], 1);
-			return NULL;
-		}
-		atomic_fetch_add(&lane->count[SUBMITTED], 1);
-		atomic_store(&lane->since_ms, now_ms());
-		ret = ioctl(lane->hard, ACCEL_LOAD_RUN, 0);
-		err = errno;
-		atomic_store(&lane->since_ms, 0);
-
-		differs = ret ? 0 : ioctl(lane->hard, ACCEL_LOAD_CHECK, 0);
-		if (ret) {
-			fprintf(stderr, "load: %s: %s\n", lane->work->name, strerror(err));
-			atomic_fetch_add(&lane->count[FAILED], 1);
-		} else if (differs) {
-			atomic_fetch_add(&lane->count[MISMATCHED], 1);
-		} else {
-			atomic_fetch_add(&lane->count[VERIFIED], 1);
-		}
-	}
-	return NULL;
+	return ioctl(lane->hard, ACCEL_LOAD_PREPARE, next_random(&lane->random));
 }
 
-static void *run_lane(void *arg)
+static int device_run(struct lane *lane)
 {
-	struct lane *lane = arg;
-	const struct mode *mode = lane->mode;
-
-	while (!atomic_load(&stopping)) {
-		size_t len = 16 + 16 * (next_random(&lane->random) % (max_len / 16));
-		bool decrypt = next_random(&lane->random) & 1;
-		const uint8_t *in = lane->plain, *want = lane->cipher;
-		uint8_t iv_buf[IV_LEN], *result;
-		const uint8_t *iv = mode->has_iv ? iv_buf : NULL;
-		int ret, err;
-
-		fill(iv_buf, sizeof(iv_buf), &lane->random);
-		fill(lane->plain, len, &lane->random);
-		if (crypt_once(lane->soft, ALG_OP_ENCRYPT, iv, lane->plain, lane->cipher, len)) {
-			fprintf(stderr, "load: software %s: %s\n", mode->name, strerror(errno));
-			atomic_fetch_add(&lane->count[FAILED], 1);
-			return NULL;
-		}
-		if (decrypt) {
-			in = lane->cipher;
-			want = lane->plain;
-		}
-		result = page_begin(&lane->results, &stale);
-		atomic_fetch_add(&lane->count[SUBMITTED], 1);
-		atomic_store(&lane->since_ms, now_ms());
-		ret = crypt_once(lane->hard, decrypt ? ALG_OP_DECRYPT : ALG_OP_ENCRYPT, iv, in,
-				 result, len);
-		err = errno;
-		atomic_store(&lane->since_ms, 0);
-
-		if (ret) {
-			fprintf(stderr, "load: %s: %s\n", mode->hard, strerror(err));
-			atomic_fetch_add(&lane->count[FAILED], 1);
-		} else if (memcmp(result, want, len)) {
-			atomic_fetch_add(&lane->count[MISMATCHED], 1);
-		} else {
-			atomic_fetch_add(&lane->count[VERIFIED], 1);
-			page_end(&lane->results, want, len);
-		}
-	}
-	return NULL;
+	return ioctl(lane->hard, ACCEL_LOAD_RUN, 0);
 }
 
-/* The index is among the lanes of the same work */
-static void set_up_device_lane(struct lane *lane, unsigned int index)
+static int device_check(struct lane *lane)
 {
-	const struct work *work = lane->work;
+	return ioctl(lane->hard, ACCEL_LOAD_CHECK, 0);
+}
 
-	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
+static const uint8_t *lane_iv(struct lane *lane)
+{
+	return lane->mode->has_iv ? lane->iv : NULL;
+}
+
+static int socket_prepare(struct lane *lane)
+{
+	lane->len = 16 + 16 * (next_random(&lane->random) % (max_len / 16));
+	lane->decrypt = next_random(&lane->random) & 1;
+	fill(lane->iv, sizeof(lane->iv), &lane->random);
+	fill(lane->plain, lane->len, &lane->random);
+	if (crypt_once(lane->soft, ALG_OP_ENCRYPT, lane_iv(lane), lane->plain, lane->cipher,
+		       lane->len))
+		return -1;
+	lane->result = page_begin(&lane->results, &stale);
+	return 0;
+}
+
+static int socket_run(struct lane *lane)
+{
+	return crypt_once(lane->hard, lane->decrypt ? ALG_OP_DECRYPT : ALG_OP_ENCRYPT,
+			  lane_iv(lane), lane->decrypt ? lane->cipher : lane->plain,
+			  lane->result, lane->len);
+}
+
+static int socket_check(struct lane *lane)
+{
+	const uint8_t *want = lane->decrypt ? lane->plain : lane->cipher;
+
+	if (memcmp(lane->result, want, lane->len))
+		return 1;
+	page_end(&lane->results, want, lane->len);
+	return 0;
+}
+
+static void give_up(unsigned int index, const char *what)
+{
+	fprintf(stderr, "load: lane %u: %s: %s\n", index, what, strerror(errno));
+	exit(2);
+}
+
+static void device_set_up(struct lane *lane, unsigned int index)
+{
+	const char *const *algs = lane->work->algs;
+
+	lane->name = algs[1] ? algs[index % MAX_NAMES] : algs[0];
 	lane->hard = open("/dev/" ACCEL_LOAD_DEVICE, O_RDWR);
-	if (lane->hard < 0 ||
-	    ioctl(lane->hard, ACCEL_LOAD_OPEN, work->kinds[index % work->n_kinds])) {
-		fprintf(stderr, "load: lane %u of %s: %s\n", index, work->name, strerror(errno));
-		exit(2);
-	}
+	if (lane->hard < 0 || ioctl(lane->hard, ACCEL_LOAD_OPEN, lane->name))
+		give_up(index, lane->name);
 }
 
-static void set_up_lane(struct lane *lane, unsigned int index)
+static void socket_set_up(struct lane *lane, unsigned int index)
 {
 	uint8_t key[32];
 
 	lane->mode = &modes[index % N_MODES];
-	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
+	lane->name = lane->mode->hard;
 	lane->results.bytes = results[index];
 	fill(key, sizeof(key), &lane->random);
-
 	lane->hard = open_cipher(lane->mode->hard, key, lane->mode->key_len);
-	if (lane->hard < 0) {
-		fprintf(stderr, "load: lane %u: no %s: %s\n", index, lane->mode->hard,
-			strerror(errno));
-		exit(2);
-	}
+	if (lane->hard < 0)
+		give_up(index, lane->mode->hard);
 	lane->soft = open_cipher(lane->mode->soft[0], key, lane->mode->key_len);
 	if (lane->soft < 0)
 		lane->soft = open_cipher(lane->mode->soft[1], key, lane->mode->key_len);
-	if (lane->soft < 0) {
-		fprintf(stderr, "load: lane %u: no software %s: %s\n", index,
-			lane->mode->name, strerror(errno));
-		exit(2);
-	}
+	if (lane->soft < 0)
+		give_up(index, lane->mode->soft[1]);
 }
 
-static void set_up_any_lane(unsigned int index)
+static const struct way by_device = { device_set_up, device_prepare, device_run, device_check };
+static const struct way by_socket = { socket_set_up, socket_prepare, socket_run, socket_check };
+
+static void set_up_lane(unsigned int index)
 {
 	struct lane *lane = &lanes[index];
 
+	lane->random = 0x9e3779b97f4a7c15ull * (index + 1);
 	lane->work = chosen[index % n_chosen];
-	if (lane->work->n_kinds)
-		set_up_device_lane(lane, index / n_chosen);
-	else
-		set_up_lane(lane, index / n_chosen);
+	lane->way = lane->work->algs[0] ? &by_device : &by_socket;
+	lane->way->set_up(lane, index / n_chosen);
 }
 
 static void choose(char *names)
 {
 	char *name, *rest = NULL;
+	unsigned int i;
 
 	for (n_chosen = 0; n_chosen < MAX_CHOSEN && (name = strtok_r(names, "+", &rest)); n_chosen++) {
-		unsigned int i = 0;
-
 		names = NULL;
-		while (i < N_WORKS && strcmp(works[i].name, name))
-			i++;
-		if (i == N_WORKS) {
-			fprintf(stderr, "load: there is no work '%s'\n", name);
-			exit(2);
-		}
-		chosen[n_chosen] = &works[i];
+		for (i = 0; i < N_WORKS && strcmp(works[i].name, name); i++)
+			;
+		single[n_chosen] = (struct work){ name, { name } };
+		chosen[n_chosen] = i < N_WORKS ? &works[i] : &single[n_chosen];
 	}
 	if (!n_chosen) {
-		fprintf(stderr, "load: no work\n");
+		fprintf(stderr, "load: no work is named\n");
 		exit(2);
 	}
+}
+
+static void *run_lane(void *arg)
+{
+	struct lane *lane = arg;
+
+	while (!atomic_load(&stopping)) {
+		int ret, err;
+
+		if (lane->way->prepare(lane)) {
+			fprintf(stderr, "load: software's %s: %s\n", lane->name, strerror(errno));
+			atomic_fetch_add(&lane->count[FAILED], 1);
+			return NULL;
+		}
+		atomic_fetch_add(&lane->count[SUBMITTED], 1);
+		atomic_store(&lane->since_ms, now_ms());
+		ret = lane->way->run(lane);
+		err = errno;
+		atomic_store(&lane->since_ms, 0);
+
+		if (ret) {
+			fprintf(stderr, "load: %s: %s\n", lane->name, strerror(err));
+			atomic_fetch_add(&lane->count[FAILED], 1);
+			poll(NULL, 0, 1);	/* a device that refuses all is not asked at once */
+		} else {
+			atomic_fetch_add(&lane->count[lane->way->check(lane) ? MISMATCHED : VERIFIED],
+					 1);
+		}
+	}
+	return NULL;
 }
 
 static unsigned long total(enum count which)
@@ -386,7 +400,7 @@ int main(int argc, char **argv)
 	int fd, n;
 
 	if (argc > 4) {
-		fprintf(stderr, "usage: load [LANES [MAX_LEN [WORK[+WORK...]]]], WORK of sec, aes, zip, hpre\n");
+		fprintf(stderr, "usage: load [LANES [MAX_LEN [WORK[+WORK...]]]], WORK of sec, aes, zip, hpre or an algorithm\n");
 		return 2;
 	}
 	if (argc > 1)
@@ -402,10 +416,9 @@ int main(int argc, char **argv)
 	close(fd);
 
 	for (unsigned int i = 0; i < n_lanes; i++)
-		set_up_any_lane(i);
+		set_up_lane(i);
 	for (unsigned int i = 0; i < n_lanes; i++) {
-		if (pthread_create(&lanes[i].thread, NULL,
-				   lanes[i].work->n_kinds ? run_device_lane : run_lane, &lanes[i])) {
+		if (pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i])) {
 			fprintf(stderr, "load: no thread for lane %u\n", i);
 			return 2;
 		}

@@ -10,16 +10,10 @@
 
 #define ACCEL_LOAD_DEVICE	"accel_load"
 
-enum accel_load_kind {
-	ACCEL_LOAD_DEFLATE,
-	ACCEL_LOAD_INFLATE,
-	ACCEL_LOAD_RSA,
-	ACCEL_LOAD_ECDH,
-	ACCEL_LOAD_AES,
-	ACCEL_LOAD_KINDS
-};
+/* of an algorithm, such as "cbc(aes)", with its end; lanes.c knows them */
+#define ACCEL_LOAD_NAME		64
 
-/* In this order; the argument is the kind, then a number that data grow from */
+/* In this order; the argument is a name, then a number that data grow from */
 #define ACCEL_LOAD_OPEN		_IO('v', 0xe0)
 #define ACCEL_LOAD_PREPARE	_IO('v', 0xe1)
 #define ACCEL_LOAD_RUN		_IO('v', 0xe2)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What runs of test_stock_load.py found of each algorithm, as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+import sys
+
+#: what accel_load knows of what the stock drivers register, by engine
+ALL = {
+    "sec": ["ecb(aes)", "cbc(aes)", "ctr(aes)", "xts(aes)", "cbc(sm4)", "ctr(sm4)", "xts(sm4)", "ecb(des3_ede)",
+            "cbc(des3_ede)", "ccm(aes)", "gcm(aes)", "ccm(sm4)", "gcm(sm4)", "authenc(hmac(sha1),cbc(aes))",
+            "authenc(hmac(sha256),cbc(aes))", "authenc(hmac(sha512),cbc(aes))"],
+    "zip": ["deflate", "inflate"],
+    "hpre": ["rsa", "dh", "ecdh-nist-p192", "ecdh-nist-p256", "ecdh-nist-p384"],
+}
+DRIVERS = {**{name: f"hisi_sec_{name}" for name in ALL["sec"]}, **{name: f"hpre-{name}" for name in ALL["hpre"]},
+           "deflate": "hisi-deflate-acomp", "inflate": "hisi-deflate-acomp"}
+FOLDER = pathlib.Path(__file__).resolve().parents[4] / "build/check/algorithms"
+COLUMNS = [("6.12", "PF"), ("6.12", "VF"), ("7.2", "PF"), ("7.2", "VF")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """One algorithm's load: requests compared with software's, and how many a second."""
+
+    verified: int
+    per_second: float
+    sound: bool
+
+
+def rates(text: str, most: int = 0) -> dict[str, Rate]:
+    """What rates.sh printed; the first `most` only, or the last if that is negative."""
+    found: dict[str, Rate] = {}
+    lines = re.findall(r"rate: (\S+) (\d+) (\{.*?\}) (\{.*?\})", text)
+    for name, status, first, last in lines[:most] if most > 0 else lines[most:]:
+        begun, ended = json.loads(first), json.loads(last)
+        span = (ended["ms"] - begun["ms"]) / 1000
+        found[name] = Rate(ended["verified"], (ended["verified"] - begun["verified"]) / span if span else 0,
+                           status == "0" and ended["final"] and ended["verified"] == ended["submitted"] > 0)
+    return found
+
+
+def keep(version: str, where: str, selftests: dict[str, str], found: dict[str, Rate]) -> None:
+    """Put a run's findings where main() looks for them."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{version}-{where}.json").write_text(json.dumps({
+        "selftests": selftests, "rates": {name: round(rate.per_second) for name, rate in found.items()}}),
+        encoding="utf-8")
+
+
+def cell(run: dict | None, driver: str, names: list[str]) -> str:
+    """What one run says of one driver's algorithm."""
+    if run is None:
+        return "not run"
+    if driver not in run["selftests"]:
+        return "-"
+    numbers = [str(run["rates"][name]) for name in names if name in run["rates"]]
+    return f"{run['selftests'][driver]}" + (f", {' / '.join(numbers)}" if numbers else "")
+
+
+def main() -> int:
+    """Print the table of what was kept."""
+    runs = {}
+    for version, where in COLUMNS:
+        file = FOLDER / f"{version}-{where}.json"
+        runs[version, where] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if not any(runs.values()):
+        print(f"nothing was kept in {FOLDER}: run test_stock_load.py first", file=sys.stderr)
+        return 1
+    drivers = list(dict.fromkeys([*DRIVERS.values(), *(d for run in runs.values() if run for d in run["selftests"])]))
+    print("| registered as | " + " | ".join(f"{version} {where}" for version, where in COLUMNS) + " |")
+    print("|---" * (len(COLUMNS) + 1) + "|")
+    for driver in drivers:
+        names = [name for name, known in DRIVERS.items() if known == driver]
+        print(f"| {driver} | " + " | ".join(cell(runs[column], driver, names) for column in COLUMNS) + " |")
+    print("\nSelf-test, then requests a second (deflate: compression / decompression) of 8 threads; '-': not registered.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

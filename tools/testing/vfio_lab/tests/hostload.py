@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's load (guest/load.c) on a host, for functions that the stock driver
+has there."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+from lab import cross, kernel, load_module, paths
+from lab.context import Context
+from lab.host import Host
+from lab.load import LoadRecord
+
+PROGRAM, MODULE = "/lab/load", "/lab/accel_load.ko"
+#: a line of shell: the opposite of prepare()
+FORGET = "rmmod accel_load"
+
+
+def push(version: str, context: Context) -> dict[str, Path]:
+    """What has to be in the host before it boots."""
+    return {PROGRAM: cross.static_program(paths.LAB / "guest/load.c", context),
+            MODULE: load_module.load_module(kernel.kernel(version, context), context)}
+
+
+def prepare(host: Host) -> None:
+    """Load the module, and what it needs."""
+    host.ssh.run(f"modprobe -a ecdh_generic dh_generic rsa_generic; [ -e /dev/accel_load ] || insmod {MODULE}")
+
+
+class HostLoad:
+    """So many lanes of a kind of work in a host; a context manager, which ends them."""
+
+    def __init__(self, host: Host, work: str, lanes: int) -> None:
+        self.host, self.record = host, LoadRecord()
+        prepare(host)
+        self._process = host.ssh.popen(f"exec {PROGRAM} {lanes} 4096 {work} 2>/run/load.said",
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._reader = threading.Thread(target=self.record.follow, args=(host.name, self._process.stdout), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> HostLoad:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(10)
+
+    def alive(self) -> bool:
+        """Does it run?"""
+        return self._process.poll() is None
+
+    def progress(self, what: str, requests: int = 20, seconds: float = 60) -> None:
+        """Each lane has to get so many more requests verified."""
+        self.record.wait_progress(what, requests, seconds, self.alive)
+
+    def stop(self) -> int:
+        """Let the lanes finish what they have under way; the program's exit status."""
+        assert self._process.stdin
+        self._process.stdin.write(b"stop\n")
+        self._process.stdin.close()
+        status = self._process.wait(60)
+        self._reader.join(10)
+        return status
