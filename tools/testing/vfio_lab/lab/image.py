@@ -21,6 +21,8 @@ from .load_module import load_module
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
+# What a guest with a script may want on top: encrypted disks in memory, keys
+SCRIPT_MODULES = ("brd", "dm_crypt", "pkcs8_key_parser")
 
 
 def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
@@ -41,12 +43,15 @@ def _with_depmod(kernel: Kernel, tree: pathlib.Path) -> None:
     subprocess.run(["/sbin/depmod", "-b", str(tree), kernel.release], check=True)
 
 
-def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context) -> None:
-    """Write the guest's whole initramfs to `out`."""
+def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context,
+                 script: pathlib.Path | None = None) -> None:
+    """Write the guest's whole initramfs to `out`.  With a `script`, which becomes
+    /lab/script, others' tools that use accelerators are in it, too."""
     tree = scratch / "guest"
     # No dependency names these: the kernel loads them when it looks for an algorithm
     software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
-    for file in dict.fromkeys(_module_files(kernel, GUEST_MODULES) + software):
+    names = GUEST_MODULES + (SCRIPT_MODULES if script else ())
+    for file in dict.fromkeys(_module_files(kernel, names) + software):
         target = tree / file.relative_to(kernel.modules)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
@@ -60,8 +65,12 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     entries = cpio.tree(tree, prefix="usr")
     entries["init"] = cpio.program(paths.LAB / "guest/init")
     entries["lab/load"] = cpio.program(cross.static_program(paths.LAB / "guest/load.c", context))
+    archives = [rootfs.guest_root(context), scratch / "guest-lab.cpio"]
+    if script:
+        entries["lab/script"] = cpio.program(script)
+        archives.insert(1, rootfs.guest_tools(context))
     cpio.archive(scratch / "guest-lab.cpio", entries)
-    cpio.concatenate(out, [rootfs.guest_root(context), scratch / "guest-lab.cpio"])
+    cpio.concatenate(out, archives)
 
 
 def host_modules(kernel: Kernel, module: pathlib.Path | None, out: pathlib.Path,

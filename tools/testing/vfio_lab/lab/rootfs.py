@@ -19,7 +19,8 @@ from .progress import Step
 from .run import as_root, output, run
 
 RECIPE = 1
-PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
+PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils",
+            "kcapi-tools", "cryptsetup-bin", "keyutils", "openssl")
 HOST_PROGRAMS = (
     "usr/bin/busybox", "usr/bin/dash", "usr/bin/kmod", "usr/bin/qemu-system-aarch64",
     "usr/bin/ip", "usr/bin/ss",
@@ -32,16 +33,20 @@ HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
                        r"usr/share/qemu/keymaps/en-us")
 #: The guest needs a shell and modules, no more.
 GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
+#: Users of accelerators that nobody here wrote, for guests that ask for them.
+TOOLS = ("usr/bin/kcapi-enc", "usr/sbin/cryptsetup", "usr/bin/keyctl", "usr/bin/openssl")
 MERGED = ("bin", "sbin", "lib")
 FOLDERS = ("dev", "proc", "sys", "tmp", "run", "root", "mnt", "etc", "var/log", "var/lib")
 
 
 @dataclass(frozen=True)
 class Roots:
-    """Both archives, and what went into them."""
+    """The archives, and what went into them."""
 
     host: Path
     guest: Path
+    #: on top of the guest's
+    tools: Path
     #: lines "package version" of what the host holds
     packages: Path
 
@@ -195,6 +200,9 @@ def roots(context: Context | None = None) -> Roots:
                 cpio.archive(folder / "host.cpio", host | _skeleton("dash"))
                 guest = _select(entries, GUEST_PROGRAMS, None, scratch)
                 cpio.archive(folder / "guest.cpio", guest | _skeleton("busybox"))
+                tools = _select(entries, TOOLS, None, scratch)
+                cpio.archive(folder / "tools.cpio",
+                             {name: tools[name] for name in tools.keys() - guest.keys()})
                 (folder / "packages").write_text(_packages(tar), encoding="utf-8")
             tar_path.unlink()
 
@@ -202,7 +210,7 @@ def roots(context: Context | None = None) -> Roots:
                                digest({"recipe": RECIPE, "packages": PACKAGES,
                                        "code": Path(__file__)}),
                                build, context.waiting)
-    return Roots(path / "host.cpio", path / "guest.cpio", path / "packages")
+    return Roots(path / "host.cpio", path / "guest.cpio", path / "tools.cpio", path / "packages")
 
 
 def host_root(context: Context | None = None) -> Path:
@@ -213,3 +221,8 @@ def host_root(context: Context | None = None) -> Path:
 def guest_root(context: Context | None = None) -> Path:
     """The guest's root: busybox and kmod; an uncompressed cpio without /init."""
     return roots(context).guest
+
+
+def guest_tools(context: Context | None = None) -> Path:
+    """An archive to add to the guest's root: tools of others that use accelerators."""
+    return roots(context).tools

@@ -38,7 +38,8 @@ MIN_LANES, MAX_LANES = 12, 64
 @dataclasses.dataclass(frozen=True)
 class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
-    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel; `migration` is QEMU's enable-migration,
+    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel; `script` is what a guest with
+    the load "script" runs in place of a load; `migration` is QEMU's enable-migration,
     where it is not to be what the backend needs; `slow` has requests take long while
     the guest stops, so that some are under way for sure."""
 
@@ -51,6 +52,7 @@ class Choice:
     guest_vfs: int = 1
     moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
+    script: pathlib.Path | None = None
     backend: str = "iommufd"
     migration: str = ""
     httu: bool = True
@@ -117,7 +119,7 @@ class Session:
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = kernel.kernel(choice.guest_kernel, self.context)
-            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context)
+            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context, choice.script)
             guest_files = (inner.image, scratch / "guest.cpio")
         image.host_modules(built, module, scratch / "modules.cpio", scratch)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
@@ -130,7 +132,7 @@ class Session:
     def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
         """Boot hosts side by side, by another outer QEMU if `program` names one; they
         run until the session ends."""
-        outer = program or qemu.outer(self.context)
+        outer = program or qemu.chosen(self.context)
         hosts = []
         names = " and ".join(s.name for s in specs)
         with self.context.steps.step(f"boot {names}"):
