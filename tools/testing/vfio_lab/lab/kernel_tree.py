@@ -34,8 +34,9 @@ DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: for builds out of tree only: whole files, and lines of the Makefile
 OUT_OF_TREE = (f"{DRIVER}/build.sh", f"{DRIVER}/compat.h")
 OUT_OF_TREE_LINES = re.compile(r"^ifneq \(\$\(KBUILD_EXTMOD\),\)\n.*?^endif\n\n", re.M | re.S)
-#: of the lab, which stays where it is
-LAB_ONLY = ("Documentation/dev-tools/",)
+#: of the lab, which stays where it is, and programs that only it runs
+LAB_ONLY = ("Documentation/dev-tools/", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_migration_bench")
+LAB_RULES = re.compile(r"^include vfio_iommu_dirty\.mk\n", re.M)
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 
@@ -47,6 +48,9 @@ def ours(lab: bool = True) -> dict[str, str]:
     names = [n for n in done.stdout.splitlines() if (paths.ROOT / n).is_file() and n != SELFTESTS_HOOK]
     files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
              if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
+    if not lab:
+        rules = f"{SELFTESTS}/migration.mk"
+        files[rules] = LAB_RULES.sub("", files[rules])
     files[f"{DRIVER}/Makefile"] = OUT_OF_TREE_LINES.sub("", files[f"{DRIVER}/Makefile"])
     return files
 
