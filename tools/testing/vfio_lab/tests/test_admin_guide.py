@@ -22,6 +22,13 @@ SILICON = {**MODEL, "queues": "1024"}
 QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nodefaults -display none -monitor stdio -S"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def only_when_asked(pytestconfig) -> None:
+    """Written on a machine too busy to run it to its end; whoever has, takes this away."""
+    if not pytestconfig.getoption("--long"):
+        pytest.skip("with --long: the admin guide, command by command")
+
+
 @pytest.fixture(scope="module")
 def hosts(context) -> Iterator[tuple[Host, Host]]:
     """A source with our driver, a destination with the kernel's own; nothing is set
