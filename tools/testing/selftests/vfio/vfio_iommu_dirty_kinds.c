@@ -108,7 +108,8 @@ static volatile uint8_t *virtio_structure(struct device *d, unsigned int type, u
 	unsigned int at = device_config(d, PCI_CAPABILITY_LIST, 1);
 
 	for (; at; at = device_config(d, at + PCI_CAP_LIST_NEXT, 1)) {
-		if (device_config(d, at, 1) != PCI_CAP_ID_VNDR || device_config(d, at + 3, 1) != type)
+		if (device_config(d, at, 1) != PCI_CAP_ID_VNDR ||
+		    device_config(d, at + 3, 1) != type)
 			continue;
 		if (extra)
 			*extra = device_config(d, at + 16, 4);
@@ -129,14 +130,16 @@ static void virtio_blk_set_up(struct device *d)
 	int err;
 
 	d->blk = blk;
-	blk->ring = mmap(NULL, DIRTY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	blk->ring = mmap(NULL, DIRTY_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	next_ring += DIRTY_PAGE;
 	blk->ring->avail.flags = VRING_AVAIL_F_NO_INTERRUPT;
 	err = space_map(d->space, blk->ring, DIRTY_PAGE, ring, true);
 	if (err)
 		die(d, "its ring: %s", strerror(-err));
 
-	blk->common = common = (void *)virtio_structure(d, VIRTIO_PCI_CAP_COMMON_CFG, NULL);
+	common = (void *)virtio_structure(d, VIRTIO_PCI_CAP_COMMON_CFG, NULL);
+	blk->common = common;
 	notify = virtio_structure(d, VIRTIO_PCI_CAP_NOTIFY_CFG, &scale);
 	common->device_status = 0;
 	while (common->device_status)

@@ -297,7 +297,8 @@ static void *read_all_the_time(void *arg)
 		uint64_t found[WORDS] = {};
 
 		last = crowd->over;
-		if (space_dirty(&space, ARENA, (uint64_t)PAGES * DIRTY_PAGE, DIRTY_PAGE, false, found))
+		if (space_dirty(&space, ARENA, (uint64_t)PAGES * DIRTY_PAGE, DIRTY_PAGE,
+				false, found))
 			crowd->errors++;
 		for (unsigned int i = 0; i < WORDS; i++)
 			__atomic_fetch_or(&crowd->seen[i], found[i], __ATOMIC_RELAXED);
@@ -331,7 +332,8 @@ static bool readers_and_writers_at_once(void)
 		for (unsigned int i = 0; i < 2; i++)
 			pthread_create(&readers[i], NULL, read_all_the_time, &crowd);
 		for (unsigned int i = 0; i < n_devices; i++) {
-			writers[i] = (struct writer) { &crowd, &devices[i], seed + 97 * round + i, 0 };
+			writers[i] = (struct writer) { &crowd, &devices[i],
+						       seed + 97 * round + i, 0 };
 			pthread_create(&writers[i].thread, NULL, write_some, &writers[i]);
 		}
 		for (unsigned int i = 0; i < n_devices; i++)

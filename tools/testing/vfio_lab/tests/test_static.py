@@ -20,10 +20,12 @@ KERNEL_CODE = ("drivers/vfio", "tools/testing/selftests/vfio")
 
 
 #: what checkpatch means for other code than this: tracepoints are no macros like
-#: others, and programs have neither the kernel's macros nor its accessors
+#: others, and programs have neither the kernel's macros nor its accessors, but
+#: some have C's own keywords of mixed case
 EXCEPT = {
     "trace.h": {"COMPLEX_MACRO", "PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE"},
     "tools/": {"BIT_MACRO", "COMPLEX_MACRO", "VOLATILE", "EMBEDDED_FUNCTION_NAME"},
+    "tools/testing/selftests/vfio/vfio_iommu_dirty": {"PREFER_DEFINED_ATTRIBUTE_MACRO", "ARRAY_SIZE", "CAMELCASE"},
 }
 
 
@@ -88,8 +90,8 @@ def kernel_files() -> list[pathlib.Path]:
 def test_checkpatch_has_nothing_to_say(context, tmp_path):
     """Would catch: whatever a maintainer's script would answer a patch with."""
     script = kernel("7.2", context).source / "scripts/checkpatch.pl"
-    # It leaves a file where it is run
-    done = subprocess.run([script, "--strict", "--no-tree", "--no-summary", "--terse", "--show-types", "-f",
+    # It leaves a file where it is run, of names of mixed case in the headers of root
+    done = subprocess.run([script, f"--root={paths.ROOT}", "--strict", "--no-tree", "--no-summary", "--terse", "--show-types", "-f",
                            *kernel_files()], cwd=tmp_path, capture_output=True, text=True, check=False)
     said = done.stdout.replace(f"{paths.ROOT}/", "").splitlines()
     lines = [re.match(r"(?P<file>[^:]+):\d+: [A-Z]+:(?P<type>\w+): ", line) for line in said]
