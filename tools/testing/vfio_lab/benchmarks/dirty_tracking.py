@@ -52,7 +52,9 @@ class Row:
         refused = [run["refused"] for run in self.runs if run["refused"]]
         if len(refused) == len(self.runs):
             return f"refused: \"{str(refused[0]).strip()}\""
-        worked = [run for run in self.runs if not run["refused"]]
+        worked = [run for run in self.runs if run["pages"]]
+        if not worked:
+            return f"not measured: {self.runs[-1]['complaints']}"
         stale = [f"{run['stale']} of {run['pages']}" for run in worked]
         blackout = [run["blackout_ms"] for run in worked if run["blackout_ms"] is not None]
         text = f"stale: {', '.join(stale)}; held: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
@@ -85,8 +87,9 @@ def main() -> int:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     print(f"report: {args.json}")
-    lost = [row for row in rows if (row.backend, row.migration) != ("iommufd", "on")
-            and any(run["stale"] or not (run["held"] or run["refused"]) for run in row.runs)]
+    lost = [row for row in rows if any(not (run["pages"] or run["refused"]) for run in row.runs) or
+            (row.backend, row.migration) != ("iommufd", "on") and
+            any(run["stale"] or not (run["held"] or run["refused"]) for run in row.runs)]
     return 1 if lost else 0
 
 
