@@ -328,4 +328,4 @@ static struct kunit_suite stream_suite = {
 kunit_test_suite(stream_suite);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("KUnit tests of the HiSilicon accelerator migration image");
+MODULE_DESCRIPTION("KUnit tests of the VFIO PCI driver for HiSilicon functions");

@@ -17,6 +17,11 @@ from .run import run
 
 RECIPE = 1
 MODULE = "hisi_acc_vfio_pci.ko"
+#: the driver's KUnit tests; built for kernels that have CONFIG_KUNIT
+KUNIT_MODULE = "hisi_acc_kunit.ko"
+#: what a kernel's folder of modules is told besides
+VARIABLES = {"": (), "kunit": ("CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m",),
+             "gcov": ("GCOV_PROFILE=y", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m")}
 DRIVERS = ("ours", "mainline")
 #: what of this clone the driver is built from, besides its own folder
 HEADERS = paths.ROOT / "include"
@@ -46,11 +51,12 @@ def _mainline(kernel: Kernel) -> Path:
 
 
 def module(which: str, kernel: Kernel, context: Context | None = None,
-           patches: Sequence[Path] = ()) -> Path:
+           patches: Sequence[Path] = (), flavour: str = "") -> Path:
     """The driver as a module for this kernel, built if it is not cached.
 
     "ours" comes from this clone, with ``patches`` (-p1, of the clone's top)
-    applied to a copy; "mainline" is the kernel's own, built with it.
+    applied to a copy; "mainline" is the kernel's own, built with it. A
+    ``flavour`` "kunit" has KUNIT_MODULE beside it, "gcov" counts its lines.
     """
     context = context or shared()
     if which not in DRIVERS:
@@ -81,18 +87,21 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
                      "-i", folder / name],
                     log=log, failure=f"{name} does not apply to the driver.")
             run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build,
-                 f"M={work / paths.DRIVER.relative_to(paths.ROOT)}", "modules"],
+                 f"M={work / paths.DRIVER.relative_to(paths.ROOT)}", *VARIABLES[flavour], "modules"],
                 log=log, env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"The driver cannot be built for kernel {kernel.version}.")
             built = work / paths.DRIVER.relative_to(paths.ROOT) / MODULE
             if not built.exists():
                 raise LabError(f"The driver's build made no {MODULE}.", log)
             run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / MODULE, built], log=log)
-            shutil.rmtree(work)
+            if flavour:
+                shutil.copy(built.with_name(KUNIT_MODULE), folder)
+            if flavour != "gcov":
+                shutil.rmtree(work)
 
-    inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
+    inputs = {"recipe": f"{RECIPE} {flavour}" if flavour else RECIPE, "kernel": kernel.build.parent.name,
               "patches": {name: content.hex() for name, content in texts.items()},
               "files": {str(place): text for place, text in files.items()}}
-    kind = f"driver-{kernel.version}{'-patched' if patches else ''}"
+    kind = f"driver-{kernel.version}{'-patched' if patches else ''}{'-' + flavour if flavour else ''}"
     folder = context.cache.entry(kind, kernel.release, digest(inputs), build, context.waiting)
     return folder / MODULE

@@ -15,7 +15,7 @@ from . import driver, paths
 from .cache import digest
 from .context import Context
 from .errors import LabError
-from .kernel import BUILD_ENV, CROSS, kernel, unmet
+from .kernel import BUILD_ENV, CROSS, sources, unmet
 from .run import run
 
 #: the driver's place in a tree
@@ -45,6 +45,8 @@ CONFIG_CRYPTO_DEV_HISI_SEC2={v}
 CONFIG_CRYPTO_DEV_HISI_ZIP={v}
 CONFIG_CRYPTO_DEV_HISI_HPRE={v}
 CONFIG_HISI_ACC_VFIO_PCI={v}
+CONFIG_KUNIT=m
+CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m
 """
 
 
@@ -73,6 +75,7 @@ def _lay_over(source: Path, tree: Path) -> None:
     for place, text in driver.sources().items():
         (tree / place).parent.mkdir(parents=True, exist_ok=True)
         (tree / place).write_text(text, encoding="utf-8")
+    shutil.copy(paths.DRIVER / ".kunitconfig", tree / FOLDER)
     makefile = tree / FOLDER.parent / "Makefile"
     text = (source / FOLDER.parent / "Makefile").read_text(encoding="utf-8")
     if DESCENT[0] not in text:
@@ -85,7 +88,7 @@ def _lay_over(source: Path, tree: Path) -> None:
 @contextmanager
 def overlay(context: Context, series: str = "7.2") -> Iterator[Path]:
     """The tree of a series with this clone's driver in it, ours alone for the body."""
-    source = kernel(series, context).source
+    source = sources(series, context)
 
     def prepare(folder: Path) -> None:
         with context.steps.step(f"lay this clone over the sources of kernel {series}"):

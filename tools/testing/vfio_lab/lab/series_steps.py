@@ -39,6 +39,16 @@ def _drop(*places: str) -> Callable[[Files, Path], None]:
     return undo
 
 
+def _kunit(files: Files, base: Path) -> None:
+    """All tests but that of the image, which came with it."""
+    for place in [p for p in files if p.startswith(f"{tree.DRIVER}/") and not p.endswith("/stream_test.c")]:
+        if place.endswith(("_test.c", "/.kunitconfig")) or "/fake_device." in place:
+            del files[place]
+    place = f"{tree.DRIVER}/Makefile"
+    text = cuts.cut(files[place], r"^# Each test.*?^CFLAGS_migrate_test[^\n]*\n")
+    files[place] = cuts.cut(text, r"^hisi_acc_kunit-y.*\Z", "hisi_acc_kunit-y := stream_test.o\n")
+
+
 def _sight(files: Files, base: Path) -> None:
     _drop(ABI)(files, base)
     old = base / tree.REPLACED_ABI
@@ -63,7 +73,7 @@ def _driver(files: Files, base: Path) -> None:
     tests = cuts.cut(files[f"{tree.DRIVER}/Kconfig"], r"\A.*?(?=^config HISI_ACC_VFIO_PCI_KUNIT_TEST)")
     del files[f"{tree.DRIVER}/main.c"]
     cuts.without_objects(files)
-    ours = [line for line in files[f"{tree.DRIVER}/Makefile"].splitlines(keepends=True) if "KUNIT" in line or "_test-" in line]
+    ours = [line for line in files[f"{tree.DRIVER}/Makefile"].splitlines(keepends=True) if "kunit" in line.lower()]
     for name, added in (("Kconfig", "\n" + tests), ("Makefile", "\n" + "".join(ours))):
         theirs = (base / tree.DRIVER / name).read_text(encoding="utf-8")
         files[f"{tree.DRIVER}/{name}"] = theirs.rstrip("\n") + "\n" + added
@@ -80,6 +90,7 @@ STEPS = (
     Step("sight", "hisi_acc_vfio_pci: debugfs and tracepoints", _sight, True,
          # the way in which tracepoints are written
          "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO"),
+    Step("kunit", "hisi_acc_vfio_pci: KUnit tests on registers that are memory", _kunit, True),
     Step("documentation", "Documentation: hisi_acc_vfio_pci: State, image, use",
          _drop("Documentation/driver-api/", "Documentation/admin-guide/")),
     Step("configs", "kernel/configs: Fragment for HiSilicon accelerator migration", _drop(CONFIGS)),

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: a function whose registers are memory. It does what the device is known
+ * to do, as far as the driver waits for it, and fails where it is told to.
+ */
+#include <linux/bitfield.h>
+#include <linux/file.h>
+
+#include "fake_device.h"
+
+#define CACHE_WB_START		0x0204
+#define CACHE_WB_DONE		0x0208
+#define IFC_INT_SOURCE		0x0020
+#define MB_CMD			GENMASK_ULL(7, 0)
+#define MB_CMD_PAUSE		0xe
+#define MB_STATUS_BAD		BIT_ULL(9)
+#define MB_GET			BIT_ULL(QM_MB_OP_SHIFT)
+#define MB_BUSY			BIT_ULL(QM_MB_BUSY_SHIFT)
+#define MB_BASE_L		GENMASK_ULL(63, 32)
+#define DB_PRIORITY		BIT_ULL(QM_DB_PRIORITY_SHIFT_V2)
+
+/* Addresses that nothing is at: whoever bypasses the fake is found out */
+#define BAR_AT			((void __iomem *)0x10000)
+#define PF_AT			((void __iomem *)0x1000000)
+
+/* One test runs at a time */
+static struct fake_device *the_fake;
+
+static void take_down(char kind, u32 where, u64 value)
+{
+	struct fake_device *fake = the_fake;
+
+	if (fake->count < FAKE_ACCESSES)
+		fake->accesses[fake->count] =
+			(struct fake_access) { kind, where, value };
+	fake->count++;
+}
+
+/* The register at an address: its place, and its offset as the driver knows it */
+static u32 *find(const void __iomem *reg, u32 *offset, bool *in_pf)
+{
+	unsigned long at = (unsigned long)reg;
+	unsigned long pf = (unsigned long)PF_AT;
+	struct fake_device *fake = the_fake;
+
+	*in_pf = at >= pf;
+	if (!*in_pf) {
+		*offset = at - (unsigned long)BAR_AT;
+		return *offset < FAKE_BAR_SIZE ? &fake->bar[*offset / 4] : NULL;
+	}
+	*offset = at - pf;
+	if (*offset < FAKE_PF_FIRST || *offset >= FAKE_PF_FIRST + FAKE_PF_SIZE)
+		return NULL;
+	return &fake->pf_bar[(*offset - FAKE_PF_FIRST) / 4];
+}
+
+/** fake_readl() - readl() of the fake */
+u32 fake_readl(const void __iomem *reg)
+{
+	struct fake_device *fake = the_fake;
+	u32 offset, value, *place;
+	bool in_pf;
+
+	place = find(reg, &offset, &in_pf);
+	value = place ? *place : ~0;
+	if (fake->busy_register == offset && fake->busy_reads > 0) {
+		fake->busy_reads--;
+		value |= 1;
+	}
+	take_down(in_pf ? 'R' : 'r', offset, value);
+	return value;
+}
+
+/** fake_writel() - writel() of the fake */
+void fake_writel(u32 value, void __iomem *reg)
+{
+	struct fake_device *fake = the_fake;
+	u32 offset, *place;
+	bool in_pf;
+
+	place = find(reg, &offset, &in_pf);
+	take_down(in_pf ? 'W' : 'w', offset, value);
+	if (!place)
+		return;
+	if (!in_pf && offset == IFC_INT_SOURCE)
+		*place &= ~value;
+	else
+		*place = value;
+	if (!in_pf && offset == CACHE_WB_START && value)
+		fake->bar[CACHE_WB_DONE / 4] = !fake->write_back_hangs;
+}
+
+/** fake_writeq() - writeq() of the fake: only doorbells are so wide */
+void fake_writeq(u64 value, void __iomem *reg)
+{
+	u32 offset;
+	bool in_pf;
+
+	find(reg, &offset, &in_pf);
+	take_down('d', offset, value);
+	if (offset == QM_DOORBELL_SQ_CQ_BASE_V2 && value & DB_PRIORITY)
+		the_fake->paused = false;
+}
+
+/** fake_command() - the mailbox of the fake takes a command */
+void fake_command(u64 lo, u64 hi)
+{
+	u64 base = hi << 32 | FIELD_GET(MB_BASE_L, lo);
+	struct fake_device *fake = the_fake;
+	u32 command = FIELD_GET(MB_CMD, lo);
+
+	take_down('m', command, base);
+	fake->answer[0] = lo;
+	fake->answer[1] = hi;
+	if (command == MB_CMD_PAUSE && command != fake->fail_command)
+		fake->paused = true;
+	if (command == fake->hang_command)
+		return;
+	fake->answer[0] &= ~MB_BUSY;
+	if (command == fake->fail_command) {
+		fake->answer[0] |= MB_STATUS_BAD;
+		return;
+	}
+	if (command != QM_MB_CMD_SQC_BT && command != QM_MB_CMD_CQC_BT)
+		return;
+	if (lo & MB_GET)
+		base = command == QM_MB_CMD_SQC_BT ? fake->sqc_table :
+						     fake->cqc_table;
+	else if (command == QM_MB_CMD_SQC_BT)
+		fake->sqc_table = base;
+	else
+		fake->cqc_table = base;
+	fake->answer[0] &= ~MB_BASE_L;
+	fake->answer[0] |= FIELD_PREP(MB_BASE_L, lower_32_bits(base));
+	fake->answer[1] = upper_32_bits(base);
+}
+
+/** fake_answer() - what the mailbox of the fake reads as */
+const u64 *fake_answer(void)
+{
+	return the_fake->answer;
+}
+
+/** fake_count() - how often the code under test did something */
+unsigned int fake_count(const struct fake_device *fake, char kind, u32 where)
+{
+	unsigned int found = 0;
+
+	for (int i = 0; i < min(fake->count, FAKE_ACCESSES); i++)
+		found += fake->accesses[i].kind == kind &&
+			 (where == FAKE_ANYWHERE ||
+			  fake->accesses[i].where == where);
+	return found;
+}
+
+/** fake_when() - as the how manieth access it did so first, or -1 */
+int fake_when(const struct fake_device *fake, char kind, u32 where)
+{
+	for (int i = 0; i < min(fake->count, FAKE_ACCESSES); i++)
+		if (fake->accesses[i].kind == kind &&
+		    fake->accesses[i].where == where)
+			return i;
+	return -1;
+}
+
+/** fake_forget() - count accesses from now on */
+void fake_forget(struct fake_device *fake)
+{
+	memset(fake->accesses, 0, sizeof(fake->accesses));
+	fake->count = 0;
+}
+
+/** fake_guest_up() - what a guest's driver leaves in the registers */
+void fake_guest_up(struct fake_device *fake)
+{
+	static const u32 queues[] = {
+		0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff, 0,
+		0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff,
+	};
+
+	fake->bar[QM_VF_STATE / 4] = QM_READY;
+	memcpy(&fake->bar[0x8000 / 4], queues, sizeof(queues));
+	fake->bar[0x0c / 4] = 1;
+	fake->bar[0x24 / 4] = 1;
+	fake->bar[0x34 / 4] = 2;
+	fake->sqc_table = 0x1234568000;
+	fake->cqc_table = 0x123456a000;
+}
+
+static void release(struct device *dev)
+{
+}
+
+static void put(void *vf)
+{
+	struct fake_device *fake = vf;
+
+	/* a file's last breath is drawn elsewhere, and needs the device */
+	flush_delayed_fput();
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_data_file_close(fake->vf.data);
+	put_device(&fake->vf.core.vdev.device);
+	hisi_acc_pf_put(fake->vf.pf);
+	the_fake = NULL;
+}
+
+/**
+ * fake_device() - a function just opened, with no guest on it
+ * @test: it lives as long as this
+ *
+ * Return: the function, never NULL.
+ */
+struct fake_device *fake_device(struct kunit *test)
+{
+	struct fake_device *fake;
+	struct hisi_acc_vf *vf;
+
+	fake = kunit_kzalloc(test, sizeof(*fake), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fake);
+	the_fake = fake;
+	fake->pdev.dev.init_name = "fake";
+	fake->qm.io_base = PF_AT;
+	fake->engine.name = "fake";
+	fake->engine.core_status = FAKE_ENGINE_STATUS;
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+
+	vf = &fake->vf;
+	mutex_init(&vf->state_mutex);
+	vf->core.pdev = &fake->pdev;
+	vf->core.vdev.dev = &fake->pdev.dev;
+	vf->core.vdev.device.release = release;
+	device_initialize(&vf->core.vdev.device);
+	vf->core.vdev.migration_flags = VFIO_MIGRATION_STOP_COPY |
+					VFIO_MIGRATION_P2P |
+					VFIO_MIGRATION_PRE_COPY;
+	vf->core.vdev.mig_ops = &hisi_acc_migration_ops;
+	vf->pf = hisi_acc_pf_get(&fake->qm);
+	KUNIT_ASSERT_NOT_NULL(test, vf->pf);
+	vf->engine = &fake->engine;
+	vf->facts = (struct hisi_acc_facts) {
+		.dev_id = 0xa256,
+		.qp_num = FAKE_QUEUES,
+		.que_iso_cfg = 1,
+		.hw_version = 0x30,
+		.window = HISI_ACC_WINDOW_HALF,
+	};
+	vf->regs.bar = BAR_AT;
+	vf->regs.window = BAR_AT;
+	vf->regs.xqc = 0x8000;
+	hisi_acc_migrate_open(vf);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put, fake));
+	return fake;
+}

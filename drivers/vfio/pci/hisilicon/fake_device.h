@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KUnit: a function whose registers are memory, and that can be told to fail.
+ *
+ * qm_test.c compiles qm.c against it; the other tests use what is built there.
+ */
+#ifndef HISI_ACC_FAKE_DEVICE_H
+#define HISI_ACC_FAKE_DEVICE_H
+
+#include <kunit/test.h>
+#include <linux/hisi_acc_qm.h>
+#include <linux/pci.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+#define FAKE_QUEUES		5
+#define FAKE_ACCESSES		160
+#define FAKE_ALWAYS		INT_MAX
+#define FAKE_ENGINE_STATUS	0x100020
+#define FAKE_BAR_SIZE		0x10000
+#define FAKE_PF_FIRST		0x100000
+#define FAKE_PF_SIZE		0x100
+
+/**
+ * struct fake_access - one access of the code under test
+ * @kind: 'r' and 'w' for a register of the function, 'R' and 'W' for one of the
+ *	physical function, 'm' for a command of the mailbox, 'd' for a doorbell
+ * @where: offset, or number of the command
+ * @value: what was read, written, rung
+ */
+struct fake_access {
+	char kind;
+	u32 where;
+	u64 value;
+};
+
+/**
+ * struct fake_device - a virtual function and what it needs of its physical one
+ * @vf: as the driver knows it
+ * @pdev: its PCI device, as far as messages need it
+ * @qm: of the physical function
+ * @engine: what kind of accelerator it is
+ * @bar: registers of the function
+ * @pf_bar: registers of the physical function
+ * @sqc_table: what the mailbox answers
+ * @cqc_table: what the mailbox answers
+ * @answer: what the mailbox reads as
+ * @paused: by PAUSE, and not rung since
+ * @fail_command: this command of the mailbox fails, 0 is none
+ * @hang_command: this one is never done, 0 is none
+ * @write_back_hangs: contexts are never written back
+ * @busy_register: this register is not 0 ...
+ * @busy_reads: ... for so many reads
+ * @accesses: what the code under test has done
+ * @count: how many @accesses there are
+ */
+struct fake_device {
+	struct hisi_acc_vf vf;
+	struct pci_dev pdev;
+	struct hisi_qm qm;
+	struct hisi_acc_engine engine;
+	u32 bar[FAKE_BAR_SIZE / 4];
+	u32 pf_bar[FAKE_PF_SIZE / 4];
+	u64 sqc_table;
+	u64 cqc_table;
+	u64 answer[2];
+	bool paused;
+	u32 fail_command;
+	u32 hang_command;
+	bool write_back_hangs;
+	u32 busy_register;
+	int busy_reads;
+	struct fake_access accesses[FAKE_ACCESSES];
+	unsigned int count;
+};
+
+struct fake_device *fake_device(struct kunit *test);
+void fake_guest_up(struct fake_device *fake);
+void fake_forget(struct fake_device *fake);
+unsigned int fake_count(const struct fake_device *fake, char kind, u32 where);
+int fake_when(const struct fake_device *fake, char kind, u32 where);
+
+#define FAKE_ANYWHERE		U32_MAX
+
+/* What the code under test calls instead of the kernel's functions */
+u32 fake_readl(const void __iomem *reg);
+void fake_writel(u32 value, void __iomem *reg);
+void fake_writeq(u64 value, void __iomem *reg);
+void fake_command(u64 lo, u64 hi);
+const u64 *fake_answer(void);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: the table of arcs against what the VFIO core can ask for, and all ways
+ * through the states on a device that does or does not what it is told.
+ */
+#include <kunit/test.h>
+#include <linux/file.h>
+
+#include "migrate.c"
+
+#include "fake_device.h"
+
+#define STATES	(VFIO_DEVICE_STATE_PRE_COPY_P2P + 1)
+
+static bool runs(enum vfio_device_mig_state state)
+{
+	return state == VFIO_DEVICE_STATE_RUNNING ||
+	       state == VFIO_DEVICE_STATE_PRE_COPY;
+}
+
+static void close_file(struct file *file)
+{
+	if (!IS_ERR_OR_NULL(file))
+		fput(file);
+}
+
+/* Would catch: an arc that nobody handles, one that nobody can ask for */
+static void arcs_are_those_of_the_core(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	bool wanted[STATES][STATES] = {};
+	unsigned int count = 0;
+
+	for (int from = 1; from < STATES; from++) {
+		for (int to = 1; to < STATES; to++) {
+			enum vfio_device_mig_state next;
+
+			if (from == to ||
+			    vfio_mig_get_next_state(&fake->vf.core.vdev, from,
+						    to, &next))
+				continue;
+			count += !wanted[from][next];
+			wanted[from][next] = true;
+			KUNIT_EXPECT_NOT_NULL_MSG(test, find_arc(from, next),
+						  "no arc %d -> %d", from, next);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, count, ARRAY_SIZE(arcs));
+	for (int i = 0; i < ARRAY_SIZE(arcs); i++)
+		KUNIT_EXPECT_TRUE_MSG(test, wanted[arcs[i].from][arcs[i].to],
+				      "nobody asks for %d -> %d", arcs[i].from,
+				      arcs[i].to);
+}
+
+/* Would catch: an arc that stops or starts the function and has no undo for it */
+static void arcs_that_stop_can_be_undone(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(arcs); i++) {
+		const struct hisi_acc_arc *arc = &arcs[i];
+
+		KUNIT_EXPECT_NOT_NULL(test, arc->action);
+		if (runs(arc->from) && !runs(arc->to))
+			KUNIT_EXPECT_TRUE(test,
+					  arc->undo == hisi_acc_qm_unquiesce);
+		if (runs(arc->from) != runs(arc->to))
+			KUNIT_EXPECT_TRUE(test, arc->uses_device);
+	}
+}
+
+/* Bring a function, just opened or reset, into a state */
+static void bring(struct kunit *test, struct fake_device *fake, int state)
+{
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	hisi_acc_migrate_reset_prepare(&fake->vf);
+	fake->paused = false;
+	fake_guest_up(fake);
+	hisi_acc_migrate_reset_done(&fake->vf);
+	close_file(set_state(vdev, state));
+	KUNIT_ASSERT_EQ(test, fake->vf.state, state);
+}
+
+static void sound(struct kunit *test, struct fake_device *fake, int from, int to)
+{
+	int state = fake->vf.state;
+
+	if (state == VFIO_DEVICE_STATE_ERROR)
+		return;
+	KUNIT_EXPECT_EQ_MSG(test, fake->paused,
+			    !runs(state) && state != VFIO_DEVICE_STATE_ERROR,
+			    "%d -> %d, in %d", from, to, state);
+	KUNIT_EXPECT_EQ(test, fake->paused, fake->vf.paused);
+	KUNIT_EXPECT_EQ_MSG(test, !!fake->vf.data,
+			    state == VFIO_DEVICE_STATE_PRE_COPY ||
+			    state == VFIO_DEVICE_STATE_PRE_COPY_P2P ||
+			    state == VFIO_DEVICE_STATE_STOP_COPY ||
+			    state == VFIO_DEVICE_STATE_RESUMING,
+			    "%d -> %d, in %d", from, to, state);
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
+}
+
+/* Would catch: a function that runs in a state that says it does not, or stands */
+static void all_ways(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	for (int from = 1; from < STATES; from++) {
+		for (int to = 0; to < STATES + 1; to++) {
+			enum vfio_device_mig_state next, told;
+			struct file *file;
+			bool refused;
+
+			bring(test, fake, from);
+			refused = from != to &&
+				  (!to || to >= STATES ||
+				   vfio_mig_get_next_state(vdev, from, to,
+							   &next));
+			file = set_state(vdev, to);
+			/* an image that nobody has written is refused */
+			if (from == VFIO_DEVICE_STATE_RESUMING && from != to)
+				refused = true;
+			KUNIT_EXPECT_EQ_MSG(test, IS_ERR(file), refused,
+					    "%d -> %d", from, to);
+			get_state(vdev, &told);
+			KUNIT_EXPECT_EQ(test, told, fake->vf.state);
+			KUNIT_EXPECT_EQ(test, fake->vf.state,
+					refused ? from : to);
+			sound(test, fake, from, to);
+			close_file(file);
+		}
+	}
+}
+
+struct fault {
+	const char *name;
+	u32 fail_command;
+	u32 hang_command;
+	bool write_back_hangs;
+	u32 busy_register;
+};
+
+static const struct fault faults[] = {
+	{ "PAUSE refused", 0xe },
+	{ "PAUSE unanswered", 0, 0xe },
+	{ "SQC_BT refused", QM_MB_CMD_SQC_BT },
+	{ "CQC_BT unanswered", 0, QM_MB_CMD_CQC_BT },
+	{ "write-back unanswered", 0, 0, true },
+	{ "engine error", 0, 0, false, FAKE_ENGINE_STATUS },
+};
+
+static void fault_name(const struct fault *fault, char *name)
+{
+	strscpy(name, fault->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(fault, faults, fault_name);
+
+/* D9, D24; would catch: a failure after which the state is a lie */
+static void all_ways_with_a_fault(struct kunit *test)
+{
+	const struct fault *fault = test->param_value;
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	for (int i = 0; i < ARRAY_SIZE(arcs); i++) {
+		const struct hisi_acc_arc *arc = &arcs[i];
+		struct file *file;
+
+		bring(test, fake, arc->from);
+		fake->fail_command = fault->fail_command;
+		fake->hang_command = fault->hang_command;
+		fake->write_back_hangs = fault->write_back_hangs;
+		fake->busy_register = fault->busy_register;
+		fake->busy_reads = fault->busy_register ? FAKE_ALWAYS : 0;
+		/* of an earlier way */
+		fake->bar[0x208 / 4] = 0;
+		file = set_state(vdev, arc->to);
+		if (IS_ERR(file))
+			KUNIT_EXPECT_TRUE_MSG(test,
+					      fake->vf.state == arc->from ||
+					      fake->vf.state == VFIO_DEVICE_STATE_ERROR,
+					      "%d -> %d, in %d", arc->from,
+					      arc->to, fake->vf.state);
+		else
+			KUNIT_EXPECT_EQ(test, fake->vf.state, arc->to);
+		sound(test, fake, arc->from, arc->to);
+		close_file(file);
+		fake->fail_command = 0;
+		fake->hang_command = 0;
+		fake->write_back_hangs = false;
+		fake->busy_reads = 0;
+		fake->answer[0] = 0;
+		/* D9: a reset leads out of it, whatever it is */
+		bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	}
+}
+
+/* Would catch: a transition while the function is being reset */
+static void nothing_during_a_reset(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	bring(test, fake, VFIO_DEVICE_STATE_STOP);
+	hisi_acc_migrate_reset_prepare(&fake->vf);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_RUNNING)),
+			-EBUSY);
+	hisi_acc_migrate_reset_done(&fake->vf);
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
+	hisi_acc_migrate_close(&fake->vf);
+	KUNIT_EXPECT_FALSE(test, fake->vf.open);
+}
+
+static void size_is_an_images(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	unsigned long length;
+
+	KUNIT_EXPECT_EQ(test, get_data_size(&fake->vf.core.vdev, &length), 0);
+	KUNIT_EXPECT_EQ(test, length, HISI_ACC_IMAGE_SIZE);
+}
+
+static struct kunit_case migrate_cases[] = {
+	KUNIT_CASE(arcs_are_those_of_the_core),
+	KUNIT_CASE(arcs_that_stop_can_be_undone),
+	KUNIT_CASE(all_ways),
+	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
+	KUNIT_CASE(nothing_during_a_reset),
+	KUNIT_CASE(size_is_an_images),
+	{ }
+};
+
+static struct kunit_suite migrate_suite = {
+	.name = "hisi_acc_migrate",
+	.test_cases = migrate_cases,
+};
+
+kunit_test_suite(migrate_suite);
