@@ -26,6 +26,18 @@ bench: python	## measure the driver beside the kernel's own: tables, report.json
 check-asan: python	## run the tests on an outer QEMU that ends at its first memory error, leak or undefined result
 	@$(VLAB) check --asan
 
+.PHONY: static
+static: python	## the driver as the kernel's own tools and other compilers see it
+	@$(VLAB) check -- test_static.py test_driver_build.py test_kunit.py
+
+.PHONY: sanitize
+sanitize: python	## the driver on kernels that watch memory, locks, data races; with 64K pages
+	@$(VLAB) check -- long_sanitize.py
+
+.PHONY: mutants
+mutants: python	## drivers that lack one thing, each of which a test must catch
+	@$(VLAB) check -- long_mutants.py
+
 .PHONY: module
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
 	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver on kernels that watch memory, locks and data races, and on one with
+64K pages: make sanitize.  Not part of make check, it takes half an hour and three
+kernels more.
+
+What the kernel's own tools report fails the run, wherever it comes from; of data
+races those of our module.  tests/mutants/sanitize holds drivers that must be
+reported.
+"""
+
+import re
+
+import pytest
+
+from lab import accelerator, cross, driver, kunit, leaks, paths
+from lab.kernel import kernel
+from lab.session import MODEL, Choice
+
+KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
+REMOTE = "/lab/hisi_acc_migration_test"
+MUTANTS = paths.LAB / "tests/mutants/sanitize"
+WATCHING = ("7.2-debug", "7.2-kcsan")
+# The driver of the physical function waits for its guests, a minute, and complains
+SLOW_TESTS = ("lost_in_reset_of_all",)
+# How long one of the kselftest's runs may take, before the host's patience
+KSELFTEST_SECONDS = 300
+
+
+def bound_host(boot, context, choice: Choice):
+    """A host with the kselftest as REMOTE, and two functions for it."""
+    program = cross.static_program(sorted(KSELFTEST.glob("hisi_acc_*.c")), context)
+    host = boot(Choice(**{**vars(choice), "push": {REMOTE: program}}))
+    functions = accelerator.functions(host.ssh, accelerator.ENGINES["sec"])
+    accelerator.bind(host.ssh, functions, accelerator.VARIANT_DRIVER)
+    return host, functions[:2]
+
+
+def unbind(host, functions) -> None:
+    """Take the driver's functions from it: what it still has then is lost."""
+    for function in functions:
+        host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
+
+
+def kselftest(host, functions, *names: str) -> str:
+    """Run the kselftest, or some of its tests, each by name; all that was said."""
+    said = ""
+    for name in names or ("",):
+        done = host.ssh.run(f"{REMOTE} {' '.join(functions)} {name}", timeout=KSELFTEST_SECONDS, check=False)
+        said += done.stdout + done.stderr
+    return said
+
+
+def failed(said: str) -> list[str]:
+    """Tests that did not pass."""
+    return re.findall(r"^not ok .*|^.*(?:usage|not found).*", said, re.M)
+
+
+@pytest.mark.parametrize("version", WATCHING)
+def test_the_kselftest(boot, context, version):
+    """Would catch: memory used after it was freed or beyond its end, or lost; locks
+    in the wrong order; sleeping where one may not; data races; undefined arithmetic."""
+    host, functions = bound_host(boot, context, Choice(kernel=version))
+    leaks.forget(host)
+    said = kselftest(host, functions)
+    assert failed(said) == [] and "ok 1 " in said
+    assert host.trouble() == []
+    assert failed(kselftest(host, functions, *SLOW_TESTS)) == []
+    unbind(host, functions)
+    assert [line for line in host.trouble() if "hisi_sec2 " not in line] == []
+    assert leaks.lost(host) == ""
+    host.ssh.run(f"rmmod {accelerator.VARIANT_DRIVER}")
+
+
+@pytest.mark.parametrize("version", WATCHING)
+def test_kunit(new_session, context, version):
+    """Would catch: what KUnit does not see of what it runs."""
+    built = driver.module("ours", kernel(version, context), context, flavour="kunit")
+    module = built.with_name(driver.KUNIT_MODULE)
+    session = new_session()
+    choice = Choice(kernel=version, driver="none", push={f"/lab/{module.name}": module})
+    (host,) = session.boot([session.spec("host", choice, guest=False)])
+    leaks.forget(host)
+    host.ssh.run(f"modprobe vfio && modprobe kunit enable=1 autorun=1 && insmod /lab/{module.name}", timeout=120)
+    said = host.ssh.out("dmesg")
+    assert kunit.suites(said) == list(kunit.SUITES) and kunit.failures(said) == []
+    host.ssh.run("rmmod hisi_acc_kunit")
+    assert host.trouble() == []
+    assert leaks.lost(host) == ""
+
+
+@pytest.mark.parametrize("version", WATCHING)
+def test_a_migration_under_load(new_session, version):
+    """Would catch: the same, where a guest works meanwhile."""
+    choice = Choice(kernel=version)
+    with new_session().scenario(choice, choice) as scenario:
+        outcome = scenario.run()
+        assert outcome.complaints == []
+        for host in (scenario.source, scenario.destination):
+            assert host.trouble() == []
+
+
+def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
+    """Would catch: half a BAR mapped with registers that are not the guest's, or a
+    function that a guest cannot use at all (D15)."""
+    with new_session().scenario(Choice(kernel="7.2-64k", backend="iommufd"), Choice(kernel="7.2")) as scenario:
+        scenario.set_up()
+        host = scenario.source
+        lines = [line for line in host.ssh.out("dmesg").splitlines() if "no migration" in line]
+        assert len(lines) == Choice.vfs, lines
+        assert all("its registers share a page of 64 KiB with the guest's" in line for line in lines)
+        assert "64K" not in host.ssh.out("ls /sys/kernel/debug/vfio/*/migration 2>&1 || true")
+        scenario.start_guest()
+        guest = scenario.guest
+        blocked = guest.qmp.cmd("query-migrate").get("blocked-reasons", [])
+        assert len(blocked) == 1 and "migration is not supported" in blocked[0].lower(), blocked
+        scenario.keep_going(guest)
+        scenario.finish(guest)
+        assert host.trouble() == []
+
+
+def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
+    """Would catch: a size of page that is taken for 4 KiB somewhere."""
+    choice = Choice(kernel="7.2-64k", model={**MODEL, "hw-version": "v4"})
+    host, functions = bound_host(boot, context, choice)
+    said = kselftest(host, functions)
+    assert failed(said) == [] and "ok 1 " in said
+    assert host.trouble() == []
+
+
+#: what each mutant is found by: a kernel, what runs, a word of the report
+FOUND_BY = {
+    "leak-of-a-data-file": ("7.2-debug", ("open_is_a_beginning",), "hisi_acc_data_file_open"),
+    "lock-across-a-user-copy": ("7.2-debug", ("two_writers", "reset_everywhere", "reset_during_copy"),
+                                "possible circular locking"),
+    "bound-checked-before-the-lock": ("7.2-debug", ("two_writers",), "KASAN"),
+    "read-without-the-lock": ("7.2-kcsan", ("two_readers",), "KCSAN: data-race in"),
+}
+
+
+def test_each_mutant_has_its_finder():
+    """Would catch: a mutant that nothing runs."""
+    assert {file.stem for file in MUTANTS.glob("*.patch")} == set(FOUND_BY)
+
+
+@pytest.mark.parametrize("mutant", FOUND_BY)
+def test_a_mutant_is_reported(boot, context, mutant):
+    """Would catch: a kernel that does not watch, or a log that nobody reads."""
+    version, tests, word = FOUND_BY[mutant]
+    host, functions = bound_host(boot, context, Choice(kernel=version, patches=(MUTANTS / f"{mutant}.patch",)))
+    leaks.forget(host)
+    kselftest(host, functions, *tests)
+    trouble = "\n".join(host.trouble())
+    if word not in trouble:
+        unbind(host, functions)
+        trouble += leaks.lost(host)
+    assert word in trouble
