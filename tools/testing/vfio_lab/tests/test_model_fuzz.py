@@ -21,7 +21,7 @@ from registers import (CIPHER, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_SIZE, VF_D
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
 VFS = 2
-ROUNDS, LONG_ROUNDS = 120, 5000         # of some 250 accesses each
+ROUNDS, LONG_ROUNDS = 120, 5300         # of some 250 accesses each
 LIVES = 4                               # rounds until all functions start anew
 SCRATCH, SCRATCH_SIZE = RAM + 0x400000, 0x100000
 V3, V4, V5 = "", ",hw-version=v4,queues=16", ",hw-version=v5,isolation=on,queues=16"

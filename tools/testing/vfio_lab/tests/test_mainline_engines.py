@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own variant driver, which nobody here wrote, migrates a guest with
+each accelerator on the device model, on both kernels: if the model asks for more
+than that driver does, it is seen here."""
+
+import pytest
+
+from lab.accelerator import ENGINES
+from lab.kernel import VERSIONS
+from lab.session import Choice
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_mainline_carries_the_guest_over(request, new_session, version, name):
+    if not request.config.getoption("--long"):
+        pytest.skip("--long runs it")
+    choice = Choice(kernel=version, driver="mainline", engines=(name,))
+    outcome = new_session().migrate(choice, choice)
+    assert outcome.complaints == []
+    assert outcome.carried > 0 and outcome.requests["after"] > 0

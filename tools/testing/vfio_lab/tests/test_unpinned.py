@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What no public source pins is a property of the device model, and our driver has
+to do with each setting of it: a guest moves, with --long to and fro, while both
+devices change.
+
+It would catch a driver that leans on what the model happens to do by default."""
+
+from __future__ import annotations
+
+from lab.migration import ENGINE
+from lab.session import Choice
+
+#: the meaning of the resume doorbell, what ends a pause without it, when EQ and AEQ
+#: interrupt again, whether a write-back covers their contexts; and two more
+OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "eq-reraise": "never", "writeback-scope": "all",
+             "pause-inflight": "hold", "context-fetch": "doorbell"}
+DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "eq-reraise": "nonempty", "writeback-scope": "queues",
+            "pause-inflight": "finish", "context-fetch": "kick"}
+
+
+def settings(each: bool) -> list[dict[str, str]]:
+    """All choices made otherwise together, and each of them alone."""
+    alone = [{**DEFAULTS, name: value} for name, value in OTHERWISE.items()]
+    return [OTHERWISE, *(alone if each else [])]
+
+
+def test_our_driver_lives_with_each(request, new_session):
+    moves = settings(request.config.getoption("--long"))
+    choice = Choice(moves=len(moves))
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        for turn, setting in enumerate(moves):
+            if turn:
+                scenario.turn_round()
+            for host in (scenario.source, scenario.destination):
+                for name, value in setting.items():
+                    host.set_model(ENGINE, name, value)
+            scenario.migrate()
+        scenario.go_on()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
