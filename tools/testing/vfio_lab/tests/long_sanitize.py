@@ -129,7 +129,6 @@ def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
 
 #: what each mutant is found by: a kernel, what runs, a word of the report
 FOUND_BY = {
-    "leak-of-a-data-file": ("7.2-debug", ("open_is_a_beginning",), "hisi_acc_data_file_open"),
     "lock-across-a-user-copy": ("7.2-debug", ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": ("7.2-debug", ("two_writers",), "KASAN"),
