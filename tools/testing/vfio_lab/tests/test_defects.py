@@ -5,6 +5,7 @@ kernels; otherwise ours is tested, on one."""
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -123,14 +124,20 @@ class Run:
 
     def all(self) -> None:
         """Everything."""
-        self.kselftest()
-        for name in defects.KSELFTEST_ALONE:
-            self.kselftest(name)
-        self.scenarios(defects.SHARED)
-        self.scenarios(defects.V4, hw_version="v4")
-        self.scenarios(defects.ALONE)
-        self.pair()
-        self.watched()
+        for part in (self.kselftest, lambda: self.scenarios(defects.SHARED),
+                     lambda: self.scenarios(defects.V4, hw_version="v4"), lambda: self.scenarios(defects.ALONE),
+                     self.pair, *(functools.partial(self.kselftest, name) for name in defects.KSELFTEST_ALONE),
+                     self.watched):
+            part()
+            self.keep()
+
+    def keep(self) -> None:
+        """Leave what is known so far, and the table of all that was ever run here."""
+        (OUT / f"{self.driver} {self.version}.json").write_text(
+            json.dumps({"results": self.results, "reasons": self.reasons}, indent=1))
+        found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
+                 if (path := OUT / f"{name}.json").exists()}
+        (OUT / "defects.md").write_text(defects.table(found))
 
 
 @pytest.fixture
@@ -170,9 +177,5 @@ def test_all_drivers(request, run, column):
         pytest.skip("vlab defects runs it")
     one = run(*COLUMNS[column])
     one.all()
-    OUT.joinpath(f"{column}.json").write_text(json.dumps({"results": one.results, "reasons": one.reasons}, indent=1))
-    found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
-             if (path := OUT / f"{name}.json").exists()}
-    OUT.joinpath("defects.md").write_text(defects.table(found))
     if column.startswith("ours"):
         assert {n: r for n, r in one.results.items() if r not in (defects.PASSED, defects.SKIPPED)} == {}, one.reasons
