@@ -21,7 +21,7 @@ def test_real_hardwares_commands_bind_a_function(new_session, context):
     choice = Choice(driver="none", push={f"/build/module/{module.name}": module}, model={**MODEL, "queues": "1024"})
     (host,) = session.boot([session.spec("host", choice, guest=False)])
     commands = [c for c in block_with("driver_override") if not c.startswith(("make ", "qemu-system"))]
-    assert len(commands) == 7
+    assert len(commands) == 8
     sec = accelerator.ENGINES["sec"]
     setup = f"PF={sec.pf} VF={sec.pf[:-1]}1; mkdir -p /usr/lib/modules/$(uname -r)/updates"
     host.ssh.run("; ".join(["cd /", "set -e", setup, *commands]), timeout=120)
