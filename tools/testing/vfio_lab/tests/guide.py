@@ -99,6 +99,10 @@ class Monitor:
         self._reader.join(10)
         return self.said()
 
+    def listens(self) -> None:
+        """Wait until it can be migrated to: its greeting comes earlier."""
+        self.host.ssh.run("until ss -ltn | grep -q :4444; do usleep 100000; done", timeout=120)
+
     def guest_ready(self, seconds: float = 300) -> None:
         """Wait until the guest's driver has passed the kernel's self-tests."""
         try:

@@ -56,7 +56,7 @@ def migrates(source: Host, destination: Host, from_command: str, to_command: str
     with Monitor(source, from_command) as here:
         here.guest_ready()
         with Monitor(destination, to_command) as there:
-            there.until("QEMU")
+            there.listens()
             *orders, question = blocks("none")[how].splitlines()
             for line in orders:
                 here.type(line)
@@ -131,7 +131,7 @@ def does_not_fit(source: Host, destination: Host) -> str:
     with Monitor(source, by_group["group-source"]) as here:
         here.guest_ready()
         with Monitor(destination, by_group["group-destination"]) as there:
-            there.until("QEMU")
+            there.listens()
             here.type(f"migrate -d tcp:{DESTINATION}:4444")
             here.until("Migration status: failed", again="info migrate")
             said = there.end()
