@@ -18,19 +18,21 @@ from . import economy, floor, latency, memory, report, rig, scale
 MANY = 63
 
 
-def bench(what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps) -> str:
-    """Measure `what` on each kernel; returns the tables as text.  report.json and
-    plots go to `folder`."""
+def bench(what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps) -> None:
+    """Measure `what` on each kernel, and print each table when it is there.
+    report.json and plots go to `folder`."""
     kept: dict[str, Any] = {}
-    lines: list[str] = []
     for version in VERSIONS:
         kept[version] = {}
-        lines += ["", f"Linux {version}"]
-        _small(version, what, rounds, folder, steps, kept[version], lines)
+        _tell([f"Linux {version}"])
+        _small(version, what, rounds, folder, steps, kept[version])
         if "scale" in what or "memory" in what:
-            _large(version, what, rounds, folder, steps, kept[version], lines)
-    (folder / "report.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    return "\n".join(lines)
+            _large(version, what, rounds, folder, steps, kept[version])
+        (folder / "report.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def _tell(lines: list[str]) -> None:
+    print("", *lines, sep="\n", flush=True)
 
 
 def _plots(session: Session) -> Any:
@@ -42,7 +44,7 @@ def _plots(session: Session) -> Any:
 
 
 def _small(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps,
-           kept: dict[str, Any], lines: list[str]) -> None:
+           kept: dict[str, Any]) -> None:
     """What needs two functions."""
     if "registers" not in what and "latency" not in what:
         return
@@ -56,19 +58,19 @@ def _small(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Pat
                     found[which] = economy.measure(bed)
             kept["registers"] = {which: [dataclasses.asdict(a) for a in arcs] for which, arcs in found.items()}
             kept["floor"] = floor.ITEMS
-            lines += ["", *report.registers(found, floor.TOTALS)]
+            _tell(report.registers(found, floor.TOTALS))
         if "latency" in what:
             with steps.step(f"{rounds} saves and restores by each driver, at {len(latency.MAILBOX_US)} speeds"):
                 samples = latency.measure(bed, rounds)
             kept["latency"] = [{"driver": d, "mailbox_us": us, "way": way, "arc": arc,
                                 "samples": [dataclasses.asdict(s) for s in some]}
                                for (d, us, way, arc), some in samples.items()]
-            lines += ["", *report.times(samples)]
+            _tell(report.times(samples))
             _plots(session).times(samples, version, folder)
 
 
 def _large(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps,
-           kept: dict[str, Any], lines: list[str]) -> None:
+           kept: dict[str, Any]) -> None:
     """What needs all functions that a physical one can have."""
     with Session(steps, folder) as session:
         bed = rig.boot(session, version, MANY)
@@ -76,10 +78,10 @@ def _large(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Pat
             with steps.step(f"up to {MANY} functions at once"):
                 together = scale.measure(bed, max(3, rounds // 4))
             kept["scale"] = [dataclasses.asdict(t) for t in together]
-            lines += ["", *report.growth(together)]
+            _tell(report.growth(together))
             _plots(session).growth(together, version, folder)
         if "memory" in what:
             with steps.step(f"memory of {MANY} functions"):
                 used = memory.measure(bed)
             kept["memory"] = [dataclasses.asdict(c) for c in used]
-            lines += ["", *report.costs(used)]
+            _tell(report.costs(used))

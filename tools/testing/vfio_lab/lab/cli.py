@@ -260,7 +260,7 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
     from benchmarks import run
     build.build([*build.USUAL, "driver-6.12"], steps)
     with log_folder("bench") as folder:
-        print(run.bench(tuple(args.what) or BENCHMARKS, args.rounds, folder, steps), flush=True)
+        run.bench(tuple(args.what) or BENCHMARKS, args.rounds, folder, steps)
         print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
     return 0
 
