@@ -27,24 +27,26 @@ class Context:
         """Passed to the cache: another process builds what we want."""
         self.steps.note(text)
 
-    def package(self, package: str, version: str | None = None) -> Path:
+    def package(self, package: str, version: str | None = None, apt: Apt | None = None) -> Path:
         """A package's files, unpacked, from the cache or else from Debian.
 
-        Without a version, whichever is cached is good enough.
+        Without a version, whichever is cached is good enough.  `apt` is for another
+        architecture than this machine's.
         """
         from .apt import unpack
         from .cache import digest
 
-        kind = f"package-{package}"
+        kind = f"package-{package}" + (f"-{apt.arch}" if apt else "")
+        apt = apt or self.apt
         cached = self.cache.newest(kind)
         if version is None and cached is not None:
             self.cache.peek(cached.kind, cached.version, cached.key)
             return cached.path
         with self.steps.step(f"fetch Debian's {package}") as step:
-            wanted = version or self.apt.candidate(package) or ""
+            wanted = version or apt.candidate(package) or ""
 
             def fetch(folder: Path) -> None:
-                deb = self.apt.download(package, wanted or None, folder, step.watch)
+                deb = apt.download(package, wanted or None, folder, step.watch)
                 unpack(deb, folder, self.cache.log(f"unpack-{package}"))
                 deb.unlink()
 

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from . import paths
-from .apt import Apt, unpack
+from .apt import Apt
 from .cache import digest
 from .context import Context, shared
 from .kernel import CROSS, MAKE, Kernel, kernel
@@ -50,22 +50,7 @@ def headers(source: Kernel, context: Context) -> Path:
 
 def _libuuid(context: Context) -> Path:
     """Debian's arm64 package of what libvfio links with."""
-    kind = "package-uuid-dev-arm64"
-    cached = context.cache.newest(kind)
-    if cached is not None:
-        context.cache.peek(cached.kind, cached.version, cached.key)
-        return cached.path
-    with context.steps.step("fetch Debian's uuid-dev for arm64") as step:
-        packages = Apt(context.cache, "arm64")
-        version = packages.candidate("uuid-dev") or ""
-
-        def fetch(folder: Path) -> None:
-            deb = packages.download("uuid-dev", version or None, folder, step.watch)
-            unpack(deb, folder, context.cache.log("unpack-uuid-dev"))
-            deb.unlink()
-
-        return context.cache.entry(kind, version, digest({"recipe": RECIPE, "version": version}),
-                                   fetch, context.waiting)
+    return context.package("uuid-dev", apt=Apt(context.cache, "arm64"))
 
 
 def _overlay() -> dict[str, bytes]:
