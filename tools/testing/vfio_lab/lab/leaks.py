@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Memory that a host's kernel has lost, where it looks for it (CONFIG_DEBUG_KMEMLEAK)."""
+"""Memory that a host's kernel has lost, where it looks for it (CONFIG_DEBUG_KMEMLEAK).
+
+Its silence proves little yet: a driver that never freed a data file's memory was
+not reported, and why is not known.
+"""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ PHASE_ARCS = {
 class Outcome:
     """What a migration left to tell.  `complaints` is empty when all of it held;
     `pages` hold results that the device alone wrote, of which `stale` were found to
-    be older than they had to be; `carried` counts requests that were announced to the function on the source and
-    done by the one on the destination."""
+    be older than they had to be; `carried` counts requests that were announced to
+    the function on the source and done by the one on the destination."""
 
     complaints: list[str] = dataclasses.field(default_factory=list)
     phases: list[Phase] = dataclasses.field(default_factory=list)

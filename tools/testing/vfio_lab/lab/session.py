@@ -62,11 +62,16 @@ class Choice:
         default_factory=lambda: dict(MODEL))
 
 
+def queues(model: Mapping[str, str], vfs: int) -> int:
+    """Queue pairs of each of so many virtual functions of such a device, as the lab
+    sets it up."""
+    return (int(model["queues"]) - accelerator.PF_QUEUES) // max(vfs, 1)
+
+
 def default_load(choice: Choice) -> str:
     """Lanes and longest request: 24 lanes, or more than there is room for in all
     but one of the guest's functions, so that none of them is idle."""
-    queues = (int(choice.model["queues"]) - accelerator.PF_QUEUES) // max(choice.vfs, 1)
-    per_function = queues // LANE_QUEUES
+    per_function = queues(choice.model, choice.vfs) // LANE_QUEUES
     lanes = min(MAX_LANES, (choice.guest_vfs - 1) * per_function + MIN_LANES) if choice.guest_vfs > 1 else 24
     return f"{lanes},4096"
 

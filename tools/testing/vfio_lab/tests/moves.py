@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from lab import accelerator
+from lab import session
 from lab.guest import Guest
 from lab.migration import ENGINE, SLOW_REQUEST_US, Scenario
 from lab.session import MODEL, Choice
@@ -40,7 +40,7 @@ def goes_on(scenario: Scenario, guest: Guest) -> None:
 
 def queues(vfs: int = Choice.vfs) -> int:
     """Queue pairs of each of so many virtual functions, as the lab sets them up."""
-    return (int(MODEL["queues"]) - accelerator.PF_QUEUES) // vfs
+    return session.queues(MODEL, vfs)
 
 
 def states(scenario: Scenario) -> str:
