@@ -25,6 +25,8 @@ from .session import GUEST_KERNEL, MODEL, Choice, Session
 DRIVERS = ("ours", "mainline", "none")
 BENCHMARKS = ("registers", "latency", "scale", "memory")
 INTERRUPTED = 130
+# Two processes with a share of the test files each, as most tests keep one core busy
+BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
 
 EPILOG = """\
 The cache lies in $VFIO_LAB_CACHE, or vfio-lab in the user's cache folder. The
@@ -270,7 +272,8 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
     build.build(["qemu-asan" if args.asan and name == "qemu" else name for name in build.ALL], steps)
     if args.asan:
         os.environ[qemu.SANITIZED] = "1"
-    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8", *args.pytest]
+    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
+            *BESIDE_EACH_OTHER, *args.pytest]
     return subprocess.run(argv, cwd=paths.LAB / "tests", check=False, **tied()).returncode
 
 

@@ -30,7 +30,7 @@ PACKAGES = (
     # root file systems, and the way into a host
     "mmdebstrap", "debian-archive-keyring", "openssh-client",
     # the tests
-    "python3-pytest", "cpio",
+    "python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist", "cpio",
 )
 
 

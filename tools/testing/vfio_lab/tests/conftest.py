@@ -25,6 +25,9 @@ from registers import Function, Model  # noqa: E402
 # tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# For one test; the slowest takes two minutes, more where it builds something first
+SECONDS = 900
+
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
@@ -32,6 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What `vlab check -- --long` and `vlab defects` turn on."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """One test that waits for what never comes must not take the others with it."""
+    if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
+        config.option.timeout = SECONDS
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -51,8 +61,10 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """The closing line, alone."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The closing line, alone; of one of several processes it would be a part."""
+    if hasattr(config, "workerinput"):
+        return
     skipped = f", {_counts['skipped']} skipped" if _counts["skipped"] else ""
     print(f"{_counts['passed']} passed, {_counts['failed']} failed{skipped}", flush=True)
 

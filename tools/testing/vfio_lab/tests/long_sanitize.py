@@ -16,6 +16,9 @@ from lab import accelerator, cross, driver, kunit, leaks, paths
 from lab.kernel import kernel
 from lab.session import MODEL, Choice
 
+# What is missing of the kernels is built first
+pytestmark = pytest.mark.timeout(0)
+
 KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/hisi_acc_migration_test"
 MUTANTS = paths.LAB / "tests/mutants/sanitize"
