@@ -38,6 +38,10 @@ sanitize: python	## the driver on kernels that watch memory, locks, data races; 
 mutants: python	## drivers that lack one thing, each of which a test must catch
 	@$(VLAB) check -- long_mutants.py
 
+.PHONY: fuzz
+fuzz: python	## give the driver what nobody would, at random: images and operations
+	@$(VLAB) fuzz
+
 .PHONY: module
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
 	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"

@@ -12,9 +12,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import accelerator, build, completion, deb, docs, guest, kernel, paths, qemu, report, series
+from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, paths, qemu, report, series
 from .context import Context
 from .errors import LabError
 from .process import tied
@@ -44,18 +44,13 @@ def engine_list(text: str) -> tuple[str, ...]:
     return names
 
 
-def part(text: str) -> str:
-    """argparse type: something that can be built."""
-    if text not in build.WHAT:
-        raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(build.WHAT)}")
-    return text
-
-
-def measured(text: str) -> str:
-    """argparse type: something that can be measured."""
-    if text not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(BENCHMARKS)}")
-    return text
+def one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """argparse type: a word from a list; choices= would not do for none at all."""
+    def one(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(known)}")
+        return text
+    return one
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
@@ -168,11 +163,18 @@ def parser() -> argparse.ArgumentParser:
                                             "report.json and plots go to build/bench/.")
     bench.add_argument("--rounds", type=number(1, 1000), default=20, metavar="N",
                        help="saves and restores for each figure (default 20)")
-    bench.add_argument("what", nargs="*", type=measured, metavar="WHAT",
+    bench.add_argument("what", nargs="*", type=one_of(BENCHMARKS), metavar="WHAT",
                        help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    random = commands.add_parser("fuzz", help="give the driver what nobody would, at random",
+                                 description="Give the driver's decoder and functions in a host what nobody would, at "
+                                             "random; what goes wrong is printed with its seed, and ends it.")
+    random.add_argument("--count", type=number(1, 10**9), metavar="N",
+                        help=f"of each (default {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
+    random.add_argument("--seed", type=number(0, 2**24 - 1), metavar="N", help="to have the same again (default: any)")
+    random.add_argument("what", nargs="*", type=one_of(fuzz.WHAT), metavar="WHAT", help=f"of {', '.join(fuzz.WHAT)} (default: all)")
     make = commands.add_parser("build", help="build into the cache what is missing",
                                description="Build into the cache what is missing.")
-    make.add_argument("what", nargs="*", type=part, metavar="WHAT",
+    make.add_argument("what", nargs="*", type=one_of(build.WHAT), metavar="WHAT",
                       help=f"of {', '.join(build.WHAT)} (default: what the demo needs)")
     commands.add_parser("completion", help="print completion for bash: . <(vlab completion)")
     commands.add_parser("status", help="what is cached, which versions")
@@ -315,6 +317,11 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "bench":
         return bench(args, steps)
+    if args.command == "fuzz":
+        build.build([*build.USUAL], steps)
+        with log_folder("fuzz") as folder:
+            fuzz.fuzz(tuple(args.what) or tuple(fuzz.WHAT), args.count, args.seed, folder, Context(steps=steps))
+        return 0
     if args.command in ("migrate", "demo"):
         refuse(args)
     kernels = {args.kernel, args.guest_kernel, getattr(args, "to_kernel", None)}

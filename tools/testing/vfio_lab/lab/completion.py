@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from . import accelerator, build
+from . import accelerator, build, fuzz
 
 #: what argparse does not know by its choices
 VALUES = {"--engines": tuple(accelerator.ENGINES)}
-OPERANDS = {"build": tuple(build.WHAT)}
+OPERANDS = {"build": tuple(build.WHAT), "fuzz": tuple(fuzz.WHAT)}
 
 FRAME = """\
 # SPDX-License-Identifier: GPL-2.0

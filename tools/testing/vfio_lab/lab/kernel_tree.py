@@ -35,7 +35,7 @@ DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 OUT_OF_TREE = (f"{DRIVER}/build.sh", f"{DRIVER}/compat.h")
 OUT_OF_TREE_LINES = re.compile(r"^ifneq \(\$\(KBUILD_EXTMOD\),\)\n.*?^endif\n\n", re.M | re.S)
 #: of the lab, which stays where it is, and programs that only it runs
-LAB_ONLY = ("Documentation/dev-tools/", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_migration_bench")
+LAB_ONLY = ("Documentation/dev-tools/", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
 LAB_RULES = re.compile(r"^include vfio_iommu_dirty\.mk\n", re.M)
 LAB_SECTION = "VFIO MIGRATION LAB"
 

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libFuzzer on the driver's decoder of migration images, built for this machine
+ * with sanitizers.
+ *
+ * An input is one byte that chooses the facts of the function, and the image.
+ * Decoder and acc_image_rules.h must be of one mind about every input. The
+ * checksum would keep mutations out of all that comes after it, so most are given
+ * a right one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+/* of the kernel's tools, as is what the decoder includes */
+#include <linux/kernel.h>
+
+#include "stream.c"
+
+#include "acc_image_rules.h"
+
+#define FACTS_BYTE	1
+#define LONGEST		(FACTS_BYTE + HISI_ACC_IMAGE_SIZE + 8)
+#define POISON		0xa5
+
+#define must(what) \
+	do { \
+		if (!(what)) { \
+			fprintf(stderr, "stream_fuzz: not so: %s\n", #what); \
+			abort(); \
+		} \
+	} while (0)
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+			       unsigned int seed);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct hisi_acc_facts facts_of(uint8_t choice)
+{
+	static const u16 devices[] = { 0xa256, 0xa259, 0xa251 };
+
+	return (struct hisi_acc_facts) {
+		.dev_id = devices[choice % 3],
+		.qp_num = choice & 4 ? 1 : 1024,
+		.que_iso_cfg = !!(choice & 8),
+		.qp_base = choice,
+		.hw_version = choice & 16 ? 0x30 : 0x51,
+		.window = choice & 32 ? HISI_ACC_WINDOW_HALF : HISI_ACC_WINDOW_WHOLE,
+	};
+}
+
+static struct image_facts rules_of(const struct hisi_acc_facts *facts)
+{
+	return (struct image_facts) { facts->dev_id, facts->qp_num, facts->que_iso_cfg,
+				      facts->hw_version, facts->window };
+}
+
+static uint32_t image_sum(const uint8_t *image)
+{
+	uint8_t copy[HISI_ACC_IMAGE_SIZE];
+
+	memcpy(copy, image, sizeof(copy));
+	image_put(copy, CHECKSUM, 4, 0);
+	return (uint32_t)crc32(0, copy, sizeof(copy));
+}
+
+static bool is_known(int err)
+{
+	static const int known[] = { EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG, EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW,
+				     EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO, EFBIG, ENODATA };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (err == -known[i])
+			return true;
+	return false;
+}
+
+/* What is decoded is what the bytes say, and goes the same way back */
+static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, size_t len,
+		    const struct hisi_acc_facts *facts)
+{
+	struct image_facts rules = rules_of(facts);
+	struct hisi_acc_mismatch why;
+	struct hisi_acc_image again;
+	u8 sent[HISI_ACC_IMAGE_SIZE];
+
+	must(image->guest_ready == (len == HISI_ACC_IMAGE_SIZE && image_guest_up(bytes)));
+	if (image->guest_ready) {
+		must(image->aeq_int_mask == image_get(bytes, FLAGS, 4) && image->eq_int_mask == image_get(bytes, FLAGS + 4, 4));
+		must(image->ifc_int_source == image_get(bytes, FLAGS + 8, 4) &&
+		     image->ifc_int_mask == image_get(bytes, FLAGS + 12, 4));
+		must(image->page_size == image_get(bytes, PAGE_CODE, 4));
+		for (unsigned int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+			must(image->eqc[i] == image_get(bytes, EQC + 4 * i, 4) && image->aeqc[i] == image_get(bytes, AEQC + 4 * i, 4));
+		must(image->sqc_table == image_get(bytes, SQC_TABLE, 8) && image->cqc_table == image_get(bytes, CQC_TABLE, 8));
+		must(image->question == (image_minor(bytes) ? image_get(bytes, QUESTION, 4) : 0));
+	}
+	hisi_acc_stream_encode(sent, image, facts);
+	must(is_image(sent, sizeof(sent), &rules));
+	must(!hisi_acc_stream_decode(sent, sizeof(sent), facts, &again, &why));
+	must(!memcmp(&again, image, sizeof(again)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct hisi_acc_image image, untouched;
+	struct hisi_acc_mismatch why = {};
+	struct hisi_acc_facts facts;
+	struct image_facts rules;
+	const uint8_t *bytes = data + FACTS_BYTE;
+	size_t len = size - FACTS_BYTE;
+	int err, so_far;
+
+	if (size < FACTS_BYTE)
+		return 0;
+	facts = facts_of(data[0]);
+	rules = rules_of(&facts);
+	memset(&image, POISON, sizeof(image));
+	memcpy(&untouched, &image, sizeof(image));
+
+	err = hisi_acc_stream_decode(bytes, len, &facts, &image, &why);
+	must(!err == is_image(bytes, len, &rules));
+	if (err) {
+		must(is_known(err) && why.what && *why.what);
+		must(!memcmp(&image, &untouched, sizeof(image)));
+	} else {
+		look_at(&image, bytes, len, &facts);
+	}
+	/* what a prefix is refused for, all of it is */
+	for (size_t part = 0; part <= len && len <= HISI_ACC_IMAGE_SIZE; part += 1 + data[0] % 13) {
+		so_far = hisi_acc_stream_check(bytes, part, &facts, &why);
+		must(!so_far || so_far == err);
+	}
+	return 0;
+}
+
+static unsigned int below(unsigned int *seed, unsigned int limit)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (unsigned int)((uint64_t)(*seed ^ *seed >> 15) * limit >> 32);
+}
+
+/* A right image for the facts: of either version, the guest's driver up or not */
+static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, unsigned int *seed)
+{
+	static const unsigned int rings[][2] = { { EQC, EQ_RING }, { AEQC, AEQ_RING } };
+	struct hisi_acc_image image = { .guest_ready = below(seed, 8) };
+	bool first = !below(seed, 4);
+
+	if (image.guest_ready) {
+		image.eq_int_mask = below(seed, 2);
+		image.ifc_int_mask = below(seed, 2);
+		image.page_size = below(seed, 3);
+		for (u32 *xqc = image.eqc; xqc; xqc = xqc == image.eqc ? image.aeqc : NULL) {
+			xqc[1] = below(seed, ~0u) & ~31u;
+			xqc[2] = 1 + below(seed, 0xffff);
+			xqc[6] = below(seed, 0x10000) | 0x10000;
+			xqc[0] = below(seed, (xqc[6] & 0xffff) + 1) | below(seed, (xqc[6] & 0xffff) + 1) << 16;
+		}
+		image.sqc_table = 32 + 32ull * below(seed, ~0u);
+		image.cqc_table = 32 + 32ull * below(seed, ~0u);
+		image.question = below(seed, 2) ? HISI_ACC_ASKED_QUEUES : HISI_ACC_ASKED_NOTHING;
+	}
+	hisi_acc_stream_encode(bytes, &image, facts);
+	if (!first && below(seed, 3))
+		return HISI_ACC_IMAGE_SIZE;
+	/* as others wrote it */
+	image_put(bytes, MINOR, 2, 0);
+	image_put(bytes, HW_VERSION, 8, 0);
+	memset(bytes + GUEST, 0, EQ_RING - GUEST);
+	if (first) {
+		image_put(bytes, MAGIC, 8, IMAGE_MAGIC_1);
+		image_put(bytes, MAJOR, 4, 0);
+		for (int i = 0; i < 2 && image.guest_ready; i++)
+			image_put(bytes, rings[i][1], 8, image_get(bytes, rings[i][0] + 8, 8) << 32 | 1);
+	}
+	if (!image.guest_ready)
+		image_put(bytes, GUEST_STATE, 4, 1);
+	return image.guest_ready || below(seed, 2) ? HISI_ACC_IMAGE_SIZE : HISI_ACC_MATCH_SIZE;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+	static const uint32_t values[] = { 0, 1, 2, 3, 4, 5, 6, 7, 31, 32, 0xffff, 0x10000, 0x7fffffff, 0xffffffff };
+	uint8_t *image = data + FACTS_BYTE;
+
+	if (max_size < LONGEST)
+		return LLVMFuzzerMutate(data, size, max_size);
+	if (size < FACTS_BYTE + HISI_ACC_MATCH_SIZE || !below(&seed, 3)) {
+		struct hisi_acc_facts facts;
+
+		data[0] = (uint8_t)below(&seed, 256);
+		facts = facts_of(data[0]);
+		size = FACTS_BYTE + right_image(image, &facts, &seed);
+	}
+	for (unsigned int changes = below(&seed, 4); changes; changes--)
+		if (size == FACTS_BYTE + HISI_ACC_IMAGE_SIZE && below(&seed, 4))
+			image_put(image, 4 * below(&seed, HISI_ACC_IMAGE_SIZE / 4), 4,
+			    values[below(&seed, sizeof(values) / sizeof(*values))]);
+		else
+			size = LLVMFuzzerMutate(data, size, LONGEST);
+	if (size >= FACTS_BYTE + HISI_ACC_IMAGE_SIZE && image_minor(image) && below(&seed, 8))
+		image_put(image, CHECKSUM, 4, image_sum(image));
+	return size;
+}
