@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import cross, kernel, load_module, paths
 from lab.context import Context
 from lab.host import Host
-from lab.load import LoadRecord
+from lab.load import LoadRecord, Report
 
 PROGRAM, MODULE = "/lab/load", "/lab/accel_load.ko"
 #: a line of shell: the opposite of prepare()
@@ -55,6 +55,22 @@ class HostLoad:
     def progress(self, what: str, requests: int = 20, seconds: float = 60) -> None:
         """Each lane has to get so many more requests verified."""
         self.record.wait_progress(what, requests, seconds, self.alive)
+
+    def refusals(self, what: str, requests: int, seconds: float = 60) -> None:
+        """So many more requests have to fail."""
+        failed = self.latest().failed
+        self.record.wait(what, lambda: self.latest().failed - failed >= requests, seconds, self.alive)
+
+    def latest(self) -> Report:
+        """The newest report."""
+        assert self.record.last, "the load has not reported yet"
+        return self.record.last
+
+    def fresh(self) -> Report:
+        """A report of what is now: the newest may have been under way for a while."""
+        seq = self.latest().seq
+        self.record.wait("a report", lambda: self.latest().seq > seq + 1, 10, self.alive)
+        return self.latest()
 
     def stop(self) -> int:
         """Let the lanes finish what they have under way; the program's exit status."""

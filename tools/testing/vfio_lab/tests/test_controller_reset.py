@@ -9,10 +9,13 @@ import dataclasses
 import pytest
 
 import steps
-from lab import accelerator, firmware
+from lab import accelerator, firmware, pyqmp
+from lab.guest import Guest
 from lab.kernel import VERSIONS
+from lab.load import LoadRecord
 from lab.session import MODEL, Choice
 from steps import State
+from test_physical_reset import GOES_ON, LANES
 from test_stock_drivers import selftests
 from test_stock_errors import ECC, wait_for, works_when_loaded_again
 
@@ -23,9 +26,9 @@ QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # one for each of two fu
 @pytest.fixture
 def boot_uefi(new_session, context):
     """Boot one host with ACPI tables, its functions enabled but unbound."""
-    def one(choice: Choice):
+    def one(choice: Choice, guest: bool = False):
         session = new_session()
-        spec = dataclasses.replace(session.spec("host", choice, guest=False),
+        spec = dataclasses.replace(session.spec("host", choice, guest=guest),
                                    extra=("-bios", str(firmware.uefi(context))))
         (host,) = session.boot([spec])
         for name in choice.engines:
@@ -58,6 +61,45 @@ def test_the_device_is_reset_with_its_functions_at_work(boot_uefi, version):
     assert host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property="abnormal-error") == 0
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{SEC.pf}/sriov_numvfs")
     works_when_loaded_again(host)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_guest_goes_on_after_it(request, boot_uefi, context, version):
+    # The host's driver tells the guest's, which stops and starts again. It would
+    # catch a reset that takes the function away from the guest, or that the model
+    # does not tell of
+    if not request.config.getoption("--long"):
+        pytest.skip("--long runs it; without a guest it is in test_physical_reset.py")
+    host = boot_uefi(Choice(guest_kernel=version, vfs=1), guest=True)
+    addresses = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, addresses, accelerator.VARIANT_DRIVER)
+    record = LoadRecord()
+    guest = Guest(host, addresses, record, str(pyqmp.path(context)), load=f"{LANES},4096")
+    try:
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        host.set_model("sec", "abnormal-error", ECC)
+        wait_for(host, "Controller reset complete", 60)
+        before, said = record.last, host.counters("sec", 1)
+        had = said["events"]["requests-completed"]
+        assert before and said["mailbox-set"]["message-send"] == 2, "it said that it stopped, and that it started"
+        if GOES_ON[version]:
+            record.wait_progress("the load goes on", 100, 60, guest.alive)
+        else:
+            record.wait("each send is refused", lambda: record.last.failed - before.failed >= 100 * LANES,
+                        60, guest.alive)
+        done = host.counters("sec", 1)["events"]["requests-completed"] - had
+        guest.stop_load()
+        record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    finally:
+        guest.console()
+        guest.close()
+    last = record.last
+    assert last and last.final and last.mismatched == 0
+    assert last.submitted == last.verified + last.failed, "requests were lost"
+    assert done > 50 * LANES if GOES_ON[version] else done == 0
+    for function in range(2):
+        counts = host.counters("sec", function)["guest-errors"]
+        assert {name: count for name, count in counts.items() if count} == {}
 
 
 def test_our_driver_waits_for_it_and_goes_on(request, boot_uefi, context):

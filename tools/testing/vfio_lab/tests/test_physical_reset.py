@@ -3,7 +3,8 @@
 at work: the stock drivers tell each other, stop, and start again.
 
 It would catch a reset of the device that forgets a function, or that leaves a
-queue, a message or an interrupt of before behind."""
+queue, a message or an interrupt of before behind. What the load counts is not
+enough for that: 7.2's driver does in software what it cannot send."""
 
 from __future__ import annotations
 
@@ -12,40 +13,71 @@ import pytest
 import hostload
 from lab import accelerator
 from lab.kernel import VERSIONS
-from lab.session import Choice
+from lab.session import MODEL, Choice
 from test_stock_drivers import selftests
 from test_stock_errors import wait_for
 
 SEC = accelerator.ENGINES["sec"]
-SMALL = "pf_q_num=2 ctx_q_num=4"
+VFS, LANES = 2, 8
+#: four queues for a lane, so that one of the virtual functions is not enough for
+#: all lanes; and too few for one on the physical function, which 7.2 shares
+PARAMETERS, QUEUES = "pf_q_num=2 ctx_q_num=4", str(2 + 4 * LANES)
+#: where a queue that was in use before the reset is of use after it. In 6.12
+#: qm_pf_reset_vf_done() has the function started by hisi_qm_start(), which starts
+#: no queue that the reset stopped; in 7.2 by qm_restart(), which does.
+GOES_ON = {"6.12": False, "7.2": True}
 
 
-@pytest.mark.xfail(reason="sends fail for good after it, mostly: the model's fault or the stock driver's, not known")
+def completed(host) -> list[int]:
+    """Requests that each function has completed, the physical one first."""
+    return [host.counters("sec", n)["events"]["requests-completed"] for n in range(VFS + 1)]
+
+
+def work_on_all(host, load: hostload.HostLoad, what: str) -> None:
+    """Each lane gets answers, and each virtual function gives some. The hardware
+    has done all of what is verified in between."""
+    had, before = completed(host), load.fresh().verified
+    load.progress(what)
+    now, has = load.latest().verified, completed(host)
+    done = [new - old for new, old in zip(has, had, strict=True)]
+    assert min(done[1:]) > 0, "a function does not work"
+    assert sum(done) + LANES >= now - before, "software did some of the work"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version, pytestconfig):
-    if not pytestconfig.getoption("long"):
-        pytest.skip("with --long only, until it is known who is wrong")
-    host = boot(Choice(kernel=version, driver="none", vfs=2, push=hostload.push(version, context)), parameters=SMALL)
+def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(request, boot, context, version):
+    if not GOES_ON[version] and not request.config.getoption("--long"):
+        pytest.skip("a mistake of the driver's, mended since; --long shows it")
+    host = boot(Choice(kernel=version, driver="none", vfs=VFS, model={**MODEL, "queues": QUEUES},
+                       push=hostload.push(version, context)), parameters=PARAMETERS)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}
-    before = [host.counters("sec", n)["events"] for n in range(3)]
-    with hostload.HostLoad(host, "aes", 8) as load:
+    before = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]
+    with hostload.HostLoad(host, "aes", LANES) as load:
         load.progress("the load runs")
+        work_on_all(host, load, "each function has users")
         host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{SEC.pf}/reset", timeout=90)
         wait_for(host, "00:08.0: FLR reset complete")
         for function in (1, 2):
             wait_for(host, f"00:08.{function}: device reset done")
-        load.progress("the load goes on")
+        if GOES_ON[version]:
+            work_on_all(host, load, "the load goes on")
+        else:
+            had = completed(host)
+            load.refusals("each send is refused", 100 * LANES)
+            assert completed(host) == had
         load.stop()
-        last = load.record.last
-    assert last and last.final and last.mismatched == 0
+        last = load.latest()
+    assert last.final and last.mismatched == 0
     assert last.submitted == last.verified + last.failed, "requests were lost"
-    after = [host.counters("sec", n)["events"] for n in range(3)]
+    # who comes afterwards is served everywhere
+    with hostload.HostLoad(host, "aes", LANES) as load:
+        load.progress("new users get answers")
+        work_on_all(host, load, "new users get answers")
+        assert load.stop() == 0
+    after = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]
     # the virtual ones once more when SR-IOV is switched on again
-    assert [new["resets"] - old["resets"] for old, new in zip(before, after, strict=True)] == [1, 2, 2]
-    # some of the users may have got the physical function's two queues
-    done = [new["requests-completed"] - old["requests-completed"] for old, new in zip(before, after, strict=True)]
-    assert sum(done) >= last.verified and min(done[1:]) > 0
-    for function in range(3):
+    assert [new - old for old, new in zip(before, after, strict=True)] == [1, 2, 2]
+    for function in range(VFS + 1):
         counts = host.counters("sec", function)["guest-errors"]
         assert {name: count for name, count in counts.items() if count} == {}
