@@ -21,6 +21,7 @@
 #define HISI_ACC_MAX_QUEUES  1024
 #define HISI_ACC_MAX_SLOTS   64
 #define HISI_ACC_SQE_MAX     128
+#define HISI_ACC_CQE_SIZE    16
 #define HISI_ACC_XQC_SIZE    32          /* a context in memory */
 #define HISI_ACC_EQC_SIZE    28
 #define HISI_ACC_EQC_WORDS   7
@@ -100,33 +101,30 @@ struct HisiAccFuncClass {
     const HisiAccEngine *engine;
 };
 
-/* Contexts as the device holds them; raw keeps the fields it does not use */
-typedef struct HisiAccSq {
-    bool held;
-    bool stopped;
+/* What SQC and CQC have in common; raw keeps what the device does not use */
+typedef struct HisiAccContext {
+    bool held;                      /* here, not in the table */
     bool wrap;
     uint8_t raw[HISI_ACC_XQC_SIZE];
     uint64_t base;
     uint32_t depth;
-    uint16_t head;                  /* first request not completed */
-    uint16_t fetch;                 /* first request not taken by the engine */
+    uint16_t head;                  /* SQ: first request not completed */
     uint16_t tail;
     uint16_t tag;
+} HisiAccContext;
+
+typedef struct HisiAccSq {
+    HisiAccContext ctx;
+    bool stopped;
+    uint16_t fetch;                 /* first request not taken by the engine */
     uint16_t cq;
     uint8_t alg_type;
 } HisiAccSq;
 
 typedef struct HisiAccCq {
-    bool held;
-    bool wrap;
+    HisiAccContext ctx;
     bool phase;
     bool armed;
-    uint8_t raw[HISI_ACC_XQC_SIZE];
-    uint64_t base;
-    uint32_t depth;
-    uint16_t head;
-    uint16_t tail;
-    uint16_t tag;
 } HisiAccCq;
 
 typedef struct HisiAccQueue {

@@ -31,7 +31,6 @@
 #define W13_DISABLED    (1 << 6)
 #define DW6_PHASE       (1 << 0)
 #define DW6_ARMED       (1 << 1)
-#define CQE_SIZE_LOG2   4
 
 static bool bad_context(HisiAccFunc *f, unsigned q)
 {
@@ -39,12 +38,12 @@ static bool bad_context(HisiAccFunc *f, unsigned q)
     return false;
 }
 
-static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
-                       HisiAccSq *sq)
+/* Takes the common part apart; false if no ring can be like that */
+static bool decode(const uint8_t *raw, unsigned entry_size, HisiAccContext *ctx)
 {
     uint32_t dw3 = ldl_le_p(raw + XQC_DW3);
 
-    *sq = (HisiAccSq) {
+    *ctx = (HisiAccContext) {
         .held = true,
         .head = lduw_le_p(raw + XQC_HEAD),
         .tail = lduw_le_p(raw + XQC_TAIL),
@@ -52,68 +51,54 @@ static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
         .depth = (dw3 & 0xfff) + 1,
         .tag = lduw_le_p(raw + XQC_TAG),
         .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
+    };
+    memcpy(ctx->raw, raw, sizeof(ctx->raw));
+    return ctx->base && ctx->depth >= 2 && ctx->head < ctx->depth &&
+           ctx->tail < ctx->depth && 1u << ((dw3 >> 12) & 0xf) == entry_size;
+}
+
+static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
+                       HisiAccSq *sq)
+{
+    *sq = (HisiAccSq) {
         .cq = lduw_le_p(raw + SQC_CQ),
         .alg_type = extract32(lduw_le_p(raw + SQC_W13), 8, 4),
     };
-    memcpy(sq->raw, raw, sizeof(sq->raw));
-    sq->fetch = sq->head;
-    if (!sq->base || sq->depth < 2 || sq->head >= sq->depth ||
-        sq->tail >= sq->depth || sq->cq >= hisi_acc_queue_count(f) ||
-        1u << ((dw3 >> 12) & 0xf) != hisi_acc_engine(f)->sqe_size) {
+    if (!decode(raw, hisi_acc_engine(f)->sqe_size, &sq->ctx) ||
+        sq->cq >= hisi_acc_queue_count(f)) {
         return bad_context(f, q);
     }
+    sq->fetch = sq->ctx.head;
     return true;
 }
 
 static bool cqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
                        HisiAccCq *cq)
 {
-    uint32_t dw3 = ldl_le_p(raw + XQC_DW3);
     uint32_t dw6 = ldl_le_p(raw + CQC_DW6);
 
     *cq = (HisiAccCq) {
-        .held = true,
-        .head = lduw_le_p(raw + XQC_HEAD),
-        .tail = lduw_le_p(raw + XQC_TAIL),
-        .base = ldq_le_p(raw + XQC_BASE),
-        .depth = (dw3 & 0xfff) + 1,
-        .tag = lduw_le_p(raw + XQC_TAG),
-        .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
         .phase = dw6 & DW6_PHASE,
         .armed = dw6 & DW6_ARMED,
     };
-    memcpy(cq->raw, raw, sizeof(cq->raw));
-    if (!cq->base || cq->depth < 2 || cq->head >= cq->depth ||
-        cq->tail >= cq->depth || ((dw3 >> 12) & 0xf) != CQE_SIZE_LOG2) {
-        return bad_context(f, q);
-    }
-    return true;
+    return decode(raw, HISI_ACC_CQE_SIZE, &cq->ctx) || bad_context(f, q);
 }
 
-static void put_wrap(uint8_t *raw, bool wrap)
+static void encode(const HisiAccContext *ctx, uint8_t *raw)
 {
-    uint16_t w11 = lduw_le_p(raw + XQC_W11) & ~W11_WRAP;
+    uint16_t w11 = lduw_le_p(ctx->raw + XQC_W11) & ~W11_WRAP;
 
-    stw_le_p(raw + XQC_W11, w11 | (wrap ? W11_WRAP : 0));
-}
-
-static void sqc_encode(const HisiAccSq *sq, uint8_t *raw)
-{
-    memcpy(raw, sq->raw, HISI_ACC_XQC_SIZE);
-    stw_le_p(raw + XQC_HEAD, sq->head);
-    stw_le_p(raw + XQC_TAIL, sq->tail);
-    put_wrap(raw, sq->wrap);
+    memcpy(raw, ctx->raw, HISI_ACC_XQC_SIZE);
+    stw_le_p(raw + XQC_HEAD, ctx->head);
+    stw_le_p(raw + XQC_TAIL, ctx->tail);
+    stw_le_p(raw + XQC_W11, w11 | (ctx->wrap ? W11_WRAP : 0));
 }
 
 static void cqc_encode(const HisiAccCq *cq, uint8_t *raw)
 {
-    uint32_t dw6;
+    uint32_t dw6 = ldl_le_p(cq->ctx.raw + CQC_DW6) & ~(DW6_PHASE | DW6_ARMED);
 
-    memcpy(raw, cq->raw, HISI_ACC_XQC_SIZE);
-    stw_le_p(raw + XQC_HEAD, cq->head);
-    stw_le_p(raw + XQC_TAIL, cq->tail);
-    put_wrap(raw, cq->wrap);
-    dw6 = ldl_le_p(raw + CQC_DW6) & ~(DW6_PHASE | DW6_ARMED);
+    encode(&cq->ctx, raw);
     stl_le_p(raw + CQC_DW6, dw6 | (cq->phase ? DW6_PHASE : 0) |
              (cq->armed ? DW6_ARMED : 0));
 }
@@ -162,11 +147,11 @@ static bool dump(HisiAccFunc *f, uint64_t addr, uint64_t table, unsigned q,
 
 bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
 {
-    const HisiAccSq *sq = &f->queues[q].sq;
+    const HisiAccContext *ctx = &f->queues[q].sq.ctx;
     uint8_t raw[HISI_ACC_XQC_SIZE];
 
-    sqc_encode(sq, raw);
-    return dump(f, addr, f->sqc_table, q, sq->held, raw);
+    encode(ctx, raw);
+    return dump(f, addr, f->sqc_table, q, ctx->held, raw);
 }
 
 bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
@@ -175,7 +160,7 @@ bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
     uint8_t raw[HISI_ACC_XQC_SIZE];
 
     cqc_encode(cq, raw);
-    return dump(f, addr, f->cqc_table, q, cq->held, raw);
+    return dump(f, addr, f->cqc_table, q, cq->ctx.held, raw);
 }
 
 /*
@@ -194,7 +179,7 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
         hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_NO_TABLE, q);
         return false;
     }
-    if (!sq.held) {
+    if (!sq.ctx.held) {
         if (!hisi_acc_dma_read(f, f->sqc_table + q * HISI_ACC_XQC_SIZE, raw,
                                sizeof(raw))) {
             return false;
@@ -212,7 +197,7 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
             return false;
         }
     }
-    if (!f->queues[sq.cq].cq.held) {
+    if (!f->queues[sq.cq].cq.ctx.held) {
         if (!hisi_acc_dma_read(f, f->cqc_table + sq.cq * HISI_ACC_XQC_SIZE,
                                raw, sizeof(raw)) ||
             !cqc_decode(f, sq.cq, raw, &cq)) {
@@ -221,7 +206,7 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
         f->queues[sq.cq].cq = cq;
         hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
     }
-    if (!queue->sq.held) {
+    if (!queue->sq.ctx.held) {
         queue->sq = sq;
         hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
     }
@@ -257,11 +242,11 @@ static void writeback_queue(HisiAccFunc *f, unsigned q)
     if (busy) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_WB_BUSY, q);
     }
-    if (queue->sq.held) {
-        sqc_encode(&queue->sq, raw);
+    if (queue->sq.ctx.held) {
+        encode(&queue->sq.ctx, raw);
         save(f, f->sqc_table, q, raw);
     }
-    if (queue->cq.held) {
+    if (queue->cq.ctx.held) {
         cqc_encode(&queue->cq, raw);
         save(f, f->cqc_table, q, raw);
     }
@@ -279,7 +264,7 @@ void hisi_acc_writeback_run(void *opaque)
     f->writeback_running = false;
     hisi_acc_count(f, HISI_ACC_EV_WRITEBACK, 1);
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (f->queues[q].sq.held || f->queues[q].cq.held) {
+        if (f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held) {
             writeback_queue(f, q);
         }
     }

@@ -16,7 +16,6 @@
 #define DB_EQ           2
 #define DB_AEQ          3
 
-#define CQE_SIZE        16
 #define EQE_SIZE        4
 #define EQE_PHASE       BIT(16)
 #define AEQE_TYPE_SHIFT 17
@@ -142,14 +141,14 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
 {
     unsigned n = f->queues[q].sq.cq;
     HisiAccCq *cq = &f->queues[n].cq;
-    uint8_t cqe[CQE_SIZE] = { 0 };
+    uint8_t cqe[HISI_ACC_CQE_SIZE] = { 0 };
     uint64_t addr;
 
-    if (!cq->held) {
+    if (!cq->ctx.held) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CONTEXT, n);
         return false;
     }
-    if ((cq->tail + 1) % cq->depth == cq->head) {
+    if ((cq->ctx.tail + 1) % cq->ctx.depth == cq->ctx.head) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CQ_OVERRUN, n);
         aeqe_post(f, HISI_ACC_AEQE_CQ_OVERFLOW, n);
         return false;
@@ -158,7 +157,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     stw_le_p(cqe + 10, q);
     stw_le_p(cqe + 14, cq->phase);
 
-    addr = cq->base + cq->tail * CQE_SIZE;
+    addr = cq->ctx.base + cq->ctx.tail * HISI_ACC_CQE_SIZE;
     /* the result comes first */
     smp_wmb();
     if (!hisi_acc_dma_write(f, addr, cqe, 8)) {
@@ -169,10 +168,10 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     if (!hisi_acc_dma_write(f, addr + 8, cqe + 8, 8)) {
         return false;
     }
-    cq->tail = (cq->tail + 1) % cq->depth;
-    if (cq->tail == 0) {
+    cq->ctx.tail = (cq->ctx.tail + 1) % cq->ctx.depth;
+    if (cq->ctx.tail == 0) {
         cq->phase = !cq->phase;
-        cq->wrap = !cq->wrap;
+        cq->ctx.wrap = !cq->ctx.wrap;
     }
     hisi_acc_count(f, HISI_ACC_EV_CQE, 1);
     if (cq->armed) {
@@ -187,7 +186,7 @@ static void resume_queue(HisiAccFunc *f, unsigned q)
     HisiAccQueue *queue = &f->queues[q];
 
     hisi_acc_work_unpause(f, q);
-    if (!queue->sq.held || !f->queues[queue->sq.cq].cq.held) {
+    if (!queue->sq.ctx.held || !f->queues[queue->sq.cq].cq.ctx.held) {
         hisi_acc_context_fetch(f, q);
     }
 }
@@ -235,28 +234,28 @@ static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
 {
     HisiAccSq *sq = &f->queues[db->queue].sq;
 
-    if (!queue_awake(f, db, &sq->held)) {
+    if (!queue_awake(f, db, &sq->ctx.held)) {
         return;
     }
     if (sq->stopped) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STOPPED, db->raw);
         return;
     }
-    if (db->index >= sq->depth) {
+    if (db->index >= sq->ctx.depth) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
         return;
     }
     /* the tail never goes back over requests that were announced before */
-    if (db->random != sq->tag ||
-        distance(sq->head, db->index, sq->depth) <
-        distance(sq->head, sq->tail, sq->depth)) {
+    if (db->random != sq->ctx.tag ||
+        distance(sq->ctx.head, db->index, sq->ctx.depth) <
+        distance(sq->ctx.head, sq->ctx.tail, sq->ctx.depth)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
         return;
     }
-    if (db->index < sq->tail) {
-        sq->wrap = !sq->wrap;
+    if (db->index < sq->ctx.tail) {
+        sq->ctx.wrap = !sq->ctx.wrap;
     }
-    sq->tail = db->index;
+    sq->ctx.tail = db->index;
     hisi_acc_work_update(f, db->queue);
 }
 
@@ -264,22 +263,22 @@ static void cq_doorbell(HisiAccFunc *f, const Doorbell *db)
 {
     HisiAccCq *cq = &f->queues[db->queue].cq;
 
-    if (!queue_awake(f, db, &cq->held)) {
+    if (!queue_awake(f, db, &cq->ctx.held)) {
         return;
     }
-    if (db->index >= cq->depth) {
+    if (db->index >= cq->ctx.depth) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
         return;
     }
-    if (db->random != cq->tag ||
-        distance(cq->head, db->index, cq->depth) >
-        distance(cq->head, cq->tail, cq->depth)) {
+    if (db->random != cq->ctx.tag ||
+        distance(cq->ctx.head, db->index, cq->ctx.depth) >
+        distance(cq->ctx.head, cq->ctx.tail, cq->ctx.depth)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
         return;
     }
-    cq->head = db->index;
+    cq->ctx.head = db->index;
     cq->armed = db->priority & 1;
-    if (cq->armed && cq->head != cq->tail) {
+    if (cq->armed && cq->ctx.head != cq->ctx.tail) {
         cq->armed = false;
         eqe_post(f, db->queue);
     }

@@ -33,7 +33,7 @@ bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q)
 {
     const HisiAccSq *sq = &f->queues[q].sq;
 
-    return sq->held && !sq->stopped && sq->fetch != sq->tail;
+    return sq->ctx.held && !sq->stopped && sq->fetch != sq->ctx.tail;
 }
 
 void hisi_acc_work_kick(HisiAccFunc *f)
@@ -61,7 +61,7 @@ static void take(HisiAccFunc *f, unsigned q)
     unsigned size = hisi_acc_engine(f)->sqe_size;
     int64_t deadline = now_us() + f->pf->cfg.request_latency;
 
-    if (!hisi_acc_dma_read(f, sq->base + (uint64_t)sq->fetch * size, r->sqe,
+    if (!hisi_acc_dma_read(f, sq->ctx.base + (uint64_t)sq->fetch * size, r->sqe,
                            size)) {
         sq->stopped = true;
         hisi_acc_work_update(f, q);
@@ -73,7 +73,7 @@ static void take(HisiAccFunc *f, unsigned q)
     r->queue = q;
     r->index = sq->fetch;
     r->deadline = deadline;
-    sq->fetch = (sq->fetch + 1) % sq->depth;
+    sq->fetch = (sq->fetch + 1) % sq->ctx.depth;
     queue->in_flight++;
     f->slot_used++;
     hisi_acc_count(f, HISI_ACC_EV_FETCHED, 1);
@@ -88,20 +88,21 @@ static void complete(HisiAccFunc *f)
     HisiAccSq *sq = &queue->sq;
     const HisiAccEngine *engine = hisi_acc_engine(f);
     unsigned first = 0, length = 0;
+    uint64_t addr;
 
     f->slot_first = (f->slot_first + 1) % HISI_ACC_MAX_SLOTS;
     f->slot_used--;
     queue->in_flight--;
 
     engine->process(f, sq->alg_type, r.sqe, &first, &length);
-    if (!hisi_acc_dma_write(f, sq->base + (uint64_t)r.index * engine->sqe_size +
-                            first, r.sqe + first, length) ||
+    addr = sq->ctx.base + (uint64_t)r.index * engine->sqe_size + first;
+    if (!hisi_acc_dma_write(f, addr, r.sqe + first, length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {
         sq->stopped = true;
         hisi_acc_work_update(f, r.queue);
         return;
     }
-    sq->head = (r.index + 1) % sq->depth;
+    sq->ctx.head = (r.index + 1) % sq->ctx.depth;
     hisi_acc_count(f, HISI_ACC_EV_COMPLETED, 1);
 }
 
@@ -186,14 +187,14 @@ void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
             complete_all(f);
         }
     }
-    queue->sq.stopped = queue->sq.held;
+    queue->sq.stopped = queue->sq.ctx.held;
     hisi_acc_work_update(f, q);
 }
 
 void hisi_acc_work_flush(HisiAccFunc *f)
 {
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (f->queues[q].sq.held) {
+        if (f->queues[q].sq.ctx.held) {
             hisi_acc_work_stop(f, q);
         }
     }
@@ -214,7 +215,7 @@ void hisi_acc_work_pause(HisiAccFunc *f)
     while (f->slot_used) {
         unsigned q = slot(f, 0)->queue;
 
-        f->queues[q].sq.fetch = f->queues[q].sq.head;
+        f->queues[q].sq.fetch = f->queues[q].sq.ctx.head;
         hisi_acc_work_forget(f, q);
     }
     timer_del(f->engine_timer);

@@ -22,18 +22,29 @@ static bool stream(const HisiSec2Aead *a, const uint8_t *counter, uint8_t *data,
                                    a->key_len, counter, data, len);
 }
 
-/* CBC-MAC: zeros fill up the last block */
-static void cbc_mac(const HisiSec2Block *c, uint8_t *mac, const uint8_t *data,
-                    size_t len)
+/* Takes data into a MAC block by block; zeros fill up the last one */
+static void absorb(uint8_t *mac, const uint8_t *data, size_t len,
+                   void (*mix)(const void *key, uint8_t *mac), const void *key)
 {
     while (len) {
         size_t part = MIN(len, BLOCK);
 
         hisi_sec2_xor(mac, data, part);
-        hisi_sec2_block(c, mac);
+        mix(key, mac);
         data += part;
         len -= part;
     }
+}
+
+static void encrypt(const void *key, uint8_t *mac)
+{
+    hisi_sec2_block(key, mac);
+}
+
+static void cbc_mac(const HisiSec2Block *c, uint8_t *mac, const uint8_t *data,
+                    size_t len)
+{
+    absorb(mac, data, len, encrypt, c);
 }
 
 /* The length of the authenticated data stands before it */
@@ -89,9 +100,9 @@ static bool run_ccm(const HisiSec2Aead *a, uint8_t *mac)
 }
 
 /* @x = @x * @h in GF(2^128); the most significant bit comes first */
-static void gf_multiply(uint8_t *x, const uint8_t *h)
+static void gf_multiply(const void *h, uint8_t *x)
 {
-    uint64_t v[2] = { ldq_be_p(h), ldq_be_p(h + 8) };
+    uint64_t v[2] = { ldq_be_p(h), ldq_be_p((const uint8_t *)h + 8) };
     uint64_t z[2] = { 0, 0 };
 
     for (unsigned i = 0; i < 128; i++) {
@@ -111,14 +122,7 @@ static void gf_multiply(uint8_t *x, const uint8_t *h)
 static void ghash(const uint8_t *h, uint8_t *hash, const uint8_t *data,
                   size_t len)
 {
-    while (len) {
-        size_t part = MIN(len, BLOCK);
-
-        hisi_sec2_xor(hash, data, part);
-        gf_multiply(hash, h);
-        data += part;
-        len -= part;
-    }
+    absorb(hash, data, len, gf_multiply, h);
 }
 
 static bool run_gcm(const HisiSec2Aead *a, uint8_t *mac)

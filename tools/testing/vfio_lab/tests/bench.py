@@ -25,10 +25,6 @@ RIVAL = "/sys/module/qm_rival/parameters"
 SPLAT = re.compile("WARNING: |BUG: |Oops|panic|Call trace|possible circular|task .* blocked|lockup|UBSAN|"
                    "refcount_t|Unable to handle|Internal error")
 PF = f"/sys/bus/pci/devices/{SEC.pf}"
-SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "none",
-         "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
-         "mailbox-latency": 0, "writeback-latency": 0,
-         "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
 QUEUES = 4                              # of each of the two functions
 # The physical function's driver tests no algorithms: it has none
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
@@ -124,7 +120,7 @@ class Bench:
 
     def sound(self) -> None:
         """Nothing is broken."""
-        for name, value in SOUND.items():
+        for name, value in steps.SOUND.items():
             self.host.set_model("sec", name, value)
 
     @contextlib.contextmanager

@@ -84,15 +84,15 @@ def outer(context: Context) -> pathlib.Path:
 @pytest.fixture
 def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[..., Function]]:
     """A machine without CPUs and two virtual functions; the first one's driver,
-    which is the test, has two queues running."""
+    which is the test, has two queues running. `kind` says of which accelerator."""
     machines: list[Model] = []
 
-    def one(options: str = "") -> Function:
+    def one(options: str = "", kind: type[Function] = Function) -> Function:
         folder = tmp_path / str(len(machines))
         folder.mkdir()
-        machines.append(Model(outer, folder, options))
+        machines.append(Model(outer, folder, options, kind.DEVICE))
         machines[-1].bring_up()
-        function = Function(machines[-1], 1)
+        function = kind(machines[-1], 1)
         function.start()
         return function
 

@@ -211,8 +211,11 @@ class Model:
 class Function:
     """What a driver knows of one function. Rings have 16 entries."""
 
+    DEVICE = "hisi-sec2"
     DEPTH = 16
     SQE = 128
+    #: the sort of requests that queue 1 takes; the others take sort 0
+    SECOND = 0
 
     def __init__(self, model: Model, number: int) -> None:
         self.model, self.number = model, number
@@ -275,7 +278,7 @@ class Function:
         self.write(0xC, 0)
         self.write(0x4, 0)
         for queue in range(queues):
-            self.set_up(queue)
+            self.set_up(queue, self.SECOND if queue == 1 else 0)
         self.write(0x60, 0)
 
     def set_up(self, queue: int, alg_type: int = 0) -> None:

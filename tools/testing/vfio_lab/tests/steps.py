@@ -17,6 +17,11 @@ from lab.host import Host
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/vfio_steps"
 IMAGE = 176
+#: the device model's properties that break something, and none of it broken
+SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "none",
+         "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
+         "mailbox-latency": 0, "writeback-latency": 0,
+         "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
 
 
 class State(enum.IntEnum):

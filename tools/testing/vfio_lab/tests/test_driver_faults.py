@@ -18,9 +18,6 @@ from lab.session import MODEL, Choice, Session
 from steps import IMAGE, State
 
 SEC = accelerator.ENGINES["sec"]
-SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "none",
-         "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
-         "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
 SQC_TABLE, PAUSE = "4", "14"
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two functions gets one
 
@@ -42,7 +39,7 @@ def break_it(host):
     """Break the device for its first virtual function, until the test is over;
     without arguments, make it sound."""
     def now(**faults: object) -> None:
-        for name, value in {**SOUND, "fault-function": "1",
+        for name, value in {**steps.SOUND, "fault-function": "1",
                             **{n.replace("_", "-"): v for n, v in faults.items()}}.items():
             host.set_model("sec", name, value)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import qemu
 from registers import Function, Model
 from test_model_engines import CRT, DEFLATE, ECC, G256, P256, A256, B256, LZ4, TEXT, X25519, Hpre, Zip
 from test_model_sec import CASES, Sec
@@ -48,14 +47,13 @@ def requests(vf: Function) -> list[Callable[[], object]]:
     return [lambda case=case, way=way: vf.run(case, way, lists=way) for case in CASES.values() for way in (False, True)]
 
 
-@pytest.mark.parametrize("kind, device", [(Sec, "hisi-sec2"), (Zip, "hisi-zip"), (Hpre, "hisi-hpre")])
-def test_bits_turned_over(context, tmp_path, kind, device):
+@pytest.mark.parametrize("kind", [Sec, Zip, Hpre])
+def test_bits_turned_over(outer, tmp_path, kind):
     chance = random.Random(4711)
-    with Model(qemu.chosen(context), tmp_path, "", device) as model:
+    with Model(outer, tmp_path, "", kind.DEVICE) as model:
         model.bring_up()
         vf = kind(model, 1)
         vf.start()
-        vf.set_up(1, 1)
         sound = requests(vf)
         for _ in range(ROUNDS):
             queue, request = catch(vf, chance.choice(sound))
@@ -67,7 +65,6 @@ def test_bits_turned_over(context, tmp_path, kind, device):
             model.settle()
             # a result in the wrong place may have hit anything, a ring too
             vf.start()
-            vf.set_up(1, 1)
         events, before = vf.events(), vf.events()["requests-failed"]
         assert before > ROUNDS / 10 and events["requests-completed"] > ROUNDS * 0.9
         for send in sound:

@@ -10,8 +10,7 @@ import zlib
 
 import pytest
 
-from lab import qemu
-from registers import Function, Model
+from registers import Function
 
 DEFLATE, ZLIB, GZIP, LZ4 = 1, 2, 3, 4
 COMPRESS, DECOMPRESS = 0, 1             # queues, and what their contexts say
@@ -22,6 +21,8 @@ NOISE = random.Random(1).randbytes(2000)
 
 class Zip(Function):
     """A function of a ZIP: queue 0 compresses, queue 1 does the other."""
+
+    DEVICE, SECOND = "hisi-zip", 1
 
     def outcome(self, sqe: bytes) -> int:
         assert sqe[104:112] == b"the tag!"
@@ -60,7 +61,7 @@ class Zip(Function):
 class Hpre(Function):
     """A function of an HPRE: queue 0 is for RSA and DH, queue 1 for curves."""
 
-    SQE = 64
+    DEVICE, SQE, SECOND = "hisi-hpre", 64, 1
 
     def outcome(self, sqe: bytes) -> int:
         dw0, = struct.unpack_from("<I", sqe)
@@ -83,24 +84,6 @@ class Hpre(Function):
         ((_, error),) = self.reap(queue)
         raw = self.model.memory(out, results * size)
         return error, tuple(int.from_bytes(raw[i:i + size], "big") for i in range(0, len(raw), size))
-
-
-@pytest.fixture
-def start(context, tmp_path):
-    """A machine; the first VF's driver has one queue of each kind running."""
-    machines = []
-
-    def one(kind: type[Function], options: str = "") -> Function:
-        machines.append(Model(qemu.chosen(context), tmp_path, options, f"hisi-{kind.__name__.lower()}"))
-        machines[-1].bring_up()
-        function = kind(machines[-1], 1)
-        function.start()
-        function.set_up(1, 1)
-        return function
-
-    yield one
-    for machine in machines:
-        machine.__exit__()
 
 
 def unpack_lz4(block: bytes) -> bytes:
@@ -134,7 +117,7 @@ def unpack_lz4(block: bytes) -> bytes:
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("kind, wbits", [(DEFLATE, -15), (ZLIB, 15), (GZIP, 31)])
 def test_zip_works_both_ways(start, kind, wbits, lists):
-    vf = start(Zip)
+    vf = start(kind=Zip)
     status, packed = vf.run(COMPRESS, kind, TEXT, lists=lists)
     assert status == 0 and vf.consumed == len(TEXT) and len(packed) < len(TEXT) / 4
     assert zlib.decompress(packed, wbits) == TEXT
@@ -144,14 +127,14 @@ def test_zip_works_both_ways(start, kind, wbits, lists):
 
 
 def test_zip_takes_what_others_packed(start):
-    vf = start(Zip)
+    vf = start(kind=Zip)
     assert vf.run(DECOMPRESS, GZIP, gzip.compress(TEXT)) == (0, TEXT)
     assert vf.run(DECOMPRESS, ZLIB, zlib.compress(NOISE)) == (0, NOISE)
 
 
 @pytest.mark.parametrize("data", [b"x", b"abcabcabcabcabcabc", TEXT, NOISE, bytes(9000), TEXT[:500] + NOISE + TEXT[:500]])
 def test_zip_packs_lz4_one_way(start, data):
-    vf = start(Zip)
+    vf = start(kind=Zip)
     status, packed = vf.run(COMPRESS, LZ4, data)
     assert status == (NOT_SMALLER if len(packed) > len(data) else 0)
     assert unpack_lz4(packed) == data
@@ -160,7 +143,7 @@ def test_zip_packs_lz4_one_way(start, data):
 
 
 def test_zip_says_what_went_wrong(start):
-    vf = start(Zip)
+    vf = start(kind=Zip)
     packed = zlib.compress(TEXT)
     assert vf.run(COMPRESS, DEFLATE, NOISE)[0] == NOT_SMALLER
     assert vf.run(COMPRESS, DEFLATE, TEXT, room=20) == (FULL, b"")
@@ -175,7 +158,7 @@ def test_zip_says_what_went_wrong(start):
 
 
 def test_zip_computes_only_what_it_announces(start):
-    vf = start(Zip, ",vf-algs=0x10")
+    vf = start(",vf-algs=0x10", Zip)
     assert vf.read(0x3144) == 0x10
     assert vf.run(COMPRESS, DEFLATE, TEXT)[0] == 0
     assert vf.run(DECOMPRESS, DEFLATE, b"\3\0")[0] == BAD_REQUEST
@@ -196,7 +179,7 @@ N256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def test_hpre_raises_to_powers(start):
-    vf = start(Hpre)
+    vf = start(kind=Hpre)
     message = int.from_bytes(b"a message".ljust(140, b"."), "big")
     error, (cipher,) = vf.run(0, RSA, 144, (E, N), (message,))
     assert error == 0 and cipher == pow(message, E, N)
@@ -210,7 +193,7 @@ def test_hpre_raises_to_powers(start):
 
 
 def test_hpre_multiplies_points(start):
-    vf = start(Hpre)
+    vf = start(kind=Hpre)
 
     def times(k: int, point: tuple[int, int], size: int = 32) -> tuple[int, tuple[int, ...]]:
         return vf.run(1, ECC, size, (P256, A256, k, B256), point, results=2)
@@ -235,14 +218,14 @@ def test_hpre_climbs_the_ladder(start):
     u = int.from_bytes(bytes.fromhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"), "little")
     want = int.from_bytes(bytes.fromhex("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"), "little")
     k = k & ~7 & 2**255 - 1 | 1 << 254
-    vf = start(Hpre)
+    vf = start(kind=Hpre)
     assert vf.run(1, X25519, 32, (2**255 - 19, 121665, k), (u,)) == (0, (want,))
     assert vf.run(1, X25519, 32, (2**255 - 19, 121665, k), (0,)) == (0, (0,))
     assert vf.run(1, X25519, 32, (2**255 - 20, 121665, k), (u,))[0], "an even modulus"
 
 
 def test_hpre_says_what_went_wrong(start):
-    vf = start(Hpre)
+    vf = start(kind=Hpre)
     assert vf.run(0, RSA, 128, (E, 0), (5,))[0], "a modulus of 0"
     assert vf.run(0, CRT, 128, (1, 1, 0, 0, 0), (5,), half=True)[0]
     assert not vf.mistakes()
@@ -253,7 +236,7 @@ def test_hpre_says_what_went_wrong(start):
 
 
 def test_hpre_computes_only_what_it_announces(start):
-    vf = start(Hpre, ",vf-algs=2")
+    vf = start(",vf-algs=2", Hpre)
     assert vf.read(0x3144) == 2
     assert vf.run(0, DH, 128, (3, 1000), (7,)) == (0, (343,))
     assert vf.run(0, RSA, 128, (3, 1000), (7,))[0]

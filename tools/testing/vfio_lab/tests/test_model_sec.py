@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lab import qemu
 from registers import CIPHER, KEY, PLAIN, Function, Model
 
 DES3, AES, SM4 = 1, 2, 3
@@ -136,26 +135,9 @@ CASES = {
 }
 
 
-@pytest.fixture
-def start(context, tmp_path):
-    """A machine; the first VF's driver has a queue running."""
-    machines = []
-
-    def one(options: str = "") -> Sec:
-        machines.append(Model(qemu.chosen(context), tmp_path, options))
-        machines[-1].bring_up()
-        vf = Sec(machines[-1], 1)
-        vf.start()
-        return vf
-
-    yield one
-    for machine in machines:
-        machine.__exit__()
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_vectors_both_ways(start, name):
-    case, vf = CASES[name], start()
+    case, vf = CASES[name], start(kind=Sec)
     for lists in (False, True):
         for own in (False, True):
             error, icv, text, mac = vf.run(case, True, lists, own)
@@ -167,7 +149,7 @@ def test_vectors_both_ways(start, name):
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mac])
 def test_a_mac_that_does_not_match_is_told_and_the_text_kept(start, name):
-    case, vf = CASES[name], start()
+    case, vf = CASES[name], start(kind=Sec)
     wrong = case.mac[:-1] + bytes([case.mac[-1] ^ 1])
     error, icv, text, mac = vf.run(case, False, mac=wrong)
     assert (error, icv) == (0, BAD_ICV) and text == b"\xa5" * len(case.plain) and mac == wrong
@@ -182,7 +164,7 @@ def test_a_mac_that_does_not_match_is_told_and_the_text_kept(start, name):
     ("3des-ecb", 6 * 8 + 2),                                # a mode that 3DES does not have
 ])
 def test_a_request_that_contradicts_itself_is_refused(start, name, bit):
-    vf = start()
+    vf = start(kind=Sec)
     assert vf.run(CASES[name], True, bit=bit)[0] == BAD_REQUEST
     assert vf.mistakes() == {"bad-request"} and vf.events()["requests-failed"] == 1
 
@@ -190,7 +172,7 @@ def test_a_request_that_contradicts_itself_is_refused(start, name, bit):
 @pytest.mark.parametrize("name, bits", [("sm4-cbc", 1 << 12), ("3des-ecb", 1 << 23), ("gcm", 1 << 7),
                                         ("ccm", 1 << 6), ("authenc-sha1", 1 << 43), ("authenc-sha512", 1 << 45)])
 def test_computes_only_what_it_announces(start, name, bits):
-    vf = start(f",vf-algs={bits:#x}")
+    vf = start(f",vf-algs={bits:#x}", Sec)
     assert vf.read(0x3144) | vf.read(0x3148) << 32 == bits
     assert vf.run(CASES[name], True)[0] == 0
     for other in CASES:
