@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from registers import CIPHER, KEY, PLAIN, RAM, Function, refusal
+from registers import CIPHER, KEY, PLAIN, Function, refusal
 
 
 def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
@@ -210,32 +210,6 @@ def test_scatter_lists(start):
     assert error and vf.mistakes() == {"bad-sgl"}
 
 
-@pytest.mark.parametrize("name, mistake", [
-    ("doorbell-without-context", lambda f: f.doorbell(2, 0, 1)),
-    ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
-    ("doorbell-out-of-range", lambda f: f.doorbell(9, 0, 1)),
-    ("stale-doorbell", lambda f: f.doorbell(0, 0, 1, random=5)),
-    ("doorbell-command", lambda f: f.doorbell(0, 9, 1)),
-    ("kick-with-index", lambda f: f.doorbell(0, 0, 1, priority=1)),
-    ("undefined-register", lambda f: f.write(0x2900, 1)),
-    ("register-width", lambda f: f.write(0x10, 1, 1)),
-    ("mailbox-opcode", lambda f: f.mailbox(0x7)),
-    ("mailbox-queue", lambda f: f.mailbox(0, f.buffer, 77)),
-    ("bad-context", lambda f: f.mailbox(0, RAM, 0)),
-    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 17))),
-    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 16, mode=9))),
-    ("dma-fault", lambda f: f.submit(0, f.request(1 << 52, f.data))),
-])
-def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
-    vf = start()
-    for _ in range(3):
-        mistake(vf)
-        vf.model.settle()
-    assert vf.mistakes() == {name}
-    lines = [line for line in vf.model.log.read_text().splitlines() if "hisi-sec2" in line]
-    assert len(lines) == 1, lines
-
-
 def test_commands_and_write_back_take_the_time_they_are_given(start):
     vf = start()
     assert not vf.model.set("mailbox-latency", 50) and not vf.model.set("writeback-latency", 50)
@@ -253,6 +227,18 @@ def test_commands_and_write_back_take_the_time_they_are_given(start):
     vf.model.reset(1)
     vf.model.step(60)
     assert vf.read(0x300) == 0, "a command outlived a reset"
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_engine_works_on_so_many_requests_at_once(start, slots):
+    vf = start(f",request-latency=100,engine-slots={slots}")
+    for _ in range(6):
+        vf.submit(0)
+    for done in range(slots, 7, slots):
+        vf.model.step(99)
+        assert vf.events()["requests-completed"] == done - slots, "sooner than it takes"
+        vf.model.step(1)
+        assert vf.events()["requests-completed"] == done
 
 
 def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
