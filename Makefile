@@ -34,6 +34,10 @@ static: python	## the driver as the kernel's own tools and other compilers see i
 sanitize: python	## the driver on kernels that watch memory, locks, data races; with 64K pages
 	@$(VLAB) check -- long_sanitize.py
 
+.PHONY: coverage
+coverage: python	## which lines of the driver its tests run, into build/check/coverage.txt
+	@$(VLAB) check -- long_coverage.py
+
 .PHONY: mutants
 mutants: python	## drivers that lack one thing, each of which a test must catch
 	@$(VLAB) check -- long_mutants.py

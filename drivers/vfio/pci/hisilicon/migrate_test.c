@@ -196,6 +196,37 @@ static void all_ways_with_a_fault(struct kunit *test)
 	}
 }
 
+/* D24; would catch: a function loaded in part that passes for one left alone */
+static void a_load_that_fails_half_way(struct kunit *test)
+{
+	static const struct hisi_acc_image image = {
+		.guest_ready = true,
+		.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
+		.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
+		.sqc_table = 0x1234568000,
+		.cqc_table = 0x123456a000,
+	};
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
+	hisi_acc_data_file_fill(fake->vf.data, &image);
+	fake->fail_command = QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_STOP)),
+			-EIO);
+	fake->fail_command = 0;
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_ERROR);
+	KUNIT_EXPECT_NULL(test, fake->vf.data);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_STOP)),
+			-EIO);
+
+	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
+	hisi_acc_data_file_fill(fake->vf.data, &image);
+	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
+}
+
 /* Would catch: a transition while the function is being reset */
 static void nothing_during_a_reset(struct kunit *test)
 {
@@ -212,6 +243,7 @@ static void nothing_during_a_reset(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->vf.open);
 }
 
+/* Would catch: a size that is not the image's */
 static void size_is_an_images(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -226,6 +258,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(arcs_that_stop_can_be_undone),
 	KUNIT_CASE(all_ways),
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
+	KUNIT_CASE(a_load_that_fails_half_way),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(size_is_an_images),
 	{ }

@@ -118,6 +118,7 @@ static void encodes_version_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
 }
 
+/* R2; would catch: a field read from another place */
 static void decodes_version_2(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_IMAGE_SIZE];
@@ -142,6 +143,7 @@ static void decodes_version_1(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
+/* R12; would catch: fields read from an image that has none */
 static void guest_not_up(struct kunit *test)
 {
 	struct hisi_acc_image image = { .guest_ready = true };
@@ -270,6 +272,7 @@ static void refusal_name(const struct refusal *r, char *name)
 
 KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
 
+/* R1, D16; would catch: a check that is missing, or gives another errno */
 static void refused(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
@@ -284,6 +287,7 @@ static void refused(struct kunit *test)
 
 KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
 
+/* Would catch: the same of what minor version 1 adds */
 static void refused_2_1(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
@@ -296,6 +300,7 @@ static void refused_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
 }
 
+/* Would catch: bytes read from behind an image */
 static void too_long(struct kunit *test)
 {
 	struct hisi_acc_mismatch why;

@@ -10,7 +10,7 @@
 
 #define HIGH_IOVA	0x100000000ull
 
-/* R2, R7: where each word lies, and which one is an address */
+/* R2, R7: Catches a word in another place, an address made from the wrong words */
 static void contents(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -45,7 +45,7 @@ static void load(const uint8_t *image, size_t len, uint64_t want_table)
 	close(fd);
 }
 
-/* R12: nothing behind the function is nothing to load */
+/* R12: Catches something loaded where nothing was behind the function */
 static void guest_not_up(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -54,7 +54,7 @@ static void guest_not_up(void)
 	load(image, len, 0);
 }
 
-/* What Linux sends then: the match part, or with PRE_COPY all of it as 0 */
+/* Catches the same for what Linux sends then: the match part, or zeros */
 static void guest_not_up_elsewhere(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -69,6 +69,7 @@ static void guest_not_up_elsewhere(void)
 	load(image, MATCH_SIZE, 0);
 }
 
+/* Catches a state that does not arrive: flags, rings, tables */
 static void guest_up(void)
 {
 	uint8_t image[IMAGE_SIZE], again[IMAGE_SIZE];
@@ -97,7 +98,7 @@ static void guest_up(void)
 	device_close(&d);
 }
 
-/* R4: where an image is cut into writes and reads is nobody's business */
+/* R4: Catches an image that is torn where it was cut into writes and reads */
 static void pieces(void)
 {
 	uint8_t image[IMAGE_SIZE], got[IMAGE_SIZE];
@@ -139,6 +140,7 @@ static void make_older(uint8_t *image)
 	memset(image + 120, 0, 24);
 }
 
+/* Catches an image of Linux since 6.16 that is no longer taken */
 static void version_2_0(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -148,7 +150,7 @@ static void version_2_0(void)
 	load(image, IMAGE_SIZE, field(image, 160, 8));
 }
 
-/* R7: what older kernels send: another magic, ring addresses right or wrong */
+/* R7: Catches ring addresses of older kernels that are believed, right or wrong */
 static void version_1(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -163,7 +165,7 @@ static void version_1(void)
 	load(image, IMAGE_SIZE, field(image, 160, 8));
 }
 
-/* D23: the wrong address of an older kernel may well be 0 */
+/* D23: Catches a word taken for the end because it is 0, as a wrong address may be */
 static void version_1_in_two(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -187,7 +189,7 @@ static void version_1_in_two(void)
 	device_close(&d);
 }
 
-/* A reader of today takes what a writer of tomorrow adds to it */
+/* Catches a reader of today that does not take what one of tomorrow adds */
 static void newer_minor(void)
 {
 	uint8_t image[IMAGE_SIZE];

@@ -17,7 +17,7 @@
 
 #define WRITERS_S	8
 
-/* R10: from wherever it comes, a reset leads to RUNNING, files are dead */
+/* R10: Catches a state that outlives a reset, a data file that is not dead */
 static void reset_everywhere(void)
 {
 	static const int from[] = {
@@ -46,7 +46,7 @@ static void reset_everywhere(void)
 	device_close(&d);
 }
 
-/* D12: whoever waits for a file is told of its end */
+/* D12: Catches a waiter who is not told that the file has ended */
 static void poll_of_a_dead_file(void)
 {
 	static const int states[] = { STOP_COPY, RESUMING };
@@ -67,7 +67,7 @@ static void poll_of_a_dead_file(void)
 	device_close(&d);
 }
 
-/* D7, R11: a file may be kept for longer than its device */
+/* D7, R11: Catches a file that touches a device which is gone, or holds it */
 static void file_outlives_device(void)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
@@ -96,7 +96,7 @@ static void file_outlives_device(void)
 	CHECK(send_image(in, &byte, 1), -ENODEV);
 }
 
-/* Each open begins at RUNNING */
+/* Catches what is left of an earlier user */
 static void open_is_a_beginning(void)
 {
 	struct device d;
@@ -128,7 +128,7 @@ static void *read_to_the_end(void *arg)
 	return NULL;
 }
 
-/* D13: two that read share the image, no byte comes twice */
+/* D13: Catches a byte that two readers get, or neither */
 static void two_readers(void)
 {
 	struct reader readers[2];
@@ -181,7 +181,7 @@ static void *announce_again_and_again(void *arg)
 	return NULL;
 }
 
-/* D5: two that begin to migrate at once each tell of their own queues */
+/* D5: Catches a function that tells of the other's queues */
 static void two_at_once(void)
 {
 	struct announcer both[2] = {};
@@ -226,7 +226,7 @@ static void *reset_again_and_again(void *arg)
 	return NULL;
 }
 
-/* Walks through all states while another thread resets, without any order */
+/* R5: Catches a hang, a state that is a lie, when resets come at any moment */
 static void resets_in_between(void)
 {
 	struct resetter r = { .resets = 30 };
@@ -255,9 +255,9 @@ static void resets_in_between(void)
 }
 
 /*
- * D8: what is written lies in the function's own BAR, where a reset makes the
- * kernel's copy wait for the reset's end. This function may be lost with it: no
- * later test uses it.
+ * D8: Catches a lock that a reset wants and that is held over a copy: what is
+ * written lies in the function's own BAR, where the copy waits for the reset's
+ * end. This function may be lost with it: no later test uses it.
  */
 static void reset_during_copy(void)
 {
@@ -310,7 +310,8 @@ static unsigned int taken(const struct writer *writers, unsigned int count)
 }
 
 /*
- * D1: of several that write a whole image at once, one is enough. What they write
+ * D1: Catches writers that count together beyond the end: of several that write a
+ * whole image at once, one is enough. What they write
  * has to be faulted in each time, so that whoever has the lock is slow; tried
  * until it has gone wrong, or for a time. Memory is overwritten then: no more of
  * it than shows it.
@@ -370,7 +371,7 @@ static void reset_physical_function(void)
 	CHECK(fclose(file), 0);
 }
 
-/* D19: what was stopped, and has lost its state since, must not be believed */
+/* D19: Catches garbage saved or run: what was stopped has lost its state since */
 static void lost_in_reset_of_all(void)
 {
 	struct device d;

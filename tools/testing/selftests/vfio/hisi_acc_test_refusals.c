@@ -47,7 +47,7 @@ static void expect_refusals(const struct refusal *cases, unsigned int count)
 	device_close(&d);
 }
 
-/* D2: the verdict counts also after write() has given it, whatever follows */
+/* D2: Catches a verdict of write() that counts for nothing in the end */
 static void refusal_stays(void)
 {
 	static const struct refusal cases[] = {
@@ -80,6 +80,7 @@ static void refusal_stays(void)
 	device_close(&d);
 }
 
+/* Catches bytes of another kind that are taken */
 static void magic(void)
 {
 	static const struct refusal cases[] = {
@@ -91,7 +92,7 @@ static void magic(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
-/* R7 */
+/* R7: Catches a version of which nobody here knows the layout */
 static void major_version(void)
 {
 	static const struct refusal cases[] = {
@@ -102,6 +103,7 @@ static void major_version(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
+/* Catches the image of another kind of accelerator */
 static void another_device(void)
 {
 	static const struct refusal cases[] = {
@@ -113,6 +115,7 @@ static void another_device(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
+/* Catches the image of a function with more queues, or fewer */
 static void number_of_queues(void)
 {
 	static const struct refusal cases[] = {
@@ -124,7 +127,7 @@ static void number_of_queues(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
-/* R1 */
+/* R1: Catches doorbells that lie elsewhere in the guest's eyes */
 static void isolation(void)
 {
 	static const struct refusal cases[] = {
@@ -134,7 +137,7 @@ static void isolation(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
-/* Said again in a newer minor version, believed only with its checksum */
+/* Catches other hardware, by what a newer minor version says of it */
 static void hardware(void)
 {
 	static const struct refusal cases[] = {
@@ -155,6 +158,7 @@ static void hardware(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
+/* Catches a bit that fell over on the way, wherever it is */
 static void checksum(void)
 {
 	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
@@ -173,7 +177,7 @@ static void checksum(void)
 	device_close(&d);
 }
 
-/* Values that no guest could have given its function */
+/* Catches a value that no guest could have given its function */
 static void registers(void)
 {
 	static const struct refusal cases[] = {
@@ -197,6 +201,7 @@ static void registers(void)
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
+/* Catches a byte too many, at once or by itself */
 static void too_long(void)
 {
 	uint8_t image[IMAGE_SIZE + 1] = {};
@@ -216,7 +221,7 @@ static void too_long(void)
 	device_close(&d);
 }
 
-/* What is too short can still be completed, and only then be loaded */
+/* Catches a part taken for the whole, or a part that cannot be completed */
 static void too_short(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -238,7 +243,7 @@ static void too_short(void)
 	device_close(&d);
 }
 
-/* D12: forty bytes that fit nothing are not a function without a driver */
+/* D12: Catches any forty bytes taken for a function without a driver */
 static void forty_wrong_bytes(void)
 {
 	uint8_t bad[MATCH_SIZE];
@@ -276,19 +281,19 @@ static void check_second_image(bool reopen)
 	device_close(&d);
 }
 
-/* D2: what was good once is no licence for the next */
+/* D2: Catches a good image that is a licence for the next */
 static void second_image(void)
 {
 	check_second_image(false);
 }
 
-/* R16: nor for the next user */
+/* R16: Catches the same across users */
 static void second_image_of_another(void)
 {
 	check_second_image(true);
 }
 
-/* D24: a function that refused its image is as it was */
+/* D24: Catches registers written from an image that is refused */
 static void nothing_is_written(void)
 {
 	uint8_t image[IMAGE_SIZE];

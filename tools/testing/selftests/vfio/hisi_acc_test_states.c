@@ -49,7 +49,7 @@ static bool opens_file(int from, int to)
 	return to == RESUMING || (is_precopy(to) && !is_precopy(from));
 }
 
-/* With several devices in a guest QEMU wants it of each of them */
+/* Catches a guest with several devices that QEMU will not migrate */
 static void p2p_is_offered(void)
 {
 	uint64_t all = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
@@ -81,7 +81,7 @@ static void one_way(struct device *d, int from, int to, const uint8_t *image)
 	CHECK(device_state(d), RUNNING);
 }
 
-/* Every state from every other, whatever lies between them */
+/* Catches a way between two states that is refused, or ends elsewhere */
 static void every_pair(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -101,7 +101,7 @@ static void every_pair(void)
 	device_close(&d);
 }
 
-/* Migration given up, or never meant: the function works as before */
+/* Catches a function that does not work as before when migration is given up */
 static void and_back(void)
 {
 	uint64_t flags, table;
@@ -124,6 +124,7 @@ static void and_back(void)
 	device_close(&d);
 }
 
+/* Catches an unknown or reserved state that is taken, or moves it */
 static void bad_states(void)
 {
 	static const int bad[] = { VFIO_DEVICE_STATE_ERROR, 8, 99, -1 };
@@ -137,6 +138,7 @@ static void bad_states(void)
 	device_close(&d);
 }
 
+/* Catches a size that is not what is then read, in any state */
 static void data_size(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -183,7 +185,7 @@ static int readable(int fd)
 	return p.revents;
 }
 
-/* D12: the end of what there is so far is not the end */
+/* D12: Catches 0 for the end of what there is so far */
 static void precopy_end(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -202,7 +204,7 @@ static void precopy_end(void)
 	device_close(&d);
 }
 
-/* D12 */
+/* D12: Catches a poll that says now for later */
 static void precopy_poll(void)
 {
 	uint8_t image[IMAGE_SIZE];
@@ -222,7 +224,7 @@ static void precopy_poll(void)
 	device_close(&d);
 }
 
-/* An image by way of PRE_COPY is the one without it, which was D of low rank */
+/* Catches an image by way of PRE_COPY that is not the one without */
 static void precopy_image(void)
 {
 	uint8_t image[IMAGE_SIZE] = {}, straight[IMAGE_SIZE];
@@ -243,6 +245,7 @@ static void precopy_image(void)
 	}
 }
 
+/* Catches an ioctl that says what read() does not keep */
 static void precopy_info(void)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info), .flags = 5 };
@@ -275,7 +278,7 @@ static void precopy_info(void)
 	device_close(&d);
 }
 
-/* Whoever asks for it gets flags that mean something */
+/* Catches flags that mean nothing */
 static void precopy_info_v2(void)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info), .flags = 5 };

@@ -9,6 +9,7 @@
 
 #include "hisi_acc_migration_test.h"
 
+/* Catches a region that tells of more than it gives, or less */
 static void region_is_half(void)
 {
 	struct vfio_region_info info = {
@@ -30,6 +31,7 @@ static void region_is_half(void)
 	device_close(&d);
 }
 
+/* Catches read() and write() beyond the guest's half */
 static void reach_of_read_and_write(void)
 {
 	struct device d;
@@ -46,6 +48,7 @@ static void reach_of_read_and_write(void)
 	device_close(&d);
 }
 
+/* Catches a mapping beyond the guest's half */
 static void reach_of_mmap(void)
 {
 	struct device d;
@@ -63,7 +66,7 @@ static void reach_of_mmap(void)
 	device_close(&d);
 }
 
-/* D14: the kernel must not write there for us either */
+/* D14: Catches the kernel writing there for userspace */
 static void reach_of_ioeventfd(void)
 {
 	struct vfio_device_ioeventfd ioeventfd = {

@@ -26,24 +26,23 @@ BACKENDS = ("iommufd", "legacy")
 #: QEMU's enable-migration; "" is what the backend needs
 MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
-REPORT = "/run/report"
-CONSOLE = "/run/guest.console"
-TRACE = "/run/guest.trace"
-STDERR = "/run/guest.stderr"
 
 
 class Guest:
     """One inner QEMU.  `driver` is the stock driver that the guest loads; without
     `load` it does nothing more, until stop_load().  With `incoming` it waits for a
-    guest to arrive."""
+    guest to arrive.  Several in one host have numbers."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
-                 driver: str = "hisi_sec2", migration: str = "") -> None:
+                 driver: str = "hisi_sec2", migration: str = "", number: int = 0) -> None:
         self.host = host
-        self.console_log = host.console.with_name(f"guest-on-{host.name}.console.log")
-        host.ssh.run(f"rm -f {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
-        self._reader = host.ssh.popen(f"cat {REPORT}.out", stdout=subprocess.PIPE)
+        self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
+        self._console, self._stderr, self._trace, report = (
+            f"/run/guest{number}.{what}" for what in ("console", "stderr", "trace", "report"))
+        self._ears = f"{report}.in"
+        host.ssh.run(f"rm -f {report}.in {report}.out; mkfifo {report}.in {report}.out")
+        self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
         # Where no dirty pages are tracked, QEMU has to be told to migrate at all
@@ -58,11 +57,11 @@ class Guest:
             " -M virt,gic-version=3,its=on -accel kvm -cpu host"
             f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
             f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
-            f" -serial file:{CONSOLE}"
+            f" -serial file:{self._console}"
             " -device virtio-serial-pci,romfile="
-            f" -chardev pipe,id=report,path={REPORT} -device virtserialport,chardev=report,name=report"
-            f"{devices} -D {TRACE} {' '.join(f'-trace {event}' for event in syncs.EVENTS)}"
-            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{STDERR}")
+            f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
+            f"{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.EVENTS)}"
+            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
@@ -73,7 +72,7 @@ class Guest:
             raise LabError(f"host {host.name}: QEMU refused to start: {self.last_words()}", host.console) from e
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         if incoming:
-            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT}")
+            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
 
     def alive(self) -> bool:
         """Does the inner QEMU run?"""
@@ -81,24 +80,24 @@ class Guest:
 
     def last_words(self) -> str:
         """What the inner QEMU said on its standard error."""
-        return "; ".join(self.host.ssh.run(f"cat {STDERR}", check=False).stdout.strip().splitlines()[-3:])
+        return "; ".join(self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()[-3:])
 
     def console(self) -> str:
         """The guest's console on this host so far; kept in the host's log folder,
         as console_log."""
         if self.host.alive():
-            text = self.host.ssh.run(f"cat {CONSOLE} {STDERR}", check=False).stdout
+            text = self.host.ssh.run(f"cat {self._console} {self._stderr}", check=False).stdout
             self.console_log.write_text(text, encoding="utf-8")
             return text
         return ""
 
     def dirty_syncs(self) -> list[syncs.Sync]:
         """The dirty pages that QEMU found each time it looked."""
-        return syncs.read(self.host.ssh.out(f"cat {TRACE}"))
+        return syncs.read(self.host.ssh.out(f"cat {self._trace}"))
 
     def stop_load(self) -> None:
         """Ask the load to finish what is in flight, say its last line, and end."""
-        self.host.ssh.run(f"echo stop > {REPORT}.in")
+        self.host.ssh.run(f"echo stop > {self._ears}")
 
     def close(self) -> None:
         """End the inner QEMU, if it still runs; returns when it is gone, its devices

@@ -4,6 +4,7 @@ while its load runs."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 from collections.abc import Callable
@@ -104,10 +105,24 @@ class Scenario:
         self._slow = slow
         self.outcome.tracking = ("by the SMMU" if backend == "iommufd" and source.spec.httu else
                                  "none: all of memory counts as dirty" if backend == "legacy" else "none")
+        self._number = 0
+        self._all: dict[str, dict[str, list[str]]] = {}
         self._functions: dict[str, list[str]] = {}
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
         self._traced: dict[str, bool] = {}
+
+    def beside(self) -> Scenario:
+        """Another guest on the same hosts, which are set up: with the next functions,
+        and nothing of its own to be migrated with."""
+        other = copy.copy(self)
+        other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._patience), []
+        other._number = self._number + 1
+        guest_vfs = len(self._places) // len(self._engines())
+        other._places = [(name, n + guest_vfs) for name, n in self._places]
+        other._functions = {host: [functions[name][n - 1] for name, n in other._places]
+                            for host, functions in self._all.items()}
+        return other
 
     def _engines(self) -> list[str]:
         return list(dict.fromkeys(name for name, _ in self._places))
@@ -118,7 +133,8 @@ class Scenario:
     def _start(self, host: Host, incoming: bool) -> Guest:
         drivers = "+".join(accelerator.ENGINES[name].driver for name in self._engines())
         self._guests.append(Guest(host, self._functions[host.name], self.record, self._qmp_library, self._load,
-                                  incoming=incoming, backend=self._backend, driver=drivers, migration=self._migration))
+                                  incoming=incoming, backend=self._backend, driver=drivers, migration=self._migration,
+                                  number=self._number))
         return self.guest
 
     def set_up(self) -> None:
@@ -143,6 +159,7 @@ class Scenario:
                 accelerator.bind(host.ssh, functions[name], accelerator.VARIANT_DRIVER)
             if self._backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
+            self._all[host.name] = functions
             self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
@@ -154,8 +171,9 @@ class Scenario:
         """Whether more can be heard of this guest."""
         return lambda: self.source.alive() and self.destination.alive() and guest.alive()
 
-    def start_guest(self) -> None:
-        """Start the guest on the source; returns when its load has found its feet."""
+    def start_guest(self, loaded: bool = True) -> None:
+        """Start the guest on the source; returns when its load has found its feet, or
+        without one when its driver is ready."""
         host = self.source
         functions = self._functions[host.name]
         with self._steps.step(f"{host.name}: guest with {' and '.join(functions)}: stock driver, its self-tests, "
@@ -164,7 +182,8 @@ class Scenario:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
             try:
                 self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive(guest))
-                self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive(guest))
+                if loaded:
+                    self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive(guest))
             except LabError as e:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
@@ -180,6 +199,11 @@ class Scenario:
         """The inner QEMU that was started last."""
         return self._guests[-1]
 
+    @property
+    def guests(self) -> list[Guest]:
+        """All of them, in the order of their start."""
+        return list(self._guests)
+
     def expect_guest(self) -> Guest:
         """Start an inner QEMU on the destination that waits for the guest."""
         for name in self._engines():
@@ -192,7 +216,7 @@ class Scenario:
         for name in self._engines() if self._slow else []:
             self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self._patience))
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
-        source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT}")
+        source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 
     def migrate(self) -> None:
         """Move the guest to the destination while its load runs."""

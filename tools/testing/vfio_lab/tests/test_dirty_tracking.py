@@ -5,6 +5,7 @@ and without either the loss is seen."""
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 
 import pytest
@@ -15,6 +16,8 @@ from lab.session import MODEL, Choice
 # Results of the load lie in so many pages, which the device alone writes
 PAGES = 24 * 20
 ALL_OF_MEMORY = MEMORY_MIB * 256
+# Two hundred pages change each second, all the time
+PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
 UNTRACKED = "its IOMMU does not track dirty pages"
 
 
@@ -38,7 +41,7 @@ def test_qemus_own_defaults_suffice_with_httu(new_session):
 
 def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     """And the driver tells the operator, once."""
-    outcome, said = moved(new_session, Choice(httu=False))
+    outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))
     assert outcome.complaints and outcome.stale > 0, "pages that only the device wrote were not missed"
     assert all(sync.device == 0 for sync in outcome.syncs)
     assert said.count(UNTRACKED) == 1, said
@@ -52,11 +55,8 @@ def test_the_legacy_container_sends_all_of_memory(new_session):
 
 
 def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestconfig):
-    """Two hundred of them change each second, all the time; each is compared before
-    it is written again."""
-    choice = Choice(slow=False, moves=40 if pytestconfig.getoption("long") else 2,
-                    model={**MODEL, "request-latency": "20000"})
-    outcome, _ = moved(new_session, choice)
+    """Each is compared before it is written again."""
+    outcome, _ = moved(new_session, dataclasses.replace(PACED, moves=40 if pytestconfig.getoption("long") else 2))
     assert outcome.complaints == []
     assert outcome.pages == PAGES and outcome.stale == 0
     assert sum(sync.device for sync in outcome.syncs) > 100, outcome.syncs

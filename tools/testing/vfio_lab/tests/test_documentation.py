@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab import arc_figure, docs, kernel_tree, paths
+from lab import arc_figure, docs, kernel_tree, paths, test_table
 from lab.errors import LabError
 from lab.kernel import sources
 
@@ -26,6 +26,13 @@ def test_the_figure_is_the_tables():
     arcs = arc_figure.arcs()
     assert len(arcs) == 15
     assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "python3 -m lab.arc_figure writes it anew"
+
+
+def test_each_test_says_what_it_catches():
+    tests = [*test_table.generic(), *test_table.special(), *test_table.kunit(), *test_table.lab()]
+    assert len(tests) > 350
+    assert [test.name for test in tests if not test.catches] == []
+    assert test_table.PAGE.read_text() == test_table.page(), "python3 -m lab.test_table writes it anew"
 
 
 def test_the_images_table_is_the_sources():

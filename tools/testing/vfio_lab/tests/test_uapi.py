@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lab import accelerator, cross, paths
+from lab import accelerator, cross, paths, test_table
 from lab.kernel import VERSIONS
 from lab.session import Choice
 
@@ -31,6 +31,17 @@ def test_kselftest_passes(boot, context, version):
     assert "refused by" not in done.stdout, done.stdout
     assert done.returncode == 0 and re.search(r"^ok \d+ two_writers$", done.stdout, re.M), done.stdout + done.stderr
     assert host.trouble() == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_mainline_fails_what_its_list_says(boot, context, pytestconfig, version):
+    """Would catch: a check that is wrong, a list that is."""
+    if not pytestconfig.getoption("long"):
+        pytest.skip("waits for what hangs; --long")
+    host, functions = bound_host(boot, context, version, "mainline")
+    said = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=900, check=False).stdout
+    listed = test_table.failed(KSELFTEST / f"hisi_acc_migration_test.linux-{version}")
+    assert set(re.findall(r"^not ok \d+ (\w+)", said, re.M)) == set(listed) - {"lost_in_reset_of_all"}, said
 
 
 def test_a_function_that_lost_its_state_says_so(boot, context):

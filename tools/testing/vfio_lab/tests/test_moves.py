@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What happens to a guest when a migration meets something else: a QEMU that dies,
+a host of another make, a guest that is paused, idle, reset or without a driver,
+and another guest that moves at the same moment."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab.guest import Guest
+from lab.load import LoadRecord
+from lab.migration import ENGINE, Scenario
+from lab.session import MODEL, Choice
+from moves import TRICKLE, ended, event, goes_on, running, states
+
+KILL = "killall -9 qemu-system-aarch64"
+#: microseconds for each of the destination's mailbox commands: time to look
+SLOW_MAILBOX = 700_000
+
+
+@pytest.fixture
+def long(pytestconfig) -> None:
+    """For what takes long: there are shorter tests of the same nearby."""
+    if not pytestconfig.getoption("long"):
+        pytest.skip("takes its time; --long")
+
+
+def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
+    """Begin to migrate; the QEMU that waits on the other side, and when it was."""
+    arriving, began = scenario.expect_guest(), time.monotonic()
+    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
+    return arriving, began
+
+
+def swift(scenario: Scenario) -> None:
+    """Requests take what they took before the migration began, also those of a boot."""
+    scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
+
+
+def kill(scenario: Scenario, arriving: Guest) -> None:
+    scenario.destination.ssh.run(KILL)
+    arriving.close()
+
+
+def resumes(scenario: Scenario, began: float) -> None:
+    """The source takes its guest back, by itself or when it is told to."""
+    guest = scenario.guests[0]
+    if ended(guest, began) == "completed":
+        guest.qmp.cmd("cont")
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
+
+
+def test_the_destination_dies(new_session):
+    """In pre-copy, when the guest has just been stopped, and while it loads: each
+    time the source goes on, in every lane."""
+    with running(new_session) as scenario:
+        guest = scenario.guest
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        assert states(scenario) == "PRE_COPY"
+        kill(scenario, arriving)
+        assert ended(guest, began) == "failed"
+        assert states(scenario) == "RUNNING"
+        goes_on(scenario, guest)
+
+        arriving, began = starts(scenario, 1 << 40)
+        event(guest, "STOP", began)
+        kill(scenario, arriving)
+        resumes(scenario, began)
+        goes_on(scenario, guest)
+
+        scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX)
+        arriving, began = starts(scenario, 1 << 40)
+        assert ended(guest, began) == "completed"
+        assert not [e for e in arriving.qmp.events if e.name == "RESUME"], "it was not seen while it loaded"
+        kill(scenario, arriving)
+        resumes(scenario, began)
+
+
+def test_the_source_dies(new_session, long):
+    """Nothing arrives; the next guest finds the function as if nothing had been."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        arriving, began = starts(scenario, TRICKLE)
+        event(scenario.guests[0], "MIGRATION", began, status="active")
+        scenario.source.ssh.run(KILL)
+        arriving.qmp.wait("the incoming migration fails", lambda e: e.name == "MIGRATION" and e.data["status"] == "failed",
+                          60, arriving.alive)
+        scenario.close()
+        swift(scenario)
+        scenario.record = LoadRecord(1)
+        scenario.start_guest()
+        scenario.keep_going(scenario.guest)
+        scenario.finish(scenario.guest)
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+@pytest.mark.parametrize("model, line, words", [
+    ({"isolation": "on"}, "doorbell isolation is 0x0, 0x8000 here", "Wrong medium type"),
+    ({"hw-version": "v4"}, "hardware version is 0x30, 0x50 here", "Protocol family not supported"),
+], ids=["isolation", "hardware"])
+def test_a_destination_of_another_make_refuses(new_session, long, model, line, words):
+    """While the guest runs on, with the reason in the log and in QEMU's own words."""
+    with running(new_session, destination=Choice(model={**MODEL, **model})) as scenario:
+        arriving, began = starts(scenario, TRICKLE)
+        assert ended(scenario.guests[0], began) == "failed"
+        assert line in scenario.destination.ssh.out("dmesg")
+        assert words in arriving.last_words(), arriving.last_words()
+        assert states(scenario) == "RUNNING"
+
+
+def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
+    """It is there, running or paused."""
+    assert ended(scenario.guests[0], began) == "completed"
+    arriving.qmp.wait("the guest is here", lambda e: e.name == "MIGRATION" and e.data["status"] == "completed", 60,
+                      arriving.alive)
+    return arriving
+
+
+def test_a_paused_guest_moves(new_session, long):
+    """It stays paused, and once told so goes on with what was under way."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        scenario.guest.qmp.cmd("stop")
+        assert states(scenario) == "STOP"
+        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        assert arrived.qmp.cmd("query-status")["status"] == "paused"
+        arrived.qmp.cmd("cont")
+        scenario.keep_going(arrived)
+        scenario.finish(arrived)
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+@contextlib.contextmanager
+def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
+    """A guest that runs a script, which is told to go on when it has arrived, and
+    then must end well."""
+    file = tmp_path / "script"
+    file.write_text(script, encoding="utf-8")
+    choice = Choice(script=file)
+    with new_session().scenario(choice, choice, load="script") as scenario:
+        scenario.set_up()
+        scenario.start_guest(loaded=False)
+        yield scenario
+        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        arrived.stop_load()
+        scenario.record.wait("the script ends", lambda: scenario.record.exit_status is not None, 60, arrived.alive)
+        assert scenario.record.exit_status == 0, arrived.console()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+# two at most: the rest of an emulated host is needed for the move
+AFTERWARDS = "/lab/load 2 4096 sec > /tmp/said <<. && grep -q '\"verified\":[1-9]' /tmp/said\n.\n"
+
+
+def test_an_idle_guest_moves(new_session, tmp_path, long):
+    """Nothing is under way, and what is asked for later is done."""
+    with scripted(new_session, tmp_path, f"read -r _ <&3; {AFTERWARDS}"):
+        pass
+
+
+def test_a_guest_without_a_driver_moves(new_session, tmp_path, long):
+    """Nothing is transferred; loaded on the destination the driver finds a function
+    as new, and its self-tests pass."""
+    script = f"rmmod hisi_sec2 && echo gone; read -r _ <&3; modprobe hisi_sec2 && sleep 2; {AFTERWARDS}"
+    with scripted(new_session, tmp_path, script) as scenario:
+        deadline = time.monotonic() + 60
+        while "\ngone" not in scenario.guest.console():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_a_guest_is_reset_meanwhile(new_session, long):
+    """Reset in pre-copy, its function is new. The migration fails, or carries over
+    the guest as it is then; either way the guest boots, and its load runs."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, record = scenario.guest, scenario.record
+        guest.qmp.cmd("set-action", reboot="reset")
+        first = record.last.boot
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        guest.qmp.cmd("system_reset")
+        event(guest, "RESET", began)
+        swift(scenario)
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        here = arriving if ended(guest, began) == "completed" else guest
+        record.wait("another boot's load reports", lambda: record.last.boot != first, 120, here.alive)
+        record.wait_progress("it works", 20, 60, here.alive)
+        if here is guest:
+            assert states(scenario) == "RUNNING"
+        here.stop_load()
+        record.wait("the load ends", lambda: record.exit_status is not None, 60, here.alive)
+        assert record.exit_status == 0
+
+
+@pytest.mark.parametrize("kernels", [("7.2", "6.12"), ("6.12", "7.2")], ids=lambda k: f"{k[0]}-and-{k[1]}")
+def test_there_and_back_between_kernels(new_session, long, kernels):
+    """A guest does not notice which kernel its host has."""
+    source, destination = (Choice(kernel=kernel, moves=2) for kernel in kernels)
+    outcome = new_session().migrate(source, destination)
+    assert outcome.complaints == []
+    assert outcome.requests["after"] > 0
+
+
+def test_two_guests_at_once(new_session):
+    """Each keeps what is its own: neither waits for the other for good, and nothing
+    of one gets into the other's function."""
+    with new_session().scenario(Choice(), Choice(), load="12,4096") as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        both = [scenario, scenario.beside()]
+        both[1].start_guest()
+        moves = [starts(one, 1 << 40) for one in both]
+        for one, move in zip(both, moves):
+            arrived = arrives(one, *move)
+            one.keep_going(arrived)
+            one.finish(arrived)
+        for one in both:
+            one.inspect()
+            one.close()
+            assert one.outcome.complaints == []
