@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from typing import Any
 
 from lab.timeline import duration
 
-from . import economy, latency, memory, scale
+from . import economy, endurance, latency, memory, scale
 from .rig import MAINLINE, OURS
 
 
@@ -18,6 +19,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     widths = [max(len(row[n]) for row in cells) for n in range(len(cells[0]))]
     return ["  " + "  ".join(cell.ljust(w) if n == 0 else cell.rjust(w)
                              for n, (cell, w) in enumerate(zip(row, widths))) for row in cells]
+
+
+def machine(found: dict[str, Any]) -> list[str]:
+    """Where it ran: times of a busy machine mean little."""
+    return [f"{found['processors']} x {found['processor']}, {found['memory_bytes'] / 2**30:.0f} GiB, Linux "
+            f"{found['kernel']}, load {found['load']:.1f} at the start"]
 
 
 def registers(found: dict[str, list[economy.Arc]], floor: dict[str, int]) -> list[str]:
@@ -70,3 +77,24 @@ def costs(found: list[memory.Cost]) -> list[str]:
     """Slab memory of a function."""
     return table(["bytes of slab, each function", "bound", "open", "open and saved"],
                  [[c.driver, str(c.bound), str(c.opened), str(c.saved)] for c in found])
+
+
+#: figures of the long run, and their unit
+SLOPES = {"blackout_ms": "ms", "total_ms": "ms", "free": "bytes", "slab": "bytes", "percpu": "bytes",
+          "stacks": "bytes", "files": "files"}
+
+
+def long(found: endurance.Long) -> list[str]:
+    """Many moves of one guest: what grew, and whether chance explains it."""
+    rows = []
+    for name, unit in SLOPES.items():
+        values = [getattr(m, name) for m in found.moves[endurance.WARM_UP:]] or [0]
+        line = found.slope(name)
+        rows.append([f"{name.removesuffix('_ms')}, {unit}", f"{statistics.median(values):,.0f}", f"{line.each:+,.3f}",
+                     f"{line.error:,.3f}", "none" if line.flat else "THERE IS ONE"])
+    lines = table([f"{len(found.moves)} of {found.wanted} migrations", "median", "each move", "standard error", "slope"],
+                  rows)
+    lines.append(f"  {found.verified} requests verified; references and data files left open: " +
+                 "; ".join(f"{name} {seen['references']} and {seen['datafiles']}"
+                           for name, seen in found.left_open.items()))
+    return lines + [f"  - {c}" for c in found.complaints]

@@ -5,83 +5,127 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
+import platform
 from typing import Any
 
 from lab import machine
 from lab.kernel import VERSIONS
 from lab.progress import Steps
-from lab.session import Session
+from lab.session import GUEST_KERNEL, Choice, Session
 
-from . import economy, floor, latency, memory, report, rig, scale
+from . import economy, endurance, floor, latency, memory, report, rig, scale
 
 MANY = 63
+#: what can be measured: on one host of each kernel; and with guests that move
+#: between two hosts of the newer kernel
+ON_ONE_HOST = ("registers", "latency", "scale", "memory")
+WITH_GUESTS = ("moves",)
+WHAT = ON_ONE_HOST + WITH_GUESTS
 
 
-def bench(what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps) -> None:
-    """Measure `what` on each kernel, and print each table when it is there.
-    report.json and plots go to `folder`."""
-    kept: dict[str, Any] = {}
-    for version in VERSIONS:
-        kept[version] = {}
-        _tell([f"Linux {version}"])
-        _small(version, what, rounds, folder, steps, kept[version])
-        if "scale" in what or "memory" in what:
-            _large(version, what, rounds, folder, steps, kept[version])
-        (folder / "report.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+@dataclasses.dataclass
+class Bench:
+    """One run: what was asked for, where it goes, and what was found so far."""
+
+    what: tuple[str, ...]
+    rounds: int
+    moves: int
+    folder: pathlib.Path
+    steps: Steps
+    kept: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def run(self) -> None:
+        """Measure all that was asked for, and print each table when it is there.
+        report.json and plots go to the folder."""
+        self.kept["machine"] = _machine()
+        _tell(report.machine(self.kept["machine"]))
+        for version in VERSIONS if set(self.what) & set(ON_ONE_HOST) else ():
+            _tell([f"Linux {version}"])
+            found = self.kept.setdefault(version, {})
+            self._small(version, found)
+            self._large(version, found)
+        if "moves" in self.what:
+            self._long()
+
+    def _keep(self, found: dict[str, Any], name: str, figures: Any) -> None:
+        """What was measured is not lost if what comes next fails."""
+        found[name] = figures
+        scratch = self.folder / "report.new"
+        scratch.write_text(json.dumps(self.kept, indent=2) + "\n", encoding="utf-8")
+        scratch.replace(self.folder / "report.json")
+
+    def _plots(self, session: Session) -> Any:
+        lacking = machine.missing(("python3-matplotlib",))
+        if lacking:
+            machine.install(lacking, session.context)
+        from . import plots
+        return plots
+
+    def _small(self, version: str, found: dict[str, Any]) -> None:
+        """What needs two functions."""
+        if not {"registers", "latency"} & set(self.what):
+            return
+        with Session(self.steps, self.folder) as session:
+            bed = rig.boot(session, version, 2)
+            if "registers" in self.what:
+                with self.steps.step("register accesses of each arc"):
+                    arcs = {}
+                    for which in (rig.OURS, rig.MAINLINE):
+                        bed.use(which)
+                        arcs[which] = economy.measure(bed)
+                self._keep(found, "floor", floor.ITEMS)
+                self._keep(found, "registers", {which: [dataclasses.asdict(a) for a in some]
+                                                for which, some in arcs.items()})
+                _tell(report.registers(arcs, floor.TOTALS))
+            if "latency" in self.what:
+                with self.steps.step(f"{self.rounds} saves and restores by each driver, "
+                                     f"at {len(latency.MAILBOX_US)} speeds"):
+                    samples = latency.measure(bed, self.rounds)
+                self._keep(found, "latency", [{"driver": d, "mailbox_us": us, "way": way, "arc": arc,
+                                               "samples": [dataclasses.asdict(s) for s in some]}
+                                              for (d, us, way, arc), some in samples.items()])
+                _tell(report.times(samples))
+                self._plots(session).times(samples, version, self.folder)
+
+    def _large(self, version: str, found: dict[str, Any]) -> None:
+        """What needs all functions that a physical one can have."""
+        if not {"scale", "memory"} & set(self.what):
+            return
+        with Session(self.steps, self.folder) as session:
+            bed = rig.boot(session, version, MANY)
+            if "scale" in self.what:
+                with self.steps.step(f"up to {MANY} functions at once"):
+                    together = scale.measure(bed, max(3, self.rounds // 4))
+                self._keep(found, "scale", [dataclasses.asdict(t) for t in together])
+                _tell(report.growth(together))
+                self._plots(session).growth(together, version, self.folder)
+            if "memory" in self.what:
+                with self.steps.step(f"memory of {MANY} functions"):
+                    used = memory.measure(bed)
+                self._keep(found, "memory", [dataclasses.asdict(c) for c in used])
+                _tell(report.costs(used))
+
+    def _long(self) -> None:
+        with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
+                open(self.folder / "moves.log", "w", encoding="utf-8") as log, \
+                Session(Steps(log), self.folder) as session:
+            far = endurance.measure(session, Choice(), self.moves, step.watch)
+        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST_KERNEL,
+                                        "slopes": {name: dataclasses.asdict(far.slope(name))
+                                                   for name in endurance.FIGURES}})
+        _tell(report.long(far))
+
+
+def _machine() -> dict[str, Any]:
+    """Where this runs, and how busy it is."""
+    model = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+             if line.startswith("model name")]
+    return {"processor": model[0] if model else platform.machine(), "processors": os.cpu_count(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "kernel": platform.release(), "load": os.getloadavg()[0]}
 
 
 def _tell(lines: list[str]) -> None:
     print("", *lines, sep="\n", flush=True)
-
-
-def _plots(session: Session) -> Any:
-    lacking = machine.missing(("python3-matplotlib",))
-    if lacking:
-        machine.install(lacking, session.context)
-    from . import plots
-    return plots
-
-
-def _small(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps,
-           kept: dict[str, Any]) -> None:
-    """What needs two functions."""
-    if "registers" not in what and "latency" not in what:
-        return
-    with Session(steps, folder) as session:
-        bed = rig.boot(session, version, 2)
-        if "registers" in what:
-            with steps.step("register accesses of each arc"):
-                found = {}
-                for which in (rig.OURS, rig.MAINLINE):
-                    bed.use(which)
-                    found[which] = economy.measure(bed)
-            kept["registers"] = {which: [dataclasses.asdict(a) for a in arcs] for which, arcs in found.items()}
-            kept["floor"] = floor.ITEMS
-            _tell(report.registers(found, floor.TOTALS))
-        if "latency" in what:
-            with steps.step(f"{rounds} saves and restores by each driver, at {len(latency.MAILBOX_US)} speeds"):
-                samples = latency.measure(bed, rounds)
-            kept["latency"] = [{"driver": d, "mailbox_us": us, "way": way, "arc": arc,
-                                "samples": [dataclasses.asdict(s) for s in some]}
-                               for (d, us, way, arc), some in samples.items()]
-            _tell(report.times(samples))
-            _plots(session).times(samples, version, folder)
-
-
-def _large(version: str, what: tuple[str, ...], rounds: int, folder: pathlib.Path, steps: Steps,
-           kept: dict[str, Any]) -> None:
-    """What needs all functions that a physical one can have."""
-    with Session(steps, folder) as session:
-        bed = rig.boot(session, version, MANY)
-        if "scale" in what:
-            with steps.step(f"up to {MANY} functions at once"):
-                together = scale.measure(bed, max(3, rounds // 4))
-            kept["scale"] = [dataclasses.asdict(t) for t in together]
-            _tell(report.growth(together))
-            _plots(session).growth(together, version, folder)
-        if "memory" in what:
-            with steps.step(f"memory of {MANY} functions"):
-                used = memory.measure(bed)
-            kept["memory"] = [dataclasses.asdict(c) for c in used]
-            _tell(report.costs(used))

@@ -23,7 +23,7 @@ from .run import stop_on_sigterm
 from .session import GUEST_KERNEL, MODEL, Choice, Session
 
 DRIVERS = ("ours", "mainline", "none")
-BENCHMARKS = ("registers", "latency", "scale", "memory")
+BENCHMARKS = ("registers", "latency", "scale", "memory", "moves")
 INTERRUPTED = 130
 # Two processes with a share of the test files each, as most tests keep one core busy
 BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
@@ -159,10 +159,13 @@ def parser() -> argparse.ArgumentParser:
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
     bench = commands.add_parser("bench", help="measure this tree's driver beside the kernel's own",
                                 description="Measure this tree's driver beside the kernel's own, on one host and in "
-                                            "one boot of each kernel; only ratios mean something. Tables, "
+                                            "one boot of each kernel, and with guests that move; only ratios mean "
+                                            "something. Tables, "
                                             "report.json and plots go to build/bench/.")
     bench.add_argument("--rounds", type=number(1, 1000), default=20, metavar="N",
                        help="saves and restores for each figure (default 20)")
+    bench.add_argument("--moves", type=number(1, 10000), default=200, metavar="N",
+                       help="migrations of the long run (default 200)")
     bench.add_argument("what", nargs="*", type=one_of(BENCHMARKS), metavar="WHAT",
                        help=f"of {', '.join(BENCHMARKS)} (default: all)")
     random = commands.add_parser("fuzz", help="give the driver what nobody would, at random",
@@ -264,7 +267,7 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
     from benchmarks import run
     build.build([*build.USUAL, "driver-6.12"], steps)
     with log_folder("bench") as folder:
-        run.bench(tuple(args.what) or BENCHMARKS, args.rounds, folder, steps)
+        run.Bench(tuple(args.what) or BENCHMARKS, args.rounds, args.moves, folder, steps).run()
         print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
     return 0
 

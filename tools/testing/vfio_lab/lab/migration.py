@@ -378,7 +378,7 @@ class Scenario:
     def turn_round(self) -> None:
         """The destination becomes the source of the next move."""
         self.keep_going(self.guest)
-        left = self._guests[-2]
+        left = self._guests.pop(-2)
         left.console()
         left.close()
         self.source, self.destination = self.destination, self.source

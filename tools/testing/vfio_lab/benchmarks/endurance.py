@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Long run: one guest under load that moves between two hosts many times. What
+could grow with each move is looked at after each: memory, blackout, open files."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable
+
+from lab.accelerator import VARIANT_DRIVER
+from lab.errors import LabError
+from lab.host import Host
+from lab.migration import Scenario
+from lab.session import Choice, Session
+
+# Caches give back what they only keep for later: what remains is in use
+LOOK = ("sync; echo 3 > /proc/sys/vm/drop_caches; "
+        "awk '/^(MemFree|SUnreclaim|Percpu|KernelStack):/ { print $1, $2 * 1024 }' /proc/meminfo; "
+        "awk '{ print \"files:\", $1 }' /proc/sys/fs/file-nr; "
+        f"echo references: $(cat /sys/module/{VARIANT_DRIVER}/refcnt); "
+        "echo datafiles: $(ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c hisi_acc_migration)")
+#: what is looked for a slope in
+FIGURES = ("blackout_ms", "total_ms", "free", "slab", "percpu", "stacks", "files")
+#: moves whose figures are not part of a slope: things come to be once
+WARM_UP = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """One move, and the host that the guest left, when its QEMU was gone there."""
+
+    number: int
+    left: str
+    blackout_ms: int
+    total_ms: int
+    verified: int
+    free: int
+    slab: int
+    percpu: int
+    stacks: int
+    files: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Slope:
+    """By how much a figure grows with each move, and the standard error of that."""
+
+    each: float
+    error: float
+
+    @property
+    def flat(self) -> bool:
+        """Is it what chance alone would give (two standard errors)?"""
+        return abs(self.each) <= 2 * self.error
+
+
+@dataclasses.dataclass
+class Long:
+    """A long run: its moves, what the end had to say, requests in all."""
+
+    wanted: int
+    moves: list[Move]
+    verified: int
+    complaints: list[str]
+    left_open: dict[str, dict[str, int]]
+
+    def slope(self, name: str) -> Slope:
+        """Of one figure, over all moves but the first; hosts, which differ from
+        the start, are compared each with itself."""
+        some = self.moves[WARM_UP:]
+        middle = {left: statistics.fmean(getattr(m, name) for m in some if m.left == left)
+                  for left in {m.left for m in some}}
+        return slope([(m.number, getattr(m, name) - middle[m.left]) for m in some])
+
+
+def slope(points: list[tuple[float, float]]) -> Slope:
+    """The line of least squares through these points."""
+    if len(points) < 3:
+        return Slope(0, math.inf)
+    xs, ys = zip(*points)
+    each, start = statistics.linear_regression(xs, ys)
+    rest = sum((y - start - each * x) ** 2 for x, y in points)
+    middle = statistics.fmean(xs)
+    return Slope(each, math.sqrt(rest / (len(points) - 2) / sum((x - middle) ** 2 for x in xs)))
+
+
+def _look(host: Host) -> dict[str, int]:
+    return {key.rstrip(":"): int(float(value)) for key, value in
+            (line.split() for line in host.ssh.out(LOOK).splitlines())}
+
+
+def _move(scenario: Scenario, number: int) -> Move:
+    scenario.migrate()
+    out = scenario.outcome
+    left = scenario.source
+    scenario.turn_round()
+    seen = _look(left)
+    assert scenario.record.last
+    return Move(number, left.name, out.blackout_ms or 0, out.total_ms or 0, scenario.record.last.verified,
+                seen["MemFree"], seen["SUnreclaim"], seen["Percpu"], seen["KernelStack"], seen["files"])
+
+
+def measure(session: Session, choice: Choice, moves: int,
+            watch: Callable[[Callable[[], str]], None] = lambda look: None) -> Long:
+    """Move a guest so often.  A move that fails ends the run, and is a complaint.
+    `watch` is told how to learn how far it is."""
+    found = Long(moves, [], 0, [], {})
+    watch(lambda: f"move {len(found.moves) + 1}")
+    with session.scenario(choice, choice) as scenario:
+        try:
+            scenario.set_up()
+            scenario.start_guest()
+            for number in range(1, moves + 1):
+                found.moves.append(_move(scenario, number))
+            scenario.finish(scenario.guest)
+        except LabError as e:
+            scenario.outcome.complaints.append(f"move {len(found.moves) + 1}: {e}")
+        scenario.close()
+        scenario.inspect()
+        found.left_open = {host.name: _look(host) for host in (scenario.source, scenario.destination) if host.alive()}
+        found.complaints = scenario.outcome.complaints
+        found.verified = scenario.record.last.verified if scenario.record.last else 0
+    for name, seen in found.left_open.items():
+        found.complaints += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
+                             if seen[what]]
+    return found
