@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import math
 import statistics
 
 from .rig import MAINLINE, OURS, Rig
@@ -32,40 +34,43 @@ class Sample:
 
 #: samples by driver, microseconds of the mailbox, way and arc
 Samples = dict[tuple[str, int, str, str], list[Sample]]
+#: how often the driver gave a way up, by driver, microseconds of the mailbox, way
+Failures = collections.Counter[tuple[str, int, str]]
 
 
-def measure(rig: Rig, rounds: int) -> Samples:
+def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
     """`rounds` saves and restores for each driver and speed of the device, the
     drivers taking turns."""
     found: Samples = {}
+    failed: Failures = collections.Counter()
     for turn in range(0, rounds, TURN):
         # Who comes first changes, too
         for which in (OURS, MAINLINE) if turn // TURN % 2 == 0 else (MAINLINE, OURS):
             rig.use(which)
             for speed in MAILBOX_US:
                 rig.model(mailbox_latency=speed)
-                _take(found, which, speed, rig.run(f"pair {min(TURN, rounds - turn) + 1} "
-                                                   f"{rig.functions[0]} {rig.functions[1]}"))
+                lines = rig.run(f"pair {min(TURN, rounds - turn) + 1} {rig.functions[0]} {rig.functions[1]}")
+                # The first round of a program meets cold caches and translates code anew
+                for way, arc, _, *numbers in (line for line in lines if line[2] != "0"):
+                    if arc == "failed":
+                        failed[which, speed, way] += 1
+                        continue
+                    wall, cpu, sleeps = map(int, numbers)
+                    found.setdefault((which, speed, way, arc), []).append(Sample(wall / 1e9, cpu / 1e9, sleeps))
             rig.model(mailbox_latency=0)
-    return found
-
-
-def _take(found: Samples, which: str, speed: int, lines: list[list[str]]) -> None:
-    for way, arc, number, wall, cpu, sleeps in lines:
-        # The first round of a program meets cold caches and translates code anew
-        if int(number) > 0:
-            found.setdefault((which, speed, way, arc), []).append(
-                Sample(int(wall) / 1e9, int(cpu) / 1e9, int(sleeps)))
+    return found, failed
 
 
 def downtimes(found: Samples, which: str, speed: int, way: str) -> list[float]:
     """The seconds of each round that a guest waits for, of the whole way."""
-    columns = [[s.seconds for s in found[which, speed, way, arc]] for arc in DOWNTIME[way]]
+    columns = [[s.seconds for s in found.get((which, speed, way, arc), [])] for arc in DOWNTIME[way]]
     return [sum(row) for row in zip(*columns)]
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """Median, and the quartiles around it."""
+    """Median, and the quartiles around it; of nothing, not a number."""
+    if not values:
+        return math.nan, math.nan, math.nan
     if len(values) < 2:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")

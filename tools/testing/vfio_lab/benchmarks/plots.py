@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import pathlib
-import statistics
 
 import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-from . import latency, scale  # noqa: E402
+from lab.timeline import duration  # noqa: E402
+
+from . import blackout, latency, scale  # noqa: E402
 from .rig import MAINLINE, OURS  # noqa: E402
 
 COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
@@ -45,20 +46,50 @@ def times(found: latency.Samples, version: str, folder: pathlib.Path) -> None:
 
 
 def growth(found: list[scale.Together], version: str, folder: pathlib.Path) -> None:
-    """Time for all functions, one after another and at once, against their number."""
-    figure, place = pyplot.subplots(figsize=(7, 4.5))
-    for which in (OURS, MAINLINE):
-        for side, style in ((False, "--"), (True, "-")):
-            counts = sorted({t.count for t in found if t.driver == which})
-            walls = [statistics.median(t.wall for t in found
-                                       if (t.driver, t.parallel, t.count) == (which, side, count)) * 1e3
-                     for count in counts]
-            place.plot(counts, walls, style, marker="o", color=COLOURS[which],
-                       label=f"{which}, {'at once' if side else 'one after another'}")
-    place.set_xscale("log", base=2)
-    place.set_yscale("log")
-    place.set_xlabel("functions that are saved")
-    place.set_ylabel("milliseconds for all")
-    place.set_title(f"Linux {version}, mailbox of {scale.MAILBOX_US} us")
-    place.legend()
+    """Time of wall clock and processors for all functions, one after another and at
+    once, against their number."""
+    rows = scale.rows(found)
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    for place, kind in zip(axes, ("wall", "cpu")):
+        for which in (OURS, MAINLINE):
+            mine = [r for r in rows if r.driver == which]
+            for name, style, said in ((f"turn_{kind}", "--", "one after another"), (kind, "-", "at once")):
+                place.plot([r.count for r in mine], [getattr(r, name) * 1e3 for r in mine], style, marker="o",
+                           color=COLOURS[which], label=f"{which}, {said}")
+        place.set_xscale("log", base=2)
+        place.set_yscale("log")
+        place.set_xticks(scale.COUNTS, [str(c) for c in scale.COUNTS])
+        place.set_xlabel("functions that are saved")
+        place.grid(alpha=0.3)
+    mine = [r for r in rows if r.driver == OURS]
+    axes[0].plot([r.count for r in mine], [r.bound * 1e3 for r in mine], ":", color="grey",
+                 label="bound: one alone, and the others' cpu in turn")
+    axes[0].set_ylabel("milliseconds for all")
+    axes[0].set_title(f"wall clock, Linux {version}, mailbox {scale.MAILBOX_US} us")
+    axes[1].set_title("processor time")
+    axes[0].legend(fontsize="small")
     _save(figure, folder, f"scale-{version}")
+
+
+def timeline(found: list[blackout.Blackout], folder: pathlib.Path) -> None:
+    """One blackout: what happens when, and where."""
+    one = blackout.typical(found)
+    if not one:
+        return
+    dark = [p for p in one.phases if p.name != "pre-copy"]
+    start = min(p.start for p in dark)
+    end = max(p.end for p in dark)
+    colours = {"source": "tab:blue", "destination": "tab:green", "both": "tab:grey", "guest": "black"}
+    figure, place = pyplot.subplots(figsize=(11, 3.5))
+    for row, phase in enumerate(one.phases):
+        left = max(phase.start, start - (end - start) / 10)
+        place.barh(row, (phase.end - left) * 1e3, left=(left - start) * 1e3, color=colours[phase.where],
+                   edgecolor=colours[phase.where], linewidth=1, height=0.6)
+        place.annotate(f" {duration(phase.seconds)}", ((phase.end - start) * 1e3, row), va="center")
+    place.set_yticks(range(len(one.phases)), [f"{p.name}, {p.where}" for p in one.phases])
+    place.invert_yaxis()
+    place.set_xlabel("milliseconds since the driver was told to stop the function")
+    place.set_xlim(-(end - start) * 1e2, (end - start) * 1.12e3)
+    place.set_title(f"one blackout: a guest with one function, driver {one.driver}, Linux {blackout.VERSION}")
+    place.grid(axis="x", alpha=0.3)
+    _save(figure, folder, "blackout")

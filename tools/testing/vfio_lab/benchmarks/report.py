@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.timeline import duration
 
-from . import economy, endurance, latency, memory, scale
+from . import blackout, economy, endurance, latency, memory, scale
 from .rig import MAINLINE, OURS
 
 
@@ -45,7 +45,7 @@ def registers(found: dict[str, list[economy.Arc]], floor: dict[str, int]) -> lis
     return lines
 
 
-def times(found: latency.Samples) -> list[str]:
+def times(found: latency.Samples, failed: latency.Failures) -> list[str]:
     """Medians of the part that a guest waits for, with quartiles, and the ratio."""
     rows = []
     for speed in latency.MAILBOX_US:
@@ -54,29 +54,55 @@ def times(found: latency.Samples) -> list[str]:
             rows.append([f"{way}, mailbox {speed} us",
                          *(f"{duration(m)} ({duration(lo)} to {duration(hi)})" for m, lo, hi in both),
                          f"{both[0][0] / both[1][0]:.2f}"])
-    return table(["what a guest waits for", "ours", "mainline", "ratio"], rows)
+    return table(["what a guest waits for", "ours", "mainline", "ratio"], rows) + \
+        [f"  {which} gave up {count} times: {way}, mailbox {speed} us"
+         for (which, speed, way), count in sorted(failed.items())]
 
 
 def growth(found: list[scale.Together]) -> list[str]:
     """Functions saving at once, against the same one after another."""
-    rows = []
-    for which in (OURS, MAINLINE):
-        for count in sorted({t.count for t in found}):
-            some = {side: [t for t in found if t.driver == which and t.count == count and t.parallel == side]
-                    for side in (False, True)}
-            if not all(some.values()):
-                continue
-            mid = {(side, name): statistics.median(getattr(t, name) for t in ts)
-                   for side, ts in some.items() for name in ("wall", "cpu", "slowest")}
-            rows.append([f"{which}, {count}", duration(mid[False, "wall"]), duration(mid[True, "wall"]),
-                         duration(mid[True, "slowest"]), f"{mid[True, 'cpu'] / mid[False, 'cpu']:.2f}"])
-    return table(["functions", "in turn", "at once", "slowest of them", "cpu, at once/in turn"], rows)
+    rows = [[f"{r.driver}, {r.count}", duration(r.turn_wall), duration(r.turn_cpu), duration(r.wall), duration(r.cpu),
+             duration(r.slowest), f"{r.cpu_ratio:.2f}", duration(r.bound), f"{r.wall_ratio:.2f}", str(r.failed)]
+            for r in scale.rows(found)]
+    lines = table(["functions", "in turn", "cpu", "at once", "cpu", "slowest", "cpu ratio", "wall's bound", "of it",
+                   "failed"], rows)
+    lines.append("  The bound is one function alone, and the processor time of the others one after another.")
+    return lines
 
 
 def costs(found: list[memory.Cost]) -> list[str]:
-    """Slab memory of a function."""
-    return table(["bytes of slab, each function", "bound", "open", "open and saved"],
-                 [[c.driver, str(c.bound), str(c.opened), str(c.saved)] for c in found])
+    """Slab memory of a function, stage by stage."""
+    rows = [[c.driver, *(f"{sum(c.stages[s].values()):,} ({c.own(s):,})" for s in memory.STAGES), f"{c.module:,}", str(c.image)]
+            for c in found]
+    return table(["bytes for each function (by driver and VFIO)", "bound", "+ open", "+ data file", "module, once",
+                  "on the wire"], rows)
+
+
+def _ms(values: list[float]) -> str:
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+
+def blackouts(found: list[blackout.Blackout]) -> list[str]:
+    """The whole VM: medians with the least and the most, and the driver's share."""
+    rows, refused = [], []
+    for which, functions in blackout.CASES:
+        some = blackout.of(found, which, functions)
+        if some:
+            shares = [f"{statistics.median(b.share_ms(name) for b in some):.2f}" if some[0].share_ms("save") else "-"
+                      for name in blackout.SHARES]
+            rows.append([f"{which}, {functions} functions" if functions else "no function", str(len(some)),
+                         _ms([b.blackout_ms for b in some]), _ms([b.dark_ms for b in some]), *shares,
+                         str(some[0].device_bytes)])
+        refused += [f"  {which}, {functions} functions: {b.refused}" for b in found
+                    if b.refused and (b.driver, b.functions) == (which, functions)]
+    lines = table(["milliseconds", "runs", "blackout (QEMU)", "stopped to resumed", *blackout.SHARES, "bytes"], rows)
+    both = [blackout.of(found, which, 1) for which in (OURS, MAINLINE)]
+    if all(both):
+        ratios = [statistics.median(getattr(b, name) for b in both[0]) / statistics.median(getattr(b, name) for b in both[1])
+                  for name in ("blackout_ms", "dark_ms")]
+        lines.append(f"  one function, ours against mainline: blackout {ratios[0]:.2f}, stopped to resumed {ratios[1]:.2f}")
+    return lines + refused
 
 
 #: figures of the long run, and their unit

@@ -46,8 +46,9 @@ class Rig:
     def use(self, which: str) -> None:
         """Bind all functions to `which`: ours or mainline's.  The other module is
         unloaded first, if it is loaded."""
-        if which != self.driver:
-            self.unload()
+        if which == self.driver:
+            return
+        self.unload()
         # What insmod does not look for itself
         load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == OURS else
                 f"modprobe {accelerator.VARIANT_DRIVER}")

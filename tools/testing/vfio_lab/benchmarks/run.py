@@ -15,13 +15,13 @@ from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import GUEST_KERNEL, Choice, Session
 
-from . import economy, endurance, floor, latency, memory, report, rig, scale
+from . import blackout, economy, endurance, floor, latency, memory, report, rig, scale
 
 MANY = 63
 #: what can be measured: on one host of each kernel; and with guests that move
 #: between two hosts of the newer kernel
 ON_ONE_HOST = ("registers", "latency", "scale", "memory")
-WITH_GUESTS = ("moves",)
+WITH_GUESTS = ("blackout", "moves")
 WHAT = ON_ONE_HOST + WITH_GUESTS
 
 
@@ -31,6 +31,7 @@ class Bench:
 
     what: tuple[str, ...]
     rounds: int
+    runs: int
     moves: int
     folder: pathlib.Path
     steps: Steps
@@ -46,6 +47,8 @@ class Bench:
             found = self.kept.setdefault(version, {})
             self._small(version, found)
             self._large(version, found)
+        if "blackout" in self.what:
+            self._whole()
         if "moves" in self.what:
             self._long()
 
@@ -82,11 +85,13 @@ class Bench:
             if "latency" in self.what:
                 with self.steps.step(f"{self.rounds} saves and restores by each driver, "
                                      f"at {len(latency.MAILBOX_US)} speeds"):
-                    samples = latency.measure(bed, self.rounds)
+                    samples, failed = latency.measure(bed, self.rounds)
+                self._keep(found, "latency_failures", [{"driver": d, "mailbox_us": us, "way": way, "times": count}
+                                                       for (d, us, way), count in failed.items()])
                 self._keep(found, "latency", [{"driver": d, "mailbox_us": us, "way": way, "arc": arc,
                                                "samples": [dataclasses.asdict(s) for s in some]}
                                               for (d, us, way, arc), some in samples.items()])
-                _tell(report.times(samples))
+                _tell(report.times(samples, failed))
                 self._plots(session).times(samples, version, self.folder)
 
     def _large(self, version: str, found: dict[str, Any]) -> None:
@@ -97,7 +102,7 @@ class Bench:
             bed = rig.boot(session, version, MANY)
             if "scale" in self.what:
                 with self.steps.step(f"up to {MANY} functions at once"):
-                    together = scale.measure(bed, max(3, self.rounds // 4))
+                    together = scale.measure(bed, self.rounds)
                 self._keep(found, "scale", [dataclasses.asdict(t) for t in together])
                 _tell(report.growth(together))
                 self._plots(session).growth(together, version, self.folder)
@@ -107,7 +112,18 @@ class Bench:
                 self._keep(found, "memory", [dataclasses.asdict(c) for c in used])
                 _tell(report.costs(used))
 
+    def _whole(self) -> None:
+        """A guest that does nothing, with and without functions."""
+        with self.steps.step(f"{self.runs} migrations of guests with no function, one, three") as step, \
+                open(self.folder / "blackout.log", "w", encoding="utf-8") as log, \
+                Session(Steps(log), self.folder) as session:
+            found = blackout.measure(session, self.runs, step.watch)
+            self._keep(self.kept, "blackout", [dataclasses.asdict(b) for b in found])
+            _tell(report.blackouts(found))
+            self._plots(session).timeline(found, self.folder)
+
     def _long(self) -> None:
+        """One guest under load, again and again."""
         with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
                 open(self.folder / "moves.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:

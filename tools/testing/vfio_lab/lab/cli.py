@@ -23,7 +23,7 @@ from .run import stop_on_sigterm
 from .session import GUEST_KERNEL, MODEL, Choice, Session
 
 DRIVERS = ("ours", "mainline", "none")
-BENCHMARKS = ("registers", "latency", "scale", "memory", "moves")
+BENCHMARKS = ("registers", "latency", "scale", "memory", "blackout", "moves")
 INTERRUPTED = 130
 # Two processes with a share of the test files each, as most tests keep one core busy
 BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
@@ -164,6 +164,8 @@ def parser() -> argparse.ArgumentParser:
                                             "report.json and plots go to build/bench/.")
     bench.add_argument("--rounds", type=number(1, 1000), default=20, metavar="N",
                        help="saves and restores for each figure (default 20)")
+    bench.add_argument("--runs", type=number(1, 1000), default=5, metavar="N",
+                       help="migrations for each blackout (default 5)")
     bench.add_argument("--moves", type=number(1, 10000), default=200, metavar="N",
                        help="migrations of the long run (default 200)")
     bench.add_argument("what", nargs="*", type=one_of(BENCHMARKS), metavar="WHAT",
@@ -267,7 +269,7 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
     from benchmarks import run
     build.build([*build.USUAL, "driver-6.12"], steps)
     with log_folder("bench") as folder:
-        run.Bench(tuple(args.what) or BENCHMARKS, args.rounds, args.moves, folder, steps).run()
+        run.Bench(tuple(args.what) or BENCHMARKS, args.rounds, args.runs, args.moves, folder, steps).run()
         print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
     return 0
 

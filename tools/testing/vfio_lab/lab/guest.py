@@ -29,9 +29,9 @@ MIGRATION_PORT = 4444
 
 
 class Guest:
-    """One inner QEMU.  `driver` is the stock driver that the guest loads; without
-    `load` it does nothing more, until stop_load().  With `incoming` it waits for a
-    guest to arrive.  Several in one host have numbers."""
+    """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
+    without `load` it does nothing more, until stop_load().  With `incoming` it waits
+    for a guest to arrive.  Several in one host have numbers."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",

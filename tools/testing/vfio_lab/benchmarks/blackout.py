@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The whole VM: how long a guest stands still while it moves, with no function, one
+and three, and what part of that the driver has.
+
+The guest does nothing: pages that a load dirties would be most of the time, and
+vary by more than the driver takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Callable
+
+from lab import accelerator, driver, kernel
+from lab.errors import LabError
+from lab.migration import Scenario
+from lab.progress import Steps
+from lab.session import Choice, Session
+from lab.timeline import Phase
+
+from .rig import MAINLINE, MODULE, OURS, SEC, Rig
+
+VERSION = "7.2"
+#: driver and functions of a guest, in the order of a round
+CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
+MOST = max(functions for _, functions in CASES)
+#: the driver's own phases
+SHARES = ("quiesce", "save", "load", "restart")
+
+
+@dataclasses.dataclass(frozen=True)
+class Blackout:
+    """One migration: milliseconds as QEMU tells them, from the stop of the guest to
+    its resumption, and of the whole migration; the phases, if the driver told them.
+    With `refused`, what QEMU said in place of all that."""
+
+    driver: str
+    functions: int
+    blackout_ms: int = 0
+    dark_ms: float = 0
+    total_ms: int = 0
+    device_bytes: int = 0
+    phases: tuple[Phase, ...] = ()
+    refused: str = ""
+
+    def share_ms(self, name: str) -> float:
+        """What of it a phase took."""
+        return sum(p.seconds for p in self.phases if p.name == name) * 1e3
+
+
+def _hosts(session: Session) -> list[Rig]:
+    """Two hosts with both drivers at hand."""
+    context = session.context
+    ours = driver.module(OURS, kernel.kernel(VERSION, context), context)
+    choice = Choice(kernel=VERSION, driver=MAINLINE, vfs=MOST, push={MODULE: ours})
+    wire = session.folder / "lan"
+    hosts = session.boot([session.spec(name, choice, True, (role, wire))
+                          for name, role in (("source", "server"), ("destination", "client"))])
+    for host in hosts:
+        accelerator.bring_up(host.ssh, SEC, MOST)
+    return [Rig(host, VERSION, accelerator.functions(host.ssh, SEC)) for host in hosts]
+
+
+def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Blackout:
+    for rig in rigs:
+        rig.use(which)
+    scenario = Scenario(rigs[0].host, rigs[1].host, (which, which), (MOST, MOST), session.qmp_library,
+                        session.context.steps, "", Choice.backend, functions,
+                        Choice.engines if functions else (), slow=False)
+    try:
+        scenario.set_up()
+        scenario.start_guest()
+        scenario.migrate()
+    except LabError as e:
+        if "P2P" in str(e):
+            return Blackout(which, functions, refused=str(e))
+        raise
+    finally:
+        scenario.close()
+    out = scenario.outcome
+    return Blackout(which, functions, out.blackout_ms or 0, out.dark_ms or 0, out.total_ms or 0, out.device_bytes,
+                    tuple(out.phases))
+
+
+def measure(session: Session, runs: int,
+            watch: Callable[[Callable[[], str]], None] = lambda look: None) -> list[Blackout]:
+    """Each case so often, the cases taking turns.  What QEMU refuses once it is not
+    asked again."""
+    found: list[Blackout] = []
+    watch(lambda: f"migration {len(found) + 1}")
+    rigs = _hosts(session)
+    for _ in range(runs):
+        for which, functions in CASES:
+            if not any(b.refused for b in found if (b.driver, b.functions) == (which, functions)):
+                found.append(_move(session, rigs, which, functions))
+    return found
+
+
+def of(found: list[Blackout], which: str, functions: int) -> list[Blackout]:
+    """The migrations of one case that took place."""
+    return [b for b in found if (b.driver, b.functions) == (which, functions) and not b.refused]
+
+
+def typical(found: list[Blackout], which: str = OURS, functions: int = 1) -> Blackout | None:
+    """The migration of a case whose blackout is nearest to the median."""
+    some = of(found, which, functions)
+    if not some:
+        return None
+    middle = statistics.median(b.blackout_ms for b in some)
+    return min(some, key=lambda b: abs(b.blackout_ms - middle))
