@@ -53,7 +53,7 @@ class Slope:
     @property
     def flat(self) -> bool:
         """Is it what chance alone would give (two standard errors)?"""
-        return abs(self.each) <= 2 * self.error
+        return not abs(self.each) > 2 * self.error
 
 
 @dataclasses.dataclass
@@ -78,7 +78,7 @@ class Long:
 def slope(points: list[tuple[float, float]]) -> Slope:
     """The line of least squares through these points."""
     if len(points) < 3:
-        return Slope(0, math.inf)
+        return Slope(0, math.nan)
     xs, ys = zip(*points)
     each, start = statistics.linear_regression(xs, ys)
     rest = sum((y - start - each * x) ** 2 for x, y in points)
@@ -103,9 +103,11 @@ def _move(scenario: Scenario, number: int) -> Move:
 
 
 def measure(session: Session, choice: Choice, moves: int,
-            watch: Callable[[Callable[[], str]], None] = lambda look: None) -> Long:
+            watch: Callable[[Callable[[], str]], None] = lambda look: None,
+            keep: Callable[[Long], None] = lambda found: None) -> Long:
     """Move a guest so often.  A move that fails ends the run, and is a complaint.
-    `watch` is told how to learn how far it is."""
+    `watch` is told how to learn how far it is; `keep` is given what was found after
+    each move."""
     found = Long(moves, [], 0, [], {})
     watch(lambda: f"move {len(found.moves) + 1}")
     with session.scenario(choice, choice) as scenario:
@@ -114,6 +116,8 @@ def measure(session: Session, choice: Choice, moves: int,
             scenario.start_guest()
             for number in range(1, moves + 1):
                 found.moves.append(_move(scenario, number))
+                found.verified = found.moves[-1].verified
+                keep(found)
             scenario.finish(scenario.guest)
         except LabError as e:
             scenario.outcome.complaints.append(f"move {len(found.moves) + 1}: {e}")
@@ -125,4 +129,5 @@ def measure(session: Session, choice: Choice, moves: int,
     for name, seen in found.left_open.items():
         found.complaints += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
                              if seen[what]]
+    keep(found)
     return found

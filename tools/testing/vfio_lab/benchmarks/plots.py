@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import matplotlib
 
@@ -15,14 +16,21 @@ from lab.timeline import duration  # noqa: E402
 from . import blackout, latency, scale  # noqa: E402
 from .rig import MAINLINE, OURS  # noqa: E402
 
+LICENCE = "SPDX-License-Identifier: GPL-2.0"
 COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
 
 
 def _save(figure: pyplot.Figure, folder: pathlib.Path, name: str) -> None:
     figure.tight_layout()
-    for suffix in ("svg", "png"):
-        figure.savefig(folder / f"{name}.{suffix}", dpi=120)
+    figure.savefig(folder / f"{name}.png", dpi=120)
+    # Text stays text, and a path is one line: small enough to be kept with the sources
+    target = folder / f"{name}.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(target, metadata={"Date": None})
     pyplot.close(figure)
+    text = re.sub(r"\n(?=[LMQCz])", " ", target.read_text(encoding="utf-8"))
+    text = re.sub(r" *<metadata>.*?</metadata>\n", "", text, flags=re.DOTALL)
+    target.write_text(text.replace("<svg ", f"<!-- {LICENCE} -->\n<svg ", 1), encoding="utf-8")
 
 
 def times(found: latency.Samples, version: str, folder: pathlib.Path) -> None:

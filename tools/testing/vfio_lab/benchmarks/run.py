@@ -127,11 +127,11 @@ class Bench:
         with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
                 open(self.folder / "moves.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
-            far = endurance.measure(session, Choice(), self.moves, step.watch)
-        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST_KERNEL,
-                                        "slopes": {name: dataclasses.asdict(far.slope(name))
-                                                   for name in endurance.FIGURES}})
-        _tell(report.long(far))
+            _tell(report.long(endurance.measure(session, Choice(), self.moves, step.watch, self._keep_moves)))
+
+    def _keep_moves(self, far: endurance.Long) -> None:
+        slopes = {name: dataclasses.asdict(far.slope(name)) for name in endurance.FIGURES}
+        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST_KERNEL, "slopes": slopes})
 
 
 def _machine() -> dict[str, Any]:
