@@ -28,6 +28,9 @@ def vlab(*argv: str) -> subprocess.CompletedProcess[str]:
     (("run", "--model", "latency", "--", "true"), "NAME=VALUE"),
     (("migrate", "--from-driver", "none"), "'ours', 'mainline'"),
     (("build", "everything"), "qemu"),
+    (("bench", "speed"), "unknown 'speed'; known: registers, latency"),
+    (("bench", "moves", "--moves", "0"), "1 to 10000"),
+    (("bench", "--rounds", "many"), "1 to 1000"),
 ])
 def test_wrong_use(argv, words):
     done = vlab(*argv)
@@ -36,7 +39,7 @@ def test_wrong_use(argv, words):
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
-                                     ("clean",), ("check",)])
+                                     ("clean",), ("check",), ("bench",)])
 def test_each_command_explains_itself(command):
     done = vlab(*command, "--help")
     assert done.returncode == 0 and "usage: vlab" in done.stdout
