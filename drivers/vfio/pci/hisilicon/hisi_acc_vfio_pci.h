@@ -61,6 +61,18 @@ struct hisi_acc_regs {
 };
 
 /**
+ * struct hisi_acc_heads - what of its event queues a stopped function has seen used
+ * @known: since it was stopped, the words below were read or written
+ * @eq: head of the event queue
+ * @aeq: head of the queue of asynchronous events
+ */
+struct hisi_acc_heads {
+	bool known;
+	u16 eq;
+	u16 aeq;
+};
+
+/**
  * struct hisi_acc_vf - one virtual function
  * @core: first, so that it is what the PCI driver data points to
  * @pf: the physical function, NULL when no migration is offered; all below
@@ -75,6 +87,7 @@ struct hisi_acc_regs {
  * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
  * @paused: stopped by PAUSE and not restarted since
+ * @heads: of the function's event queues while it is stopped
  * @question: what the guest had asked its mailbox when it was stopped
  * @half_loaded: an image was written to the function only in part
  * @untracked_told: since it was opened, that nothing tracks what it writes
@@ -95,6 +108,7 @@ struct hisi_acc_vf {
 	bool open;
 	bool resetting;
 	bool paused;
+	struct hisi_acc_heads heads;
 	enum hisi_acc_question question;
 	bool half_loaded;
 	bool untracked_told;

@@ -152,6 +152,7 @@ static int pause_function(struct hisi_acc_vf *vf)
 	if (err)
 		return err;
 	vf->question = question_of(mb);
+	vf->heads.known = false;
 	err = mailbox_set(&vf->regs, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
 	vf->paused = !err || err == -ETIMEDOUT;
@@ -307,21 +308,22 @@ static void load_registers(struct hisi_acc_vf *vf,
  * The doorbell tells the head again, so the device interrupts anew for entries
  * behind it: the guest may have been stopped before it saw the interrupt.
  */
-static void ring_event_queues(struct hisi_acc_regs *regs, u16 eq_head,
-			      u16 aeq_head)
+static void ring_event_queues(struct hisi_acc_vf *vf)
 {
-	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ, eq_head,
-	     0);
-	ring(regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ, aeq_head,
-	     0);
+	ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ,
+	     vf->heads.eq, 0);
+	ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ,
+	     vf->heads.aeq, 0);
 }
 
-/* Linux since 6.16 loads an image and leaves it to the sender to ring these */
-static void ring_for_destination(struct hisi_acc_regs *regs,
-				 const struct hisi_acc_image *image)
+/* A paused device moves no head, so they are good until it is restarted */
+static void know_heads(struct hisi_acc_vf *vf, const u32 *eqc, const u32 *aeqc)
 {
-	ring_event_queues(regs, hisi_acc_xqc_head(image->eqc),
-			  hisi_acc_xqc_head(image->aeqc));
+	vf->heads = (struct hisi_acc_heads) {
+		.known = true,
+		.eq = hisi_acc_xqc_head(eqc),
+		.aeq = hisi_acc_xqc_head(aeqc),
+	};
 }
 
 /**
@@ -355,8 +357,10 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 		return -EAGAIN;
 	save_registers(regs, image);
 	save_event_queues(regs, image);
+	know_heads(vf, image->eqc, image->aeqc);
 	image->question = vf->question;
-	ring_for_destination(regs, image);
+	/* Linux since 6.16 loads an image and leaves this to the sender */
+	ring_event_queues(vf);
 	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
 	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
 	if (err)
@@ -395,6 +399,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	/* an interrupt that is unmasked before its ring is known stays silent */
 	load_registers(vf, image);
 	load_event_queues(regs, image);
+	know_heads(vf, image->eqc, image->aeqc);
 	vf->question = image->question;
 	writel(QM_READY, regs->window + QM_VF_STATE);
 	return 0;
@@ -409,11 +414,12 @@ static void ring_queues(struct hisi_acc_vf *vf)
 		     QM_DOORBELL_CMD_SQ, 0, 1);
 }
 
-static u16 event_queue_head(struct hisi_acc_regs *regs, u32 offset)
+static void read_heads(struct hisi_acc_vf *vf)
 {
-	u32 word = readl(regs->window + regs->xqc + offset);
+	void __iomem *eqc = vf->regs.window + vf->regs.xqc;
+	u32 eq = readl(eqc), aeq = readl(eqc + QM_AEQC_FROM_EQC);
 
-	return hisi_acc_xqc_head(&word);
+	know_heads(vf, &eq, &aeq);
 }
 
 /**
@@ -431,12 +437,11 @@ static u16 event_queue_head(struct hisi_acc_regs *regs, u32 offset)
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 {
-	struct hisi_acc_regs *regs = &vf->regs;
 	int ready, err;
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = guest_ready(regs);
+	ready = guest_ready(&vf->regs);
 	if (ready < 0)
 		return ready;
 	if (!vf->paused)
@@ -447,8 +452,9 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 	if (err)
 		return err;
 	ring_queues(vf);
-	ring_event_queues(regs, event_queue_head(regs, 0),
-			  event_queue_head(regs, QM_AEQC_FROM_EQC));
+	if (!vf->heads.known)
+		read_heads(vf);
+	ring_event_queues(vf);
 	vf->paused = false;
 	return 0;
 }

@@ -401,6 +401,28 @@ static void restart_rings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
+/* Would catch: heads of an earlier stop, or such as are asked for again in vain */
+static void restart_rings_heads(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	image.eqc[0] = 0x90005;
+	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	fake_forget(fake);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
+	KUNIT_EXPECT_EQ(test, fake->accesses[fake->count - 2].value >>
+			      QM_DB_INDEX_SHIFT_V2, 5);
+
+	fake->bar[0x8000 / 4] = 0x90006;
+	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->accesses[fake->count - 2].value >>
+			      QM_DB_INDEX_SHIFT_V2, 6);
+}
+
 /* D21; would catch: an answer to us, found by a guest that had asked before */
 static void guest_asked(struct kunit *test)
 {
@@ -459,6 +481,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(load_nothing),
 	KUNIT_CASE_PARAM(load_fails, command_gen_params),
 	KUNIT_CASE(restart_rings),
+	KUNIT_CASE(restart_rings_heads),
 	KUNIT_CASE(guest_asked),
 	KUNIT_CASE(window_in_pf),
 	{ }
