@@ -155,10 +155,26 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
     }
 }
 
+/*
+ * The timer's thread may be late by much more than the device takes, the more so
+ * while a driver looks again and again. An answer is there on time.
+ */
+static bool time_has_come(HisiAccFunc *f)
+{
+    return !timer_pending(f->mailbox_timer) ||
+           timer_expired(f->mailbox_timer,
+                         qemu_clock_get_us(QEMU_CLOCK_VIRTUAL));
+}
+
 uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
 {
     uint64_t value = 0;
 
+    if (f->mailbox_running && !f->mailbox_stuck && time_has_come(f)) {
+        timer_del(f->mailbox_timer);
+        qemu_bh_cancel(f->mailbox_bh);
+        hisi_acc_mailbox_run(f);
+    }
     for (unsigned i = 0; i < size && first + i < MB_SIZE; i++) {
         value |= (uint64_t)f->mailbox[first + i] << (i * 8);
     }
