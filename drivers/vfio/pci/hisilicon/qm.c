@@ -54,9 +54,13 @@ static bool mailbox_done(struct mailbox mb)
 static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
 			u64 timeout_us)
 {
-	if (!read_poll_timeout_atomic(mailbox_load, *mb, mailbox_done(*mb), 1,
-				      SPIN_US, false, regs))
-		return 0;
+	u64 end = qm_spin_end();
+
+	do {
+		*mb = mailbox_load(regs);
+		if (mailbox_done(*mb))
+			return 0;
+	} while (qm_spin(end));
 	return read_poll_timeout(mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
 				 timeout_us, false, regs);
 }

@@ -8,6 +8,7 @@
 #include <linux/hisi_acc_qm.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
+#include <linux/ktime.h>
 
 #include "hisi_acc_vfio_pci.h"
 
@@ -23,8 +24,28 @@
 #define QM_FLAG			BIT(0)	/* all that is used of most registers */
 #define QM_AEQC_FROM_EQC	0x0020
 
-#define SPIN_US			20
+#define SPIN_NS			(30 * NSEC_PER_USEC)
 #define SLEEP_US		10
+
+/**
+ * qm_spin() - whether to look again at once
+ * @end: qm_spin_end() of when the first look was taken
+ *
+ * The device answers within a few microseconds or has something to do: spin
+ * first, a sleep would be the better part of the blackout. By the clock, as the
+ * looks themselves may be most of it.
+ */
+static inline bool qm_spin(u64 end)
+{
+	cpu_relax();
+	return ktime_get_ns() < end;
+}
+
+/** qm_spin_end() - until when to spin, from now on */
+static inline u64 qm_spin_end(void)
+{
+	return ktime_get_ns() + SPIN_NS;
+}
 
 /**
  * qm_wait() - wait for some bits of a register
@@ -34,17 +55,18 @@
  * @timeout_us: how long to wait, roughly
  * @val: the register as last read
  *
- * The device answers within a few microseconds or has something to do: spin
- * first, a sleep would be the better part of the blackout.
- *
  * Return: 0 or -ETIMEDOUT.
  */
 static inline int qm_wait(void __iomem *reg, u32 mask, u32 want, u64 timeout_us,
 			  u32 *val)
 {
-	if (!readl_poll_timeout_atomic(reg, *val, (*val & mask) == want, 1,
-				       SPIN_US))
-		return 0;
+	u64 end = qm_spin_end();
+
+	do {
+		*val = readl(reg);
+		if ((*val & mask) == want)
+			return 0;
+	} while (qm_spin(end));
 	return readl_poll_timeout(reg, *val, (*val & mask) == want, SLEEP_US,
 				  timeout_us);
 }
