@@ -85,9 +85,11 @@ def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Blac
 
 
 def measure(session: Session, runs: int,
-            watch: Callable[[Callable[[], str]], None] = lambda look: None) -> list[Blackout]:
+            watch: Callable[[Callable[[], str]], None] = lambda look: None,
+            keep: Callable[[list[Blackout]], None] = lambda found: None) -> list[Blackout]:
     """Each case so often, the cases taking turns.  What QEMU refuses once it is not
-    asked again."""
+    asked again.  `watch` is told how to learn how far it is; `keep` is given what was
+    found after each migration."""
     found: list[Blackout] = []
     watch(lambda: f"migration {len(found) + 1}")
     rigs = _hosts(session)
@@ -95,6 +97,7 @@ def measure(session: Session, runs: int,
         for which, functions in CASES:
             if not any(b.refused for b in found if (b.driver, b.functions) == (which, functions)):
                 found.append(_move(session, rigs, which, functions))
+                keep(found)
     return found
 
 

@@ -23,13 +23,14 @@ COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
 def _save(figure: pyplot.Figure, folder: pathlib.Path, name: str) -> None:
     figure.tight_layout()
     figure.savefig(folder / f"{name}.png", dpi=120)
-    # Text stays text, and a path is one line: small enough to be kept with the sources
+    # Text stays text, and a group is a line: small enough to be kept with the sources
     target = folder / f"{name}.svg"
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(target, metadata={"Date": None})
     pyplot.close(figure)
     text = re.sub(r"\n(?=[LMQCz])", " ", target.read_text(encoding="utf-8"))
     text = re.sub(r" *<metadata>.*?</metadata>\n", "", text, flags=re.DOTALL)
+    text = re.sub(r">\n\s*<(?!g |!)", "><", text)
     target.write_text(text.replace("<svg ", f"<!-- {LICENCE} -->\n<svg ", 1), encoding="utf-8")
 
 

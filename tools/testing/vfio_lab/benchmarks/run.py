@@ -117,8 +117,8 @@ class Bench:
         with self.steps.step(f"{self.runs} migrations of guests with no function, one, three") as step, \
                 open(self.folder / "blackout.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
-            found = blackout.measure(session, self.runs, step.watch)
-            self._keep(self.kept, "blackout", [dataclasses.asdict(b) for b in found])
+            found = blackout.measure(session, self.runs, step.watch, lambda so_far: self._keep(
+                self.kept, "blackout", [dataclasses.asdict(b) for b in so_far]))
             _tell(report.blackouts(found))
             self._plots(session).timeline(found, self.folder)
 
