@@ -226,3 +226,24 @@ def test_accesses_are_written_down_in_order(start, tmp_path):
     times = [int(line[0]) for line in lines]
     assert times == sorted(times)
     assert vf.model.property("access-trace") == ""
+
+
+def test_what_the_device_does_is_counted(start):
+    vf = start()
+    before = vf.model.property("counters", 1)
+    vf.submit(0)
+    assert vf.model.interrupt(1) == 0 and vf.reap(0) == [(0, 0)]
+    vf.doorbell(0, 2, 1)
+    vf.doorbell(0, 3, 0)
+    vf.ask(4, get=True)
+    vf.ask(8)
+    vf.write(0x204, 1)
+    more = {group: {name: count - before[group][name] for name, count in counts.items() if count != before[group][name]}
+            for group, counts in vf.model.property("counters", 1).items() if group not in ("reads", "writes")}
+    # memory: request, key, text; result, 4 bytes in the request, CQE, EQE, and a
+    # context for each ring of two queues
+    assert more == {"guest-errors": {}, "mailbox-get": {"sqc-table": 1}, "mailbox-set": {"stop-queue": 1}, "events": {
+        "sq-doorbells": 1, "cq-doorbells": 1, "eq-doorbells": 1, "aeq-doorbells": 1,
+        "requests-fetched": 1, "requests-completed": 1, "cqes": 1, "eqes": 1, "msi-eq": 1,
+        "write-backs": 1, "contexts-written-back": 4, "reads": 6, "writes": 9,
+        "dma-bytes-read": 128 + 16 + 16, "dma-bytes-written": 16 + 4 + 16 + 4 + 4 * 32}}
