@@ -7,8 +7,13 @@ It would catch a driver that leans on what the model happens to do by default.""
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from lab.migration import ENGINE
 from lab.session import Choice
+from test_uapi import REMOTE, bound_host
 
 #: the meaning of the resume doorbell, what ends a pause without it, when EQ and AEQ
 #: interrupt again, whether a write-back covers their contexts; and two more
@@ -40,3 +45,15 @@ def test_our_driver_lives_with_each(request, new_session):
         scenario.go_on()
         scenario.inspect()
         assert scenario.outcome.complaints == []
+
+
+def test_the_kselftest_passes_with_each(request, boot, context):
+    if not request.config.getoption("--long"):
+        pytest.skip("--long runs it")
+    host, functions = bound_host(boot, context, "7.2")
+    for setting in settings(True):
+        for name, value in setting.items():
+            host.set_model(ENGINE, name, value)
+        done = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=300, check=False)
+        assert not re.search(r"^not ok", done.stdout, re.M) and done.returncode == 0, f"{setting}: {done.stdout}"
+    assert host.trouble() == []
