@@ -10,6 +10,7 @@ import pytest
 
 import steps
 from lab import accelerator, firmware, pyqmp
+from lab.accelerator import ENGINES
 from lab.guest import Guest
 from lab.kernel import VERSIONS
 from lab.load import LoadRecord
@@ -19,7 +20,9 @@ from test_physical_reset import GOES_ON, LANES
 from test_stock_drivers import selftests
 from test_stock_errors import ECC, wait_for, works_when_loaded_again
 
-SEC = accelerator.ENGINES["sec"]
+SEC = ENGINES["sec"]
+#: what each device is told to report: a bit for which its driver resets all of it
+ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("engine-error", 2)}
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # one for each of two functions
 
 
@@ -37,28 +40,35 @@ def boot_uefi(new_session, context):
     return one
 
 
-def resets(host, function: int = 0) -> int:
-    """How often the device reset a function."""
-    return host.counters("sec", function)["events"]["resets"]
+def counts(host, name: str, function: int) -> dict[str, int]:
+    """How often the device reset a function, and the mistakes that it saw there."""
+    counters = host.counters(name, function)
+    wrong = {mistake: count for mistake, count in counters["guest-errors"].items() if count}
+    return {"resets": counters["events"]["resets"], **wrong}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_device_is_reset_with_its_functions_at_work(boot_uefi, version):
-    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2))
+def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
+    # an error of the queue manager's, and errors of the engines' own; each engine
+    # has a method by another name
+    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, engines=tuple(ERRORS)))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    for engine in ENGINES.values():
+        accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
     assert set(selftests(host).values()) == {"passed"}
-    before = resets(host), resets(host, 1)
-    host.set_model("sec", "abnormal-error", ECC)
-    wait_for(host, "Controller reset complete")
-    for function in (1, 2):
-        wait_for(host, f"00:08.{function}: .*reset done")
-    assert (resets(host), resets(host, 1)) == (before[0] + 1, before[1] + 1)
-    for function in range(3):
-        counts = host.counters("sec", function)["guest-errors"]
-        assert {name: count for name, count in counts.items() if count} == {}
-    assert host.qmp
-    assert host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property="abnormal-error") == 0
+    before = {(name, n): counts(host, name, n)["resets"] for name in ERRORS for n in range(3)}
+    for name, (what, bits) in ERRORS.items():
+        host.set_model(name, what, bits)
+    for name in ERRORS:
+        pf = ENGINES[name].pf
+        wait_for(host, f"{pf}: Controller reset complete")
+        for function in (1, 2):
+            wait_for(host, f"{pf[:-1]}{function}: .*reset done")
+    assert {(name, n): counts(host, name, n) for name, n in before} == \
+        {which: {"resets": count + 1} for which, count in before.items()}
+    for name, (what, _) in ERRORS.items():
+        assert host.qmp
+        assert host.qmp.cmd("qom-get", path=f"/machine/peripheral/{name}", property=what) == 0
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{SEC.pf}/sriov_numvfs")
     works_when_loaded_again(host)
 
@@ -85,7 +95,7 @@ def test_a_guest_goes_on_after_it(request, boot_uefi, context, version):
         if GOES_ON[version]:
             record.wait_progress("the load goes on", 100, 60, guest.alive)
         else:
-            record.wait("each send is refused", lambda: record.last.failed - before.failed >= 100 * LANES,
+            record.wait("each send is refused", lambda: record.last.failed - before.failed >= 10 * LANES,
                         60, guest.alive)
         done = host.counters("sec", 1)["events"]["requests-completed"] - had
         guest.stop_load()
@@ -97,9 +107,10 @@ def test_a_guest_goes_on_after_it(request, boot_uefi, context, version):
     assert last and last.final and last.mismatched == 0
     assert last.submitted == last.verified + last.failed, "requests were lost"
     assert done > 50 * LANES if GOES_ON[version] else done == 0
-    for function in range(2):
-        counts = host.counters("sec", function)["guest-errors"]
-        assert {name: count for name, count in counts.items() if count} == {}
+    # 7.2's driver takes back what the device has not done, which it takes to be cut
+    # off from memory by the error; the model is not, and computes on
+    assert set(counts(host, "sec", 0)) == {"resets"}
+    assert set(counts(host, "sec", 1)) <= {"resets", "bad-sgl"}
 
 
 def test_our_driver_waits_for_it_and_goes_on(request, boot_uefi, context):
