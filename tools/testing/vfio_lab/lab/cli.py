@@ -127,7 +127,8 @@ def parser() -> argparse.ArgumentParser:
                       help="virtual functions of each accelerator that the guest gets (default 1)")
     move.add_argument("--moves", type=number(1, 1000), default=1, metavar="N",
                       help="how often to move the guest, there and back (default 1)")
-    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another")
+    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another: QEMU 10.0 "
+                      "refuses the guest then, whose processor has other registers")
     move.add_argument("--backend", choices=guest.BACKENDS, default=Choice.backend,
                       help=f"how the guest's QEMU reaches the IOMMU (default {Choice.backend})")
     move.add_argument("--no-httu", action="store_true", help="hosts whose SMMU does not track dirty pages")

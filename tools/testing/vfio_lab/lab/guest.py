@@ -78,6 +78,10 @@ class Guest:
         """Does the inner QEMU run?"""
         return self._process.poll() is None
 
+    def wait(self, seconds: float) -> int:
+        """Wait for the inner QEMU to end by itself; its exit status."""
+        return self._process.wait(seconds * self.host.patience)
+
     def last_words(self) -> str:
         """What the inner QEMU said on its standard error."""
         return "; ".join(self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()[-3:])
