@@ -11,7 +11,9 @@ from . import kernel_tree as tree
 from . import series_cuts as cuts
 from .series_cuts import Files
 
-ABI = "Documentation/ABI/"
+#: what debugfs shows comes with it, the image with the pages that tell of it
+ABI = "Documentation/ABI/testing/debugfs-"
+IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-image"
 CONFIGS = "kernel/configs/"
 
 
@@ -92,7 +94,7 @@ STEPS = (
          "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO"),
     Step("kunit", "hisi_acc_vfio_pci: KUnit tests on registers that are memory", _kunit, True),
     Step("documentation", "Documentation: hisi_acc_vfio_pci: State, image, use",
-         _drop("Documentation/driver-api/", "Documentation/admin-guide/")),
+         _drop("Documentation/driver-api/", "Documentation/admin-guide/", IMAGE_ABI)),
     Step("configs", "kernel/configs: Fragment for HiSilicon accelerator migration", _drop(CONFIGS)),
     Step("selftests", "selftests/vfio: Migration of HiSilicon accelerator functions", _drop(f"{tree.SELFTESTS}/"), False,
          # programs of userspace, with mapped registers; a name that is a function's too; fixtures

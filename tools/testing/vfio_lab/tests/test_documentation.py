@@ -48,6 +48,15 @@ def test_the_images_table_is_the_sources():
     assert position == 176
 
 
+def test_the_images_abi_is_the_table():
+    """A field that is moved in one place and not in the other would be caught."""
+    page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-image").read_text()
+    rows = [(int(at), int(size)) for at, size in re.findall(r"^\t\t +(\d+) +(\d+)  \S", page, re.M)]
+    starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", (PAGES / "stream.rst").read_text(), re.M)}
+    assert {at for at, _ in rows} <= starts
+    assert [at + size for at, size in rows] == [at for at, _ in rows[1:]] + [176]
+
+
 @pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EXDEV", "ECHRNG", "EMEDIUMTYPE", "EPFNOSUPPORT",
                                    "EOVERFLOW", "EILSEQ", "ERANGE", "EADDRNOTAVAIL", "EPROTO", "EFBIG", "ENODATA"])
 def test_each_refusal_is_described(error):
