@@ -68,8 +68,10 @@ def fragment_text(version: str, flavour: str = "") -> str:
     flavours are for hosts, and do without what only a guest needs.
     """
     series = version if version == LTS else "7.2"
+    # Guests run the older one
+    hosts_only = () if series == LTS else ("libvirt",)
     text = ""
-    for name in ("base", "trouble", series, flavour) if flavour else ("base", "users", "trouble", series):
+    for name in ("base", "trouble", series, flavour) if flavour else ("base", "users", *hosts_only, "trouble", series):
         later = (paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8")
         named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
         text = "".join(line for line in text.splitlines(keepends=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import posixpath
 import re
 import stat
 import tarfile
@@ -35,6 +36,15 @@ HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
 GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
 #: Users of accelerators that nobody here wrote, for guests that ask for them.
 TOOLS = ("usr/bin/kcapi-enc", "usr/sbin/cryptsetup", "usr/bin/keyctl", "usr/bin/openssl")
+#: libvirt's daemon as Debian starts it, its client and the way to another host's,
+#: and what an operator keeps drivers bound with; on top of the host's own root
+LIBVIRT_PACKAGES = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-daemon-driver-nodedev", "libvirt-clients",
+                    "libvirt-daemon-common", "openssh-client", "udev", "driverctl", "bash")
+LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/sbin/virtlogd", "usr/bin/virsh", "usr/bin/virt-ssh-helper", "usr/bin/ssh",
+                    "usr/bin/udevadm", "usr/lib/systemd/systemd-udevd", "usr/sbin/driverctl", "usr/bin/bash")
+LIBVIRT_DATA = re.compile(r"usr/lib/[^/]+/libvirt/connection-driver/libvirt_driver_(qemu|nodedev)[.]so|"
+                          r"usr/share/libvirt/cpu_map/(index|arm_.*)[.]xml|etc/libvirt/[^/]*[.]conf|"
+                          r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers)[.]rules")
 MERGED = ("bin", "sbin", "lib")
 FOLDERS = ("dev", "proc", "sys", "tmp", "run", "root", "mnt", "etc", "var/log", "var/lib")
 
@@ -57,7 +67,7 @@ def _aliased(name: str) -> str:
     return f"usr/{name}" if name.startswith(tuple(f"{top}/" for top in MERGED)) else name
 
 
-def _entries(tar: tarfile.TarFile) -> dict[str, cpio.Entry]:
+def laid_out(tar: tarfile.TarFile) -> dict[str, cpio.Entry]:
     """The files and links of Debian's root, under their names in a merged /usr."""
     found: dict[str, cpio.Entry] = {}
     for member in tar:
@@ -106,7 +116,7 @@ def _closure(entries: Mapping[str, cpio.Entry], programs: tuple[str, ...],
         if stat.S_ISLNK(entry.mode):
             target = entry.content().decode()
             todo.append(_aliased(target) if target.startswith("/")
-                        else str(PurePosixPath(name).parent / target))
+                        else posixpath.normpath(PurePosixPath(name).parent / target))
             continue
         content = entry.content()
         if not content.startswith(b"\x7fELF"):
@@ -136,7 +146,7 @@ def _select(entries: Mapping[str, cpio.Entry], programs: tuple[str, ...],
     return found
 
 
-def _packages(tar: tarfile.TarFile) -> str:
+def versions(tar: tarfile.TarFile) -> str:
     """Lines "package version", by the packages' changelogs: nothing here was installed."""
     found = []
     for member in tar:
@@ -149,7 +159,7 @@ def _packages(tar: tarfile.TarFile) -> str:
     return "".join(sorted(found))
 
 
-def _bootstrap(context: Context, tar: Path, log: Path, step: Step) -> None:
+def bootstrap(context: Context, packages: tuple[str, ...], tar: Path, log: Path, step: Step) -> None:
     """Have mmdebstrap lay out Debian's packages; it runs no arm64 program."""
     def see(line: str) -> None:
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:
@@ -164,7 +174,7 @@ def _bootstrap(context: Context, tar: Path, log: Path, step: Step) -> None:
         private[1].write_text(apt.Apt.network_options(), encoding="utf-8")
         command = [
             "env", f"TMPDIR={tar.parent}", "mmdebstrap", "--mode=root", "--variant=extract",
-            "--architectures=arm64", "--format=tar", f"--include={','.join(PACKAGES)}",
+            "--architectures=arm64", "--format=tar", f"--include={','.join(packages)}",
             f"--keyring={apt.KEYRING}", f"--aptopt={private[1]}",
             '--aptopt=Acquire::Languages "none"',
             # The cache may lie where apt's own user cannot go.
@@ -189,10 +199,10 @@ def roots(context: Context | None = None) -> Roots:
         log = context.cache.log("rootfs")
         with context.steps.step("fetch the arm64 root file system", log) as step:
             tar_path = folder / "root.tar"
-            _bootstrap(context, tar_path, log, step)
+            bootstrap(context, PACKAGES, tar_path, log, step)
             step.progress("packing")
             with tarfile.open(tar_path) as tar:
-                entries = _entries(tar)
+                entries = laid_out(tar)
                 scratch = folder / "scratch"
                 host = _select(entries, HOST_PROGRAMS, HOST_DATA, scratch)
                 # Not busybox for a shell: it would run applets of its own in
@@ -203,7 +213,7 @@ def roots(context: Context | None = None) -> Roots:
                 tools = _select(entries, TOOLS, None, scratch)
                 cpio.archive(folder / "tools.cpio",
                              {name: tools[name] for name in tools.keys() - guest.keys()})
-                (folder / "packages").write_text(_packages(tar), encoding="utf-8")
+                (folder / "packages").write_text(versions(tar), encoding="utf-8")
             tar_path.unlink()
 
     path = context.cache.entry("rootfs", apt.RELEASE,
@@ -226,3 +236,25 @@ def guest_root(context: Context | None = None) -> Path:
 def guest_tools(context: Context | None = None) -> Path:
     """An archive to add to the guest's root: tools of others that use accelerators."""
     return roots(context).tools
+
+
+def libvirt(context: Context | None = None) -> Path:
+    """An archive to add to the host's root: libvirt, udev and driverctl."""
+    context = context or shared()
+
+    def build(folder: Path) -> None:
+        disk.require(context.cache.root, 1 * disk.GB, "libvirt for the hosts")
+        machine.ask_for_root("unpack libvirt for the hosts")
+        log = context.cache.log("rootfs-libvirt")
+        with context.steps.step("fetch libvirt for the hosts", log) as step:
+            tar_path = folder / "root.tar"
+            bootstrap(context, LIBVIRT_PACKAGES, tar_path, log, step)
+            with tarfile.open(tar_path) as tar:
+                found = _select(laid_out(tar), LIBVIRT_PROGRAMS, LIBVIRT_DATA, folder / "scratch")
+                cpio.archive(folder / "libvirt.cpio", found)
+                (folder / "packages").write_text(versions(tar), encoding="utf-8")
+            tar_path.unlink()
+
+    return context.cache.entry("rootfs-libvirt", apt.RELEASE,
+                               digest({"recipe": RECIPE, "packages": LIBVIRT_PACKAGES, "code": Path(__file__)}),
+                               build, context.waiting) / "libvirt.cpio"

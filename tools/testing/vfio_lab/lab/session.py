@@ -39,7 +39,7 @@ MIN_LANES, MAX_LANES = 12, 64
 class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
     `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel; `script` is what a guest with
-    the load "script" runs in place of a load; `migration` is QEMU's enable-migration,
+    the load "script" runs in place of a load; `roots` are archives on top of the host's root; `migration` is QEMU's enable-migration,
     where it is not to be what the backend needs; `slow` has requests take long while
     the guest stops, so that some are under way for sure."""
 
@@ -53,6 +53,7 @@ class Choice:
     moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
     script: pathlib.Path | None = None
+    roots: tuple[pathlib.Path, ...] = ()
     backend: str = "iommufd"
     migration: str = ""
     httu: bool = True
@@ -107,6 +108,11 @@ class Session:
         if done.returncode:
             raise LabError(f"ssh-keygen failed: {done.stderr.strip()}")
 
+    def key(self) -> pathlib.Path:
+        """The private key that opens the session's hosts, for a host that is to open another."""
+        self._prepare()
+        return self._key
+
     def spec(self, name: str, choice: Choice, guest: bool,
              lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
         """Build what the choice needs, and put one host's initramfs together."""
@@ -130,7 +136,7 @@ class Session:
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
                            choice.push, scratch / "overlay.cpio", self.context)
         initrd = self.folder / f"{name}-initrd"
-        cpio.concatenate(initrd, [root, scratch / "modules.cpio", scratch / "overlay.cpio"])
+        cpio.concatenate(initrd, [root, *choice.roots, scratch / "modules.cpio", scratch / "overlay.cpio"])
         shutil.rmtree(scratch)
         return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu)
 
