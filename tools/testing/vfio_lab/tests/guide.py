@@ -26,16 +26,18 @@ GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/I
          "-device|virtserialport,chardev=report,name=report")
 
 
-def blocks(language: str) -> dict[str, str]:
-    """The named blocks of the guide in a language, by name."""
+def blocks(language: str, libvirt: bool = False) -> dict[str, str]:
+    """The named blocks in a language, by name: of the guide's page on libvirt, or of
+    all others."""
     shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
     return {m[1]: textwrap.dedent(m[2]) for page in sorted(GUIDE.glob("*.rst"))
-            for m in shape.finditer(page.read_text())}
+            if (page.stem == "libvirt") == libvirt for m in shape.finditer(page.read_text())}
 
 
-def messages() -> list[str]:
-    """The messages of the guide's check list."""
-    table = (GUIDE / "messages.rst").read_text().split("Other reasons")[0]
+def messages(libvirt: bool = False) -> list[str]:
+    """The messages of the guide's check list, or those of its page on libvirt."""
+    page = "libvirt.rst" if libvirt else "messages.rst"
+    table = (GUIDE / page).read_text().split("Other reasons")[0]
     return re.findall(r"^   \* - ``(.+)``$", table, re.M)
 
 
