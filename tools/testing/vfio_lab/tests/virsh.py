@@ -9,11 +9,13 @@ import threading
 from guide import blocks
 from lab import paths
 from lab.errors import LabError
-from lab.guest import CONSOLE, MEMORY_MIB, REPORT
+from lab.guest import MEMORY_MIB
 from lab.host import Host
 from lab.load import LoadRecord
 
 NAME = "guest"
+CONSOLE = "/run/guest.console"
+REPORT = "/run/report"
 #: pushed into a host that is to have libvirt
 DAEMON = "/lab/libvirt"
 PROGRAM = paths.LAB / "host/libvirt"
