@@ -18,8 +18,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "acc_image_rules.h"
-#include "hisi_acc_test_device.h"
+#include "acc_fuzz.h"
 
 #define THREADS		4
 #define FILES		8
@@ -41,28 +40,15 @@ static uint8_t image[IMAGE_END];
 static int files[FILES];	/* data files, or -1: whoever takes one out owns it */
 static long left;
 
-static uint32_t image_sum(const uint8_t *bytes)
-{
-	return image_checksum(bytes);
-}
-
-static unsigned int below(struct worker *w, unsigned int limit)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random % limit;
-}
-
 static int take_file(struct worker *w)
 {
-	return __atomic_exchange_n(&files[below(w, FILES)], -1, __ATOMIC_ACQ_REL);
+	return __atomic_exchange_n(&files[below(&w->random, FILES)], -1, __ATOMIC_ACQ_REL);
 }
 
 /* Into a place at random; what lay there is closed */
 static void leave_file(struct worker *w, int fd)
 {
-	fd = __atomic_exchange_n(&files[below(w, FILES)], fd, __ATOMIC_ACQ_REL);
+	fd = __atomic_exchange_n(&files[below(&w->random, FILES)], fd, __ATOMIC_ACQ_REL);
 	if (fd >= 0)
 		close(fd);
 }
@@ -85,7 +71,7 @@ static void expect(const char *what, long got, const int *errors, unsigned int c
 
 static void set_state(struct worker *w)
 {
-	int fd, err = device_set_state(&device, below(w, 10), &fd);
+	int fd, err = device_set_state(&device, below(&w->random, 10), &fd);
 
 	/* of an image that was refused: what it was refused for */
 	EXPECT("SET_STATE", err, EINVAL, EIO, EBUSY, EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG, EMEDIUMTYPE,
@@ -97,12 +83,13 @@ static void set_state(struct worker *w)
 static void write_file(struct worker *w, int fd)
 {
 	uint8_t bytes[LONGEST] = {};
-	unsigned int from = below(w, 4) ? 0 : below(w, IMAGE_END), length = 1 + below(w, LONGEST);
+	unsigned int from = below(&w->random, 4) ? 0 : below(&w->random, IMAGE_END);
+	unsigned int length = 1 + below(&w->random, LONGEST);
 
 	memcpy(bytes, image + from, IMAGE_END - from);
-	if (!below(w, 3))
-		bytes[below(w, LONGEST)] ^= 1 << below(w, 8);
-	if (!below(w, 2))
+	if (!below(&w->random, 3))
+		bytes[below(&w->random, LONGEST)] ^= 1 << below(&w->random, 8);
+	if (!below(&w->random, 2))
 		length = IMAGE_END - from;
 	EXPECT("write", send_image(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG,
 	       EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW, EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO, EFBIG);
@@ -112,7 +99,7 @@ static void read_file(struct worker *w, int fd)
 {
 	uint8_t bytes[LONGEST];
 
-	EXPECT("read", receive_image(fd, bytes, 1 + below(w, LONGEST)), EBADF, ENODEV, ENOMSG);
+	EXPECT("read", receive_image(fd, bytes, 1 + below(&w->random, LONGEST)), EBADF, ENODEV, ENOMSG);
 }
 
 static void ask_file(int fd)
@@ -147,7 +134,7 @@ static void probe(struct worker *w)
 {
 	uint64_t value[2];
 
-	EXPECT("FEATURE", device_feature_u64(&device, below(w, 16), value), ENOTTY, EINVAL);
+	EXPECT("FEATURE", device_feature_u64(&device, below(&w->random, 16), value), ENOTTY, EINVAL);
 }
 
 static void use_device(struct worker *w, enum operation operation)
@@ -165,7 +152,7 @@ static void use_device(struct worker *w, enum operation operation)
 	else if (operation == RESET)
 		EXPECT("RESET", device_reset(&device));
 	else if (operation == LOAD)
-		device_read(&device, 4 * below(w, BAR2_HALF / 4));
+		device_read(&device, 4 * below(&w->random, BAR2_HALF / 4));
 }
 
 static void *work(void *arg)
@@ -173,10 +160,10 @@ static void *work(void *arg)
 	struct worker *w = arg;
 
 	while (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) >= 0) {
-		enum operation operation = below(w, OPERATIONS);
+		enum operation operation = below(&w->random, OPERATIONS);
 
 		/* 100 ms each */
-		if (operation == RESET && below(w, 20))
+		if (operation == RESET && below(&w->random, 20))
 			operation = SET_STATE;
 		w->done[operation]++;
 		switch (operation) {
@@ -184,7 +171,7 @@ static void *work(void *arg)
 			use_file(w, operation);
 			break;
 		case STORE:	/* doorbells that mean nothing, masks */
-			device_write(&device, below(w, 2) ? 0x0c : 0x04, below(w, 2));
+			device_write(&device, below(&w->random, 2) ? 0x0c : 0x04, below(&w->random, 2));
 			break;
 		default:
 			use_device(w, operation);
@@ -208,13 +195,7 @@ static bool saves(struct image_facts *facts)
 		return false;
 	length = receive_image(fd, image, sizeof(image));
 	close(fd);
-	*facts = (struct image_facts) {
-		.device = image_get(image, DEVICE, 4),
-		.queues = image_get(image, QUEUES, 4),
-		.isolation = image_get(image, ISOLATION, 4),
-		.hw_version = image_get(image, HW_VERSION, 4),
-		.window = image_get(image, WINDOW, 4),
-	};
+	*facts = image_facts_of(image);
 	return length == IMAGE_END && is_image(image, length, facts) && !device_set_state(&device, RUNNING, NULL);
 }
 
@@ -242,7 +223,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (int i = 0; i < THREADS; i++) {
-		workers[i].random = 0x9e3779b97f4a7c15ull * (seed * THREADS + i + 1);
+		workers[i].random = random_of(seed, i);
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
 	for (int i = 0; i < THREADS; i++) {

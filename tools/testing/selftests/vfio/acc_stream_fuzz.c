@@ -17,8 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "acc_image_rules.h"
-#include "hisi_acc_test_device.h"
+#include "acc_fuzz.h"
 
 #define MAX_FUNCTIONS	64
 #define MAX_LENGTH	(IMAGE_END + 24)
@@ -41,19 +40,6 @@ static struct stream seeds[6];
 static unsigned int seed_count;
 static bool refused_only;
 static long left;
-
-static uint32_t image_sum(const uint8_t *image)
-{
-	return image_checksum(image);
-}
-
-static unsigned int below(struct share *s, unsigned int limit)
-{
-	s->random ^= s->random << 13;
-	s->random ^= s->random >> 7;
-	s->random ^= s->random << 17;
-	return s->random % limit;
-}
 
 static void add_seed(const uint8_t *image, size_t length)
 {
@@ -101,13 +87,7 @@ static void learn_facts(struct share *s, struct device *d)
 	uint8_t image[IMAGE_END];
 
 	save(d, image);
-	s->facts = (struct image_facts) {
-		.device = image_get(image, DEVICE, 4),
-		.queues = image_get(image, QUEUES, 4),
-		.isolation = image_get(image, ISOLATION, 4),
-		.hw_version = image_get(image, HW_VERSION, 4),
-		.window = image_get(image, WINDOW, 4),
-	};
+	s->facts = image_facts_of(image);
 	if (device_set_state(d, RUNNING, NULL)) {
 		fprintf(stderr, "acc_stream_fuzz: %s does not run again\n", d->bdf);
 		exit(1);
@@ -117,21 +97,21 @@ static void learn_facts(struct share *s, struct device *d)
 static void change(struct share *s, struct stream *stream)
 {
 	static const uint32_t values[] = { 0, 1, 2, 3, 4, 6, 8, 32, 0xff, 0xffff, 0x10000, 0x80000000, 0xffffffff };
-	unsigned int word = below(s, MAX_LENGTH / 4);
+	unsigned int word = below(&s->random, MAX_LENGTH / 4);
 
-	switch (below(s, 4)) {
+	switch (below(&s->random, 4)) {
 	case 0:
-		stream->bytes[below(s, MAX_LENGTH)] ^= 1 << below(s, 8);
+		stream->bytes[below(&s->random, MAX_LENGTH)] ^= 1 << below(&s->random, 8);
 		break;
 	case 1:
-		image_put(stream->bytes, 4 * word, 4, values[below(s, ARRAY_SIZE(values))]);
+		image_put(stream->bytes, 4 * word, 4, values[below(&s->random, ARRAY_SIZE(values))]);
 		break;
 	case 2:
-		image_put(stream->bytes, 4 * word, 4, 32 * below(s, 0x8000000));
+		image_put(stream->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));
 		break;
 	default:
-		if (!below(s, 4))
-			stream->length = below(s, MAX_LENGTH + 1);
+		if (!below(&s->random, 4))
+			stream->length = below(&s->random, MAX_LENGTH + 1);
 	}
 }
 
@@ -140,10 +120,10 @@ static bool make_stream(struct share *s, struct stream *stream)
 	bool right;
 
 	do {
-		*stream = seeds[below(s, seed_count)];
-		for (unsigned int changes = below(s, 4); changes; changes--)
+		*stream = seeds[below(&s->random, seed_count)];
+		for (unsigned int changes = below(&s->random, 4); changes; changes--)
 			change(s, stream);
-		if (image_minor(stream->bytes) && below(s, 8))
+		if (image_minor(stream->bytes) && below(&s->random, 8))
 			image_put(stream->bytes, CHECKSUM, 4, image_sum(stream->bytes));
 		right = is_image(stream->bytes, stream->length, &s->facts);
 	} while (right && refused_only);
@@ -152,10 +132,10 @@ static bool make_stream(struct share *s, struct stream *stream)
 
 static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 {
-	unsigned int longest = 1 + below(s, MAX_LENGTH);
+	unsigned int longest = 1 + below(&s->random, MAX_LENGTH);
 
 	for (size_t sent = 0; sent < stream->length;) {
-		size_t piece = 1 + below(s, longest);
+		size_t piece = 1 + below(&s->random, longest);
 		ssize_t n;
 
 		if (piece > stream->length - sent)
@@ -286,7 +266,7 @@ int main(int argc, char **argv)
 	make_seeds(argv[first + 2], false);
 	for (int i = 0; i < count; i++) {
 		shares[i].bdf = argv[first + 3 + i];
-		shares[i].random = 0x9e3779b97f4a7c15ull * (seed * MAX_FUNCTIONS + i + 1);
+		shares[i].random = random_of(seed, i);
 		pthread_create(&shares[i].thread, NULL, work, &shares[i]);
 	}
 	for (int i = 0; i < count; i++) {

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the fuzzers that run on a host share.
+ */
+#ifndef ACC_FUZZ_H
+#define ACC_FUZZ_H
+
+#include "acc_image_rules.h"
+#include "hisi_acc_test_device.h"
+
+static inline uint32_t image_sum(const uint8_t *image)
+{
+	return image_checksum(image);
+}
+
+/* A good image's */
+static inline struct image_facts image_facts_of(const uint8_t *image)
+{
+	return (struct image_facts) {
+		.device = image_get(image, DEVICE, 4),
+		.queues = image_get(image, QUEUES, 4),
+		.isolation = image_get(image, ISOLATION, 4),
+		.hw_version = image_get(image, HW_VERSION, 4),
+		.window = image_get(image, WINDOW, 4),
+	};
+}
+
+/* The state of below() for one of several threads; never 0, from which nothing comes */
+static inline uint64_t random_of(unsigned long seed, unsigned int thread)
+{
+	return 0x9e3779b97f4a7c15ull * (seed * 1024 + thread + 1);
+}
+
+/* A number smaller than @limit, by xorshift */
+static inline unsigned int below(uint64_t *random, unsigned int limit)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random % limit;
+}
+
+#endif
