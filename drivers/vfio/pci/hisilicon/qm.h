@@ -34,6 +34,8 @@
  * The device answers within a few microseconds or has something to do: spin
  * first, a sleep would be the better part of the blackout. By the clock, as the
  * looks themselves may be most of it.
+ *
+ * Return: true, until the time is over.
  */
 static inline bool qm_spin(u64 end)
 {
