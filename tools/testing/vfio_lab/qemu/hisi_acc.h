@@ -87,6 +87,7 @@ typedef struct HisiAccEngine {
     const HisiAccInit *inits;       /* ends with start 0 */
     uint32_t int_source;            /* error source, write 1 to clear */
     uint32_t int_status;
+    uint32_t int_shutdown;          /* errors that close the way to memory */
     /*
      * Computes one request. @alg_type is what the context says of its queue,
      * @sqe the device's copy; the engine writes its result into it and says
@@ -317,6 +318,7 @@ uint64_t hisi_acc_global_function_errors(HisiAccPf *pf);
 void hisi_acc_global_set_function_errors(HisiAccPf *pf, uint64_t functions);
 uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine);
 void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
+bool hisi_acc_bus_closed(HisiAccPf *pf);
 unsigned hisi_acc_queue_count(HisiAccFunc *f);
 
 /* hisi_acc_ifc.c */
@@ -359,6 +361,7 @@ void hisi_acc_ring_reset(HisiAccFunc *f);
 /* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
 void hisi_acc_work_kick(HisiAccFunc *f);
 void hisi_acc_work_run(void *opaque);
+void hisi_acc_work_kick_all(HisiAccPf *pf);
 void hisi_acc_work_forget(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_flush(HisiAccFunc *f);

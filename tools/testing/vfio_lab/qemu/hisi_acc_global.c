@@ -32,6 +32,7 @@
 #define DEV_DB_DROP         0x100250    /* from V5 on: a bit per function */
 #define FUNC_AXI_ERROR      0x100280    /* the same, write 1 to clear */
 #define QM_IDLE             0x1040e4
+#define OOO_SHUTDOWN_SEL    0x1040f8
 #define MESSAGE_TO_VF       0x104700    /* from V4 on: 64 bits */
 #define MESSAGE_FROM_VFS    0x104800    /* the same: the lower word of each */
 #define AM_FIRST            0x300000
@@ -54,7 +55,7 @@ static const HisiAccRange qm_ranges[] = {
     { MIG_REGION_SEL, MIG_REGION_SEL, false },  /* from V4 on */
     { 0x104000, 0x1041fc, false },
     { 0x104010, 0x104040, true },       /* whose counters the dumps show */
-    { 0x1040f8, 0x1040f8, true },
+    { OOO_SHUTDOWN_SEL, OOO_SHUTDOWN_SEL, true },
     { 0x300000, 0x3001fc, false },
     { 0x300000, 0x300000, true },
     { 0x300014, 0x30001c, true },
@@ -229,6 +230,19 @@ void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
     if (engine ? bits : abnormal_status(pf)) {
         hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
     }
+    hisi_acc_work_kick_all(pf);
+}
+
+/*
+ * An error that the driver selected for it keeps the device from memory until
+ * it is cleared, or all is reset: requests stay where they are.
+ */
+bool hisi_acc_bus_closed(HisiAccPf *pf)
+{
+    uint32_t select = hisi_acc_engine(HISI_ACC_FUNC(pf))->int_shutdown;
+
+    return hisi_acc_global_errors(pf, false) & *storage(pf, OOO_SHUTDOWN_SEL) ||
+           hisi_acc_global_errors(pf, true) & *storage(pf, select);
 }
 
 static void mem_init(HisiAccPf *pf)
@@ -292,11 +306,13 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
     }
     if (off == engine->int_source) {
         *storage(pf, off) &= ~value;
+        hisi_acc_work_kick_all(pf);
         return;
     }
     switch (off) {
     case ABN_INT_SOURCE:
         *storage(pf, off) &= ~value;
+        hisi_acc_work_kick_all(pf);
         return;
     case ABN_INT_MASK:
         *storage(pf, off) = value;

@@ -128,6 +128,9 @@ void hisi_acc_work_run(void *opaque)
     unsigned burst = BURST;
     unsigned q;
 
+    if (hisi_acc_bus_closed(f->pf)) {
+        return;
+    }
     for (;;) {
         while (f->slot_used < f->pf->cfg.engine_slots && next_pending(f, &q)) {
             take(f, q);
@@ -147,9 +150,17 @@ void hisi_acc_work_run(void *opaque)
     }
 }
 
+/* After an error was cleared that may have kept the functions from memory */
+void hisi_acc_work_kick_all(HisiAccPf *pf)
+{
+    for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
+        hisi_acc_work_kick(pf->funcs[n]);
+    }
+}
+
 static void complete_all(HisiAccFunc *f)
 {
-    while (f->slot_used) {
+    while (f->slot_used && !hisi_acc_bus_closed(f->pf)) {
         complete(f);
     }
 }
@@ -182,10 +193,11 @@ void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
         }
     } else {
         complete_all(f);
-        while (hisi_acc_work_pending(f, q)) {
+        while (hisi_acc_work_pending(f, q) && !hisi_acc_bus_closed(f->pf)) {
             take(f, q);
             complete_all(f);
         }
+        hisi_acc_work_forget(f, q);     /* what is kept from memory */
     }
     queue->sq.stopped = queue->sq.ctx.held;
     hisi_acc_work_update(f, q);

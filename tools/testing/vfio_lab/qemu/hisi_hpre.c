@@ -212,6 +212,7 @@ static const HisiAccEngine hpre_engine = {
     .inits = hpre_inits,
     .int_source = 0x301600,
     .int_status = 0x301800,
+    .int_shutdown = 0x301a3c,
     .process = hpre_process,
 };
 

@@ -369,6 +369,7 @@ static const HisiAccEngine sec2_engine = {
     .inits = sec2_inits,
     .int_source = 0x301010,
     .int_status = 0x301008,
+    .int_shutdown = 0x301014,
     .process = sec2_process,
 };
 

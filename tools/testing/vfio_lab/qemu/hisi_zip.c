@@ -294,6 +294,7 @@ static const HisiAccEngine zip_engine = {
     .inits = zip_inits,
     .int_source = 0x3010a0,
     .int_status = 0x3010ac,
+    .int_shutdown = 0x30120c,
     .process = zip_process,
 };
 

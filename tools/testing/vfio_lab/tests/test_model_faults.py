@@ -157,6 +157,32 @@ def test_a_masked_error_is_not_reported(start):
     assert vf.model.interrupt(0) is None
 
 
+@pytest.mark.parametrize("name, select, source", [
+    ("abnormal-error", 0x1040F8, 0x100000), ("engine-error", 0x301014, 0x301010)])
+def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name, select, source):
+    vf = start(",request-latency=100")
+    pf = Function(vf.model, 0)
+    pf.write(select, 4)
+    assert not vf.model.set(name, 2)    # not selected
+    vf.submit(0)
+    vf.model.step(100)
+    assert vf.reap(0) == [(0, 0)]
+    vf.submit(0)
+    vf.model.step(1)                    # the engine has taken it
+    assert not vf.model.set(name, 4)
+    vf.submit(0)
+    vf.model.step(10_000)
+    assert not vf.reap(0) and vf.events()["requests-fetched"] == 2
+    vf.ask(0xE)                         # a pause leaves them in their ring
+    vf.write(0x204, 1)
+    assert vf.saved_sqc(0)[:2] == (1, 3)
+    vf.kick(0)
+    pf.write(source, 4)
+    for _ in range(2):
+        vf.model.step(100)
+    assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.mistakes()
+
+
 @pytest.mark.parametrize("option, words", [
     ("fault-mailbox=slow",
      "fault-mailbox must be 'none', 'busy', 'fail' or 'garbage', not 'slow'"),
