@@ -156,8 +156,8 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
 }
 
 /*
- * The timer's thread may be late by much more than the device takes, the more so
- * while a driver looks again and again. An answer is there on time.
+ * The timer's thread may be late by much more than the device takes, the more
+ * so while a driver looks again and again. An answer is there on time.
  */
 static bool time_has_come(HisiAccFunc *f)
 {
