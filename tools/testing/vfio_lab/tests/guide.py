@@ -30,7 +30,7 @@ def blocks(language: str, libvirt: bool = False) -> dict[str, str]:
     """The named blocks in a language, by name: of the guide's page on libvirt, or of
     all others."""
     shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
-    return {m[1]: textwrap.dedent(m[2]) for page in sorted(GUIDE.glob("*.rst"))
+    return {m[1]: textwrap.dedent(m[2]).strip() for page in sorted(GUIDE.glob("*.rst"))
             if (page.stem == "libvirt") == libvirt for m in shape.finditer(page.read_text())}
 
 
