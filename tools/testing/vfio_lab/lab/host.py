@@ -6,6 +6,7 @@ nowhere else (slirp with restrict=on), and a second network card joins it to
 the other host and to nothing more.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import re
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from . import accelerator
+from . import accelerator, qemu
 from .errors import LabError
 from .kernel import Kernel
 from .qmp import Qmp
@@ -24,6 +25,10 @@ from .splats import splats
 from .ssh import Ssh
 
 BOOT_SECONDS = 180
+# What an outer QEMU that looks for its own leaks may take to end
+LEAK_SECONDS = 60
+# What it says of itself at its start, whatever comes
+SANITIZER_GREETING = "ASan doesn't fully support makecontext"
 MEMORY_MIB = 4096
 
 
@@ -156,7 +161,8 @@ class Host:
 
     def trouble(self) -> list[str]:
         """Lines of the kernel's log and console that no run may show."""
-        lines = self.console.read_text(errors="replace").splitlines()
+        lines = [line for line in self.console.read_text(errors="replace").splitlines()
+                 if SANITIZER_GREETING not in line]
         if self.alive() and self._ssh:
             lines += self.ssh.out("dmesg").splitlines()
         return [f"{self.name}: {line}" for line in splats(lines)]
@@ -195,16 +201,26 @@ class Host:
         return best[1]
 
     def stop(self) -> None:
-        """Switch the host off.  May be called twice."""
+        """Switch the host off.  May be called twice.  Raises LabError where the outer
+        QEMU looks for errors of its own, and found one."""
         if self._ssh:
             self._ssh.close()
             self._ssh = None
+        sanitized = self.qmp is not None and qemu.is_sanitized()
         if self.qmp:
+            if sanitized and self._process and self._process.poll() is None:
+                # It looks for what it has lost when it ends by itself, no sooner
+                self.qmp.cmd("quit")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAK_SECONDS)
             self.qmp.close()
             self.qmp = None
         if self._process:
             self._process.kill()
             self._process.wait()
+            if sanitized and self._process.returncode:
+                raise LabError(f"host {self.name}: the outer QEMU ended with {self._process.returncode}: "
+                               f"{self.console_tail(1)}", self.console)
 
     def __enter__(self) -> "Host":
         return self

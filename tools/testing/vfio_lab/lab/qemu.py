@@ -176,10 +176,15 @@ def _check_model(program: Path, log: Path) -> None:
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 
 
+def is_sanitized() -> bool:
+    """Is chosen() the outer QEMU that looks for its own errors?"""
+    return os.environ.get(SANITIZED) == "1"
+
+
 def chosen(context: Context | None = None) -> Path:
     """The outer QEMU that this run is to take: outer(), or sanitized() if the
     environment asks for it, which then also gets that one's options."""
-    if os.environ.get(SANITIZED) != "1":
+    if not is_sanitized():
         return outer(context)
     for name, value in SANITIZER_OPTIONS.items():
         os.environ.setdefault(name, value)
