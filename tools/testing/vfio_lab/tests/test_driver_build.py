@@ -54,3 +54,11 @@ def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
 def test_what_is_no_kernel_is_refused_in_a_sentence(tmp_path, kdir, words):
     done = make_module(kdir, tmp_path)
     assert done.returncode != 0 and words in done.stderr
+
+
+@pytest.mark.parametrize("mutant", sorted((paths.LAB / "tests/mutants").rglob("*.patch")), ids=lambda p: p.stem)
+def test_a_mutant_is_one_of_this_driver(mutant):
+    """Would catch: a driver that changed while its mutants, most of which only make
+    mutants builds, did not."""
+    done = subprocess.run(["git", "apply", "--check", mutant], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
