@@ -74,8 +74,9 @@ static void set_state(struct worker *w)
 	int fd, err = device_set_state(&device, below(&w->random, 10), &fd);
 
 	/* of an image that was refused: what it was refused for */
-	EXPECT("SET_STATE", err, EINVAL, EIO, EBUSY, EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG, EMEDIUMTYPE,
-	       EPFNOSUPPORT, EOVERFLOW, EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO, EFBIG, ENODATA, ESTALE);
+	EXPECT("SET_STATE", err, EINVAL, EIO, EBUSY, EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG,
+	       EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW, EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO,
+	       EFBIG, ENODATA, ESTALE);
 	if (fd >= 0)
 		leave_file(w, fd);
 }
@@ -91,22 +92,25 @@ static void write_file(struct worker *w, int fd)
 		bytes[below(&w->random, LONGEST)] ^= 1 << below(&w->random, 8);
 	if (!below(&w->random, 2))
 		length = IMAGE_END - from;
-	EXPECT("write", send_image(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG,
-	       EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW, EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO, EFBIG);
+	EXPECT("write", send_image(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT,
+	       EXDEV, ECHRNG, EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW, EILSEQ, ERANGE,
+	       EADDRNOTAVAIL, EPROTO, EFBIG);
 }
 
 static void read_file(struct worker *w, int fd)
 {
 	uint8_t bytes[LONGEST];
 
-	EXPECT("read", receive_image(fd, bytes, 1 + below(&w->random, LONGEST)), EBADF, ENODEV, ENOMSG);
+	EXPECT("read", receive_image(fd, bytes, 1 + below(&w->random, LONGEST)),
+	       EBADF, ENODEV, ENOMSG);
 }
 
 static void ask_file(int fd)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 
-	EXPECT("PRECOPY_INFO", ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? -errno : 0, ENODEV, EINVAL, ENOTTY);
+	EXPECT("PRECOPY_INFO", ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? -errno : 0,
+	       ENODEV, EINVAL, ENOTTY);
 }
 
 static void use_file(struct worker *w, enum operation operation)
@@ -134,7 +138,8 @@ static void probe(struct worker *w)
 {
 	uint64_t value[2];
 
-	EXPECT("FEATURE", device_feature_u64(&device, below(&w->random, 16), value), ENOTTY, EINVAL);
+	EXPECT("FEATURE", device_feature_u64(&device, below(&w->random, 16), value),
+	       ENOTTY, EINVAL);
 }
 
 static void use_device(struct worker *w, enum operation operation)
@@ -146,7 +151,8 @@ static void use_device(struct worker *w, enum operation operation)
 	else if (operation == GET_STATE)
 		EXPECT("GET_STATE", device_state(&device));
 	else if (operation == DATA_SIZE)
-		EXPECT("DATA_SIZE", device_feature_u64(&device, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size));
+		EXPECT("DATA_SIZE",
+		       device_feature_u64(&device, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size));
 	else if (operation == PROBE)
 		probe(w);
 	else if (operation == RESET)
@@ -171,7 +177,8 @@ static void *work(void *arg)
 			use_file(w, operation);
 			break;
 		case STORE:	/* doorbells that mean nothing, masks */
-			device_write(&device, below(&w->random, 2) ? 0x0c : 0x04, below(&w->random, 2));
+			device_write(&device, below(&w->random, 2) ? 0x0c : 0x04,
+				     below(&w->random, 2));
 			break;
 		default:
 			use_device(w, operation);
@@ -196,7 +203,8 @@ static bool saves(struct image_facts *facts)
 	length = receive_image(fd, image, sizeof(image));
 	close(fd);
 	*facts = image_facts_of(image);
-	return length == IMAGE_END && is_image(image, length, facts) && !device_set_state(&device, RUNNING, NULL);
+	return length == IMAGE_END && is_image(image, length, facts) &&
+	       !device_set_state(&device, RUNNING, NULL);
 }
 
 int main(int argc, char **argv)

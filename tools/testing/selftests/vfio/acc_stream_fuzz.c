@@ -51,7 +51,8 @@ static void save(struct device *d, uint8_t *image)
 {
 	int fd;
 
-	if (device_set_state(d, STOP_COPY, &fd) || receive_image(fd, image, IMAGE_END) != IMAGE_END) {
+	if (device_set_state(d, STOP_COPY, &fd) ||
+	    receive_image(fd, image, IMAGE_END) != IMAGE_END) {
 		fprintf(stderr, "acc_stream_fuzz: %s gives no image\n", d->bdf);
 		exit(1);
 	}
@@ -96,7 +97,8 @@ static void learn_facts(struct share *s, struct device *d)
 
 static void change(struct share *s, struct stream *stream)
 {
-	static const uint32_t values[] = { 0, 1, 2, 3, 4, 6, 8, 32, 0xff, 0xffff, 0x10000, 0x80000000, 0xffffffff };
+	static const uint32_t values[] = { 0, 1, 2, 3, 4, 6, 8, 32, 0xff, 0xffff, 0x10000,
+					   0x80000000, 0xffffffff };
 	unsigned int word = below(&s->random, MAX_LENGTH / 4);
 
 	switch (below(&s->random, 4)) {
@@ -104,7 +106,8 @@ static void change(struct share *s, struct stream *stream)
 		stream->bytes[below(&s->random, MAX_LENGTH)] ^= 1 << below(&s->random, 8);
 		break;
 	case 1:
-		image_put(stream->bytes, 4 * word, 4, values[below(&s->random, ARRAY_SIZE(values))]);
+		image_put(stream->bytes, 4 * word, 4,
+			  values[below(&s->random, ARRAY_SIZE(values))]);
 		break;
 	case 2:
 		image_put(stream->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));

@@ -26,17 +26,26 @@ def cancel_before_the_switch(scenario):
     arriving.close()
 
 
+def wait_before_the_switch(guest, state):
+    """Have QEMU wait when the guest is stopped and its function saved: it hears of no
+    cancellation while it completes a migration."""
+    guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": state}])
+
+
 def cancel_after_the_switch(scenario, guest):
     before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
     began = time.monotonic()
     arriving = scenario.expect_guest()
+    wait_before_the_switch(guest, True)
     scenario.begin(guest, 1 << 40, downtime_limit=60_000)
-    event(guest, "STOP", began)
+    event(guest, "MIGRATION", began, status="pre-switchover")
+    assert states(scenario) == "STOP_COPY"
     guest.qmp.cmd("migrate_cancel")
     assert ended(guest, began) == "cancelled"
     event(guest, "RESUME", began)
     assert states(scenario) == "RUNNING"
     assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
+    wait_before_the_switch(guest, False)
     arriving.close()
 
 

@@ -17,9 +17,9 @@ from lab.migration import ENGINE, Scenario
 from lab.session import MODEL, Choice
 from moves import TRICKLE, ended, event, goes_on, running, states
 
+#: for each of the destination's mailbox commands: time to do something while it loads
+SLOW_MAILBOX_US = 700_000
 KILL = "killall -9 qemu-system-aarch64"
-#: microseconds for each of the destination's mailbox commands: time to look
-SLOW_MAILBOX = 700_000
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_the_destination_dies(new_session):
         resumes(scenario, began)
         goes_on(scenario, guest)
 
-        scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX)
+        scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
         arriving, began = starts(scenario, 1 << 40)
         assert ended(guest, began) == "completed"
         assert not [e for e in arriving.qmp.events if e.name == "RESUME"], "it was not seen while it loaded"
