@@ -25,7 +25,7 @@ FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-W
          "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 #: what there is, and how much of it a whole run does
 WHAT = {"decoder": 10_000_000, "streams": 200_000, "operations": 1_000_000}
-#: functions that take a share of the streams: each is reset after each, which
+#: functions that take a share of the streams: most are followed by a reset, which
 #: takes a tenth of a second of waiting
 FUNCTIONS = 24
 STREAMS = "/lab/acc_stream_fuzz"
@@ -64,13 +64,13 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     return "\n".join(said)
 
 
-def choice(context: Context, version: str = "7.2", **how: object) -> Choice:
-    """A host with functions and programs for streams() and operations()."""
+def choice(context: Context, patches: tuple[Path, ...] = ()) -> Choice:
+    """A host with functions and programs for streams() and operations(); `patches`
+    bend its driver."""
     device = SELFTESTS / "hisi_acc_test_device.c"
-    return Choice(kernel=version, vfs=FUNCTIONS, model={**MODEL, "queues": str(accelerator.PF_QUEUES + 4 * FUNCTIONS)},
+    return Choice(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(accelerator.PF_QUEUES + 4 * FUNCTIONS)},
                   push={STREAMS: cross.static_program([SELFTESTS / "acc_stream_fuzz.c", device], context),
-                        OPERATIONS: cross.static_program([SELFTESTS / "acc_ops_fuzz.c", device], context)},
-                  **how)  # type: ignore[arg-type]
+                        OPERATIONS: cross.static_program([SELFTESTS / "acc_ops_fuzz.c", device], context)})
 
 
 def bring_up(session: Session, picked: Choice) -> Host:
@@ -117,6 +117,7 @@ def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Pat
             host = bring_up(session, choice(context))
             with context.steps.step(f"fuzz {number} {name}, seed {seed}", host.console):
                 said = (streams if name == "streams" else operations)(host, number, seed)
-            if host.trouble():
-                raise LabError(f"the host's kernel complains: {host.trouble()[0]}", host.console)
+            trouble = host.trouble()
+            if trouble:
+                raise LabError(f"the host's kernel complains: {trouble[0]}", host.console)
             print(f"{name}: seed {seed}: {said}", flush=True)

@@ -84,8 +84,16 @@ def _without_candidate(packages: Sequence[str]) -> list[str]:
 
 
 def install(packages: Sequence[str], context: Context) -> None:
-    """Install packages of the machine's own release, without a question asked."""
+    """Install packages of the machine's own release, without a question asked. Tests
+    in two processes may both want some: apt has locks that it does not wait for."""
     ask_for_root("install packages")
+    with context.cache.lock("install-packages", context.waiting):
+        lacking = missing(packages)     # another process may have been quicker
+        if lacking:
+            _install(lacking, context)
+
+
+def _install(packages: Sequence[str], context: Context) -> None:
     log = context.cache.log("install")
     apt_get = as_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y",
                        "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"])

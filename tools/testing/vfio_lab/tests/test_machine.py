@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,20 @@ def test_failed_step_names_itself_and_its_log(tmp_path: Path) -> None:
     assert "FAILED   do the thing" in told and str(log) in told
     assert "line 40" in told and "line 20" not in told
     assert failure.value.log == log
+
+
+def test_what_another_process_installed_meanwhile_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch: two tests at once that each run apt, of which one finds its lists locked."""
+    asked: list[object] = []
+    monkeypatch.setattr(machine, "ask_for_root", lambda purpose: None)
+    monkeypatch.setattr(machine, "_install", lambda packages, context: asked.append(packages))
+    context = Context(cache=Cache(tmp_path), steps=Steps(io.StringIO()))
+    with ThreadPoolExecutor(1) as other:
+        with context.cache.lock("install-packages"):
+            waits = other.submit(machine.install, ["no-such-package-at-all"], context)
+            with pytest.raises(TimeoutError):
+                waits.result(0.3)
+            monkeypatch.setattr(machine, "missing", lambda packages: [])
+            asked.append("the lock is given back")
+        waits.result(10)
+    assert asked == ["the lock is given back"]
