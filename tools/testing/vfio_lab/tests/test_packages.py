@@ -67,7 +67,11 @@ def test_dkms_passes_over_a_kernel_that_lacks_what_it_needs(added, tmp_path, mac
     (tmp_path / ".config").write_text(config)
     done = dkms(added, "build", "-k", "1.2.3", "-a", machine, "--kernelsourcedir", tmp_path)
     assert done.returncode != 0
-    assert "BUILD_EXCLUSIVE directive which does not match this kernel" in " ".join((done.stdout + done.stderr).split())
+    said = done.stdout + done.stderr
+    assert "BUILD_EXCLUSIVE directive which does not match this kernel" in " ".join(said.split())
+    # in one sentence, what DKMS does not tell
+    (why,) = [line for line in said.splitlines() if line.startswith("hisi_acc_vfio_pci: not built for kernel 1.2.3")]
+    assert "configured without CONFIG_CRYPTO_DEV_HISI_QM" in why
 
 
 def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
