@@ -52,6 +52,8 @@ def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={P
     if bound != engine.driver:
         raise LabError(f"host {ssh.name}: {engine.pf} is bound to {bound}, not to {engine.driver}")
     if vfs:
+        if ssh.run(f"test -e {pf}/sriov_numvfs", check=False).returncode:
+            raise LabError(f"host {ssh.name}: {engine.pf} has no SR-IOV")
         ssh.run(f"echo 0 > {pf}/sriov_drivers_autoprobe && echo {vfs} > {pf}/sriov_numvfs")
 
 

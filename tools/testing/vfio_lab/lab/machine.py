@@ -86,7 +86,7 @@ def _without_candidate(packages: Sequence[str]) -> list[str]:
 def install(packages: Sequence[str], context: Context) -> None:
     """Install packages of the machine's own release, without a question asked. Tests
     in two processes may both want some: apt has locks that it does not wait for."""
-    ask_for_root("install packages")
+    ask_for_root(f"install {packages[0]}{f' and {len(packages) - 1} more packages' if len(packages) > 1 else ''}")
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker
         if lacking:

@@ -166,6 +166,10 @@ def test_each_message_of_the_check_list_is_produced(hosts):
     rebind(source, PF, "vfio-pci")
     source.ssh.run(f"echo 1 > /sys/bus/pci/devices/{PF}/sriov_numvfs")
     rebind(source, VF, "hisi_acc_vfio_pci")
+    # a device without SR-IOV
+    card = blocks("sh")["functions"].replace("$PF", "0000:00:01.0")
+    said.append(source.ssh.run(card, check=False).stderr)
+    assert [a for a in (PF, "0000:00:01.0") if "SR-IOV" in source.ssh.out(f"lspci -s {a} -v")] == [PF]
     lines = "\n".join([*said, *(host.ssh.out("dmesg") for host in hosts)]).splitlines()
     assert len(messages()) >= 10
     assert [m for m in messages() if not fnmatch.filter(lines, f"*{m}*")] == []

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab import arc_figure, docs, kernel_tree, paths, test_table
+from lab import arc_figure, docs, kernel_tree, machine, paths, test_table
 from lab.errors import LabError
 from lab.kernel import sources
 
@@ -20,6 +20,15 @@ def test_the_pages_are_built_without_a_warning(context, tmp_path):
     assert (tmp_path / "docs/dev-tools/vfio-lab/index.html").is_file()
     (figure,) = (tmp_path / "docs").glob("driver-api/*/_images/*.svg")
     assert "PRE_COPY_P2P" in figure.read_text()
+
+
+def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, monkeypatch):
+    """A run of the kernel's tools that fails somewhere in the middle would be caught."""
+    monkeypatch.setattr(machine, "missing", lambda packages: [p for p in packages if "sphinx" in p])
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    with pytest.raises(LabError, match="^To install python3-sphinx the lab must be root, and there is no sudo here.$"):
+        docs.build(tmp_path / "docs", context)
 
 
 def test_the_figure_is_the_tables():

@@ -4,6 +4,7 @@ open, from other hands than its user's; and two functions beside each other."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import subprocess
 import time
@@ -14,7 +15,8 @@ import pytest
 import bench as lab_bench
 from bench import PF, RIVAL, VARIANT, Bench, wait_until
 from defect_scenarios import SQC_TABLE, go
-from lab import paths
+from lab import accelerator, paths
+from lab.errors import LabError
 from lab.progress import Steps
 from lab.session import Session
 from steps import IMAGE, Function, State
@@ -205,3 +207,11 @@ def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
             times += 1
         assert times, "it was over before the first read"
         assert rude.wait(60) == 0
+
+
+def test_a_device_without_sr_iov_is_refused_with_a_sentence(bench):
+    """The host's network card stands for an accelerator whose firmware has it switched
+    off. A shell's complaint of a file would be caught."""
+    card = dataclasses.replace(accelerator.ENGINES["sec"], driver="virtio-pci", slot=1)
+    with pytest.raises(LabError, match="0000:00:01.0 has no SR-IOV$"):
+        accelerator.bring_up(bench.host.ssh, card, 2)
