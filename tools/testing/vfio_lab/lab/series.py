@@ -16,7 +16,7 @@ from pathlib import Path
 from . import kernel_tree, paths
 from .context import Context
 from .errors import LabError
-from .kernel import BUILD_ENV, MAKE, Kernel, kernel
+from .kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
 from .run import output, run
 from .series_cuts import Files
 from .series_steps import STEPS, states
@@ -42,6 +42,17 @@ def check_base(base: Path) -> None:
             raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
     elif (base / kernel_tree.DRIVER / "migrate.c").exists():
         raise LabError(f"{base} has local changes: the series is in it already.")
+
+
+def check_unchanged(base: Path, places: set[str], context: Context) -> None:
+    """Refuse a tree without git whose files, where the series touches them, are not
+    those of the same release as the lab has it."""
+    pristine = sources(".".join(VERSION), context)
+    if not (base / ".git").exists() and (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
+        then, now = _as_it_was(pristine, places), _as_it_was(base, places)
+        changed = sorted(p for p in places if then.get(p) != now.get(p))
+        if changed:
+            raise LabError(f"{base} has local changes, the first in {changed[0]}: take a tree as it was released.")
 
 
 class Repository:
@@ -133,6 +144,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
     log = target / "series.log"
     steps = states(base)
     places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
+    check_unchanged(base, places, context)
     with tempfile.TemporaryDirectory(prefix="vlab-series-") as name:
         repo = Repository(Path(name) / "tree")
         with context.steps.step(f"patches for {base.name}", log) as step:

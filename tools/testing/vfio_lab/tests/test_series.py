@@ -77,6 +77,17 @@ def test_a_wrong_base_gets_a_sentence(tmp_path):
         series.check_base(tree)
 
 
+def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path):
+    """Patches that apply to nobody else's tree would be caught."""
+    base = sources("7.2", context)
+    for entry in base.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    (tmp_path / "MAINTAINERS").unlink()
+    (tmp_path / "MAINTAINERS").write_text((base / "MAINTAINERS").read_text() + "\nMY CHANGE\n")
+    with pytest.raises(LabError, match="has local changes, the first in MAINTAINERS"):
+        series.make(tmp_path, tmp_path / "out", context, builds=False)
+
+
 def test_make_series_without_a_base_says_so():
     done = subprocess.run(["make", "series"], cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode and "BASE is not set" in done.stderr
