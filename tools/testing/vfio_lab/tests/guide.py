@@ -26,18 +26,21 @@ GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/I
          "-device|virtserialport,chardev=report,name=report")
 
 
-def blocks(language: str, libvirt: bool = False) -> dict[str, str]:
-    """The named blocks in a language, by name: of the guide's page on libvirt, or of
-    all others."""
+#: pages whose commands are run by tests of their own
+APART = ("libvirt", "packages")
+
+
+def blocks(language: str, page: str = "") -> dict[str, str]:
+    """The named blocks in a language, by name: of one of the guide's pages that is apart,
+    or of all others."""
     shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
-    return {m[1]: textwrap.dedent(m[2]).strip() for page in sorted(GUIDE.glob("*.rst"))
-            if (page.stem == "libvirt") == libvirt for m in shape.finditer(page.read_text())}
+    return {m[1]: textwrap.dedent(m[2]).strip() for file in sorted(GUIDE.glob("*.rst"))
+            if (file.stem == page if page else file.stem not in APART) for m in shape.finditer(file.read_text())}
 
 
-def messages(libvirt: bool = False) -> list[str]:
-    """The messages of the guide's check list, or those of its page on libvirt."""
-    page = "libvirt.rst" if libvirt else "messages.rst"
-    table = (GUIDE / page).read_text().split("Other reasons")[0]
+def messages(page: str = "messages") -> list[str]:
+    """The messages of the guide's check list, or those of another page."""
+    table = (GUIDE / f"{page}.rst").read_text().split("Other reasons")[0]
     return re.findall(r"^   \* - ``(.+)``$", table, re.M)
 
 

@@ -52,8 +52,8 @@ def domain(devices: str, more: str = "", load: str = "24,4096", driver: str = "h
 
 def libvirt_up(host: Host) -> None:
     """Start libvirt's daemon in a host, which is configured as the guide says."""
-    host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=blocks("none", libvirt=True)["iommufd"])
-    host.ssh.run("cat >> /etc/libvirt/qemu.conf", stdin=blocks("none", libvirt=True)["qemu.conf"])
+    host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=blocks("none", "libvirt")["iommufd"])
+    host.ssh.run("cat >> /etc/libvirt/qemu.conf", stdin=blocks("none", "libvirt")["qemu.conf"])
     host.ssh.run(DAEMON, timeout=120)
 
 
