@@ -45,6 +45,14 @@ LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/sbin/virtlogd", "usr/bin/virsh", "
 LIBVIRT_DATA = re.compile(r"usr/lib/[^/]+/libvirt/connection-driver/libvirt_driver_(qemu|nodedev)[.]so|"
                           r"usr/share/libvirt/cpu_map/(index|arm_.*)[.]xml|etc/libvirt/[^/]*[.]conf|"
                           r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers)[.]rules")
+#: a service manager as the host's first process, with udev and driverctl's services
+SYSTEMD_PACKAGES = ("systemd", "udev", "driverctl", "bash")
+SYSTEMD_PROGRAMS = ("usr/lib/systemd/systemd", "usr/lib/systemd/systemd-executor", "usr/lib/systemd/systemd-udevd",
+                    "usr/bin/systemctl", "usr/bin/udevadm", "usr/sbin/driverctl", "usr/bin/bash")
+SYSTEMD_DATA = re.compile(
+    r"usr/lib/systemd/system/([a-z-]+[.](target|slice)|(driverctl@|systemd-udevd|systemd-udev-trigger)[.]service|"
+    r"systemd-udevd-[a-z]+[.]socket|(sysinit|sockets)[.]target[.]wants/systemd-udev.*)|"
+    r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers|99-systemd)[.]rules")
 MERGED = ("bin", "sbin", "lib")
 FOLDERS = ("dev", "proc", "sys", "tmp", "run", "root", "mnt", "etc", "var/log", "var/lib")
 
@@ -238,23 +246,36 @@ def guest_tools(context: Context | None = None) -> Path:
     return roots(context).tools
 
 
-def libvirt(context: Context | None = None) -> Path:
-    """An archive to add to the host's root: libvirt, udev and driverctl."""
-    context = context or shared()
-
+def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], data: re.Pattern[str],
+            context: Context, also: Mapping[str, cpio.Entry] | None = None) -> Path:
+    """An archive to add to the host's root: programs of more packages."""
     def build(folder: Path) -> None:
-        disk.require(context.cache.root, 1 * disk.GB, "libvirt for the hosts")
-        machine.ask_for_root("unpack libvirt for the hosts")
-        log = context.cache.log("rootfs-libvirt")
-        with context.steps.step("fetch libvirt for the hosts", log) as step:
+        disk.require(context.cache.root, 1 * disk.GB, f"{name} for the hosts")
+        machine.ask_for_root(f"unpack {name} for the hosts")
+        log = context.cache.log(f"rootfs-{name}")
+        with context.steps.step(f"fetch {name} for the hosts", log) as step:
             tar_path = folder / "root.tar"
-            bootstrap(context, LIBVIRT_PACKAGES, tar_path, log, step)
+            bootstrap(context, packages, tar_path, log, step)
             with tarfile.open(tar_path) as tar:
-                found = _select(laid_out(tar), LIBVIRT_PROGRAMS, LIBVIRT_DATA, folder / "scratch")
-                cpio.archive(folder / "libvirt.cpio", found)
+                found = _select(laid_out(tar), programs, data, folder / "scratch")
+                cpio.archive(folder / f"{name}.cpio", {**found, **(also or {})})
                 (folder / "packages").write_text(versions(tar), encoding="utf-8")
             tar_path.unlink()
 
-    return context.cache.entry("rootfs-libvirt", apt.RELEASE,
-                               digest({"recipe": RECIPE, "packages": LIBVIRT_PACKAGES, "code": Path(__file__)}),
-                               build, context.waiting) / "libvirt.cpio"
+    return context.cache.entry(f"rootfs-{name}", apt.RELEASE,
+                               digest({"recipe": RECIPE, "packages": packages, "code": Path(__file__)}),
+                               build, context.waiting) / f"{name}.cpio"
+
+
+def libvirt(context: Context | None = None) -> Path:
+    """An archive to add to the host's root: libvirt, udev and driverctl."""
+    return _on_top("libvirt", LIBVIRT_PACKAGES, LIBVIRT_PROGRAMS, LIBVIRT_DATA, context or shared())
+
+
+def systemd(context: Context | None = None) -> Path:
+    """An archive to add to the host's root: systemd, which host/init then gives the host
+    to, udev and driverctl."""
+    also = {"etc/systemd/system/default.target": cpio.symlink("/usr/lib/systemd/system/multi-user.target"),
+            # Without, each boot is the machine's first
+            "etc/machine-id": cpio.file(f"{1:032x}\n")}
+    return _on_top("systemd", SYSTEMD_PACKAGES, SYSTEMD_PROGRAMS, SYSTEMD_DATA, context or shared(), also)

@@ -217,6 +217,8 @@ def test_driverctl_binds_and_remembers(hosts):
     ssh = hosts[1].ssh
     ssh.run(f"VF={VF}; {DO['driverctl']}")
     assert driver(hosts[1]) == OURS
+    # what test_reboot begins with
+    assert ssh.out(f"cat /etc/driverctl.d/pci-{VF}") == OURS
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
     ssh.run(f"echo 0 > {made}; echo 2 > {made}")
     assert driver(hosts[1]) == "none"

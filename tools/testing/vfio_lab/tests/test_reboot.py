@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Functions after a reboot: a host whose first process is systemd has the guide's rule
+for udev and what driverctl remembered on its disk. A rule that comes too early or too
+late, and a function that is left without its driver, would be caught."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from guide import PF, VF, VF2, blocks
+from lab import accelerator, paths, rootfs
+from lab.host import Host
+from lab.migration import ENGINE
+from lab.progress import Steps
+from lab.session import MODEL, Choice, Session
+
+RULES = "/etc/udev/rules.d/70-hisi-acc-functions.rules"
+#: what `driverctl set-override` leaves, see test_libvirt
+REMEMBERED = f"/etc/driverctl.d/pci-{VF}"
+SERVICE = f"driverctl@pci-{VF}.service"
+
+
+@pytest.fixture(scope="module")
+def host(pytestconfig, context, tmp_path_factory) -> Iterator[Host]:
+    """A host that has just come up. Its accelerator has as many queues as silicon's: the
+    stock driver is loaded by udev, without parameters."""
+    if not pytestconfig.getoption("--long"):
+        pytest.skip("with --long: a host with systemd")
+    disk = tmp_path_factory.mktemp("disk")
+    for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", accelerator.VARIANT_DRIVER)):
+        (disk / name).write_text(f"{text}\n")
+    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/reboot") as session:
+        choice = Choice(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
+                        model={**MODEL, "queues": "1024"})
+        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        host.ssh.run(f"until systemctl show -P ActiveState {SERVICE} | grep -q '^active\\|failed'; do usleep 100000; done",
+                     timeout=120)
+        yield host
+        assert host.trouble() == []
+
+
+def driver(host: Host, address: str) -> str:
+    return host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{address}/driver || echo none)")
+
+
+def test_systemd_is_the_first_process(host: Host) -> None:
+    assert host.ssh.out("readlink /proc/1/exe") == "/usr/lib/systemd/systemd"
+    assert host.ssh.out("systemctl list-units --failed --no-legend --plain") == ""
+
+
+def test_functions_are_there_and_the_remembered_one_is_bound(host: Host) -> None:
+    engine = accelerator.ENGINES[ENGINE]
+    assert driver(host, PF) == engine.driver
+    assert accelerator.functions(host.ssh, engine) == [VF, VF2]
+    assert (driver(host, VF), driver(host, VF2)) == (accelerator.VARIANT_DRIVER, "none")
+    assert host.ssh.out(f"systemctl is-active {SERVICE}") == "active"
