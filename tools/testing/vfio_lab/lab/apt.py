@@ -199,6 +199,11 @@ Acquire::Retries "{RETRIES}";
         return sorted(name for name in self._ask("pkgnames").split()
                       if re.fullmatch(pattern, name) and self.candidate(name))
 
+    def describe(self, names: list[str]) -> str:
+        """What the archive says of those of these names that are packages, a paragraph each."""
+        known = set(self._ask("pkgnames").split())
+        return self._ask("show", "--no-all-versions", *sorted(known & set(names)))
+
     def source_versions(self, package: str) -> list[str]:
         """The versions of a source package, in the order of the lists."""
         self.ready()
