@@ -2,7 +2,7 @@
 """The table of all tests for the documentation, made from the tests themselves and
 the lists beside them of what other drivers fail.
 
-``python3 -m lab.test_table`` in the folder above writes the page anew.
+``python3 -m lab.test_table`` in the folder above writes the pages anew.
 """
 
 from __future__ import annotations
@@ -16,23 +16,33 @@ from pathlib import Path
 
 from . import paths
 
-PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/tests.rst"
+FOLDER = paths.ROOT / "Documentation/dev-tools/vfio-lab"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 TESTS = paths.LAB / "tests"
 PASSES, NOT_RUN = "passes", "-"
 #: by what is before a name in a list
 HOW = {"": "fails", "!": "hangs", "-": NOT_RUN}
-HEAD = """\
+LICENCE = """\
 .. SPDX-License-Identifier: GPL-2.0
 .. Made by lab/test_table.py from the tests and the lists beside them
 
+"""
+HEAD = LICENCE + """\
 =========
 The tests
 =========
 
 What each test would catch, in its own words, and what it says of which driver. Of
 the others the lists beside the tests tell, with reasons; the check compares them
-with a run on Linux 7.2's driver and on the kernel's sample mtty.
+with a run on Linux 7.2's driver and on the kernel's sample mtty. Those in Python are on
+a page of their own, lab-tests.rst.
+"""
+LAB_HEAD = LICENCE + """\
+===================
+The tests in Python
+===================
+
+What each would catch, in its own words. They run drivers, kernels, QEMU and tools.
 """
 
 
@@ -111,18 +121,19 @@ def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | No
     return (f"\n{title}\n{'=' * len(title)}\n\n.. csv-table::\n   :header: \"test\", \"catches\", {names}\n\n{rows}")
 
 
-def page() -> str:
-    """The page."""
+def pages() -> dict[Path, str]:
+    """The pages."""
     mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_test.{name}") for name in ("hisi_acc_mainline", "mtty"))
     newer, older = (failed(SELFTESTS / f"hisi_acc_migration_test.linux-{version}") for version in ("7.2", "6.12"))
-    return (HEAD
-            + _table("Any driver: vfio_pci_migration_test", generic(),
-                     {"ours": {}, "Linux 7.2's": mainline, "mtty": mtty})
-            + _table("These devices: hisi_acc_migration_test", special(),
-                     {"ours": {}, "Linux 7.2's": newer, "Linux 6.12's": older})
-            + _table("Without a device: KUnit", kunit(), {"ours": {}})
-            + _table("The lab", lab(), {"ours": {}}))
+    drivers = (HEAD
+               + _table("Any driver: vfio_pci_migration_test", generic(),
+                        {"ours": {}, "Linux 7.2's": mainline, "mtty": mtty})
+               + _table("These devices: hisi_acc_migration_test", special(),
+                        {"ours": {}, "Linux 7.2's": newer, "Linux 6.12's": older})
+               + _table("Without a device: KUnit", kunit(), {"ours": {}}))
+    return {FOLDER / "tests.rst": drivers, FOLDER / "lab-tests.rst": LAB_HEAD + _table("The lab", lab(), {"ours": {}})}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for page, words in pages().items():
+        page.write_text(words, encoding="utf-8")
