@@ -17,6 +17,7 @@ from .errors import LabError
 
 DRIVER = "drivers/vfio/pci/hisilicon"
 SELFTESTS = "tools/testing/selftests/vfio"
+GUIDE = "Documentation/admin-guide/hisi-acc-vfio-pci"
 #: folders whose files of ours take their places in a kernel's tree
 PLACES = ("Documentation", "drivers", "kernel", SELFTESTS)
 #: the pages that ours are named behind, in the index of their folder
@@ -34,9 +35,11 @@ DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: for builds out of tree only: whole files, and lines of the Makefile
 OUT_OF_TREE = (f"{DRIVER}/build.sh", f"{DRIVER}/compat.h")
 OUT_OF_TREE_LINES = re.compile(r"^ifneq \(\$\(KBUILD_EXTMOD\),\)\n.*?^endif\n\n", re.M | re.S)
-#: of the lab, which stays where it is, and programs that only it runs
-LAB_ONLY = ("Documentation/dev-tools/", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
-LAB_RULES = re.compile(r"^include vfio_iommu_dirty\.mk\n", re.M)
+#: of the lab, which stays where it is, programs that only it runs, and packages of what
+#: is not in the kernel
+LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/packages.rst", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
+#: lines that lead there
+LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   packages\n"}
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 
@@ -49,8 +52,8 @@ def ours(lab: bool = True) -> dict[str, str]:
     files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
              if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
     if not lab:
-        rules = f"{SELFTESTS}/migration.mk"
-        files[rules] = LAB_RULES.sub("", files[rules])
+        for place, line in LAB_LINES.items():
+            files[place] = files[place].replace(line, "")
     files[f"{DRIVER}/Makefile"] = OUT_OF_TREE_LINES.sub("", files[f"{DRIVER}/Makefile"])
     return files
 

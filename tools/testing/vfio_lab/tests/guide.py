@@ -32,7 +32,7 @@ APART = ("libvirt", "packages")
 
 def blocks(language: str, page: str = "") -> dict[str, str]:
     """The named blocks in a language, by name: of one of the guide's pages that is apart,
-    or of all others."""
+    or of all others. "sh" is for the hosts, "shell" for a machine that builds."""
     shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
     return {m[1]: textwrap.dedent(m[2]).strip() for file in sorted(GUIDE.glob("*.rst"))
             if (file.stem == page if page else file.stem not in APART) for m in shape.finditer(file.read_text())}
