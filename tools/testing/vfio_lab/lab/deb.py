@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import machine, paths
+from . import files, machine, paths
 from .context import Context
 from .errors import LabError
-from .run import output, run
+from .run import run
 
 #: what makes and judges packages
 PACKAGES = ("debhelper", "dh-dkms", "dkms", "dpkg-dev", "lintian")
@@ -19,6 +19,8 @@ PACKAGES = ("debhelper", "dh-dkms", "dkms", "dpkg-dev", "lintian")
 def build(target: Path, context: Context) -> list[Path]:
     """Build the packages into `target`, and have lintian look at them; returns them."""
     machine.check()
+    if not (paths.ROOT / "debian").is_dir():
+        raise LabError("Packages are made from a clone; this is the lab's own package.")
     lacking = machine.missing(PACKAGES)
     if lacking:
         machine.install(lacking, context)
@@ -27,8 +29,7 @@ def build(target: Path, context: Context) -> list[Path]:
     log = target / "build.log"
     with context.steps.step("build Debian packages", log), tempfile.TemporaryDirectory(prefix="vlab-deb-") as name:
         source = Path(name) / "source"
-        names = output(["git", "-C", paths.ROOT, "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
-        for place in (n for n in names if (paths.ROOT / n).is_file()):
+        for place in files.listed():
             (source / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(paths.ROOT / place, source / place)
         run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary"], cwd=source, log=log,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import paths
 from .errors import LabError
+from .files import listed
 
 DRIVER = "drivers/vfio/pci/hisilicon"
 SELFTESTS = "tools/testing/selftests/vfio"
@@ -45,10 +46,8 @@ LAB_SECTION = "VFIO MIGRATION LAB"
 
 def ours(lab: bool = True) -> dict[str, str]:
     """Files of this clone that are whole files of a kernel's tree, with or without
-    what concerns the lab: place and text. Those in git, and new ones."""
-    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PLACES],
-                          cwd=paths.ROOT, capture_output=True, text=True, check=True)
-    names = [n for n in done.stdout.splitlines() if (paths.ROOT / n).is_file() and n != SELFTESTS_HOOK]
+    what concerns the lab: place and text."""
+    names = [n for n in listed(*PLACES) if n != SELFTESTS_HOOK]
     files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
              if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
     if not lab:

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from lab import deb
+from lab import deb, kernel_tree
 from lab.kernel import VERSIONS, kernel
 
 NAME = ("-m", "hisi-acc-vfio-pci", "-v", "0.1")
@@ -80,6 +80,13 @@ def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
     assert done.returncode == 2 and "unknown engine 'gpu'" in done.stderr
     shown = subprocess.run([unpacked / "usr/bin/vlab", "status"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
+    made = subprocess.run([unpacked / "usr/bin/vlab", "deb"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode and "Packages are made from a clone" in made.stderr
+    # what its pages and patches are made of, without git
+    lab = unpacked / "usr/share/vfio-migration-lab/tools/testing/vfio_lab"
+    there = subprocess.run(["python3", "-B", "-c", "from lab import kernel_tree; print(*kernel_tree.ours())"], cwd=lab,
+                           capture_output=True, text=True, check=True)
+    assert set(there.stdout.split()) == set(kernel_tree.ours())
     completion = (unpacked / "usr/share/bash-completion/completions/vlab").read_text()
     assert "complete -o default -F _vlab vlab" in completion
     assert list(unpacked.rglob("hisi_acc_migration_test.c")) and not list(unpacked.rglob("__pycache__"))
