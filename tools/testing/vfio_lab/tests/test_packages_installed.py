@@ -5,6 +5,7 @@ module in force or itself behind, would be caught. The tests follow one another.
 
 from __future__ import annotations
 
+import base64
 import io
 import subprocess
 from collections.abc import Iterator
@@ -135,6 +136,23 @@ def test_a_new_kernel_gets_its_module(host, context):
     assert built_for(host) == {host.ssh.out("uname -r"): FIRST, later: FIRST}
     assert "/updates/dkms/" in found(host, later)
     assert host.ssh.out(f"modinfo -k {later} -F vermagic {MODULE}").startswith(f"{later} ")
+
+
+def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
+    """A host's root is in its memory, so what DKMS built is given to another, which boots
+    the later kernel. A module that this does not take, or does not find, would be caught."""
+    place = found(host, kernel(LTS, context).release)
+    module = tmp_path / "module"
+    module.write_bytes(base64.b64decode(host.ssh.out(f"base64 {place}")))
+    session = new_session()
+    choice = Choice(kernel=LTS, driver="mainline", push={f"/usr{place}": module})
+    (upgraded,) = session.boot([session.spec("upgraded", choice, guest=False)])
+    upgraded.ssh.run("depmod")
+    accelerator.bring_up(upgraded.ssh, accelerator.ENGINES[ENGINE], 1)
+    accelerator.bind(upgraded.ssh, [VF], MODULE)
+    # built outside of the kernel's tree
+    assert "O" in upgraded.ssh.out(f"cat /sys/module/{MODULE}/taint")
+    assert upgraded.trouble() == []
 
 
 def test_a_newer_package_takes_its_place(host):
