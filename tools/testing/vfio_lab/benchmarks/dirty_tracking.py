@@ -75,7 +75,7 @@ def main() -> int:
     """Measure, print, and fail when a row that tracks lost a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, choices=range(1, 101), default=5, metavar="N", help="of each row (default 5)")
-    parser.add_argument("--json", type=pathlib.Path, default=paths.ROOT / "build/bench/dirty-tracking.json")
+    parser.add_argument("--json", type=pathlib.Path, default=paths.BUILD / "bench/dirty-tracking.json")
     args = parser.parse_args()
     rows = [Row(smmu, backend, migration, []) for smmu, backend, migration, _ in ROWS]
     for row, (*_, choice) in zip(rows, ROWS, strict=True):

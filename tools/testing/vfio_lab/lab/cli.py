@@ -282,14 +282,15 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
         os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
             *BESIDE_EACH_OTHER, *args.pytest]
-    return subprocess.run(argv, cwd=paths.LAB / "tests", check=False, **tied()).returncode
+    return subprocess.run(argv, cwd=paths.LAB / "tests", env={**os.environ, "VFIO_LAB_BUILD": str(paths.BUILD)},
+                          check=False, **tied()).returncode
 
 
 def defects(args: argparse.Namespace, steps: Steps) -> int:
     """The tests of the table of defects on all drivers, then the table."""
     args.pytest = ["test_defects.py", "--defects"]
     status = check(args, steps)
-    table = paths.ROOT / "build/defects/defects.md"
+    table = paths.BUILD / "defects/defects.md"
     if table.exists():
         print(table.read_text(encoding="utf-8"))
     return status

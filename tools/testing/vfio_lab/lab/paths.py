@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 #: tools/testing/vfio_lab
@@ -17,5 +18,6 @@ MODEL = LAB / "qemu"
 KERNEL_CONFIGS = LAB / "kernel"
 #: this clone's uAPI headers, for user space
 UAPI = ROOT / "include" / "uapi"
-#: where outcomes and logs go: into a clone, but not into an installed package
-BUILD = (ROOT if (ROOT / ".git").exists() else Path.cwd()) / "build"
+#: where outcomes and logs go: into a clone, but not into an installed package, from
+#: where `vlab check` tells its tests, which run in another folder
+BUILD = Path(os.environ.get("VFIO_LAB_BUILD") or (ROOT if (ROOT / ".git").exists() else Path.cwd()) / "build")

@@ -108,7 +108,7 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     opened: list[Session] = []
 
     def new() -> Session:
-        logs = paths.ROOT / "build/check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
+        logs = paths.BUILD / "check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
         session = Session(Steps(io.StringIO()), logs)
         opened.append(session)
         return session

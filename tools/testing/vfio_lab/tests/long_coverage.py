@@ -53,7 +53,7 @@ def test_nearly_all_lines_run(boot, context, tmp_path):
         coverage.add(counted, coverage.lines(host, built.parent / "work", tmp_path / layout))
         host.stop()
     text = coverage.report(counted, paths.DRIVER)
-    folder = paths.ROOT / "build/check"
+    folder = paths.BUILD / "check"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "coverage.txt").write_text(text)
     print(text)

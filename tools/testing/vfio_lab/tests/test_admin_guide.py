@@ -36,7 +36,7 @@ def hosts(context) -> Iterator[tuple[Host, Host]]:
     """A source with our driver, a destination with the kernel's own; nothing is set
     up.  The tests here follow one another, as the guide's pages do."""
     module = driver.module("ours", kernel.kernel("7.2", context), context)
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/admin-guide") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/admin-guide") as session:
         wire = session.folder / "lan"
         ends = (("source", "ours", "server"), ("destination", "mainline", "client"))
         yield tuple(session.boot([session.spec(name, Choice(driver=which, vfs=MOST_VFS, push={MODULE: module}, model=SILICON),

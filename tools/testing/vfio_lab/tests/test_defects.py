@@ -23,7 +23,7 @@ from lab.session import Session
 
 COLUMNS = {"mainline 7.2": ("7.2", "mainline"), "mainline 6.12": ("6.12", "mainline"),
            "ours 7.2": ("7.2", "ours"), "ours 6.12": ("6.12", "ours")}
-OUT = paths.ROOT / "build/defects"
+OUT = paths.BUILD / "defects"
 
 
 def verdicts(tap: str) -> dict[str, str]:
@@ -143,7 +143,7 @@ class Run:
 @pytest.fixture
 def run(request) -> Iterator:
     """Runs on any driver."""
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/defects" / request.node.name) as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/defects" / request.node.name) as session:
         OUT.mkdir(parents=True, exist_ok=True)
         yield lambda version, driver: Run(session, version, driver)
 

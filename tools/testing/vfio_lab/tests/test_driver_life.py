@@ -29,7 +29,7 @@ HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/driver-life") as session, \
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/driver-life") as session, \
             lab_bench.bench(session, context, "7.2", "ours") as one:
         one.bring_up()
         yield one

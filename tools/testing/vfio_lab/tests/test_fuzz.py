@@ -50,7 +50,7 @@ def test_a_bent_decoder_is_found_out(context, tmp_path, name):
 @pytest.fixture(scope="module")
 def host(context):
     """One host for the tests below."""
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/fuzz") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/fuzz") as session:
         yield fuzz.bring_up(session, fuzz.choice(context))
 
 

@@ -40,7 +40,7 @@ def hosts(pytestconfig, context) -> Iterator[tuple[Host, Host]]:
     """A source and a destination, with libvirt and functions of all accelerators."""
     if not pytestconfig.getoption("--long"):
         pytest.skip("with --long: guests of libvirt's, moved between two hosts for ten minutes")
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/libvirt") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/libvirt") as session:
         wire = session.folder / "lan"
         choice = Choice(vfs=VFS, engines=tuple(accelerator.ENGINES), roots=(rootfs.libvirt(context),),
                         push={DAEMON: PROGRAM, KEY: session.key()})

@@ -289,7 +289,7 @@ def tally(model: Model, name: str) -> dict[str, int]:
             "doorbells": sum(c["events"][which] for c in counts for which in c["events"] if which.endswith("doorbells")),
             "requests": sum(c["events"]["requests-completed"] for c in counts),
             "mistakes": sum(sum(c["guest-errors"].values()) for c in counts)}
-    file = paths.ROOT / "build/check/fuzz" / f"{name}.json"
+    file = paths.BUILD / "check/fuzz" / f"{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(seen) + "\n", encoding="utf-8")
     return seen

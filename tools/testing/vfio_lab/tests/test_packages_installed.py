@@ -66,7 +66,7 @@ def packages(context, tmp_path_factory) -> dict[str, Path]:
 def host(context, packages) -> Iterator[Host]:
     """A host with the kernel's own driver, dpkg, DKMS and the kernel's headers. A second
     kernel lies aside."""
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/packages") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/packages") as session:
         kernels = [kernel(version, context) for version in ("7.2", LTS)]
         roots = (installed.system(context), *(installed.headers(k, context) for k in kernels))
         choice = Choice(driver="mainline", roots=roots, push=packages)

@@ -32,7 +32,7 @@ def host(pytestconfig, context, tmp_path_factory) -> Iterator[Host]:
     disk = tmp_path_factory.mktemp("disk")
     for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", accelerator.VARIANT_DRIVER)):
         (disk / name).write_text(f"{text}\n")
-    with Session(Steps(io.StringIO()), paths.ROOT / "build/check/reboot") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/reboot") as session:
         choice = Choice(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
                         model={**MODEL, "queues": "1024"})
         (host,) = session.boot([session.spec("host", choice, guest=False)])
