@@ -21,8 +21,8 @@ from .load_module import load_module
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
-# What a guest with a script may want on top: encrypted disks in memory, keys
-SCRIPT_MODULES = ("brd", "dm_crypt", "pkcs8_key_parser")
+# What a guest with a script may want on top: encrypted disks in memory, keys, VFIO
+SCRIPT_MODULES = ("brd", "dm_crypt", "pkcs8_key_parser", accelerator.VARIANT_DRIVER)
 
 
 def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
@@ -44,9 +44,10 @@ def _with_depmod(kernel: Kernel, tree: pathlib.Path) -> None:
 
 
 def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context,
-                 script: pathlib.Path | None = None) -> None:
+                 script: pathlib.Path | None = None, push: Mapping[str, pathlib.Path] | None = None) -> None:
     """Write the guest's whole initramfs to `out`.  With a `script`, which becomes
-    /lab/script, others' tools that use accelerators are in it, too."""
+    /lab/script, others' tools that use accelerators are in it, too, and the files
+    of `push` (name in the guest: local)."""
     tree = scratch / "guest"
     # No dependency names these: the kernel loads them when it looks for an algorithm
     software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
@@ -68,6 +69,7 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     archives = [rootfs.guest_root(context), scratch / "guest-lab.cpio"]
     if script:
         entries["lab/script"] = cpio.program(script)
+        entries.update((name.lstrip("/"), cpio.program(file)) for name, file in (push or {}).items())
         archives.insert(1, rootfs.guest_tools(context))
     cpio.archive(scratch / "guest-lab.cpio", entries)
     cpio.concatenate(out, archives)

@@ -71,7 +71,8 @@ def fragment_text(version: str, flavour: str = "") -> str:
     # Guests run the older one
     hosts_only = () if series == LTS else ("libvirt",)
     text = ""
-    for name in ("base", "trouble", series, flavour) if flavour else ("base", "users", *hosts_only, "trouble", series):
+    for name in (("base", "trouble", series, flavour) if flavour else
+                 ("base", "users", "power", *hosts_only, "trouble", series)):
         later = (paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8")
         named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
         text = "".join(line for line in text.splitlines(keepends=True)

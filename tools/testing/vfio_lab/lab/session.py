@@ -38,10 +38,12 @@ MIN_LANES, MAX_LANES = 12, 64
 @dataclasses.dataclass(frozen=True)
 class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
-    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel; `script` is what a guest with
-    the load "script" runs in place of a load; `roots` are archives on top of the host's root; `migration` is QEMU's enable-migration,
-    where it is not to be what the backend needs; `slow` has requests take long while
-    the guest stops, so that some are under way for sure."""
+    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel;
+    `script` is what a guest with the load "script" runs in place of a load, and
+    `guest_push` what it finds there; `roots` are archives on top of the host's root;
+    `migration` is QEMU's enable-migration, where it is not to be what the backend
+    needs; `slow` has requests take long while the guest stops, so that some are under
+    way for sure."""
 
     kernel: str = "7.2"
     kernel_patch: pathlib.Path | None = None
@@ -53,6 +55,7 @@ class Choice:
     moves: int = 1
     patches: tuple[pathlib.Path, ...] = ()
     script: pathlib.Path | None = None
+    guest_push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     roots: tuple[pathlib.Path, ...] = ()
     backend: str = "iommufd"
     migration: str = ""
@@ -130,7 +133,8 @@ class Session:
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = kernel.kernel(choice.guest_kernel, self.context)
-            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context, choice.script)
+            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context, choice.script,
+                               choice.guest_push)
             guest_files = (inner.image, scratch / "guest.cpio")
         image.host_modules(built, module, scratch / "modules.cpio", scratch)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
