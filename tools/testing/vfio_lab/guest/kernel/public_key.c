@@ -11,6 +11,7 @@
 #define RSA_BYTES	256
 #define DH_BYTES	256
 #define DH_EXPONENT	32
+#define ECDH_LEAST	32U
 
 static const char *name(struct lane *lane, bool hard)
 {
@@ -166,12 +167,13 @@ static void ecdh_fill(struct lane *lane)
 	number_fill(lane, lane->kind->bytes);
 }
 
+/* The accelerator's driver works with 32 bytes where a curve has fewer */
 static unsigned int ecdh_room(const struct kind *kind, unsigned int in_len)
 {
-	return 2 * kind->bytes;
+	return 2 * max(kind->bytes, ECDH_LEAST);
 }
 
-/* The input is the secret */
+/* The input is the secret; of what room there is two coordinates are used */
 static int ecdh_work(struct lane *lane, struct task *task)
 {
 	struct ecdh secret = { .key = task->in, .key_size = task->in_len };
@@ -181,8 +183,10 @@ static int ecdh_work(struct lane *lane, struct task *task)
 	int ret;
 
 	ret = crypto_ecdh_encode_key(packed, len, &secret) ?:
-	      crypto_kpp_set_secret(tfm, packed, len);
-	return ret ?: kpp_public(tfm, task);
+	      crypto_kpp_set_secret(tfm, packed, len) ?:
+	      kpp_public(tfm, task);
+	task->out_len = 2 * lane->kind->bytes;
+	return ret;
 }
 
 const struct kind_ops ecdh_ops = {
