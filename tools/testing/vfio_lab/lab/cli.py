@@ -288,7 +288,7 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
 
 def defects(args: argparse.Namespace, steps: Steps) -> int:
     """The tests of the table of defects on all drivers, then the table."""
-    args.pytest = ["test_defects.py", "--defects"]
+    args.pytest = ["test_defects.py", "--defects", "--dist", "load"]
     status = check(args, steps)
     table = paths.BUILD / "defects/defects.md"
     if table.exists():

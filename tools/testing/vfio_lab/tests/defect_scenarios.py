@@ -392,3 +392,20 @@ def other_hardware_is_refused(older: Bench, newer: Bench) -> None:
         go(vf, State.RESUMING)
         vf.take_image(image)
         assert vf.write_image() < 0 or vf.go(State.STOP)[0], "V4 took an image of V3"
+
+
+def function_works_with_large_pages(bench: Bench) -> None:
+    """D15: what is said to be mappable can be mapped, and a guest works by it, where a
+    page is larger than the guest's half of the BAR."""
+    with bench.open() as vf:
+        vf.guest_up()
+        assert vf.table() != 0, "the function does not know its queues"
+        assert vf.reset_only() == ""
+
+
+def readers_do_not_race(bench: Bench) -> None:
+    """D13: two that read one data file take turns at all of it.  Seen by a kernel that
+    watches for data races only."""
+    said = bench.kselftest("two_readers")
+    assert "ok 1 two_readers" in said, said
+    assert bench.splats() == []
