@@ -140,7 +140,7 @@ static void isolation(void)
 /* Catches other hardware, by what a newer minor version says of it */
 static void hardware(void)
 {
-	static const struct refusal cases[] = {
+	struct refusal cases[] = {
 		{ 32, 4, 0x50, -EPFNOSUPPORT },
 		{ 32, 4, 0, -EPFNOSUPPORT },
 		{ 36, 4, 2, -EOVERFLOW },
@@ -155,6 +155,10 @@ static void hardware(void)
 	make_image(image, true);
 	if (!field(image, 30, 2))
 		skip("no checksum in the image");
+	if (field(image, 32, 4) == cases[0].value)
+		cases[0].value = 0x30;
+	if (field(image, 36, 4) == cases[2].value)
+		cases[2].value = 1;
 	expect_refusals(cases, ARRAY_SIZE(cases));
 }
 
