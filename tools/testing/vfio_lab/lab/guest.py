@@ -26,6 +26,8 @@ BACKENDS = ("iommufd", "legacy")
 #: QEMU's enable-migration; "" is what the backend needs
 MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
+#: where a host's first guest takes what is typed on its console
+CONSOLE_PORT = 4544
 
 
 class Guest:
@@ -36,7 +38,7 @@ class Guest:
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
                  driver: str = "hisi_sec2", migration: str = "", number: int = 0) -> None:
-        self.host = host
+        self.host, self.number = host, number
         self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
         self._console, self._stderr, self._trace, report = (
             f"/run/guest{number}.{what}" for what in ("console", "stderr", "trace", "report"))
@@ -57,7 +59,8 @@ class Guest:
             " -M virt,gic-version=3,its=on -accel kvm -cpu host"
             f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
             f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
-            f" -serial file:{self._console}"
+            f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
+            f",logfile={self._console} -serial chardev:console"
             " -device virtio-serial-pci,romfile="
             f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
             f"{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.EVENTS)}"
@@ -94,6 +97,10 @@ class Guest:
             self.console_log.write_text(text, encoding="utf-8")
             return text
         return ""
+
+    def type(self, line: str) -> None:
+        """Type a line on the guest's console."""
+        self.host.ssh.run(f"echo '{line}' | busybox nc -w 1 127.0.0.1 {CONSOLE_PORT + self.number}")
 
     def dirty_syncs(self) -> list[syncs.Sync]:
         """The dirty pages that QEMU found each time it looked."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab import accelerator
+from lab.errors import LabError
 from lab.guest import Guest
 from lab.load import LoadRecord
 from lab.migration import ENGINE, Scenario
@@ -124,6 +126,15 @@ def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
     return arriving
 
 
+def came(arriving: Guest) -> bool:
+    """Whether QEMU could load the guest, and not gone with it."""
+    with contextlib.suppress(LabError):
+        arriving.qmp.wait("the guest is here", lambda e: e.name == "RESUME", 60, arriving.alive)
+        return True
+    assert not arriving.alive(), "neither here nor gone"
+    return False
+
+
 def test_a_paused_guest_moves(new_session, long):
     """It stays paused, and once told so goes on with what was under way."""
     with new_session().scenario(Choice(), Choice()) as scenario:
@@ -143,7 +154,7 @@ def test_a_paused_guest_moves(new_session, long):
 @contextlib.contextmanager
 def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
     """A guest that runs a script, which is told to go on when it has arrived, and
-    then must end well."""
+    then must end well.  It moves when the test is through with it, or before."""
     file = tmp_path / "script"
     file.write_text(script, encoding="utf-8")
     choice = Choice(script=file)
@@ -151,12 +162,22 @@ def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
         scenario.set_up()
         scenario.start_guest(loaded=False)
         yield scenario
-        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        if len(scenario.guests) == 1:
+            arrives(scenario, *starts(scenario, 1 << 40))
+        arrived = scenario.guest
         arrived.stop_load()
         scenario.record.wait("the script ends", lambda: scenario.record.exit_status is not None, 180, arrived.alive)
         assert scenario.record.exit_status == 0, arrived.console()
         scenario.inspect()
         assert scenario.outcome.complaints == []
+
+
+def says(guest: Guest, word: str) -> None:
+    """Wait until this is on the guest's console."""
+    deadline = time.monotonic() + 60
+    while word not in guest.console():
+        assert time.monotonic() < deadline, f"the guest does not say: {word}"
+        time.sleep(0.2)
 
 
 # The driver's algorithms are there, and tested
@@ -177,23 +198,55 @@ def test_an_idle_guest_moves(new_session, tmp_path, long):
 def test_a_guest_without_a_driver_moves(new_session, tmp_path, long):
     """Nothing is transferred; loaded on the destination the driver finds a function
     as new, and its self-tests pass."""
-    script = f"rmmod hisi_sec2 && echo gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
+    script = f"rmmod hisi_sec2 && echo the driver is gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
     with scripted(new_session, tmp_path, script) as scenario:
-        deadline = time.monotonic() + 60
-        while "\ngone" not in scenario.guest.console():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        says(scenario.guest, "the driver is gone")
+
+
+def test_a_sleeping_guest_moves(new_session, tmp_path, long):
+    """Programs are frozen in the middle of their requests and interrupts are put off;
+    it is woken elsewhere, and what was under way is done."""
+    script = """echo 8 > /proc/sys/kernel/printk; echo enabled > /sys/class/tty/ttyAMA0/power/wakeup || exit 1
+mkfifo /tmp/ears; /lab/load 8 4096 sec < /tmp/ears > /tmp/said & load=$!
+exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000; done
+echo freeze > /sys/power/state || exit 1
+here=$(wc -l < /tmp/said); until [ $(wc -l < /tmp/said) -gt $((here + 5)) ]; do usleep 100000; done
+read -r _ <&3; echo stop >&4; wait $load"""
+    with scripted(new_session, tmp_path, script) as scenario:
+        source, awake = scenario.guest, "PM: suspend exit"
+        says(source, "Suspending console")
+        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        assert awake not in source.console() + arrived.console(), "something woke it"
+        arrived.type("")
+        says(arrived, awake)
+
+
+@contextlib.contextmanager
+def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
+    """A guest under load that boots again when it is reset."""
+    choice = Choice(**kernel)
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        scenario.guest.qmp.cmd("set-action", reboot="reset")
+        yield scenario
+
+
+def boots(scenario: Scenario, guest: Guest, before: str) -> None:
+    """Another boot than that of before ends its load well."""
+    record = scenario.record
+    record.wait("another boot's load reports", lambda: record.last.boot != before, 120, guest.alive)
+    record.wait_progress("it works", 20, 60, guest.alive)
+    guest.stop_load()
+    record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    assert record.exit_status == 0
 
 
 def test_a_guest_is_reset_meanwhile(new_session, long):
     """Reset in pre-copy, its function is new. The migration fails, or carries over
     the guest as it is then; either way the guest boots, and its load runs."""
-    with new_session().scenario(Choice(), Choice()) as scenario:
-        scenario.set_up()
-        scenario.start_guest()
-        guest, record = scenario.guest, scenario.record
-        guest.qmp.cmd("set-action", reboot="reset")
-        first = record.last.boot
+    with rebooting(new_session) as scenario:
+        guest, first = scenario.guest, scenario.record.last.boot
         arriving, began = starts(scenario, TRICKLE)
         event(guest, "MIGRATION", began, status="active")
         guest.qmp.cmd("system_reset")
@@ -201,13 +254,42 @@ def test_a_guest_is_reset_meanwhile(new_session, long):
         swift(scenario)
         guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
         here = arriving if ended(guest, began) == "completed" else guest
-        record.wait("another boot's load reports", lambda: record.last.boot != first, 120, here.alive)
-        record.wait_progress("it works", 20, 60, here.alive)
+        boots(scenario, here, first)
         if here is guest:
             assert states(scenario) == "RUNNING"
-        here.stop_load()
-        record.wait("the load ends", lambda: record.exit_status is not None, 60, here.alive)
-        assert record.exit_status == 0
+
+
+@pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
+@pytest.mark.parametrize("which", ["virtual", "physical"])
+def test_a_function_is_reset_meanwhile(new_session, long, which, phase):
+    """By the host, under a guest that moves: the migration fails, or ends before or
+    after it.  Nothing hangs, no kernel complains, and wherever the guest is then, it
+    boots, and its load runs."""
+    with rebooting(new_session, guest_kernel="7.2") as scenario:
+        guest, first = scenario.guest, scenario.record.last.boot
+        host = scenario.destination if phase == "load" else scenario.source
+        if phase != "pre-copy":
+            host.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
+        arriving, began = starts(scenario, TRICKLE if phase == "pre-copy" else 1 << 40)
+        if phase == "pre-copy":
+            event(guest, "MIGRATION", began, status="active")
+        else:
+            event(guest, "STOP", began)
+        engine = accelerator.ENGINES[ENGINE]
+        address = engine.pf if which == "physical" else accelerator.functions(host.ssh, engine)[0]
+        host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{address}/reset", check=False, timeout=120)
+        host.set_model(ENGINE, "mailbox-latency", 0)
+        swift(scenario)
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        here = arriving if ended(guest, began) == "completed" else guest
+        if here is arriving and not came(arriving):
+            here = guest
+            guest.qmp.cmd("cont")
+        here.qmp.cmd("set-action", reboot="reset")
+        here.qmp.cmd("system_reset")
+        boots(scenario, here, first)
+        for one in (scenario.source, scenario.destination):
+            assert [line for line in one.trouble() if "hisi_sec2" not in line] == []
 
 
 @pytest.mark.parametrize("source, destination, words", [
