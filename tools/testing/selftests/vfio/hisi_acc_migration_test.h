@@ -36,6 +36,15 @@ void skip(const char *why);
 /* The image of the source, with or without a driver behind it */
 size_t make_image(uint8_t *image, bool guest_up);
 
+/* A register: the version of the hardware, 0 before V4 */
+#define HW_VERSION	0x210
+
+/*
+ * From V4 on a kernel that knows the version has the registers of migration
+ * elsewhere, and all of the BAR is the guest's; one that does not has them there
+ */
+bool all_is_the_guests(struct device *d);
+
 /* The destination, waiting for an image; returns the data file */
 int begin_resume(struct device *d);
 

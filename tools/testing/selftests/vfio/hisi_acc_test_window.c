@@ -9,8 +9,6 @@
 
 #include "hisi_acc_migration_test.h"
 
-#define HW_VERSION	0x210	/* 0 before V4 */
-
 static struct vfio_region_info bar2_info(struct device *d)
 {
 	struct vfio_region_info info = {
@@ -22,11 +20,7 @@ static struct vfio_region_info bar2_info(struct device *d)
 	return info;
 }
 
-/*
- * From V4 on a kernel that knows the version has the registers of migration
- * elsewhere, and all of the BAR is the guest's; one that does not has them here
- */
-static bool all_is_the_guests(struct device *d)
+bool all_is_the_guests(struct device *d)
 {
 	return device_read(d, HW_VERSION) &&
 	       bar2_info(d).size == 2 * BAR2_HALF;

@@ -14,8 +14,8 @@ _TROUBLE = re.compile(
     r"|UBSAN: |suspicious RCU|trying to register non-static key|lock held when returning|ODEBUG: "
     r"|Internal error|refcount_t: |Unable to handle kernel|kmemleak: [1-9]\d* new|rcu.*detected .*stall"
     r"|arm-smmu-v3 .*event 0x|hisi.*(error|fail|timeout)", re.I)
-# Tells of itself at each boot
-_QUIET = re.compile(r"kmemleak: Kernel memory leak detector (initialized|disabled)", re.I)
+# Tells of itself at each boot; KUnit's sum of a suite that passed
+_QUIET = re.compile(r"kmemleak: Kernel memory leak detector (initialized|disabled)|# hisi_acc_\w+: pass:\d+ fail:0 ", re.I)
 _RULE = re.compile(r"={20,}$")
 _RACE = re.compile(r"BUG: KCSAN: ")
 

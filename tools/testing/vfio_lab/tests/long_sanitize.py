@@ -135,6 +135,8 @@ def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
 
 #: what each mutant is found by: a kernel, what runs, a word of the report
 FOUND_BY = {
+    # often: to what was lost last, something old on a stack may still point
+    "leak-of-a-data-file": ("7.2-debug", 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_data_file_open"),
     "lock-across-a-user-copy": ("7.2-debug", ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": ("7.2-debug", ("two_writers",), "KASAN"),
