@@ -86,7 +86,8 @@ class Host:
                 "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
                 "-smp", "2", "-m", str(MEMORY_MIB),
                 "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),
-                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 iommu.passthrough=0",
+                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 iommu.passthrough=0 "
+                           + spec.kernel.parameters,
                 "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
                 "-netdev", "user,id=door,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",

@@ -26,6 +26,8 @@ LTS = "6.12"
 FLAVOURS = ("debug", "kcsan", "64k")
 #: how many times longer than usual to wait for a host that runs one
 PATIENCE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
+#: what the kernel wants to be told at its start: without it, it looks for no races
+PARAMETERS = {"kcsan": "kcsan.early_enable=1"}
 #: what a host may run
 HOSTS = (*VERSIONS, *(f"7.2-{flavour}" for flavour in FLAVOURS))
 CROSS = "aarch64-linux-gnu-"
@@ -59,6 +61,11 @@ class Kernel:
     def patience(self) -> float:
         """How many times longer than usual all takes under it, at most."""
         return PATIENCE.get(self.version.partition("-")[2], 1.0)
+
+    @property
+    def parameters(self) -> str:
+        """What its command line has more than another's."""
+        return PARAMETERS.get(self.version.partition("-")[2], "")
 
 
 def fragment_text(version: str, flavour: str = "") -> str:

@@ -16,7 +16,7 @@ import pytest
 
 import bench
 import defects
-from lab import paths
+from lab import kernel, paths
 from lab.errors import LabError
 from lab.progress import Steps
 from lab.session import Session
@@ -92,9 +92,10 @@ class Run:
                         break
 
     def pair(self) -> None:
-        """Those between two hosts of different hardware."""
+        """Those between two hosts of different hardware.  6.12 takes V4 for V3, and
+        gives a guest as much of it: there is nothing to tell apart."""
         for name, (place, _) in defects.SCENARIOS.items():
-            if place == defects.PAIR:
+            if place == defects.PAIR and self.version != kernel.LTS:
                 with self._bench() as older, self._bench(hw_version="v4") as newer:
                     older.bring_up()
                     newer.bring_up()
