@@ -113,6 +113,7 @@ static void open_is_a_beginning(void)
 
 struct reader {
 	int fd;
+	bool stopped;		/* the function, so what comes now is all */
 	size_t bytes;
 	pthread_t thread;
 };
@@ -150,6 +151,44 @@ static void two_readers(void)
 		CHECK(readers[0].bytes + readers[1].bytes, IMAGE_SIZE);
 		close(fd);
 		CHECK(device_set_state(&d, STOP, NULL), 0);
+	}
+	device_close(&d);
+}
+
+static void *read_all_the_time(void *arg)
+{
+	struct reader *r = arg;
+	bool last;
+
+	do {
+		last = __atomic_load_n(&r->stopped, __ATOMIC_ACQUIRE);
+		read_to_the_end(r);
+	} while (!last);
+	return NULL;
+}
+
+/*
+ * D13: Catches a reader of pre-copy data that sees half of what a stop adds. What
+ * it would see of that is a data race first, which a kernel with KCSAN tells of
+ */
+static void read_during_stop(void)
+{
+	struct device d;
+
+	device_open(&d, source_bdf);
+	device_guest_up(&d);
+	for (int round = 0; round < 100; round++) {
+		struct reader r = { 0 };
+
+		if (device_set_state(&d, PRE_COPY, &r.fd))
+			skip("no PRE_COPY");
+		pthread_create(&r.thread, NULL, read_all_the_time, &r);
+		CHECK(device_set_state(&d, STOP_COPY, NULL), 0);
+		__atomic_store_n(&r.stopped, true, __ATOMIC_RELEASE);
+		pthread_join(r.thread, NULL);
+		CHECK(r.bytes, IMAGE_SIZE);
+		close(r.fd);
+		CHECK(device_set_state(&d, RUNNING, NULL), 0);
 	}
 	device_close(&d);
 }
@@ -406,6 +445,7 @@ const struct test life_tests[] = {
 	{ "poll_of_a_dead_file", poll_of_a_dead_file },
 	{ "open_is_a_beginning", open_is_a_beginning },
 	{ "two_readers", two_readers },
+	{ "read_during_stop", read_during_stop },
 	{ "two_at_once", two_at_once },
 	{ "resets_in_between", resets_in_between },
 	{ "file_outlives_device", file_outlives_device },

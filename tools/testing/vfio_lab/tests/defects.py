@@ -72,7 +72,8 @@ ROWS = (
     Row("D12", "not as the uAPI says", BOTH, ("precopy_end", "precopy_poll", "poll_of_a_dead_file",
                                               "forty_wrong_bytes")),
     # a plain kernel sees what comes of the race, if anything does
-    Row("D13", "data races on the saving file", BOTH, ("two_readers", "readers_do_not_race")),
+    Row("D13", "data races on the saving file", BOTH, ("two_readers", "read_during_stop",
+                                                       "reader_does_not_race_with_a_stop")),
     Row("D14", "an ioeventfd writes outside the window", BOTH, ("reach_of_ioeventfd",)),
     Row("D15", "pages of 64 KiB", BOTH, ("function_works_with_large_pages",), "test_large_pages.py"),
     Row("D16", "an image of other hardware is taken", BOTH, ("other_hardware_is_refused",)),
@@ -107,12 +108,12 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
         (ALONE, (scenarios.physical_function_elsewhere, scenarios.older_hardware,
                  scenarios.no_virtual_function)),
         (PAIR, (scenarios.other_hardware_is_refused,)),
-        (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.readers_do_not_race)),
+        (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
     ) for function in functions}
 
 #: scenarios whose defect only another kernel shows, and which
 WATCHED = {"file_outlives_the_binding": "7.2-debug", "function_works_with_large_pages": "7.2-64k",
-           "readers_do_not_race": "7.2-kcsan"}
+           "reader_does_not_race_with_a_stop": "7.2-kcsan"}
 
 #: tests of the kselftest that are run only by name
 KSELFTEST_ALONE = ("lost_in_reset_of_all",)

@@ -17,8 +17,6 @@
 
 #include <linux/vfio.h>
 
-#define BAR2_QUARTER	4
-
 static int must(int ret, const char *what)
 {
 	if (ret < 0) {
@@ -62,11 +60,8 @@ int main(int argc, char **argv)
 	puts("reset");
 	printf("migration: %s\n", ioctl(fd, VFIO_DEVICE_FEATURE, &probe) ? strerror(errno) : "offered");
 	must(ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &bar), "VFIO_DEVICE_GET_REGION_INFO");
-	for (int quarter = 0; quarter < BAR2_QUARTER; quarter += 2) {
-		uint64_t at = bar.offset + quarter * bar.size / BAR2_QUARTER;
-
-		must(pread(fd, &word, sizeof(word), at), "BAR2");
-	}
+	for (int half = 0; half < 2; half++)
+		must(pread(fd, &word, sizeof(word), bar.offset + half * bar.size / 2), "BAR2");
 	printf("BAR2: %llu bytes\n", (unsigned long long)bar.size);
 	must(close(fd), "close");
 	puts("closed");
