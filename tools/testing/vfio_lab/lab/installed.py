@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from . import apt, cpio, disk, machine, rootfs
+from . import apt, cpio, disk, rootfs
 from .cache import digest
 from .context import Context, shared
 from .cross import COMPILER
@@ -66,23 +67,14 @@ def system(context: Context | None = None) -> Path:
     """An archive on top of the host's root: Debian with dpkg, DKMS and a compiler."""
     context = context or shared()
 
-    def build(folder: Path) -> None:
-        disk.require(context.cache.root, 2 * disk.GB, "a system to install packages on")
-        machine.ask_for_root("unpack a system to install packages on")
-        log = context.cache.log("rootfs-installed")
-        with context.steps.step("fetch a system to install packages on", log) as step:
-            tar_path = folder / "root.tar"
-            rootfs.bootstrap(context, PACKAGES, tar_path, log, step)
-            with tarfile.open(tar_path) as tar:
-                entries = {name: entry for name, entry in rootfs.laid_out(tar).items() if not LEAVE.fullmatch(name)}
-                # What their scripts would have chosen
-                entries["usr/bin/awk"] = cpio.symlink("mawk")
-                cpio.archive(folder / "system.cpio", entries | _database(tar, context))
-            tar_path.unlink()
+    def made(tar: tarfile.TarFile, _: Path) -> Mapping[str, Mapping[str, cpio.Entry]]:
+        entries = {name: entry for name, entry in rootfs.laid_out(tar).items() if not LEAVE.fullmatch(name)}
+        # What their scripts would have chosen
+        entries["usr/bin/awk"] = cpio.symlink("mawk")
+        return {"system": entries | _database(tar, context)}
 
-    return context.cache.entry("rootfs-installed", apt.RELEASE,
-                               digest({"recipe": RECIPE, "packages": PACKAGES, "code": Path(__file__)}), build,
-                               context.waiting) / "system.cpio"
+    return rootfs.archives("rootfs-installed", "a system to install packages on", PACKAGES, made, context,
+                           Path(__file__), 2 * disk.GB) / "system.cpio"
 
 
 def _programs(kernel: Kernel, tree: Path, log: Path) -> None:

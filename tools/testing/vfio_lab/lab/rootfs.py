@@ -167,7 +167,7 @@ def versions(tar: tarfile.TarFile) -> str:
     return "".join(sorted(found))
 
 
-def bootstrap(context: Context, packages: tuple[str, ...], tar: Path, log: Path, step: Step) -> None:
+def _bootstrap(context: Context, packages: tuple[str, ...], tar: Path, log: Path, step: Step) -> None:
     """Have mmdebstrap lay out Debian's packages; it runs no arm64 program."""
     def see(line: str) -> None:
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:
@@ -197,37 +197,46 @@ def bootstrap(context: Context, packages: tuple[str, ...], tar: Path, log: Path,
             path.unlink(missing_ok=True)
 
 
-def roots(context: Context | None = None) -> Roots:
-    """The host's and the guest's root file systems, built if they are not cached."""
-    context = context or shared()
-
+def archives(name: str, title: str, packages: tuple[str, ...],
+             made: Callable[[tarfile.TarFile, Path], Mapping[str, Mapping[str, cpio.Entry]]],
+             context: Context, code: Path = Path(__file__), room: int = disk.GB) -> Path:
+    """A folder of the cache with archives of what is in Debian's arm64 packages, and
+    "packages" with their versions.  `made` gives each archive's entries by its name,
+    from the packages' files and with a file to write to; `code` is the Python file
+    that it stands in.  Raises LabError when `room` bytes are not free, or Debian
+    cannot be reached."""
     def build(folder: Path) -> None:
-        disk.require(context.cache.root, 1 * disk.GB, "the arm64 root file system")
-        machine.ask_for_root("unpack the arm64 root file system")
-        log = context.cache.log("rootfs")
-        with context.steps.step("fetch the arm64 root file system", log) as step:
+        disk.require(context.cache.root, room, title)
+        machine.ask_for_root(f"unpack {title}")
+        log = context.cache.log(name)
+        with context.steps.step(f"fetch {title}", log) as step:
             tar_path = folder / "root.tar"
-            bootstrap(context, PACKAGES, tar_path, log, step)
+            _bootstrap(context, packages, tar_path, log, step)
             step.progress("packing")
             with tarfile.open(tar_path) as tar:
-                entries = laid_out(tar)
-                scratch = folder / "scratch"
-                host = _select(entries, HOST_PROGRAMS, HOST_DATA, scratch)
-                # Not busybox for a shell: it would run applets of its own in
-                # place of real programs such as depmod
-                cpio.archive(folder / "host.cpio", host | _skeleton("dash"))
-                guest = _select(entries, GUEST_PROGRAMS, None, scratch)
-                cpio.archive(folder / "guest.cpio", guest | _skeleton("busybox"))
-                tools = _select(entries, TOOLS, None, scratch)
-                cpio.archive(folder / "tools.cpio",
-                             {name: tools[name] for name in tools.keys() - guest.keys()})
+                for archive, entries in made(tar, folder / "scratch").items():
+                    cpio.archive(folder / f"{archive}.cpio", entries)
                 (folder / "packages").write_text(versions(tar), encoding="utf-8")
             tar_path.unlink()
 
-    path = context.cache.entry("rootfs", apt.RELEASE,
-                               digest({"recipe": RECIPE, "packages": PACKAGES,
-                                       "code": Path(__file__)}),
-                               build, context.waiting)
+    return context.cache.entry(name, apt.RELEASE,
+                               digest({"recipe": RECIPE, "packages": packages, "archives": Path(__file__),
+                                       "code": code}), build, context.waiting)
+
+
+def roots(context: Context | None = None) -> Roots:
+    """The host's and the guest's root file systems, built if they are not cached."""
+    def made(tar: tarfile.TarFile, scratch: Path) -> Mapping[str, Mapping[str, cpio.Entry]]:
+        entries = laid_out(tar)
+        guest = _select(entries, GUEST_PROGRAMS, None, scratch)
+        tools = _select(entries, TOOLS, None, scratch)
+        # Not busybox for the host's shell: it would run applets of its own in
+        # place of real programs such as depmod
+        return {"host": _select(entries, HOST_PROGRAMS, HOST_DATA, scratch) | _skeleton("dash"),
+                "guest": guest | _skeleton("busybox"),
+                "tools": {name: tools[name] for name in tools.keys() - guest.keys()}}
+
+    path = archives("rootfs", "the arm64 root file system", PACKAGES, made, context or shared())
     return Roots(path / "host.cpio", path / "guest.cpio", path / "tools.cpio", path / "packages")
 
 
@@ -249,22 +258,10 @@ def guest_tools(context: Context | None = None) -> Path:
 def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], data: re.Pattern[str],
             context: Context, also: Mapping[str, cpio.Entry] | None = None) -> Path:
     """An archive to add to the host's root: programs of more packages."""
-    def build(folder: Path) -> None:
-        disk.require(context.cache.root, 1 * disk.GB, f"{name} for the hosts")
-        machine.ask_for_root(f"unpack {name} for the hosts")
-        log = context.cache.log(f"rootfs-{name}")
-        with context.steps.step(f"fetch {name} for the hosts", log) as step:
-            tar_path = folder / "root.tar"
-            bootstrap(context, packages, tar_path, log, step)
-            with tarfile.open(tar_path) as tar:
-                found = _select(laid_out(tar), programs, data, folder / "scratch")
-                cpio.archive(folder / f"{name}.cpio", {**found, **(also or {})})
-                (folder / "packages").write_text(versions(tar), encoding="utf-8")
-            tar_path.unlink()
+    def made(tar: tarfile.TarFile, scratch: Path) -> Mapping[str, Mapping[str, cpio.Entry]]:
+        return {name: {**_select(laid_out(tar), programs, data, scratch), **(also or {})}}
 
-    return context.cache.entry(f"rootfs-{name}", apt.RELEASE,
-                               digest({"recipe": RECIPE, "packages": packages, "code": Path(__file__)}),
-                               build, context.waiting) / f"{name}.cpio"
+    return archives(f"rootfs-{name}", f"{name} for the hosts", packages, made, context) / f"{name}.cpio"
 
 
 def libvirt(context: Context | None = None) -> Path:
