@@ -40,7 +40,7 @@ coverage: python	## which lines of the driver its tests run, into build/check/co
 
 .PHONY: mutants
 mutants: python	## drivers that lack one thing, each of which a test must catch
-	@$(VLAB) check -- long_mutants.py
+	@$(VLAB) check -- --long long_mutants.py test_migration.py -k 'catches or caught'
 
 .PHONY: fuzz
 fuzz: python	## give the driver what nobody would, at random: images and operations

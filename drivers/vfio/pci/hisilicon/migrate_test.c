@@ -227,6 +227,28 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
 }
 
+/* D19; would catch: a function that lost its state and keeps the name of it */
+static void a_lost_state_is_an_error(struct kunit *test)
+{
+	static const int ways[][2] = {
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY },
+		{ VFIO_DEVICE_STATE_PRE_COPY_P2P, VFIO_DEVICE_STATE_STOP_COPY },
+		{ VFIO_DEVICE_STATE_RUNNING_P2P, VFIO_DEVICE_STATE_RUNNING },
+		{ VFIO_DEVICE_STATE_PRE_COPY_P2P, VFIO_DEVICE_STATE_PRE_COPY },
+	};
+	struct fake_device *fake = fake_device(test);
+
+	for (int i = 0; i < ARRAY_SIZE(ways); i++) {
+		bring(test, fake, ways[i][0]);
+		fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+		KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(&fake->vf.core.vdev,
+							ways[i][1])), -ESTALE);
+		KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_ERROR);
+		KUNIT_EXPECT_NULL(test, fake->vf.data);
+		bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	}
+}
+
 /* Would catch: a transition while the function is being reset */
 static void nothing_during_a_reset(struct kunit *test)
 {
@@ -259,6 +281,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(all_ways),
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
+	KUNIT_CASE(a_lost_state_is_an_error),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(size_is_an_images),
 	{ }

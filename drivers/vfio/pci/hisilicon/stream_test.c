@@ -300,6 +300,26 @@ static void refused_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
 }
 
+/* Would catch: an address that is missing, and taken for one */
+static void missing_addresses(struct kunit *test)
+{
+	/* each in the image's own word, that of a ring in its context as well */
+	static const unsigned int places[][2] = {
+		{ 144, 68 }, { 152, 96 }, { 160, 160 }, { 168, 168 },
+	};
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
+
+	for (int i = 0; i < ARRAY_SIZE(places); i++) {
+		make_v2_1(bytes);
+		put_unaligned_le64(0, bytes + places[i][0]);
+		put_unaligned_le64(0, bytes + places[i][1]);
+		put_checksum(bytes);
+		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    -EADDRNOTAVAIL, "at %u", places[i][0]);
+	}
+}
+
 /* Would catch: bytes read from behind an image */
 static void too_long(struct kunit *test)
 {
@@ -321,6 +341,7 @@ static struct kunit_case stream_cases[] = {
 	KUNIT_CASE(newer_minor),
 	KUNIT_CASE_PARAM(refused, refusal_gen_params),
 	KUNIT_CASE_PARAM(refused_2_1, refusal_2_1_gen_params),
+	KUNIT_CASE(missing_addresses),
 	KUNIT_CASE(too_long),
 	{ }
 };

@@ -40,8 +40,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """One test that waits for what never comes must not take the others with it."""
+    config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
         config.option.timeout = SECONDS
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What is marked as long is skipped before anything is set up for it."""
+    mark = item.get_closest_marker("long")
+    if mark and not item.config.getoption("long"):
+        pytest.skip(f"{mark.args[0]}; --long runs it")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

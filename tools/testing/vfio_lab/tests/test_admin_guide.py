@@ -17,18 +17,13 @@ from lab.migration import ENGINE
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
 
+pytestmark = pytest.mark.long("guests boot and move, others are refused: minutes")
+
 # As many queues as silicon has: without parameters the stock driver takes 256
 SILICON = {**MODEL, "queues": "1024"}
 #: one more than the guide makes
 MOST_VFS = 3
 QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nodefaults -display none -monitor stdio -S"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def only_when_asked(pytestconfig) -> None:
-    """Two guests boot and move, others are refused: minutes."""
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("with --long: the admin guide, command by command")
 
 
 @pytest.fixture(scope="module")

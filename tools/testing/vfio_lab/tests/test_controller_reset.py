@@ -73,13 +73,12 @@ def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
     works_when_loaded_again(host)
 
 
+@pytest.mark.long("the same without a guest is in test_physical_reset.py")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_guest_goes_on_after_it(request, boot_uefi, context, version):
+def test_a_guest_goes_on_after_it(boot_uefi, context, version):
     # The host's driver tells the guest's, which stops and starts again. It would
     # catch a reset that takes the function away from the guest, or that the model
     # does not tell of
-    if not request.config.getoption("--long"):
-        pytest.skip("--long runs it; without a guest it is in test_physical_reset.py")
     host = boot_uefi(Choice(guest_kernel=version, vfs=1), guest=True)
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, accelerator.VARIANT_DRIVER)
@@ -110,9 +109,8 @@ def test_a_guest_goes_on_after_it(request, boot_uefi, context, version):
     assert [set(counts(host, "sec", function)) for function in range(2)] == [{"resets"}] * 2
 
 
-def test_our_driver_waits_for_it_and_goes_on(request, boot_uefi, context):
-    if not request.config.getoption("--long"):
-        pytest.skip("the stock driver waits 40 seconds for answers; --long runs it")
+@pytest.mark.long("the stock driver waits 40 seconds for answers")
+def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
     host = boot_uefi(Choice(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, accelerator.VARIANT_DRIVER)

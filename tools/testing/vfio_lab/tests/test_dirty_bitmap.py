@@ -84,10 +84,9 @@ def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
         accelerator.need_iommufd(up.host.ssh)
 
 
-def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot, pytestconfig):
+@pytest.mark.long("builds another kernel")
+def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot):
     """With it, an IOTLB that remembers what was dirty hides nothing, also in blocks."""
-    if not pytestconfig.getoption("long"):
-        pytest.skip("builds another kernel; --long")
     up = boot(Choice(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
     for caches in (True, False):
         up.set("httu-cache-dirty", caches)

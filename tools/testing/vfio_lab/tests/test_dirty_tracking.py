@@ -39,6 +39,7 @@ def test_qemus_own_defaults_suffice_with_httu(new_session):
     assert UNTRACKED not in said
 
 
+@pytest.mark.long("what is lost without dirty bits")
 def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     """And the driver tells the operator, once."""
     outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))

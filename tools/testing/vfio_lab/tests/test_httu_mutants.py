@@ -33,10 +33,9 @@ MUTANTS = {
 }
 
 
+@pytest.mark.long("builds another QEMU")
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_walk_without_it_is_caught(new_session, context, pytestconfig, name):
-    if not pytestconfig.getoption("long"):
-        pytest.skip("builds another QEMU; --long")
+def test_a_walk_without_it_is_caught(new_session, context, name):
     bend, properties, test = MUTANTS[name]
     up = dirty.boot(new_session, context, program=qemu.outer(context, bend))
     for key, value in properties.items():

@@ -122,10 +122,9 @@ def test_others_fail_what_their_lists_say(boot, context):
     skips(host, functions[1])
 
 
-def test_the_older_kernel(boot, context, request):
+@pytest.mark.long("the same on the older kernel")
+def test_the_older_kernel(boot, context):
     """Ours and mtty on 6.12, which has no second version of the pre-copy ioctl."""
-    if not request.config.getoption("--long"):
-        pytest.skip("--long runs these tests on the older kernel, too")
     built = kernel.kernel("6.12", context)
     host, functions = host_with(boot, context, "ours", version="6.12", more=mtty.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
@@ -136,11 +135,10 @@ def test_the_older_kernel(boot, context, request):
     assert host.trouble() == []
 
 
-def test_calls_in_which_something_fails(boot, context, request):
+@pytest.mark.long("builds the kernel that it needs")
+def test_calls_in_which_something_fails(boot, context):
     """On a kernel that lets each allocation and each copy fail once, and watches
     memory and locks."""
-    if not request.config.getoption("--long"):
-        pytest.skip("--long builds the kernel that this needs")
     host, functions = host_with(boot, context, "ours", version="7.2-debug")
     text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
     assert set(verdicts(text).values()) == {"ok"}, text

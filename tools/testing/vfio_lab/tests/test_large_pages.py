@@ -9,11 +9,10 @@ import bench
 LARGE = "7.2-64k"
 
 
+@pytest.mark.long("builds a kernel with pages of 64 KiB")
 @pytest.mark.parametrize("hw_version, offered", [("v3", False), ("v4", True)])
-def test_what_is_offered(request, new_session, context, hw_version, offered):
+def test_what_is_offered(new_session, context, hw_version, offered):
     """From V4 on the registers of migration are elsewhere, and all of it is mapped."""
-    if not request.config.getoption("--long"):
-        pytest.skip("needs a kernel with pages of 64 KiB; --long builds it")
     with bench.bench(new_session(), context, LARGE, "ours", hw_version=hw_version) as one:
         one.bring_up()
         said = one.host.ssh.out("dmesg | grep -c 'no migration: its registers share a page of 64 KiB' || true")

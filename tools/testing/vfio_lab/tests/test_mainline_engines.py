@@ -10,11 +10,10 @@ from lab.kernel import VERSIONS
 from lab.session import Choice
 
 
+@pytest.mark.long("the kernel's own driver")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ENGINES)
-def test_mainline_carries_the_guest_over(request, new_session, version, name):
-    if not request.config.getoption("--long"):
-        pytest.skip("--long runs it")
+def test_mainline_carries_the_guest_over(new_session, version, name):
     choice = Choice(kernel=version, driver="mainline", engines=(name,))
     outcome = new_session().migrate(choice, choice)
     assert outcome.complaints == []

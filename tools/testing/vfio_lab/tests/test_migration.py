@@ -18,7 +18,9 @@ def test_ours_carries_the_guest_over(new_session):
     assert {p.name for p in outcome.phases} >= {"pre-copy", "quiesce", "save", "transfer", "load", "restart"}
 
 
-@pytest.mark.parametrize("mutant", sorted(MUTANTS.glob("*.patch")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("mutant", [
+    pytest.param(path, id=path.stem, marks=[] if path.stem == "no-write-back" else pytest.mark.long("another mutant"))
+    for path in sorted(MUTANTS.glob("*.patch"))])
 def test_a_driver_without_it_is_caught(new_session, mutant):
     bent = Choice(patches=(mutant,))
     outcome = new_session().migrate(bent, bent)

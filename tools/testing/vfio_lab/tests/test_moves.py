@@ -23,12 +23,8 @@ from moves import TRICKLE, ended, event, goes_on, running, states
 SLOW_MAILBOX_US = 700_000
 KILL = "killall -9 qemu-system-aarch64"
 
-
-@pytest.fixture
-def long(pytestconfig) -> None:
-    """For what takes long: there are shorter tests of the same nearby."""
-    if not pytestconfig.getoption("long"):
-        pytest.skip("takes its time; --long")
+#: there are shorter tests of the same nearby
+LONG = pytest.mark.long("takes its time")
 
 
 def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
@@ -84,7 +80,8 @@ def test_the_destination_dies(new_session):
         resumes(scenario, began)
 
 
-def test_the_source_dies(new_session, long):
+@LONG
+def test_the_source_dies(new_session):
     """Nothing arrives; the next guest finds the function as if nothing had been."""
     with new_session().scenario(Choice(), Choice()) as scenario:
         scenario.set_up()
@@ -104,11 +101,12 @@ def test_the_source_dies(new_session, long):
         assert scenario.outcome.complaints == []
 
 
+@LONG
 @pytest.mark.parametrize("model, line, words", [
     ({"isolation": "on"}, "doorbell isolation is 0x0, 0x", "Wrong medium type"),
     ({"hw-version": "v4"}, "hardware version is 0x30, 0x50 here", "Protocol family not supported"),
 ], ids=["isolation", "hardware"])
-def test_a_destination_of_another_make_refuses(new_session, long, model, line, words):
+def test_a_destination_of_another_make_refuses(new_session, model, line, words):
     """While the guest runs on, with the reason in the log and in QEMU's own words."""
     with running(new_session, destination=Choice(model={**MODEL, **model})) as scenario:
         arriving, began = starts(scenario, TRICKLE)
@@ -135,7 +133,8 @@ def came(arriving: Guest) -> bool:
     return False
 
 
-def test_a_paused_guest_moves(new_session, long):
+@LONG
+def test_a_paused_guest_moves(new_session):
     """It stays paused, and once told so goes on with what was under way."""
     with new_session().scenario(Choice(), Choice()) as scenario:
         scenario.set_up()
@@ -189,13 +188,15 @@ exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000;
 """
 
 
-def test_an_idle_guest_moves(new_session, tmp_path, long):
+@LONG
+def test_an_idle_guest_moves(new_session, tmp_path):
     """Nothing is under way, and what is asked for later is done."""
     with scripted(new_session, tmp_path, f"read -r _ <&3; {AFTERWARDS}"):
         pass
 
 
-def test_a_guest_without_a_driver_moves(new_session, tmp_path, long):
+@LONG
+def test_a_guest_without_a_driver_moves(new_session, tmp_path):
     """Nothing is transferred; loaded on the destination the driver finds a function
     as new, and its self-tests pass."""
     script = f"rmmod hisi_sec2 && echo the driver is gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
@@ -203,7 +204,8 @@ def test_a_guest_without_a_driver_moves(new_session, tmp_path, long):
         says(scenario.guest, "the driver is gone")
 
 
-def test_a_sleeping_guest_moves(new_session, tmp_path, long):
+@LONG
+def test_a_sleeping_guest_moves(new_session, tmp_path):
     """Programs are frozen in the middle of their requests and interrupts are put off;
     it is woken elsewhere, and what was under way is done."""
     script = """echo 8 > /proc/sys/kernel/printk; echo enabled > /sys/class/tty/ttyAMA0/power/wakeup || exit 1
@@ -242,7 +244,8 @@ def boots(scenario: Scenario, guest: Guest, before: str) -> None:
     assert record.exit_status == 0
 
 
-def test_a_guest_is_reset_meanwhile(new_session, long):
+@LONG
+def test_a_guest_is_reset_meanwhile(new_session):
     """Reset in pre-copy, its function is new. The migration fails, or carries over
     the guest as it is then; either way the guest boots, and its load runs."""
     with rebooting(new_session) as scenario:
@@ -259,9 +262,10 @@ def test_a_guest_is_reset_meanwhile(new_session, long):
             assert states(scenario) == "RUNNING"
 
 
+@LONG
 @pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
 @pytest.mark.parametrize("which", ["virtual", "physical"])
-def test_a_function_is_reset_meanwhile(new_session, long, which, phase):
+def test_a_function_is_reset_meanwhile(new_session, which, phase):
     """By the host, under a guest that moves: the migration fails, or ends before or
     after it.  Nothing hangs, no kernel complains, and wherever the guest is then, it
     boots, and its load runs."""
@@ -292,11 +296,12 @@ def test_a_function_is_reset_meanwhile(new_session, long, which, phase):
             assert [line for line in one.trouble() if "hisi_sec2" not in line] == []
 
 
+@LONG
 @pytest.mark.parametrize("source, destination, words", [
     ("7.2", "6.12", "Failed to put registers after init: Invalid argument"),
     ("6.12", "7.2", "Failed to load cpu:cpreg_vmstate_array_len"),
 ])
-def test_qemu_refuses_a_host_with_another_kernel(new_session, long, source, destination, words):
+def test_qemu_refuses_a_host_with_another_kernel(new_session, source, destination, words):
     """No matter of the driver's: QEMU 10.0 wants the same registers of both hosts' KVM,
     and finds out when the guest has left. It can be had back."""
     with running(new_session, Choice(kernel=source), Choice(kernel=destination)) as scenario:

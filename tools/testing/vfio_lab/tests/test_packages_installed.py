@@ -21,6 +21,8 @@ from lab.migration import ENGINE
 from lab.progress import Steps
 from lab.session import Choice, Session
 
+pytestmark = pytest.mark.long("minutes of a compiler under emulation")
+
 MODULE = "hisi_acc_vfio_pci"
 FIRST, SECOND = "0.1", "0.2"
 DRIVER, LAB = "hisi-acc-vfio-pci-dkms", "vfio-migration-lab"
@@ -28,13 +30,6 @@ DRIVER, LAB = "hisi-acc-vfio-pci-dkms", "vfio-migration-lab"
 BUILD_SECONDS = 1500
 #: what the guide's reader does
 DO = blocks("sh", "packages")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def only_when_asked(pytestconfig) -> None:
-    """Minutes of a compiler under emulation."""
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("with --long: packages on a running arm64 system")
 
 
 def as_newer(package: Path, folder: Path) -> Path:

@@ -60,9 +60,8 @@ def test_nothing_lands_after_the_pause(start, options):
     assert landed_late(vf) == []
 
 
-def test_a_model_that_finishes_requests_after_the_pause_is_caught(context, tmp_path, pytestconfig):
-    if not pytestconfig.getoption("long"):
-        pytest.skip("builds another QEMU; --long")
+@pytest.mark.long("builds another QEMU")
+def test_a_model_that_finishes_requests_after_the_pause_is_caught(context, tmp_path):
     with Model(qemu.outer(context, LATE), tmp_path, ",request-latency=1000") as machine:
         machine.bring_up()
         function = Function(machine, 1)

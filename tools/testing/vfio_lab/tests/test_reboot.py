@@ -17,6 +17,8 @@ from lab.migration import ENGINE
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
 
+pytestmark = pytest.mark.long("a host with systemd")
+
 RULES = "/etc/udev/rules.d/70-hisi-acc-functions.rules"
 #: what `driverctl set-override` leaves, see test_libvirt
 REMEMBERED = f"/etc/driverctl.d/pci-{VF}"
@@ -24,11 +26,9 @@ SERVICE = f"driverctl@pci-{VF}.service"
 
 
 @pytest.fixture(scope="module")
-def host(pytestconfig, context, tmp_path_factory) -> Iterator[Host]:
+def host(context, tmp_path_factory) -> Iterator[Host]:
     """A host that has just come up. Its accelerator has as many queues as silicon's: the
     stock driver is loaded by udev, without parameters."""
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("with --long: a host with systemd")
     disk = tmp_path_factory.mktemp("disk")
     for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", accelerator.VARIANT_DRIVER)):
         (disk / name).write_text(f"{text}\n")

@@ -42,10 +42,9 @@ def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
     assert {name: rate for name, rate in found.items() if not rate.sound} == {}
 
 
+@pytest.mark.long("the same by virtual functions")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_on_physical_functions(request, boot, context, work, version):
-    if not request.config.getoption("--long"):
-        pytest.skip("--long runs it")
+def test_on_physical_functions(boot, context, work, version):
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
     host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
@@ -100,10 +99,10 @@ rates {AGAIN} {LANES} {" ".join(map(repr, ONCE_MORE))}
 """
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_on_virtual_functions_in_a_guest(request, new_session, tmp_path, work, version):
-    if version != "7.2" and not request.config.getoption("--long"):
-        pytest.skip("--long runs it")
+@pytest.mark.parametrize("version", [
+    version if version == "7.2" else pytest.param(version, marks=pytest.mark.long("the same on the older kernel"))
+    for version in VERSIONS])
+def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
     session = new_session()

@@ -33,17 +33,17 @@ def test_kselftest_passes(boot, context, version):
     assert host.trouble() == []
 
 
+@pytest.mark.long("waits for what hangs")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_mainline_fails_what_its_list_says(boot, context, pytestconfig, version):
+def test_mainline_fails_what_its_list_says(boot, context, version):
     """Would catch: a check that is wrong, a list that is."""
-    if not pytestconfig.getoption("long"):
-        pytest.skip("waits for what hangs; --long")
     host, functions = bound_host(boot, context, version, "mainline")
     said = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=900, check=False).stdout
     listed = test_table.failed(KSELFTEST / f"hisi_acc_migration_test.linux-{version}")
     assert set(re.findall(r"^not ok \d+ (\w+)", said, re.M)) == set(listed) - {"lost_in_reset_of_all"}, said
 
 
+@pytest.mark.long("waits a minute for the stock driver")
 def test_a_function_that_lost_its_state_says_so(boot, context):
     """The driver of the physical function resets all of the device, which takes
     a minute: it waits for guests that are stopped."""

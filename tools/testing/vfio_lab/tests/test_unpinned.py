@@ -47,9 +47,8 @@ def test_our_driver_lives_with_each(request, new_session):
         assert scenario.outcome.complaints == []
 
 
-def test_the_kselftest_passes_with_each(request, boot, context):
-    if not request.config.getoption("--long"):
-        pytest.skip("--long runs it")
+@pytest.mark.long("the kselftest, seven times")
+def test_the_kselftest_passes_with_each(boot, context):
     host, functions = bound_host(boot, context, "7.2")
     for setting in settings(True):
         for name, value in setting.items():

@@ -28,10 +28,8 @@ JUDGES = {"dm-crypt-plain", "dm-crypt-luks", "keyctl-dh", "keyctl-rsa", "zswap"}
 DONE = {"sec": 2000, "zip": 1000, "hpre": 4}
 
 
-@pytest.mark.parametrize("version", ["6.12", "7.2"])
-def test_users_that_nobody_here_wrote(request, new_session, version):
-    if version != "6.12" and not request.config.getoption("--long"):
-        pytest.skip("--long runs it")
+@pytest.mark.parametrize("version", ["6.12", pytest.param("7.2", marks=pytest.mark.long("the same with 7.2"))])
+def test_users_that_nobody_here_wrote(new_session, version):
     session = new_session()
     choice = Choice(guest_kernel=version, vfs=1, engines=tuple(ENGINES), script=SCRIPT,
                     model={**MODEL, "request-latency": "0"})
