@@ -23,6 +23,8 @@
 #define MB_EQC		0x2
 #define MB_AEQC		0x3
 #define MB_SQC_BT	0x4
+#define VFT_LAST	45	/* of the function's entry: the number of its last queue */
+#define VFT_LAST_MASK	0x3ff
 #define MB_CQC_BT	0x5
 #define MB_BUSY		(1u << 13)
 
@@ -171,6 +173,11 @@ static uint64_t mailbox(struct device *d, uint32_t command, uint64_t base)
 uint64_t device_sqc_table(struct device *d)
 {
 	return mailbox(d, MB_SQC_BT | MB_GET, 0);
+}
+
+unsigned int device_queues(struct device *d)
+{
+	return (mailbox(d, MB_VFT | MB_GET, 0) >> VFT_LAST & VFT_LAST_MASK) + 1;
 }
 
 static void set_event_queue(struct device *d, uint32_t command, uint32_t at,

@@ -15,6 +15,7 @@ static void contents(void)
 {
 	uint8_t image[IMAGE_SIZE];
 	uint32_t version = 0x30;
+	unsigned int queues;
 	struct device d;
 	bool whole;
 
@@ -22,9 +23,11 @@ static void contents(void)
 	whole = all_is_the_guests(&d);
 	if (whole)
 		version = device_read(&d, HW_VERSION);
+	queues = device_queues(&d);
 	device_close(&d);
 	make_image(image, true);
 	CHECK(field(image, 0, 8), 0xaaccfeeddecadede);
+	CHECK(field(image, 8, 4), queues);
 	CHECK(field(image, 12, 4), 0xa256);
 	CHECK(field(image, 24, 4), 0);
 	CHECK(field(image, 28, 2), 1);

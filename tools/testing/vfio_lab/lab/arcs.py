@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Container
 
 from .ssh import Ssh
 
@@ -47,6 +48,8 @@ def read(ssh: Ssh, offset: float) -> list[Arc]:
             for m in map(_LINE.search, text.splitlines()) if m]
 
 
-def find(arcs: list[Arc], new: str, *old: str) -> list[Arc]:
-    """The successful arcs to `new` from one of `old`, in order."""
-    return [a for a in arcs if a.old in old and a.new == new and a.ret == 0]
+def last(arcs: list[Arc], devices: Container[str], since: float, new: str, *old: str) -> dict[str, Arc]:
+    """Each of these devices' last successful arc to `new` from one of `old`, if it had
+    one since then (time.monotonic()).  A trace has other moves and devices in it, too."""
+    return {a.device: a for a in arcs if a.device in devices and a.end >= since and
+            a.old in old and a.new == new and a.ret == 0}

@@ -256,8 +256,8 @@ class Scenario:
         stopped = next((e.at for e in source.qmp.events if e.name == "STOP" and e.at >= began), began)
         out.dark_ms = round((resumed - stopped) * 1e3, 3)
         out.syncs = source.dirty_syncs()
-        quiesce, save = self._walked(self.source, "quiesce", "save")
-        load, restart = self._walked(self.destination, "load", "restart")
+        quiesce, save = self._walked(self.source, began, "quiesce", "save")
+        load, restart = self._walked(self.destination, began, "load", "restart")
         dark = quiesce.start if quiesce else stopped
         here = self.source.name
         out.phases = [Phase("pre-copy", here, began, dark)]
@@ -268,16 +268,15 @@ class Scenario:
         if out.blackout_ms is not None:
             out.phases.append(Phase("blackout (QEMU)", "guest", dark, dark + out.blackout_ms / 1e3))
 
-    def _walked(self, host: Host, *wanted: str) -> list[Phase | None]:
-        """The phases that a host's driver went through, for all of the guest's
-        functions together; None for a driver without a trace."""
+    def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
+        """The phases that a host's driver went through since then, for all of the
+        guest's functions together; None for a driver without a trace."""
         if not self._traced[host.name]:
             return [None for _ in wanted]
         all_arcs = arcs.read(host.ssh, self._offsets[host.name])
         phases: list[Phase | None] = []
         for name in wanted:
-            # The last arc of each function: earlier ones belong to other moves
-            found = {arc.device: arc for arc in arcs.find(all_arcs, *PHASE_ARCS[name])}
+            found = arcs.last(all_arcs, self._functions[host.name], since, *PHASE_ARCS[name])
             missing = [f for f in self._functions[host.name] if f not in found]
             self.outcome.complaints += [f"{host.name}: the driver's trace lacks the {name} of {f}" for f in missing]
             phases.append(Phase(name, host.name, min(a.start for a in found.values()),

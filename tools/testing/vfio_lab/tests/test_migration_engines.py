@@ -16,6 +16,7 @@ def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
     assert outcome.carried > 0 and outcome.requests["after"] > 0
 
 
+@pytest.mark.long("the same mutant as in test_migration.py")
 def test_a_driver_that_loses_contexts_is_caught(new_session):
     bent = Choice(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
     outcome = new_session().migrate(bent, bent)

@@ -21,6 +21,7 @@ def test_ours_carries_the_guest_over(new_session, model):
     assert outcome.in_flight_at_stop > 0 and outcome.requests["after"] > 0
 
 
+@pytest.mark.long("a defect that vlab defects shows as well")
 def test_mainline_rings_the_neighbour(new_session):
     # from V4 on its doorbells for the event queues go to the end of the window,
     # which is the start of the next function's

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The migration's bars."""
+"""The migration's bars, and the driver's arcs that they are made of."""
 
 import pytest
 
+from lab.arcs import Arc, last
 from lab.timeline import Phase, bars, duration
 
 
@@ -20,3 +21,13 @@ def test_bars_share_one_scale_and_short_phases_still_show():
 
 def test_no_phase_no_bar():
     assert bars([]) == []
+
+
+def test_arcs_of_other_moves_and_devices_are_left_out():
+    """Would catch a phase that begins in one migration and ends in another."""
+    arcs = [Arc("a", "PRE_COPY_P2P", "STOP_COPY", 0, 10, 1), Arc("b", "PRE_COPY_P2P", "STOP_COPY", 0, 10.5, 1),
+            Arc("a", "STOP", "STOP_COPY", 0, 20, 1), Arc("a", "PRE_COPY_P2P", "STOP_COPY", -16, 21, 1),
+            Arc("c", "PRE_COPY_P2P", "STOP_COPY", 0, 22, 1), Arc("a", "RESUMING", "STOP", 0, 23, 1)]
+    save = ("STOP_COPY", "PRE_COPY_P2P", "STOP")
+    assert last(arcs, ["a", "b"], 15, *save) == {"a": arcs[2]}
+    assert last(arcs, ["a", "b"], 0, *save) == {"a": arcs[2], "b": arcs[1]}
