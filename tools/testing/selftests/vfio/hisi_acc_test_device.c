@@ -23,10 +23,11 @@
 #define MB_EQC		0x2
 #define MB_AEQC		0x3
 #define MB_SQC_BT	0x4
-#define VFT_LAST	45	/* of the function's entry: the number of its last queue */
-#define VFT_LAST_MASK	0x3ff
 #define MB_CQC_BT	0x5
 #define MB_BUSY		(1u << 13)
+/* Of the answer to MB_VFT: the number of the function's last queue */
+#define VFT_LAST	45
+#define VFT_LAST_MASK	0x3ff
 
 #define RAM_SIZE	0x10000
 #define RAM_IOVA	0x10000000ull

@@ -50,6 +50,8 @@ void device_close(struct device *d);
 /* Bring the stand-in for the guest's driver up: rings, tables, VF_STATE */
 void device_guest_up(struct device *d);
 uint64_t device_sqc_table(struct device *d);
+
+/* So many queues the device says that the function has */
 unsigned int device_queues(struct device *d);
 uint32_t device_read(struct device *d, unsigned int offset);
 void device_write(struct device *d, unsigned int offset, uint32_t value);
