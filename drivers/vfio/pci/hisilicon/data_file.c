@@ -337,8 +337,9 @@ void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
  * @data: opened by hisi_acc_data_file_open_resume()
  * @image: where it goes
  *
- * All of it is checked again, in one go, whatever write() has said. An image
- * that is only too short does not end the session: it can still be completed.
+ * All of it was checked in one go when the last of it was written, and nobody
+ * but write() changes it. An image that is only too short does not end the
+ * session: it can still be completed.
  *
  * Return: 0, what hisi_acc_stream_decode() says, or what was said when the
  * session was spoilt.
@@ -352,8 +353,7 @@ int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	err = hisi_acc_stream_decode(data->bytes, data->length, &data->facts,
-				     image, &why);
+	err = hisi_acc_stream_decode(data->bytes, data->length, image, &why);
 	if (err)
 		tell(data, err, &why);
 	return err;

@@ -383,26 +383,20 @@ int hisi_acc_stream_check(const u8 *bytes, size_t len,
 
 /**
  * hisi_acc_stream_decode() - the fields of a whole image
- * @bytes: the image
+ * @bytes: the image, hisi_acc_stream_check() had nothing against all of it
  * @len: its length
- * @facts: what it must agree with
  * @image: where the fields go
  * @why: filled in when it is refused
  *
- * Return: 0, what hisi_acc_stream_check() says, or -ENODATA when the image is
- * not whole. @image is untouched unless 0 is returned.
+ * Return: 0, or -ENODATA when the image is not whole. @image is untouched
+ * unless 0 is returned.
  */
 int hisi_acc_stream_decode(const u8 *bytes, size_t len,
-			   const struct hisi_acc_facts *facts,
 			   struct hisi_acc_image *image,
 			   struct hisi_acc_mismatch *why)
 {
 	struct wire_image wire = {};
-	int err;
 
-	err = hisi_acc_stream_check(bytes, len, facts, why);
-	if (err)
-		return err;
 	memcpy(&wire, bytes, len);
 	if (len < sizeof(wire) &&
 	    (len != HISI_ACC_MATCH_SIZE || minor_of(&wire)))

@@ -125,7 +125,6 @@ int hisi_acc_stream_check(const u8 *bytes, size_t len,
 			  const struct hisi_acc_facts *facts,
 			  struct hisi_acc_mismatch *why);
 int hisi_acc_stream_decode(const u8 *bytes, size_t len,
-			   const struct hisi_acc_facts *facts,
 			   struct hisi_acc_image *image,
 			   struct hisi_acc_mismatch *why);
 

@@ -59,7 +59,8 @@ static int decode(const u8 *bytes, size_t len, struct hisi_acc_image *image)
 {
 	struct hisi_acc_mismatch why;
 
-	return hisi_acc_stream_decode(bytes, len, &facts, image, &why);
+	return hisi_acc_stream_check(bytes, len, &facts, &why) ?:
+	       hisi_acc_stream_decode(bytes, len, image, &why);
 }
 
 static void expect_golden(struct kunit *test, const u8 *bytes)

@@ -75,6 +75,15 @@ static bool is_known(int err)
 	return false;
 }
 
+/* As the driver does it: checked when it is written, decoded when it is loaded */
+static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_facts *facts, struct hisi_acc_image *image,
+		  struct hisi_acc_mismatch *why)
+{
+	int err = hisi_acc_stream_check(bytes, len, facts, why);
+
+	return err ? err : hisi_acc_stream_decode(bytes, len, image, why);
+}
+
 /* What is decoded is what the bytes say, and goes the same way back */
 static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, size_t len,
 		    const struct hisi_acc_facts *facts)
@@ -97,7 +106,7 @@ static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, si
 	}
 	hisi_acc_stream_encode(sent, image, facts);
 	must(is_image(sent, sizeof(sent), &rules));
-	must(!hisi_acc_stream_decode(sent, sizeof(sent), facts, &again, &why));
+	must(!decode(sent, sizeof(sent), facts, &again, &why));
 	must(!memcmp(&again, image, sizeof(again)));
 }
 
@@ -118,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&image, POISON, sizeof(image));
 	memcpy(&untouched, &image, sizeof(image));
 
-	err = hisi_acc_stream_decode(bytes, len, &facts, &image, &why);
+	err = decode(bytes, len, &facts, &image, &why);
 	must(!err == is_image(bytes, len, &rules));
 	if (err) {
 		must(is_known(err) && why.what && *why.what);
