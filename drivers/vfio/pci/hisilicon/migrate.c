@@ -212,7 +212,7 @@ static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 		    struct file **file)
 {
 	const struct hisi_acc_arc *arc = find_arc(vf->state, to);
-	u64 start = ktime_get_ns();
+	u64 start = trace_hisi_acc_vf_arc_enabled() ? ktime_get_ns() : 0;
 	int err;
 
 	lockdep_assert_held(&vf->state_mutex);
@@ -226,7 +226,7 @@ static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 			hisi_acc_pf_release(vf->pf);
 	}
 	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, arc->from, arc->to, err,
-			      ktime_get_ns() - start);
+			      start);
 	return err;
 }
 

@@ -54,13 +54,13 @@ static bool mailbox_done(struct mailbox mb)
 static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
 			u64 timeout_us)
 {
-	u64 end = qm_spin_end();
+	u64 end = 0;
 
 	do {
 		*mb = mailbox_load(regs);
 		if (mailbox_done(*mb))
 			return 0;
-	} while (qm_spin(end));
+	} while (qm_spin(&end));
 	return read_poll_timeout(mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
 				 timeout_us, false, regs);
 }

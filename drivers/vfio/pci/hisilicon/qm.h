@@ -29,24 +29,22 @@
 
 /**
  * qm_spin() - whether to look again at once
- * @end: qm_spin_end() of when the first look was taken
+ * @end: 0 after the first look; until when to spin, once that is known
  *
  * The device answers within a few microseconds or has something to do: spin
  * first, a sleep would be the better part of the blackout. By the clock, as the
- * looks themselves may be most of it.
+ * looks themselves may be most of it; what the first look finds costs no clock.
  *
  * Return: true, until the time is over.
  */
-static inline bool qm_spin(u64 end)
+static inline bool qm_spin(u64 *end)
 {
-	cpu_relax();
-	return ktime_get_ns() < end;
-}
+	u64 now = ktime_get_ns();
 
-/** qm_spin_end() - until when to spin, from now on */
-static inline u64 qm_spin_end(void)
-{
-	return ktime_get_ns() + SPIN_NS;
+	cpu_relax();
+	if (!*end)
+		*end = now + SPIN_NS;
+	return now < *end;
 }
 
 /**
@@ -62,13 +60,13 @@ static inline u64 qm_spin_end(void)
 static inline int qm_wait(void __iomem *reg, u32 mask, u32 want, u64 timeout_us,
 			  u32 *val)
 {
-	u64 end = qm_spin_end();
+	u64 end = 0;
 
 	do {
 		*val = readl(reg);
 		if ((*val & mask) == want)
 			return 0;
-	} while (qm_spin(end));
+	} while (qm_spin(&end));
 	return readl_poll_timeout(reg, *val, (*val & mask) == want, SLEEP_US,
 				  timeout_us);
 }

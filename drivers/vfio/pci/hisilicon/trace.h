@@ -6,6 +6,7 @@
 #define HISI_ACC_TRACE_H
 
 #include <linux/device.h>
+#include <linux/ktime.h>
 #include <linux/tracepoint.h>
 #include <linux/vfio.h>
 
@@ -21,11 +22,14 @@
 	{ VFIO_DEVICE_STATE_PRE_COPY_P2P, "PRE_COPY_P2P" }
 #endif
 
-/* An arc of the state machine, walked or failed, and how long it took */
+/*
+ * An arc of the state machine, walked or failed, and how long it took; @start:
+ * by ktime_get_ns(), 0 when nobody traced by then
+ */
 TRACE_EVENT(hisi_acc_vf_arc,
 	TP_PROTO(const struct device *dev, enum vfio_device_mig_state from,
-		 enum vfio_device_mig_state to, int err, u64 ns),
-	TP_ARGS(dev, from, to, err, ns),
+		 enum vfio_device_mig_state to, int err, u64 start),
+	TP_ARGS(dev, from, to, err, start),
 
 	TP_STRUCT__entry(
 		__string(device, dev_name(dev))
@@ -40,7 +44,7 @@ TRACE_EVENT(hisi_acc_vf_arc,
 		__entry->from = from;
 		__entry->to = to;
 		__entry->err = err;
-		__entry->ns = ns;
+		__entry->ns = start ? ktime_get_ns() - start : 0;
 	),
 
 	TP_printk("%s %s -> %s: %d, %llu ns", __get_str(device),

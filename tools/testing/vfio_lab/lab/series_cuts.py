@@ -84,7 +84,7 @@ def without_sight(files: Files) -> None:
     text = cut(files[place], r'^\n#define CREATE_TRACE_POINTS\n#include "trace\.h"\n')
     text = cut(text, r"^#include <linux/ktime\.h>\n")
     text = cut(text, r"^\tbool was_paused = [^\n]*\n")
-    text = cut(text, r"^\tu64 start = ktime_get_ns\(\);\n")
+    text = cut(text, r"^\tu64 start = trace_[^\n]*\n")
     text = cut(text, r"^\n?\ttrace_hisi_acc_\w+\([^;]*;\n", count=0)
     # what was kept in a variable for the tracepoint only
     files[place] = cut(text, r"^\tint err = (hisi_acc_qm_\w+\(vf\));\n\treturn err;\n", r"\treturn \1;\n", count=2)
