@@ -86,7 +86,7 @@ struct hisi_acc_heads {
  * @state: of the migration state machine
  * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
- * @paused: stopped by PAUSE and not restarted since
+ * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @heads: of the function's event queues while it is stopped
  * @question: what the guest had asked its mailbox when it was stopped
  * @half_loaded: an image was written to the function only in part

@@ -320,7 +320,7 @@ static void ring_event_queues(struct hisi_acc_vf *vf)
 	     vf->heads.aeq, 0);
 }
 
-/* A paused device moves no head, so they are good until it is restarted */
+/* A stopped function moves no head, so they are good until it is restarted */
 static void know_heads(struct hisi_acc_vf *vf, const u32 *eqc, const u32 *aeqc)
 {
 	vf->heads = (struct hisi_acc_heads) {
@@ -380,22 +380,26 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 /**
  * hisi_acc_qm_load() - give a stopped function the state of another
  * @vf: the function, its physical function claimed
- * @image: the state, as hisi_acc_stream_decode() let it pass
+ * @image: the state, as hisi_acc_stream_decode() gave it
+ *
+ * Without PAUSE: a function stands still until a doorbell tells it of a queue,
+ * and nobody knows what PAUSE does to one that has none.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function paused, unless the image says that there is
- * nothing to load, or -errno with the function in no defined state.
+ * Return: 0 with the function waiting for its restart, unless the image says
+ * that there is nothing to load, or -errno with the function in no defined state.
  */
 int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
+	struct mailbox mb;
 	int err;
 
 	lockdep_assert_held(&vf->state_mutex);
 
 	if (!image->guest_ready)
 		return 0;
-	err = pause_function(vf) ?:
+	err = mailbox_idle(regs, &mb) ?:
 	      mailbox_set(regs, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
 	      mailbox_set(regs, QM_MB_CMD_CQC_BT, image->cqc_table);
 	if (err)
@@ -406,6 +410,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	know_heads(vf, image->eqc, image->aeqc);
 	vf->question = image->question;
 	writel(QM_READY, regs->window + QM_VF_STATE);
+	vf->paused = true;
 	return 0;
 }
 

@@ -23,7 +23,6 @@ ITEMS = {
         "interrupts outstanding: doorbells of EQ and AEQ": 2,
     },
     "load": {
-        "pause: a command": 2,
         "masks of EQ, AEQ and messages, page size": 4,
         # A word of the image, though it is this host's that is written: they are equal
         "isolation of queues": 1,
