@@ -117,7 +117,7 @@ def long(found: endurance.Long) -> list[str]:
         values = [getattr(m, name) for m in found.moves[endurance.WARM_UP:]] or [0]
         line = found.slope(name)
         rows.append([f"{name.removesuffix('_ms')}, {unit}", f"{statistics.median(values):,.0f}", f"{line.each:+,.3f}",
-                     f"{line.error:,.3f}", "none" if line.flat else "THERE IS ONE"])
+                     f"{line.error:,.3f}", "none" if line.flat else "RISES" if line.each > 0 else "FALLS"])
     lines = table([f"{len(found.moves)} of {found.wanted} migrations", "median", "each move", "standard error", "slope"],
                   rows)
     lines.append(f"  {found.verified} requests verified; references and data files left open: " +

@@ -58,11 +58,13 @@ def moves(count: int, leak: int) -> endurance.Long:
         for n in range(1, count + 1)], 1, [], {})
 
 
-@pytest.mark.parametrize("leak, flat", [(0, True), (200, False)])
-def test_a_leak_is_a_slope(leak, flat):
+@pytest.mark.parametrize("leak, said", [(0, "none"), (200, "RISES"), (-200, "FALLS")])
+def test_a_leak_is_a_slope(leak, said):
     """Would catch: a leak lost in the noise, or the hosts' difference taken for one."""
-    found = moves(200, leak).slope("slab")
-    assert found.flat == flat and abs(found.each - leak) < 100
+    found = moves(200, leak)
+    assert abs(found.slope("slab").each - leak) < 100
+    (row,) = [line for line in report.long(found) if line.strip().startswith("slab")]
+    assert row.endswith(said)
 
 
 def test_a_run_too_short_has_no_slope():
