@@ -19,6 +19,9 @@
  * this thread's, and a sleep is a voluntary switch to another task. A way that
  * the driver could not go to its end is one line:
  *     way failed round errno
+ * A driver may look at more at the first restore after a function was bound or
+ * opened than at later ones. A migration's is the first: round 0 of a function
+ * just bound.
  *
  * walk: one such round, but before each step it says which comes, after it that
  * it is done, and waits for a line of input each time, so that somebody can look

@@ -73,20 +73,30 @@ class Long:
         """Of one figure, over all moves but the first; hosts, which differ from
         the start, are compared each with itself."""
         some = self.moves[WARM_UP:]
-        middle = {left: statistics.fmean(getattr(m, name) for m in some if m.left == left)
-                  for left in {m.left for m in some}}
-        return slope([(m.number, getattr(m, name) - middle[m.left]) for m in some])
+        return slope([[(m.number, getattr(m, name)) for m in some if m.left == left]
+                      for left in dict.fromkeys(m.left for m in some)])
 
 
-def slope(points: list[tuple[float, float]]) -> Slope:
-    """The line of least squares through these points."""
-    if len(points) < 3:
+def slope(series: list[list[tuple[float, float]]]) -> Slope:
+    """The line of least squares through some series of points, each moved to its own
+    middle.  The error allows for looks that take after the one before, as those at
+    memory do: a page that is half in use stays so over many moves.  So they count as
+    fewer than they are, by the correlation of neighbours (a process of first order)."""
+    points = [_centred(some) for some in series if some]
+    spread = sum(x * x for some in points for x, _ in some)
+    free = sum(len(some) - 1 for some in points) - 1
+    if free < 1:
         return Slope(0, math.nan)
-    xs, ys = zip(*points)
-    each, start = statistics.linear_regression(xs, ys)
-    rest = sum((y - start - each * x) ** 2 for x, y in points)
-    middle = statistics.fmean(xs)
-    return Slope(each, math.sqrt(rest / (len(points) - 2) / sum((x - middle) ** 2 for x in xs)))
+    each = sum(x * y for some in points for x, y in some) / spread
+    rest = [[y - each * x for x, y in some] for some in points]
+    square = sum(e * e for some in rest for e in some)
+    alike = sum(e * after for some in rest for e, after in zip(some, some[1:])) / square if square else 0
+    return Slope(each, math.sqrt(square / free / spread * (1 + max(alike, 0)) / (1 - max(alike, 0))))
+
+
+def _centred(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    x0, y0 = (statistics.fmean(p[n] for p in points) for n in (0, 1))
+    return [(x - x0, y - y0) for x, y in points]
 
 
 def _look(host: Host) -> dict[str, int]:

@@ -62,6 +62,11 @@ class Rig:
                      f"echo {accelerator.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
                      "[ -e $d/driver ] || exit 1; done")
 
+    def bind_anew(self) -> None:
+        """Have the driver forget all that it knows of the functions; it stays loaded."""
+        self.ssh.run(f"for f in {' '.join(self.functions)}; do echo $f > /sys/bus/pci/devices/$f/driver/unbind; done")
+        self.bind()
+
     def unload(self) -> None:
         """Take the functions from the driver and the driver from the kernel."""
         self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER} ] || "

@@ -72,6 +72,58 @@ def test_a_run_too_short_has_no_slope():
     assert math.isnan(moves(5, 200).slope("slab").error) and moves(5, 200).slope("slab").flat
 
 
+def test_a_figure_that_follows_itself_is_no_slope():
+    """Would catch: memory that stays for some moves where chance took it, called a leak."""
+    noise = random.Random(1)
+    said = 0
+    for _ in range(100):
+        at, found = 0.0, []
+        for n in range(190):
+            at = 0.8 * at + noise.gauss(0, 1)
+            found.append((n, at))
+        said += not endurance.slope([found]).flat
+    # Looks taken for independent would be called a slope about 50 times
+    assert said < 20
+
+
+class Timed:
+    """Stands in for a host: its program says how many runs there have been since the
+    functions were bound, as nanoseconds."""
+
+    functions = ["one", "two"]
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def use(self, _which: str) -> None:
+        """Bound, and used by somebody."""
+        self.runs = 100
+
+    def bind_anew(self) -> None:
+        """Nothing was done with them yet."""
+        self.runs = 0
+
+    def model(self, **_properties: int) -> None:
+        """The same at each speed."""
+
+    def run(self, arguments: str) -> list[list[str]]:
+        """A round's steps."""
+        said = []
+        for number in range(int(arguments.split()[1])):
+            said += [[way, arc, str(number), str(self.runs), "0", "0"]
+                     for way, arcs in latency.DOWNTIME.items() for arc in arcs]
+            self.runs += 1
+        return said
+
+
+def test_restores_are_of_functions_just_bound():
+    """Would catch: a driver that looks at less the second time, timed at its second."""
+    found, failed = latency.measure(Timed(), 7)
+    assert not failed and len(found) == 2 * len(latency.MAILBOX_US) * sum(map(len, latency.DOWNTIME.values()))
+    for (_, _, way, _), some in found.items():
+        assert [s.seconds for s in some] == [0 if way == "load" else 1e-9] * 7
+
+
 def test_bound_of_many_at_once():
     """Would catch: a round with a failed save that makes a driver look quick."""
     some = [scale.Together(rig.OURS, parallel, count, wall, cpu, wall, wall, failed)
