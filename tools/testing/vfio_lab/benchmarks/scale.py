@@ -12,8 +12,9 @@ from .rig import MAINLINE, OURS, Rig
 COUNTS = (1, 2, 4, 8, 16, 32, 63)
 #: microseconds of the device's mailbox: a device whose answers are worth waiting for
 MAILBOX_US = 200
-# A driver's turn: so many rounds of each count, then the other's
-TURN = 5
+# A driver's turn: so many rounds of each count, then the other's; opening and closing
+# all functions takes longer
+TURN = 10
 
 
 @dataclasses.dataclass(frozen=True)

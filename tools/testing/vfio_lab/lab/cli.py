@@ -163,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
                                             "one boot of each kernel, and with guests that move; only ratios mean "
                                             "something. Tables, "
                                             "report.json and plots go to build/bench/.")
-    bench.add_argument("--rounds", type=number(1, 1000), default=20, metavar="N",
+    bench.add_argument("--rounds", type=number(1, 1000), default=40, metavar="N",
                        help="saves and restores for each figure (default 20)")
     bench.add_argument("--runs", type=number(1, 1000), default=5, metavar="N",
                        help="migrations for each blackout (default 5)")
