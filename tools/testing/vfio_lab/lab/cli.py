@@ -164,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
                                             "something. Tables, "
                                             "report.json and plots go to build/bench/.")
     bench.add_argument("--rounds", type=number(1, 1000), default=40, metavar="N",
-                       help="saves and restores for each figure (default 20)")
+                       help="saves and restores for each figure (default 40)")
     bench.add_argument("--runs", type=number(1, 1000), default=5, metavar="N",
                        help="migrations for each blackout (default 5)")
     bench.add_argument("--moves", type=number(1, 10000), default=200, metavar="N",
