@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.timeline import duration
 
-from . import blackout, economy, endurance, latency, memory, scale
+from . import blackout, chance, economy, endurance, latency, memory, scale
 from .rig import MAINLINE, OURS
 
 
@@ -50,11 +50,11 @@ def times(found: latency.Samples, failed: latency.Failures) -> list[str]:
     rows = []
     for speed in latency.MAILBOX_US:
         for way in latency.DOWNTIME:
-            both = [latency.spread(latency.downtimes(found, which, speed, way)) for which in (OURS, MAINLINE)]
+            both = [latency.downtimes(found, which, speed, way) for which in (OURS, MAINLINE)]
             rows.append([f"{way}, mailbox {speed} us",
-                         *(f"{duration(m)} ({duration(lo)} to {duration(hi)})" for m, lo, hi in both),
-                         f"{both[0][0] / both[1][0]:.2f}"])
-    return table(["what a guest waits for", "ours", "mainline", "ratio"], rows) + \
+                         *(f"{duration(m)} ({duration(lo)} to {duration(hi)})" for m, lo, hi in map(latency.spread, both)),
+                         str(chance.ratio(*both))])
+    return table(["what a guest waits for", "ours", "mainline", "ratio (95 %)"], rows) + \
         [f"  {which} gave up {count} times: {way}, mailbox {speed} us"
          for (which, speed, way), count in sorted(failed.items())]
 
@@ -99,9 +99,8 @@ def blackouts(found: list[blackout.Blackout]) -> list[str]:
     lines = table(["milliseconds", "runs", "blackout (QEMU)", "stopped to resumed", *blackout.SHARES, "bytes"], rows)
     both = [blackout.of(found, which, 1) for which in (OURS, MAINLINE)]
     if all(both):
-        ratios = [statistics.median(getattr(b, name) for b in both[0]) / statistics.median(getattr(b, name) for b in both[1])
-                  for name in ("blackout_ms", "dark_ms")]
-        lines.append(f"  one function, ours against mainline: blackout {ratios[0]:.2f}, stopped to resumed {ratios[1]:.2f}")
+        ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("blackout_ms", "dark_ms")]
+        lines.append(f"  one function, ours against mainline (95 %): blackout {ratios[0]}, stopped to resumed {ratios[1]}")
     return lines + refused
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from benchmarks import blackout, endurance, floor, latency, memory, report, rig, scale
+from benchmarks import blackout, chance, endurance, floor, latency, memory, report, rig, scale
 from lab import cli, kmem
 from lab.kmem import sum_up
 from lab.timeline import Phase
@@ -84,6 +84,17 @@ def test_a_figure_that_follows_itself_is_no_slope():
         said += not endurance.slope([found]).flat
     # Looks taken for independent would be called a slope about 50 times
     assert said < 20
+
+
+def test_a_ratio_tells_what_chance_may_have_made_of_it():
+    """Would catch: a target that is missed or met by luck, and nobody can tell."""
+    noise = random.Random(1)
+    some, more = ([noise.gauss(100, 20) for _ in range(40)] for _ in range(2))
+    alike = chance.ratio(some, more)
+    assert alike.low < 1 < alike.high and alike.low < alike.middle < alike.high
+    assert chance.ratio(some, [2 * n for n in more]).high < 0.7
+    assert chance.ratio(some[:5], more[:5]).high - chance.ratio(some[:5], more[:5]).low > alike.high - alike.low
+    assert chance.ratio(some, more) == alike and math.isnan(chance.ratio([], more).low)
 
 
 class Timed:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What chance alone may make of a ratio."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import statistics
+from collections.abc import Sequence
+
+# So many times the same figures are drawn anew
+DRAWS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """Of two medians, and between what it lies 95 times out of 100."""
+
+    middle: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.middle:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """The ratio of the medians, and its range by a bootstrap; not a number without
+    figures of both.  The same figures give the same range."""
+    if not ours or not theirs:
+        return Ratio(math.nan, math.nan, math.nan)
+    dice = random.Random(0)
+
+    def drawn(some: Sequence[float]) -> float:
+        return statistics.median(dice.choices(some, k=len(some)))
+
+    found = sorted(drawn(ours) / drawn(theirs) for _ in range(DRAWS))
+    return Ratio(statistics.median(ours) / statistics.median(theirs), found[DRAWS // 40], found[-DRAWS // 40])
