@@ -27,13 +27,16 @@ class Ratio:
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     """The ratio of the medians, and its range by a bootstrap; not a number without
-    figures of both.  The same figures give the same range."""
+    figures of both.  One or two figures have no range; the same have the same."""
     if not ours or not theirs:
         return Ratio(math.nan, math.nan, math.nan)
+    middle = statistics.median(ours) / statistics.median(theirs)
+    if min(len(ours), len(theirs)) < 3:
+        return Ratio(middle, math.nan, math.nan)
     dice = random.Random(0)
 
     def drawn(some: Sequence[float]) -> float:
         return statistics.median(dice.choices(some, k=len(some)))
 
     found = sorted(drawn(ours) / drawn(theirs) for _ in range(DRAWS))
-    return Ratio(statistics.median(ours) / statistics.median(theirs), found[DRAWS // 40], found[-DRAWS // 40])
+    return Ratio(middle, found[DRAWS // 40], found[-DRAWS // 40])

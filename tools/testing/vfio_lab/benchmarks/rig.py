@@ -64,15 +64,19 @@ class Rig:
 
     def bind_anew(self) -> None:
         """Have the driver forget all that it knows of the functions; it stays loaded."""
-        self.ssh.run(f"for f in {' '.join(self.functions)}; do echo $f > /sys/bus/pci/devices/$f/driver/unbind; done")
+        self.unbind()
         self.bind()
+
+    def unbind(self) -> None:
+        """Take from the driver those functions that it has."""
+        folder = f"/sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER}"
+        self.ssh.run(f"for f in {' '.join(self.functions)}; do "
+                     f"[ ! -e {folder}/$f ] || echo $f > {folder}/unbind || exit 1; done")
 
     def unload(self) -> None:
         """Take the functions from the driver and the driver from the kernel."""
-        self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER} ] || "
-                     f"{{ for f in {' '.join(self.functions)}; do "
-                     f"[ ! -e /sys/bus/pci/devices/$f/driver ] || "
-                     f"echo $f > /sys/bus/pci/devices/$f/driver/unbind; done; rmmod {accelerator.VARIANT_DRIVER}; }}")
+        self.unbind()
+        self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER} ] || rmmod {accelerator.VARIANT_DRIVER}")
         self.driver = ""
 
     def run(self, arguments: str, timeout: float = 300) -> list[list[str]]:

@@ -94,7 +94,10 @@ def test_a_ratio_tells_what_chance_may_have_made_of_it():
     assert alike.low < 1 < alike.high and alike.low < alike.middle < alike.high
     assert chance.ratio(some, [2 * n for n in more]).high < 0.7
     assert chance.ratio(some[:5], more[:5]).high - chance.ratio(some[:5], more[:5]).low > alike.high - alike.low
+    ranges = [chance.ratio(*([noise.gauss(100, 20) for _ in range(20)] for _ in range(2))) for _ in range(100)]
+    assert 88 <= sum(r.low < 1 < r.high for r in ranges) <= 99
     assert chance.ratio(some, more) == alike and math.isnan(chance.ratio([], more).low)
+    assert chance.ratio([2], [1]).middle == 2 and math.isnan(chance.ratio([2], [1]).high)
 
 
 class Timed:
