@@ -59,7 +59,7 @@ struct hisi_acc_data_file {
 	size_t length;
 	size_t position;
 	int error;
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 };
 
 static void data_free(struct kref *ref)
@@ -83,13 +83,24 @@ static int data_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void wake_locked(struct hisi_acc_data_file *data)
+{
+	lockdep_assert_held(&data->lock);
+	/*
+	 * Who polls is in the queue before asking for the lock: seen here, or
+	 * still to look at what has changed.
+	 */
+	if (waitqueue_active(&data->wait))
+		wake_up_interruptible(&data->wait);
+}
+
 /* One refusal spoils the session: what follows could not be placed */
 static int spoil_locked(struct hisi_acc_data_file *data, int err)
 {
 	lockdep_assert_held(&data->lock);
 	if (!data->error)
 		data->error = err;
-	wake_up_interruptible(&data->wait);
+	wake_locked(data);
 	return data->error;
 }
 
@@ -140,7 +151,7 @@ static ssize_t data_read(struct file *file, char __user *buf, size_t len,
 			 loff_t *pos)
 {
 	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	u8 bounce[HISI_ACC_IMAGE_SIZE] __uninitialized;
 	size_t end, left;
 	ssize_t got;
 	int err;
@@ -178,7 +189,7 @@ static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
 			  loff_t *pos)
 {
 	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	u8 bounce[HISI_ACC_IMAGE_SIZE] __uninitialized;
 	/* more than an image is refused below, whatever it contains */
 	size_t seen = min(len, sizeof(bounce));
 
@@ -329,7 +340,7 @@ void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 	hisi_acc_stream_encode(data->bytes, image, &data->facts);
 	data->length = sizeof(data->bytes);
 	data->whole = true;
-	wake_up_interruptible(&data->wait);
+	wake_locked(data);
 }
 
 /**
@@ -363,8 +374,8 @@ int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
  * hisi_acc_data_file_close() - end the transfer
  * @data: the object, of no use to the caller afterwards; NULL is ignored
  *
- * The file answers -ENODEV from now on, for as long as userspace keeps it, and
- * nothing of the image is left in it.
+ * The file answers -ENODEV from now on, for as long as userspace keeps it. Its
+ * image is wiped with it.
  */
 void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 {
@@ -374,8 +385,7 @@ void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 		data->error = -ENODEV;
 		data->length = 0;
 		data->position = 0;
-		memzero_explicit(data->bytes, sizeof(data->bytes));
-		wake_up_interruptible(&data->wait);
+		wake_locked(data);
 	}
 	data_put(data);
 }

@@ -76,7 +76,8 @@ static bool polled(struct transfer *t, __poll_t what)
 /* R4, D23; would catch: bytes that come twice, or not, at the end of a piece */
 static void any_pieces(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE], whole[HISI_ACC_IMAGE_SIZE];
+	u8 whole[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_IMAGE_SIZE];
 	struct transfer t;
 
 	begin(test, &t, true);
@@ -162,7 +163,7 @@ static void memory_that_is_not_there(struct kunit *test)
 /* D1, D2; would catch: bytes beyond the end, a session that goes on after it */
 static void too_much(struct kunit *test)
 {
-	u8 whole[HISI_ACC_IMAGE_SIZE];
+	u8 whole[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 	struct hisi_acc_image image;
 	struct transfer t;
 
@@ -180,7 +181,7 @@ static void too_much(struct kunit *test)
 /* D2; would catch: an image that is loaded although its write was refused */
 static void refused_once(struct kunit *test)
 {
-	u8 whole[HISI_ACC_IMAGE_SIZE];
+	u8 whole[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 	struct hisi_acc_image image;
 	struct transfer t;
 	ssize_t err;
@@ -197,7 +198,7 @@ static void refused_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hisi_acc_data_file_image(t.data, &image), err);
 }
 
-/* D7; would catch: a file that answers, or keeps an image, when its time is over */
+/* D7; would catch: a file that answers when its time is over */
 static void outlives_its_transfer(struct kunit *test)
 {
 	struct vfio_precopy_info info = {};
@@ -210,9 +211,36 @@ static void outlives_its_transfer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
 	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
-	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
-					   sizeof(t.data->bytes)));
 	hisi_acc_data_file_close(NULL);
+}
+
+struct sleeper {
+	struct wait_queue_entry entry;
+	unsigned int woken;
+};
+
+static int wake_sleeper(struct wait_queue_entry *entry, unsigned int mode,
+			int flags, void *key)
+{
+	container_of(entry, struct sleeper, entry)->woken++;
+	return 0;
+}
+
+/* Would catch: somebody who sleeps in poll() for ever */
+static void sleepers_are_woken(struct kunit *test)
+{
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_data_file_fill(t.data, &an_image);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	t.fake->vf.data = NULL;
+	hisi_acc_data_file_close(t.data);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 2);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
 static struct kunit_case data_file_cases[] = {
@@ -222,6 +250,7 @@ static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(too_much),
 	KUNIT_CASE(refused_once),
 	KUNIT_CASE(outlives_its_transfer),
+	KUNIT_CASE(sleepers_are_woken),
 	{ }
 };
 

@@ -28,15 +28,11 @@
 
 /**
  * struct hisi_acc_arc - one step that vfio_mig_get_next_state() can ask for
- * @from: state before
- * @to: state after
  * @action: does it; may return a file for userspace
  * @undo: called when @action failed; NULL when it cannot leave a trace
  * @uses_device: needs registers, so the physical function is claimed for both
  */
 struct hisi_acc_arc {
-	enum vfio_device_mig_state from;
-	enum vfio_device_mig_state to;
 	int (*action)(struct hisi_acc_vf *vf, struct file **file);
 	int (*undo)(struct hisi_acc_vf *vf);
 	bool uses_device;
@@ -102,7 +98,7 @@ static int announce(struct hisi_acc_vf *vf, struct file **file)
 
 static int save(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_image image;
+	struct hisi_acc_image image __uninitialized;
 	int err;
 
 	err = hisi_acc_qm_save(vf, &image);
@@ -129,7 +125,7 @@ static int receive(struct hisi_acc_vf *vf, struct file **file)
 
 static int load(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_image image;
+	struct hisi_acc_image image __uninitialized;
 	int err;
 
 	err = hisi_acc_data_file_image(vf->data, &image);
@@ -159,48 +155,43 @@ static int discard(struct hisi_acc_vf *vf, struct file **file)
 
 #define STATE(name) VFIO_DEVICE_STATE_##name
 
-static const struct hisi_acc_arc arcs[] = {
+static const struct hisi_acc_arc
+arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* the function stops, or runs again */
-	{ STATE(RUNNING), STATE(RUNNING_P2P), quiesce, hisi_acc_qm_unquiesce,
-	  true },
-	{ STATE(PRE_COPY), STATE(PRE_COPY_P2P), quiesce, hisi_acc_qm_unquiesce,
-	  true },
-	{ STATE(RUNNING_P2P), STATE(RUNNING), restart, NULL, true },
-	{ STATE(PRE_COPY_P2P), STATE(PRE_COPY), restart, NULL, true },
+	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
+		quiesce, hisi_acc_qm_unquiesce, true
+	},
+	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
+		quiesce, hisi_acc_qm_unquiesce, true
+	},
+	[STATE(RUNNING_P2P)][STATE(RUNNING)] = { restart, NULL, true },
+	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = { restart, NULL, true },
 	/* only the name changes */
-	{ STATE(RUNNING_P2P), STATE(STOP), nothing, NULL, false },
-	{ STATE(STOP), STATE(RUNNING_P2P), nothing, NULL, false },
+	[STATE(RUNNING_P2P)][STATE(STOP)] = { nothing, NULL, false },
+	[STATE(STOP)][STATE(RUNNING_P2P)] = { nothing, NULL, false },
 	/* an image leaves: its match part first, if there is time for it */
-	{ STATE(RUNNING), STATE(PRE_COPY), announce, NULL, false },
-	{ STATE(RUNNING_P2P), STATE(PRE_COPY_P2P), announce, NULL, false },
-	{ STATE(PRE_COPY_P2P), STATE(STOP_COPY), save, NULL, true },
-	{ STATE(STOP), STATE(STOP_COPY), save, NULL, true },
-	{ STATE(PRE_COPY), STATE(RUNNING), discard, NULL, false },
-	{ STATE(PRE_COPY_P2P), STATE(RUNNING_P2P), discard, NULL, false },
-	{ STATE(STOP_COPY), STATE(STOP), discard, NULL, false },
+	[STATE(RUNNING)][STATE(PRE_COPY)] = { announce, NULL, false },
+	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = { announce, NULL, false },
+	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = { save, NULL, true },
+	[STATE(STOP)][STATE(STOP_COPY)] = { save, NULL, true },
+	[STATE(PRE_COPY)][STATE(RUNNING)] = { discard, NULL, false },
+	[STATE(PRE_COPY_P2P)][STATE(RUNNING_P2P)] = { discard, NULL, false },
+	[STATE(STOP_COPY)][STATE(STOP)] = { discard, NULL, false },
 	/* an image comes in */
-	{ STATE(STOP), STATE(RESUMING), receive, NULL, false },
-	{ STATE(RESUMING), STATE(STOP), load, load_undo, true },
+	[STATE(STOP)][STATE(RESUMING)] = { receive, NULL, false },
+	[STATE(RESUMING)][STATE(STOP)] = { load, load_undo, true },
 };
 
 #undef STATE
 
-static const struct hisi_acc_arc *find_arc(enum vfio_device_mig_state from,
-					   enum vfio_device_mig_state to)
-{
-	for (int i = 0; i < ARRAY_SIZE(arcs); i++)
-		if (arcs[i].from == from && arcs[i].to == to)
-			return &arcs[i];
-	return NULL;
-}
-
 static int walk_arc_claimed(struct hisi_acc_vf *vf,
-			    const struct hisi_acc_arc *arc, struct file **file)
+			    const struct hisi_acc_arc *arc,
+			    enum vfio_device_mig_state to, struct file **file)
 {
 	int err = arc->action(vf, file);
 
 	if (!err)
-		vf->state = arc->to;
+		vf->state = to;
 	else if (err == -ESTALE || (arc->undo && arc->undo(vf)))
 		vf->state = VFIO_DEVICE_STATE_ERROR;
 	if (vf->state == VFIO_DEVICE_STATE_ERROR)
@@ -211,22 +202,22 @@ static int walk_arc_claimed(struct hisi_acc_vf *vf,
 static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 		    struct file **file)
 {
-	const struct hisi_acc_arc *arc = find_arc(vf->state, to);
+	enum vfio_device_mig_state from = vf->state;
+	const struct hisi_acc_arc *arc = &arcs[from][to];
 	u64 start = trace_hisi_acc_vf_arc_enabled() ? ktime_get_ns() : 0;
 	int err;
 
 	lockdep_assert_held(&vf->state_mutex);
-	if (WARN_ON(!arc))
+	if (WARN_ON(!arc->action))
 		return -EINVAL;
 
 	err = arc->uses_device ? hisi_acc_pf_claim(vf->pf, ARC_CLAIM_MS) : 0;
 	if (!err) {
-		err = walk_arc_claimed(vf, arc, file);
+		err = walk_arc_claimed(vf, arc, to, file);
 		if (arc->uses_device)
 			hisi_acc_pf_release(vf->pf);
 	}
-	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, arc->from, arc->to, err,
-			      start);
+	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, from, to, err, start);
 	return err;
 }
 

@@ -112,14 +112,17 @@ static bool try_claim(struct hisi_acc_pf *pf)
  */
 int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
+	unsigned long end;
 
-	while (!try_claim(pf)) {
-		if (time_after(jiffies, end))
-			return -EBUSY;
+	if (try_claim(pf))
+		return 0;
+	end = jiffies + msecs_to_jiffies(timeout_ms);
+	do {
 		msleep(CLAIM_POLL_MS);
-	}
-	return 0;
+		if (try_claim(pf))
+			return 0;
+	} while (!time_after(jiffies, end));
+	return -EBUSY;
 }
 
 /** hisi_acc_pf_release() - undo one hisi_acc_pf_claim() */

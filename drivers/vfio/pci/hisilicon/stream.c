@@ -76,6 +76,7 @@ struct wire_image {
 };
 
 static_assert(sizeof(struct wire_image) == HISI_ACC_IMAGE_SIZE);
+static_assert(__alignof__(struct wire_image) <= HISI_ACC_IMAGE_ALIGN);
 static_assert(offsetof(struct wire_image, qp_num) == 8);
 static_assert(offsetof(struct wire_image, dev_id) == 12);
 static_assert(offsetof(struct wire_image, que_iso_cfg) == 16);
@@ -125,9 +126,15 @@ static u32 checksum(struct wire_image wire)
 	return ~crc32_le(~0, (const u8 *)&wire, sizeof(wire));
 }
 
+/* From one offset to another, both of words */
 static bool all_zero(const struct wire_image *wire, size_t from, size_t to)
 {
-	return !memchr_inv((const u8 *)wire + from, 0, to - from);
+	const __le32 *words = (const __le32 *)wire;
+
+	for (size_t i = from / sizeof(*words); i < to / sizeof(*words); i++)
+		if (words[i])
+			return false;
+	return true;
 }
 
 static int check_version(const struct wire_image *wire,
@@ -211,8 +218,8 @@ static int check_flag(const char *what, __le32 field,
 
 static void xqc_to_cpu(u32 *words, const __le32 *wire)
 {
-	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		words[i] = le32_to_cpu(wire[i]);
+	memcpy(words, wire, HISI_ACC_XQC_WORDS * sizeof(*words));
+	le32_to_cpu_array(words, HISI_ACC_XQC_WORDS);
 }
 
 static int check_address(const char *what, u64 address,
@@ -340,7 +347,7 @@ static int check_body(const struct wire_image *wire,
 
 /**
  * hisi_acc_stream_check() - look at as much of an image as has arrived
- * @bytes: the image so far
+ * @bytes: the image so far, aligned to HISI_ACC_IMAGE_ALIGN
  * @len: how much of it there is
  * @facts: what it must agree with
  * @why: filled in when it is refused
@@ -367,23 +374,23 @@ int hisi_acc_stream_check(const u8 *bytes, size_t len,
 			  const struct hisi_acc_facts *facts,
 			  struct hisi_acc_mismatch *why)
 {
-	struct wire_image wire = {};
+	const struct wire_image *wire = (const struct wire_image *)bytes;
 	int err;
 
-	if (len > sizeof(wire))
-		return refuse(why, -EFBIG, "length", len, sizeof(wire));
+	if (len > sizeof(*wire))
+		return refuse(why, -EFBIG, "length", len, sizeof(*wire));
 	if (len < HISI_ACC_MATCH_SIZE)
 		return 0;
-	memcpy(&wire, bytes, len);
-	err = check_version(&wire, why) ?: check_match(&wire, facts, why);
-	if (err || len < sizeof(wire))
+	err = check_version(wire, why) ?: check_match(wire, facts, why);
+	if (err || len < sizeof(*wire))
 		return err;
-	return check_body(&wire, why);
+	return check_body(wire, why);
 }
 
 /**
  * hisi_acc_stream_decode() - the fields of a whole image
- * @bytes: the image, hisi_acc_stream_check() had nothing against all of it
+ * @bytes: the image, hisi_acc_stream_check() had nothing against all of it;
+ *	aligned to HISI_ACC_IMAGE_ALIGN
  * @len: its length
  * @image: where the fields go
  * @why: filled in when it is refused
@@ -395,69 +402,68 @@ int hisi_acc_stream_decode(const u8 *bytes, size_t len,
 			   struct hisi_acc_image *image,
 			   struct hisi_acc_mismatch *why)
 {
-	struct wire_image wire = {};
+	const struct wire_image *wire = (const struct wire_image *)bytes;
+	bool whole = len == sizeof(*wire);
 
-	memcpy(&wire, bytes, len);
-	if (len < sizeof(wire) &&
-	    (len != HISI_ACC_MATCH_SIZE || minor_of(&wire)))
-		return refuse(why, -ENODATA, "length", len, sizeof(wire));
+	if (!whole && (len != HISI_ACC_MATCH_SIZE || minor_of(wire)))
+		return refuse(why, -ENODATA, "length", len, sizeof(*wire));
 
-	*image = (struct hisi_acc_image) { .guest_ready = guest_up(&wire) };
+	*image = (struct hisi_acc_image) {
+		.guest_ready = whole && guest_up(wire),
+	};
 	if (!image->guest_ready)
 		return 0;
-	image->aeq_int_mask = le32_to_cpu(wire.aeq_int_mask);
-	image->eq_int_mask = le32_to_cpu(wire.eq_int_mask);
-	image->ifc_int_source = le32_to_cpu(wire.ifc_int_source);
-	image->ifc_int_mask = le32_to_cpu(wire.ifc_int_mask);
-	image->page_size = le32_to_cpu(wire.page_size);
-	xqc_to_cpu(image->eqc, wire.eqc);
-	xqc_to_cpu(image->aeqc, wire.aeqc);
-	image->sqc_table = le64_to_cpu(wire.sqc_dma);
-	image->cqc_table = le64_to_cpu(wire.cqc_dma);
-	if (minor_of(&wire))
-		image->question = le32_to_cpu(wire.question);
+	image->aeq_int_mask = le32_to_cpu(wire->aeq_int_mask);
+	image->eq_int_mask = le32_to_cpu(wire->eq_int_mask);
+	image->ifc_int_source = le32_to_cpu(wire->ifc_int_source);
+	image->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask);
+	image->page_size = le32_to_cpu(wire->page_size);
+	xqc_to_cpu(image->eqc, wire->eqc);
+	xqc_to_cpu(image->aeqc, wire->aeqc);
+	image->sqc_table = le64_to_cpu(wire->sqc_dma);
+	image->cqc_table = le64_to_cpu(wire->cqc_dma);
+	if (minor_of(wire))
+		image->question = le32_to_cpu(wire->question);
 	return 0;
 }
 
 static void xqc_to_wire(__le32 *wire, const u32 *words)
 {
-	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		wire[i] = cpu_to_le32(words[i]);
+	memcpy(wire, words, HISI_ACC_XQC_WORDS * sizeof(*wire));
+	cpu_to_le32_array((__force u32 *)wire, HISI_ACC_XQC_WORDS);
 }
 
-static struct wire_image match_part(const struct hisi_acc_facts *facts)
+static void match_to_wire(struct wire_image *wire,
+			  const struct hisi_acc_facts *facts)
 {
-	return (struct wire_image) {
-		.magic = cpu_to_le64(IMAGE_MAGIC_V2),
-		.qp_num = cpu_to_le32(facts->qp_num),
-		.dev_id = cpu_to_le32(facts->dev_id),
-		.que_iso_cfg = cpu_to_le32(facts->que_iso_cfg),
-		.qp_base = cpu_to_le32(facts->qp_base),
-		.guest_state = cpu_to_le32(IMAGE_GUEST_READY),
-		.major = cpu_to_le16(IMAGE_MAJOR),
-		.minor = cpu_to_le16(IMAGE_MINOR),
-		.hw_version = cpu_to_le32(facts->hw_version),
-		.window = cpu_to_le32(facts->window),
-	};
+	wire->magic = cpu_to_le64(IMAGE_MAGIC_V2);
+	wire->qp_num = cpu_to_le32(facts->qp_num);
+	wire->dev_id = cpu_to_le32(facts->dev_id);
+	wire->que_iso_cfg = cpu_to_le32(facts->que_iso_cfg);
+	wire->qp_base = cpu_to_le32(facts->qp_base);
+	wire->guest_state = cpu_to_le32(IMAGE_GUEST_READY);
+	wire->major = cpu_to_le16(IMAGE_MAJOR);
+	wire->minor = cpu_to_le16(IMAGE_MINOR);
+	wire->hw_version = cpu_to_le32(facts->hw_version);
+	wire->window = cpu_to_le32(facts->window);
 }
 
 /**
  * hisi_acc_stream_encode_match() - write what is known while the guest runs
- * @bytes: where it goes, the match part of it is written
+ * @bytes: where it goes, the match part of it is written; aligned to
+ *	HISI_ACC_IMAGE_ALIGN
  * @facts: of the function
  */
 void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
 				  const struct hisi_acc_facts *facts)
 {
-	struct wire_image wire = match_part(facts);
-
-	memcpy(bytes, &wire, HISI_ACC_MATCH_SIZE);
+	match_to_wire((struct wire_image *)bytes, facts);
 }
 
 /**
  * hisi_acc_stream_encode() - write a whole image
  * @bytes: where it goes, all of it is written, the match part as
- *	hisi_acc_stream_encode_match() does
+ *	hisi_acc_stream_encode_match() does; aligned as there
  * @image: the state
  * @facts: of the function that it was read from
  */
@@ -465,24 +471,26 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 			    const struct hisi_acc_image *image,
 			    const struct hisi_acc_facts *facts)
 {
-	struct wire_image wire = match_part(facts);
+	struct wire_image *wire = (struct wire_image *)bytes;
 
-	wire.guest = cpu_to_le32(image->guest_ready ? IMAGE_GUEST_UP :
-				 IMAGE_GUEST_DOWN);
+	match_to_wire(wire, facts);
+	memset(bytes + HISI_ACC_MATCH_SIZE, 0,
+	       HISI_ACC_IMAGE_SIZE - HISI_ACC_MATCH_SIZE);
+	wire->guest = cpu_to_le32(image->guest_ready ? IMAGE_GUEST_UP :
+				  IMAGE_GUEST_DOWN);
 	if (image->guest_ready) {
-		wire.aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
-		wire.eq_int_mask = cpu_to_le32(image->eq_int_mask);
-		wire.ifc_int_source = cpu_to_le32(image->ifc_int_source);
-		wire.ifc_int_mask = cpu_to_le32(image->ifc_int_mask);
-		wire.page_size = cpu_to_le32(image->page_size);
-		xqc_to_wire(wire.eqc, image->eqc);
-		xqc_to_wire(wire.aeqc, image->aeqc);
-		wire.eqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->eqc));
-		wire.aeqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->aeqc));
-		wire.sqc_dma = cpu_to_le64(image->sqc_table);
-		wire.cqc_dma = cpu_to_le64(image->cqc_table);
-		wire.question = cpu_to_le32(image->question);
+		wire->aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
+		wire->eq_int_mask = cpu_to_le32(image->eq_int_mask);
+		wire->ifc_int_source = cpu_to_le32(image->ifc_int_source);
+		wire->ifc_int_mask = cpu_to_le32(image->ifc_int_mask);
+		wire->page_size = cpu_to_le32(image->page_size);
+		xqc_to_wire(wire->eqc, image->eqc);
+		xqc_to_wire(wire->aeqc, image->aeqc);
+		wire->eqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->eqc));
+		wire->aeqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->aeqc));
+		wire->sqc_dma = cpu_to_le64(image->sqc_table);
+		wire->cqc_dma = cpu_to_le64(image->cqc_table);
+		wire->question = cpu_to_le32(image->question);
 	}
-	wire.checksum = cpu_to_le32(checksum(wire));
-	memcpy(bytes, &wire, sizeof(wire));
+	wire->checksum = cpu_to_le32(checksum(*wire));
 }

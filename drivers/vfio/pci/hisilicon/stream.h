@@ -12,6 +12,7 @@
 
 #define HISI_ACC_MATCH_SIZE	40	/* enough to tell whether it fits here */
 #define HISI_ACC_IMAGE_SIZE	176
+#define HISI_ACC_IMAGE_ALIGN	8
 #define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
 
 /**

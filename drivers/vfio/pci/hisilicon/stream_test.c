@@ -18,7 +18,7 @@ static const struct hisi_acc_facts facts = {
 };
 
 /* As Linux 7.2 sends it, word for word */
-static const u8 golden_v2[HISI_ACC_IMAGE_SIZE] = {
+static const u8 golden_v2[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN) = {
 	0xde, 0xde, 0xca, 0xde, 0xed, 0xfe, 0xcc, 0xaa,	/* magic */
 	0x10, 0x00, 0x00, 0x00, 0x56, 0xa2, 0x00, 0x00,	/* queues, device */
 	0x01, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00,	/* isolation, base */
@@ -106,7 +106,8 @@ static void make_v2_1(u8 *bytes)
 /* Nothing but the additions differs from what Linux 7.2 sends */
 static void encodes_version_2_1(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE], want[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 want[HISI_ACC_IMAGE_SIZE];
 
 	make_v2_1(want);
 	memset(bytes, 0xff, sizeof(bytes));
@@ -122,7 +123,7 @@ static void encodes_version_2_1(struct kunit *test)
 /* R2; would catch: a field read from another place */
 static void decodes_version_2(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	expect_golden(test, golden_v2);
 	make_v2_1(bytes);
@@ -132,7 +133,7 @@ static void decodes_version_2(struct kunit *test)
 /* Ring addresses as 5.18 to 6.0 wrote them, then as 6.1 to 6.15 did */
 static void decodes_version_1(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
 	put_unaligned_le64(IMAGE_MAGIC_V1, bytes);
@@ -148,7 +149,7 @@ static void decodes_version_1(struct kunit *test)
 static void guest_not_up(struct kunit *test)
 {
 	struct hisi_acc_image image = { .guest_ready = true };
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &image), 0);
 	KUNIT_EXPECT_FALSE(test, image.guest_ready);
@@ -166,7 +167,7 @@ static void guest_not_up(struct kunit *test)
 /* Every prefix is as good as what follows may be, and only two are images */
 static void truncated(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	make_v2_1(bytes);
 	for (size_t len = 0; len < HISI_ACC_IMAGE_SIZE; len++) {
@@ -186,7 +187,7 @@ static void truncated(struct kunit *test)
 /* No bit of the match part but those of @qp_base can be other than it is */
 static void flipped_bits(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 	struct hisi_acc_image image;
 
 	for (unsigned int bit = 0; bit < HISI_ACC_MATCH_SIZE * 8; bit++) {
@@ -206,7 +207,7 @@ static void flipped_bits(struct kunit *test)
 static void flipped_bits_2_1(struct kunit *test)
 {
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	for (unsigned int bit = 0; bit < HISI_ACC_IMAGE_SIZE * 8; bit++) {
 		make_v2_1(bytes);
@@ -219,7 +220,7 @@ static void flipped_bits_2_1(struct kunit *test)
 /* What a newer minor version says in reserved words can be ignored */
 static void newer_minor(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 	struct hisi_acc_image image;
 
 	make_v2_1(bytes);
@@ -278,7 +279,7 @@ static void refused(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
 	struct hisi_acc_image image = golden_image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
 	put_unaligned_le32(r->value, bytes + r->offset);
@@ -293,7 +294,7 @@ static void refused_2_1(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	make_v2_1(bytes);
 	put_unaligned_le32(r->value, bytes + r->offset);
@@ -309,7 +310,7 @@ static void missing_addresses(struct kunit *test)
 		{ 144, 68 }, { 152, 96 }, { 160, 160 }, { 168, 168 },
 	};
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
 
 	for (int i = 0; i < ARRAY_SIZE(places); i++) {
 		make_v2_1(bytes);

@@ -34,11 +34,12 @@ class Arc:
 
 def arcs(source: Path = paths.DRIVER / "migrate.c") -> list[Arc]:
     """The rows of the driver's table, in its order."""
-    table = re.search(r"hisi_acc_arc arcs\[\] = \{\n(.*?)^\};", source.read_text(encoding="utf-8"), re.M | re.S)
+    table = re.search(r"^arcs\[[^\n]*\] = \{\n(.*?)^\};", source.read_text(encoding="utf-8"), re.M | re.S)
     if not table:
         raise LabError(f"{source} has no table of arcs any more.")
     found, group = [], ""
-    for row in re.finditer(r"/\* (.+?) \*/|\{ STATE\((\w+)\), STATE\((\w+)\), (\w+), (\w+),\s+(?:true|false) \}", table[1]):
+    for row in re.finditer(r"/\* (.+?) \*/|\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s+(\w+), (\w+), (?:true|false)\s+\}",
+                           table[1]):
         group = row[1] or group
         if not row[1]:
             found.append(Arc(row[2], row[3], row[4], row[5], group))

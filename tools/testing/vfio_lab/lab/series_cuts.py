@@ -94,14 +94,14 @@ def without_pre_copy(files: Files) -> None:
     """Before PRE_COPY and P2P: the function stops on the way to STOP."""
     place = f"{DRIVER}/migrate.c"
     text = cut(files[place], r"^ \*\n \* These devices are endpoints.*?(?=^ \*/)")
-    table = re.search(r"arcs\[\] = \{\n(.*?)^\};", text, re.M | re.S)
+    table = re.search(r"^arcs\[[^\n]*\] = \{\n(.*?)^\};", text, re.M | re.S)
     if not table:
         raise LabError("the series no longer fits the driver: migrate.c has no table of arcs.")
-    rows = re.findall(r"\t/\*.*?\*/\n|\t\{ STATE.*?\},\n", table[1], re.S)
+    rows = re.findall(r"\t/\*.*?\*/\n|\t\[STATE.*?\},\n", table[1], re.S)
     kept: list[str] = []
     for row in rows:
         row = row.replace("RUNNING_P2P", "STOP")
-        if "PRE_COPY" in row or "STATE(STOP), STATE(STOP)" in row:
+        if "PRE_COPY" in row or "STATE(STOP)][STATE(STOP)" in row:
             continue
         if row.startswith("\t/*") and kept and kept[-1].startswith("\t/*"):
             kept.pop()      # its group is empty
@@ -141,7 +141,7 @@ def without_migration(files: Files) -> None:
     files[f"{DRIVER}/main.c"] = cut(sketch, "@device_ops@", _plain(ops[0])).replace(
         "@ids to end@\n", end[0].replace(" with live migration", ""))
     place = f"{DRIVER}/Makefile"
-    files[place] = cut(files[place], r" stream\.o$")
+    files[place] = cut(files[place], r" stream\.o\b")
     place = f"{DRIVER}/Kconfig"
     files[place] = cut(files[place], r" Functions of\n\t  hardware version 3[^\n]*\n[^\n]*\n(?=\n)|"
                        r" Functions of\n\t  hardware version 3 and later can also be migrated while they run\.\n", "\n")

@@ -49,9 +49,9 @@ class Wrong(Exception):
 
 def arcs(text: str) -> dict[tuple[str, str], Arc]:
     """The table in migrate.c."""
-    table = text[text.index("hisi_acc_arc arcs[] = {"):]
+    table = text[text.index("\narcs["):]
     table = table[:table.index("\n};")]
-    found = re.findall(r"\{\s*STATE\((\w+)\),\s*STATE\((\w+)\),\s*(\w+),\s*(\w+),\s*(true|false)\s*\}", table)
+    found = re.findall(r"\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s*(\w+),\s*(\w+),\s*(true|false)\s*\}", table)
     listed = {(start, end): Arc(action, undo, uses == "true") for start, end, action, undo, uses in found}
     if len(listed) != len(found) or len(found) != table.count("STATE(") // 2:
         raise Wrong("an arc is there twice, or cannot be read")

@@ -22,9 +22,8 @@ BENT = {
     "two-rings-at-odds": ("if (!is_v1(wire) && sent != hisi_acc_xqc_base(xqc))", "if (!is_v1(wire) && sent < hisi_acc_xqc_base(xqc))"),
     "no-checksum": ("if (le32_to_cpu(wire->checksum) != checksum(*wire))", "if (0)"),
     "another-window": ("if (window != facts->window)", "if (0)"),
-    "a-byte-too-many": ("memcpy(&wire, bytes, len);\n\tif (len < sizeof(wire) &&",
-                        "memcpy(&wire, bytes, sizeof(wire));\n\tif (len < sizeof(wire) &&"),
-    "another-question": ("image->question = le32_to_cpu(wire.question);", "image->question = 0;"),
+    "a-byte-too-many": ("bool whole = len == sizeof(*wire);", "bool whole = len + 1 >= sizeof(*wire);"),
+    "another-question": ("image->question = le32_to_cpu(wire->question);", "image->question = 0;"),
 }
 
 

@@ -32,16 +32,16 @@ QUIESCE = "quiesce, hisi_acc_qm_unquiesce,"
 
 
 @pytest.mark.parametrize("old, new, word", [
-    ("{ STATE(STOP), STATE(RESUMING), receive, NULL, false },", "", "nobody handles STOP -> RESUMING"),
-    ("{ STATE(STOP), STATE(RESUMING)", "{ STATE(STOP), STATE(RUNNING), nothing, NULL, false },\n"
-     "\t{ STATE(STOP), STATE(RESUMING)", "nobody asks for"),
+    ("[STATE(STOP)][STATE(RESUMING)] = { receive, NULL, false },", "", "nobody handles STOP -> RESUMING"),
+    ("[STATE(STOP)][STATE(RESUMING)]", "[STATE(STOP)][STATE(RUNNING)] = { nothing, NULL, false },\n"
+     "\t[STATE(STOP)][STATE(RESUMING)]", "nobody asks for"),
     (QUIESCE, "quiesce, NULL,", "stopped in RUNNING"),
     ("restart, NULL, true", "nothing, NULL, true", "stopped in RUNNING"),
-    ("STATE(STOP), nothing", "STATE(STOP), restart", "running in STOP"),
+    ("STATE(STOP)] = { nothing", "STATE(STOP)] = { restart", "running in STOP"),
     ("load, load_undo, true", "load, NULL, true", "half an image"),
     ("discard, NULL", "nothing, NULL", "data file"),
-    ("STATE(PRE_COPY_P2P), announce", "STATE(PRE_COPY_P2P), nothing", "data file ''"),
-    ("STATE(STOP_COPY), save", "STATE(STOP_COPY), announce", "second data file"),
+    ("STATE(PRE_COPY_P2P)] = { announce", "STATE(PRE_COPY_P2P)] = { nothing", "data file ''"),
+    ("STATE(STOP_COPY)] = { save", "STATE(STOP_COPY)] = { announce", "second data file"),
     ("load, load_undo, true", "unheard_of, load_undo, true", "does not know what unheard_of"),
 ])
 def test_a_bent_table_is_found_out(source, step, old, new, word):
