@@ -12,7 +12,8 @@
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in
- * turn waits for this lock. An image is small: it is copied twice.
+ * turn waits for this lock. An image is small: it is copied twice, by way of a
+ * buffer that need not be zeroed, as no more of it is used than was filled.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
@@ -374,8 +375,8 @@ int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
  * hisi_acc_data_file_close() - end the transfer
  * @data: the object, of no use to the caller afterwards; NULL is ignored
  *
- * The file answers -ENODEV from now on, for as long as userspace keeps it. Its
- * image is wiped with it.
+ * The file answers -ENODEV from now on, for as long as userspace keeps it, and
+ * nothing of the image is left in it.
  */
 void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 {
@@ -385,6 +386,7 @@ void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 		data->error = -ENODEV;
 		data->length = 0;
 		data->position = 0;
+		memzero_explicit(data->bytes, sizeof(data->bytes));
 		wake_locked(data);
 	}
 	data_put(data);

@@ -198,7 +198,7 @@ static void refused_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hisi_acc_data_file_image(t.data, &image), err);
 }
 
-/* D7; would catch: a file that answers when its time is over */
+/* D7; would catch: a file that answers, or keeps an image, when its time is over */
 static void outlives_its_transfer(struct kunit *test)
 {
 	struct vfio_precopy_info info = {};
@@ -211,6 +211,8 @@ static void outlives_its_transfer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
 	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
+	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
+					   sizeof(t.data->bytes)));
 	hisi_acc_data_file_close(NULL);
 }
 
@@ -243,6 +245,21 @@ static void sleepers_are_woken(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
+/* Would catch: somebody who sleeps although the image was refused */
+static void a_refusal_wakes(struct kunit *test)
+{
+	u8 more[HISI_ACC_IMAGE_SIZE + 1] = {};
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, false);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	KUNIT_EXPECT_EQ(test, put(&t, more, sizeof(more)), -EFBIG);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
 static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(any_pieces),
 	KUNIT_CASE(end_of_what_is_there),
@@ -251,6 +268,7 @@ static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(refused_once),
 	KUNIT_CASE(outlives_its_transfer),
 	KUNIT_CASE(sleepers_are_woken),
+	KUNIT_CASE(a_refusal_wakes),
 	{ }
 };
 
