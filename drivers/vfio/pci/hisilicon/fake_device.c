@@ -141,6 +141,13 @@ const u64 *fake_answer(void)
 	return the_fake->answer;
 }
 
+/** fake_alone() - single_task_running() of the fake */
+bool fake_alone(void)
+{
+	the_fake->asked++;
+	return !the_fake->others;
+}
+
 /** fake_count() - how often the code under test did something */
 unsigned int fake_count(const struct fake_device *fake, char kind, u32 where)
 {

@@ -51,6 +51,8 @@ struct fake_access {
  * @write_back_hangs: contexts are never written back
  * @busy_register: this register is not 0 ...
  * @busy_reads: ... for so many reads
+ * @others: somebody else wants the processor
+ * @asked: how often the code under test asked whether somebody does
  * @accesses: what the code under test has done
  * @count: how many @accesses there are
  */
@@ -70,6 +72,8 @@ struct fake_device {
 	bool write_back_hangs;
 	u32 busy_register;
 	int busy_reads;
+	bool others;
+	int asked;
 	struct fake_access accesses[FAKE_ACCESSES];
 	unsigned int count;
 };
@@ -88,5 +92,6 @@ void fake_writel(u32 value, void __iomem *reg);
 void fake_writeq(u64 value, void __iomem *reg);
 void fake_command(u64 lo, u64 hi);
 const u64 *fake_answer(void);
+bool fake_alone(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/io.h>
 #include <linux/iopoll.h>
 #include <linux/ktime.h>
+#include <linux/sched/stat.h>
 
 #include "hisi_acc_vfio_pci.h"
 
@@ -34,8 +35,10 @@
  * The device answers within a few microseconds or has something to do: spin
  * first, a sleep would be the better part of the blackout. By the clock, as the
  * looks themselves may be most of it; what the first look finds costs no clock.
+ * Not where others want the processor: of many functions that are saved at once,
+ * the next can go on meanwhile.
  *
- * Return: true, until the time is over.
+ * Return: true, until the time is over or somebody else wants the processor.
  */
 static inline bool qm_spin(u64 *end)
 {
@@ -44,7 +47,7 @@ static inline bool qm_spin(u64 *end)
 	cpu_relax();
 	if (!*end)
 		*end = now + SPIN_NS;
-	return now < *end;
+	return now < *end && single_task_running();
 }
 
 /**
