@@ -4,34 +4,7 @@
  * restart it, in which order, and what comes of a device that does not answer.
  */
 #include "fake_device.h"
-
-#define HISI_ACC_MAILBOX_H	/* what mailbox.h has is here */
-
-struct mailbox {
-	u64 lo;
-	u64 hi;
-};
-
-static void mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
-{
-	fake_command(mb.lo, mb.hi);
-}
-
-static struct mailbox mailbox_load(struct hisi_acc_regs *regs)
-{
-	return (struct mailbox) { fake_answer()[0], fake_answer()[1] };
-}
-
-#include <linux/iopoll.h>
-
-#undef readl
-#define readl fake_readl
-#undef writel
-#define writel fake_writel
-#undef writeq
-#define writeq fake_writeq
-#define single_task_running fake_alone
-
+#include "fake_registers.h"
 #include "qm.c"
 
 static int quiesce(struct fake_device *fake)
@@ -103,7 +76,8 @@ static void quiesce_in_order(struct kunit *test)
 	KUNIT_EXPECT_GT(test, last, pause);
 	KUNIT_EXPECT_GT(test, write_back, first);
 	KUNIT_EXPECT_GT(test, write_back, last);
-	KUNIT_EXPECT_LT(test, write_back, fake_when(fake, 'r', QM_CACHE_WB_DONE));
+	KUNIT_EXPECT_GT(test, fake_when(fake, 'r', QM_CACHE_WB_DONE),
+			write_back);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 1);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'W', FAKE_ANYWHERE), 0);
 }
@@ -137,13 +111,25 @@ static void condition_name(const struct condition *condition, char *name)
 
 KUNIT_ARRAY_PARAM(condition, conditions, condition_name);
 
-/* D11; would catch: a condition of a moment that fails the stop; others kept waiting */
+/* D11; would catch: a condition of a moment that fails the stop */
 static void quiesce_waits(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
 	struct fake_device *fake = working(test);
 
 	fake->busy_register = condition->where;
+	fake->busy_reads = 25;
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
+}
+
+/* Would catch: somebody else kept from the processor for as long as a wait takes */
+static void quiesce_lets_others_go_first(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->busy_register = QM_ABNORMAL_INT_STATUS;
+	/* a sleep is up to two ticks long here, and the wait 200 ms */
 	fake->busy_reads = 5;
 	fake->others = true;
 	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
@@ -471,6 +457,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(quiesce_in_order),
 	KUNIT_CASE(quiesce_without_guest),
 	KUNIT_CASE_PARAM(quiesce_waits, condition_gen_params),
+	KUNIT_CASE(quiesce_lets_others_go_first),
 	KUNIT_CASE_PARAM(quiesce_gives_up, condition_gen_params),
 	KUNIT_CASE(pause_refused),
 	KUNIT_CASE(pause_unanswered),
