@@ -18,9 +18,9 @@ from lab.session import Choice, Session
 # Caches give back what they only keep for later: what remains is in use.  The slab
 # allocator does not do so by itself: Linux 7 keeps sheaves of free objects, up to 10
 # for each kind of object and two for each processor, which fill over many moves.
-# Nor do addresses that were mapped (a thread's stack, a function's BAR) and are free
-# again: 72 bytes of slab each until they come to 64 MiB on two processors, or until a
-# module is loaded; any will do that nothing here needs.
+# Nor are addresses given back that were mapped (a thread's stack, a function's BAR)
+# and are free again: 72 bytes of slab each, until they come to 64 MiB on two processors,
+# or until a module is loaded; any will do that nothing here needs.
 MODULE = "oid_registry"
 LOOK = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /proc/sys/vm/drop_caches; "
         "for kind in /sys/kernel/slab/*/shrink; do echo 1 > $kind; done; "
