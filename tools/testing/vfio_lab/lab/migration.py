@@ -33,9 +33,11 @@ MIGRATE_SECONDS = 120
 SLOW_REQUEST_US = 400_000
 
 # A lane has had its share of the accelerator when this many of its requests
-# were verified; one that has not after so long hangs
+# were verified; one without an answer for so long hangs
 LANE_REQUESTS = 20
 LANE_SECONDS = 30
+# How long a guest may take to its driver, and from there to its load's first report
+START_SECONDS = 120
 
 # The fewest requests that may be in flight when the guest is stopped, and while the
 # load runs but for one report in ten: where software takes long to check a result,
@@ -186,9 +188,10 @@ class Scenario:
             guest = self._start(host, incoming=False)
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
             try:
-                self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive(guest))
+                self.record.wait("the guest's driver is ready", lambda: self.record.ready, START_SECONDS,
+                                 self._alive(guest))
                 if loaded and self._load:
-                    self.record.wait_progress("the load runs", LANE_REQUESTS, 60, self._alive(guest))
+                    self.record.wait_progress("the load runs", LANE_REQUESTS, START_SECONDS, self._alive(guest))
             except LabError as e:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
