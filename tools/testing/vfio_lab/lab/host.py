@@ -20,11 +20,12 @@ from . import accelerator, qemu
 from .errors import LabError
 from .kernel import Kernel
 from .qmp import Qmp
+from .patience import MACHINE
 from .process import kept_apart
 from .splats import splats
 from .ssh import Ssh
 
-BOOT_SECONDS = 180
+BOOT_SECONDS = 90
 # What an outer QEMU that looks for its own leaks may take to end
 LEAK_SECONDS = 60
 # What it says of itself at its start, whatever comes
@@ -76,7 +77,7 @@ class Host:
     @property
     def patience(self) -> float:
         """How many times longer than usual to wait for what happens here."""
-        return self.spec.kernel.patience
+        return self.spec.kernel.patience * MACHINE
 
     def argv(self, qmp_fd: int) -> list[str]:
         """The outer QEMU's command line."""
@@ -117,7 +118,7 @@ class Host:
         reader = threading.Thread(target=self._read_console, daemon=True)
         reader.start()
         try:
-            self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library)
+            self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library, self.patience)
         except LabError as e:
             self._process.wait(10)
             reader.join(10)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .errors import LabError
+from .patience import MACHINE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +40,11 @@ class Report:
     stale: int = 0
 
 
-def _behind(old: Report | None, new: Report | None, count: int) -> list[int]:
-    """Lanes in which fewer than `count` requests were verified between two reports."""
-    if new is None:
-        return [0]
-    base = old.lanes if old else (0,) * len(new.lanes)
-    return [n for n, (was, now) in enumerate(zip(base, new.lanes)) if now - was < count]
-
-
 class LoadRecord:
     """All that one load reported, in order of arrival.  Thread-safe.  `patience`
-    makes all waits longer, for slow hosts."""
+    makes all waits longer: that of the slowest host that the load is on."""
 
-    def __init__(self, patience: float = 1) -> None:
+    def __init__(self, patience: float = MACHINE) -> None:
         self._patience = patience
         self.reports: list[Report] = []
         self.exit_status: int | None = None
@@ -113,25 +106,22 @@ class LoadRecord:
                       alive: Callable[[], bool] = lambda: True) -> None:
         """Wait until each lane has got `per_lane` more requests verified than now.
 
-        `timeout` is how many seconds a lane may be without an answer, not how long
-        all may take: a slow machine is no hang.  The error names the lanes that hang.
+        The error names the lanes that did not: requests in them hang.
         """
-        start = self.last
-        while late := _behind(start, self.last, per_lane):
-            self._wait_for_answers(what, late, timeout, alive)
+        before = self.last.lanes if self.last else ()
 
-    def _wait_for_answers(self, what: str, lanes: list[int], timeout: float, alive: Callable[[], bool]) -> None:
-        start = self.last
-
-        def silent() -> list[int]:
-            return [n for n in _behind(start, self.last, 1) if n in lanes]
+        def stuck() -> list[int]:
+            if self.last is None:
+                return [0]
+            base = before or (0,) * len(self.last.lanes)
+            return [n for n, (old, new) in enumerate(zip(base, self.last.lanes)) if new - old < per_lane]
 
         try:
-            self.wait(what, lambda: not silent(), timeout, alive)
+            self.wait(what, lambda: not stuck(), timeout, alive)
         except LabError as e:
-            named = ", ".join(map(str, silent()))
+            lanes = ", ".join(map(str, stuck()))
             oldest = self.last.oldest_ms if self.last else 0
-            raise LabError(f"{e}; lanes without an answer: {named or 'none'}; "
+            raise LabError(f"{e}; lanes without an answer: {lanes or 'none'}; "
                            f"the oldest request waits since {oldest} ms") from e
 
     def complaints(self) -> list[str]:

@@ -33,7 +33,7 @@ MIGRATE_SECONDS = 120
 SLOW_REQUEST_US = 400_000
 
 # A lane has had its share of the accelerator when this many of its requests
-# were verified; one without an answer for so long hangs
+# were verified; one that has not after so long hangs
 LANE_REQUESTS = 20
 LANE_SECONDS = 30
 # How long a guest may take to its driver, and from there to its load's first report
@@ -222,7 +222,7 @@ class Scenario:
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Tell the guest's QEMU to begin with a migration, no more."""
         for name in self._engines() if self._slow else []:
-            self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self._patience))
+            self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self.source.spec.kernel.patience))
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 

@@ -16,6 +16,7 @@ from lab import accelerator, cross, kernel
 from lab.context import Context
 from lab.host import Host
 from lab.load_module import rival_module
+from lab.patience import MACHINE
 from lab.session import MODEL, Choice, Session
 
 SEC = accelerator.ENGINES["sec"]
@@ -155,6 +156,7 @@ def bench(session: Session, context: Context, version: str, driver: str, name: s
 
 def wait_until(what: str, test, seconds: float = 30) -> None:
     """Ask again until it holds."""
+    seconds *= MACHINE
     deadline = time.monotonic() + seconds
     while not test():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"

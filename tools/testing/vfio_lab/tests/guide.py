@@ -13,6 +13,7 @@ import time
 from lab import paths
 from lab.errors import LabError
 from lab.host import Host
+from lab.patience import MACHINE
 
 GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
 PF = "0000:00:08.0"
@@ -88,7 +89,7 @@ class Monitor:
 
     def until(self, pattern: str, again: str = "", seconds: float = 180) -> str:
         """Wait for words behind those waited for before, asking for them if need be."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * MACHINE
         while not (found := re.compile(pattern).search(self.said(), self._seen)):
             assert time.monotonic() < end, f"{pattern!r} did not come: {self.said()[-600:]}"
             assert self._process.poll() is None or self._reader.is_alive(), self.said()[-600:]

@@ -12,7 +12,6 @@ import re
 import socket
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 ECAM = 0x4010000000
@@ -32,16 +31,12 @@ CIPHER = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # FIPS 197, appendix
 
 
 class Line:
-    """A socket that talks in lines."""
+    """A socket that talks in lines.  Its other end is QEMU's from the start: to one
+    that listens QEMU may say hello twice, as its monitor's thread starts, and each
+    answer would be taken for that of the next command."""
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        for _ in range(200):
-            try:
-                self._socket.connect(str(path))
-                break
-            except OSError:
-                time.sleep(0.05)
+    def __init__(self) -> None:
+        self._socket, self.end = socket.socketpair()
         self._file = self._socket.makefile("rw")
 
     def patience(self, seconds: float) -> None:
@@ -73,13 +68,15 @@ class Model:
 
     def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2") -> None:
         self.log = folder / "log"
-        self._process = subprocess.Popen([
-            *arguments(qemu, options, device), "-qtest", f"unix:{folder}/q,server=on,wait=off",
-            "-qtest-log", "none", "-qmp", f"unix:{folder}/m,server=on,wait=off",
-            "-d", "guest_errors", "-D", str(self.log)])
-        self._qtest = Line(folder / "q")
-        self._qmp = Line(folder / "m")
-        self._qmp.receive()
+        self._qtest, self._qmp = Line(), Line()
+        with self._qtest.end as registers, self._qmp.end as monitor:
+            self._process = subprocess.Popen([
+                *arguments(qemu, options, device),
+                "-chardev", f"socket,id=registers,fd={registers.fileno()}", "-qtest", "chardev:registers",
+                "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=control",
+                "-qtest-log", "none", "-d", "guest_errors", "-D", str(self.log)],
+                pass_fds=[registers.fileno(), monitor.fileno()])
+        assert "QMP" in json.loads(self._qmp.receive())
         self.qmp("qmp_capabilities")
 
     def __enter__(self) -> Model:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from bench import wait_until
 from lab import accelerator
 from lab.errors import LabError
 from lab.guest import Guest
@@ -39,9 +40,7 @@ def guest(new_session):
         record.wait_progress("the load runs", 100, 180, one.alive)
         host.set_model("sec", "fault-function", "1")
         host.set_model("sec", "fault-msi-drop", 1)
-        deadline = time.monotonic() + 30
-        while not stalled(host):
-            assert time.monotonic() < deadline, "the load goes on without its interrupt"
+        wait_until("the load stands still without its interrupt", lambda: stalled(host))
         assert host.counters("sec", 1)["events"]["msi-dropped"] == 1
         yield host, one, record
     finally:
@@ -62,4 +61,4 @@ def test_stop_and_go_makes_up_for_a_lost_interrupt(guest):
 def test_without_it_the_load_stays_where_it_is(guest):
     _, one, record = guest
     with pytest.raises(LabError):
-        record.wait_progress("the load goes on", 100, 3, one.alive)
+        record.wait_progress("the load goes on", 100, 1, one.alive)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench import wait_until
 from lab import accelerator
 from lab.errors import LabError
 from lab.guest import Guest
@@ -93,7 +94,7 @@ def test_the_source_dies(new_session):
                           60, arriving.alive)
         scenario.close()
         swift(scenario)
-        scenario.record = LoadRecord(1)
+        scenario.record = LoadRecord()
         scenario.start_guest()
         scenario.keep_going(scenario.guest)
         scenario.finish(scenario.guest)
@@ -173,10 +174,7 @@ def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
 
 def says(guest: Guest, word: str) -> None:
     """Wait until this is on the guest's console."""
-    deadline = time.monotonic() + 60
-    while word not in guest.console():
-        assert time.monotonic() < deadline, f"the guest does not say: {word}"
-        time.sleep(0.2)
+    wait_until(f"the guest says {word}", lambda: word in guest.console(), 60)
 
 
 # The driver's algorithms are there, and tested
