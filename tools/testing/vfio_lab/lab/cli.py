@@ -275,22 +275,22 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
     return 0
 
 
-def check(args: argparse.Namespace, steps: Steps) -> int:
+def check(arguments: Sequence[str], asan: bool, steps: Steps) -> int:
     """All tests, or those that the arguments for pytest pick."""
-    build.build(["qemu-asan" if args.asan and name == "qemu" else name for name in build.ALL], steps)
-    if args.asan:
+    build.build(["qemu-asan" if asan and name == "qemu" else name for name in build.ALL], steps)
+    if asan:
         os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
-            *BESIDE_EACH_OTHER, *args.pytest]
+            *BESIDE_EACH_OTHER, *arguments]
     return subprocess.run(argv, cwd=paths.LAB / "tests", env={**os.environ, "VFIO_LAB_BUILD": str(paths.BUILD)},
                           check=False, **tied()).returncode
 
 
-def defects(args: argparse.Namespace, steps: Steps) -> int:
+def defects(steps: Steps) -> int:
     """The tests of the table of defects on all drivers, then the table."""
-    args.pytest = ["test_defects.py", "--defects", "--dist", "load"]
-    status = check(args, steps)
     table = paths.BUILD / "defects/defects.md"
+    table.unlink(missing_ok=True)
+    status = check(["test_defects.py", "--defects", "--dist", "load"], False, steps)
     if table.exists():
         print(table.read_text(encoding="utf-8"))
     return status
@@ -310,8 +310,10 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "build":
         build.build(args.what, steps)
         return 0
-    if args.command in ("check", "defects"):
-        return {"check": check, "defects": defects}[args.command](args, steps)
+    if args.command == "check":
+        return check(args.pytest, args.asan, steps)
+    if args.command == "defects":
+        return defects(steps)
     if args.command == "series":
         print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                              not args.no_build))))

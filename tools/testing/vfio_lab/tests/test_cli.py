@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """vlab's command line, used wrongly: a sentence with what is known, status 2."""
 
+import os
 import pathlib
 import subprocess
 
@@ -9,9 +10,9 @@ import pytest
 VLAB = pathlib.Path(__file__).resolve().parents[1] / "vlab"
 
 
-def vlab(*argv: str) -> subprocess.CompletedProcess[str]:
+def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run vlab and return what it said."""
-    return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False)
+    return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False, env={**os.environ, **variables})
 
 
 @pytest.mark.parametrize("argv, words", [
@@ -39,10 +40,18 @@ def test_wrong_use(argv, words):
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
-                                     ("clean",), ("check",), ("bench",)])
+                                     ("clean",), ("check",), ("defects",), ("bench",)])
 def test_each_command_explains_itself(command):
     done = vlab(*command, "--help")
     assert done.returncode == 0 and "usage: vlab" in done.stdout
+
+
+def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
+    """As far as the list of the tests, which take half an hour."""
+    done = vlab("defects", VFIO_LAB_BUILD=str(tmp_path), PYTEST_ADDOPTS="--collect-only")
+    assert done.returncode == 0, done.stderr
+    for driver in ("ours 7.2", "ours 6.12", "mainline 7.2", "mainline 6.12"):
+        assert f"test_all_drivers[{driver}]" in done.stdout
 
 
 @pytest.mark.parametrize("backend", [(), ("--backend", "iommufd")], ids=["by-default", "asked-for"])
