@@ -20,10 +20,10 @@ from lab.progress import Steps
 from lab.session import Choice, Session
 from lab.timeline import Phase
 
-from .rig import MAINLINE, MODULE, OURS, SEC, Rig
+from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
 
 VERSION = "7.2"
-#: driver and functions of a guest, in the order of a round
+#: driver and functions of a guest, in the order of the first round
 CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
 MOST = max(functions for _, functions in CASES)
 #: the driver's own phases
@@ -93,8 +93,8 @@ def measure(session: Session, runs: int,
     found: list[Blackout] = []
     watch(lambda: f"migration {len(found) + 1}")
     rigs = _hosts(session)
-    for _ in range(runs):
-        for which, functions in CASES:
+    for run in range(runs):
+        for which, functions in in_turn(CASES, run):
             if not any(b.refused for b in found if (b.driver, b.functions) == (which, functions)):
                 found.append(_move(session, rigs, which, functions))
                 keep(found)

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import statistics
 
-from .rig import MAINLINE, OURS, Rig
+from .rig import MAINLINE, OURS, Rig, in_turn
 
 #: microseconds that the device takes over a command of its mailbox
 MAILBOX_US = (0, 2, 20, 200)
@@ -44,8 +44,7 @@ def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
     found: Samples = {}
     failed: Failures = collections.Counter()
     for turn in range(0, rounds, TURN):
-        # Who comes first changes, too
-        for which in (OURS, MAINLINE) if turn // TURN % 2 == 0 else (MAINLINE, OURS):
+        for which in in_turn((OURS, MAINLINE), turn // TURN):
             rig.use(which)
             for speed in MAILBOX_US:
                 rig.model(mailbox_latency=speed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+from typing import TypeVar
 
 from lab import accelerator, cross, driver, kernel, paths
 from lab.context import Context
@@ -12,6 +13,7 @@ from lab.host import Host
 from lab.session import MODEL, Choice, Session
 
 OURS, MAINLINE = "ours", "mainline"
+Case = TypeVar("Case")
 PROGRAM = "/lab/bench"
 MODULE = "/lab/ours.ko"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
@@ -21,6 +23,12 @@ SEC = accelerator.ENGINES["sec"]
 QUEUES = 8
 # The physical function has no work of its own, so all that is counted is the driver's
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
+
+
+def in_turn(cases: tuple[Case, ...], number: int) -> tuple[Case, ...]:
+    """The cases in their order, in each second turn from the last to the first: what
+    ran just before makes a difference to what comes after it."""
+    return cases[::-1] if number % 2 else cases
 
 
 def program(context: Context):

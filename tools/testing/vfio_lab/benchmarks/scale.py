@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 
-from .rig import MAINLINE, OURS, Rig
+from .rig import MAINLINE, OURS, Rig, in_turn
 
 #: so many functions at once
 COUNTS = (1, 2, 4, 8, 16, 32, 63)
@@ -64,7 +64,7 @@ def measure(rig: Rig, rounds: int) -> list[Together]:
     found = []
     rig.model(mailbox_latency=MAILBOX_US)
     for turn in range(0, rounds, TURN):
-        for which in (OURS, MAINLINE):
+        for which in in_turn((OURS, MAINLINE), turn // TURN):
             rig.use(which)
             for count in (c for c in COUNTS if c <= len(rig.functions)):
                 lines = rig.run(f"many {min(TURN, rounds - turn) + 1} {' '.join(rig.functions[:count])}")

@@ -168,6 +168,15 @@ def test_share_of_the_driver():
     assert blackout.typical(found).blackout_ms == 70
 
 
+def test_nobody_always_comes_second(monkeypatch):
+    """Would catch: a blackout that is shorter because of what ran just before."""
+    monkeypatch.setattr(blackout, "_hosts", lambda session: [])
+    monkeypatch.setattr(blackout, "_move", lambda session, rigs, which, functions: blackout.Blackout(which, functions))
+    found = blackout.measure(None, 2)
+    cases = [(b.driver, b.functions) for b in found]
+    assert cases == [*blackout.CASES, *reversed(blackout.CASES)]
+
+
 def test_costs_by_stage():
     """Would catch: the driver's object, which VFIO allocates, lost among the kernel's."""
     stage = {"hisi_acc_vfio_pci": 256, "vfio": 256, "": 512}
