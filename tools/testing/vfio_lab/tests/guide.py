@@ -101,7 +101,7 @@ class Monitor:
 
     def end(self) -> str:
         """Wait until QEMU has ended by itself; what it said."""
-        self._process.wait(60)
+        self._process.wait(60 * MACHINE)
         self._reader.join(10)
         return self.said()
 

@@ -77,6 +77,6 @@ class HostLoad:
         assert self._process.stdin
         self._process.stdin.write(b"stop\n")
         self._process.stdin.close()
-        status = self._process.wait(60)
+        status = self._process.wait(60 * self.host.patience)
         self._reader.join(10)
         return status
