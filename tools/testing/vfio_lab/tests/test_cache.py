@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bench import wait_until
 from lab.cache import Cache, digest
 from lab.paths import LAB
 
@@ -38,13 +37,6 @@ def builder(top: Path, seconds: float) -> subprocess.Popen[str]:
                             stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until, "it never came true"
-        time.sleep(0.01)
-
-
 def processes_of(group: int) -> list[str]:
     shown = subprocess.run(["ps", "-e", "-o", "pid=,pgid=,sid=,stat=,args="], text=True,
                            capture_output=True, check=True)
@@ -63,8 +55,8 @@ def test_two_ask_one_builds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -> None:
     first = builder(tmp_path, 60)
-    eventually((tmp_path / "log").exists)
-    eventually(lambda: len(processes_of(first.pid)) == 3)
+    wait_until("the build has begun", (tmp_path / "log").exists)
+    wait_until("its command runs", lambda: len(processes_of(first.pid)) == 3)
     first.send_signal(how)
     first.wait(timeout=20)
     assert first.returncode != 0
@@ -73,7 +65,7 @@ def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -
     assert list((tmp_path / "cache" / "tmp").iterdir()) == []
     if how == signal.SIGKILL:
         # The command was told; nobody was left to end its own children.
-        eventually(lambda: len(processes_of(first.pid)) == 1)
+        wait_until("the command's child alone is left", lambda: len(processes_of(first.pid)) == 1)
         os.killpg(int(processes_of(first.pid)[0].split()[1]), signal.SIGKILL)
     else:
         assert processes_of(first.pid) == []
@@ -86,7 +78,7 @@ def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -
 def test_running_build_is_left_alone(tmp_path: Path) -> None:
     """Another process that starts meanwhile sweeps and cleans around it."""
     first = builder(tmp_path, 1)
-    eventually((tmp_path / "log").exists)
+    wait_until("the build has begun", (tmp_path / "log").exists)
     cache = Cache(tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "tmp").iterdir())) == 1
     cache.clean()

@@ -47,11 +47,15 @@ def test_each_command_explains_itself(command):
 
 
 def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
-    """As far as the list of the tests, which take half an hour."""
+    """Would catch: a command that ends before its first test, or shows an earlier table."""
+    table = tmp_path / "defects/defects.md"
+    table.parent.mkdir()
+    table.write_text("of an earlier run")
     done = vlab("defects", VFIO_LAB_BUILD=str(tmp_path), PYTEST_ADDOPTS="--collect-only")
     assert done.returncode == 0, done.stderr
     for driver in ("ours 7.2", "ours 6.12", "mainline 7.2", "mainline 6.12"):
         assert f"test_all_drivers[{driver}]" in done.stdout
+    assert "of an earlier run" not in done.stdout
 
 
 @pytest.mark.parametrize("backend", [(), ("--backend", "iommufd")], ids=["by-default", "asked-for"])
