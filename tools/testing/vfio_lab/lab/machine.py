@@ -26,7 +26,7 @@ PACKAGES = (
     "patch", "rsync", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross",
     # the outer QEMU
     "dpkg-dev", "ninja-build", "pkgconf", "python3-venv", "libglib2.0-dev", "libslirp-dev",
-    "libfdt-dev", "nettle-dev", "libgmp-dev", "zlib1g-dev",
+    "libfdt-dev", "libseccomp-dev", "nettle-dev", "libgmp-dev", "zlib1g-dev",
     # root file systems, and the way into a host
     "mmdebstrap", "debian-archive-keyring", "openssh-client",
     # the tests

@@ -35,11 +35,14 @@ PLACE = Path("hw/misc/hisi_acc")
 HOOK = "hook.patch"
 #: types that only our model brings
 MODEL_TYPES = ("hisi-sec2", "hisi-zip", "hisi-hpre")
+#: which of QEMU's devices are built, and where QEMU looks for that list
+DEVICES = paths.MODEL / "vfio-lab.mak"
+DEVICES_PLACE = Path("configs/devices/aarch64-softmmu")
 CONFIGURE = (
-    "--python=/usr/bin/python3", "--target-list=aarch64-softmmu",
-    "--with-devices-aarch64=minimal", "--without-default-features", "--enable-tcg",
-    "--enable-slirp", "--enable-nettle", "--enable-fdt=system", "--disable-docs",
-    "--disable-tools", "--disable-debug-info", "--disable-install-blobs")
+    "--python=/usr/bin/python3", "--target-list=aarch64-softmmu", "--without-default-devices",
+    f"--with-devices-aarch64={DEVICES.stem}", "--without-default-features", "--enable-tcg",
+    "--enable-slirp", "--enable-nettle", "--enable-seccomp", "--enable-fdt=system",
+    "--disable-docs", "--disable-tools", "--disable-debug-info", "--disable-install-blobs")
 #: what finds accesses out of bounds, leaks and undefined arithmetic in the model,
 #: with lines in its reports
 SANITIZE = ("--enable-asan", "--enable-ubsan", "--extra-cflags=-g1")
@@ -205,8 +208,9 @@ def sanitized(context: Context | None = None) -> Path:
 def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mapping[str, str] | None = None) -> Path:
     archive, version = _archive(context)
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
+    devices = DEVICES.read_bytes()
     base = {"recipe": RECIPE, "version": version, "configure": configure,
-            "machine": machine_codename()}
+            "devices": devices.hex(), "machine": machine_codename()}
     name = "the outer QEMU" if kind == "qemu" else "the outer QEMU with sanitizers"
     files, hook = _bent(*_model(), bend or {})
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
@@ -224,6 +228,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
             run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
                 failure="The sources of QEMU cannot be unpacked.")
             step.progress("configuring")
+            (tree / "src" / DEVICES_PLACE / DEVICES.name).write_bytes(devices)
             _place_model(tree / "src", files, hook, log)
             build = tree / "src" / "build"
             build.mkdir()
