@@ -13,7 +13,7 @@ import pathlib
 import statistics
 from collections.abc import Callable
 
-from lab import accelerator, driver, kernel
+from lab import accelerator, driver, kernel, versions
 from lab.errors import LabError
 from lab.migration import Scenario
 from lab.progress import Steps
@@ -22,7 +22,7 @@ from lab.timeline import Phase
 
 from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
 
-VERSION = "7.2"
+VERSION = versions.DEFAULT
 #: driver and functions of a guest, in the order of the first round
 CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
 MOST = max(functions for _, functions in CASES)

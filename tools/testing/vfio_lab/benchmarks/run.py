@@ -11,9 +11,10 @@ import platform
 from typing import Any
 
 from lab import machine
-from lab.kernel import VERSIONS
+from lab.kernel import GUEST
 from lab.progress import Steps
-from lab.session import GUEST_KERNEL, Choice, Session
+from lab.session import Choice, Session
+from lab.versions import CHECKED
 
 from . import blackout, economy, endurance, floor, latency, memory, report, rig, scale
 
@@ -42,7 +43,7 @@ class Bench:
         report.json and plots go to the folder."""
         self.kept["machine"] = _machine()
         _tell(report.machine(self.kept["machine"]))
-        for version in VERSIONS if set(self.what) & set(ON_ONE_HOST) else ():
+        for version in CHECKED if set(self.what) & set(ON_ONE_HOST) else ():
             _tell([f"Linux {version}"])
             found = self.kept.setdefault(version, {})
             self._small(version, found)
@@ -131,7 +132,7 @@ class Bench:
 
     def _keep_moves(self, far: endurance.Long) -> None:
         slopes = {name: dataclasses.asdict(far.slope(name)) for name in endurance.FIGURES}
-        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST_KERNEL, "slopes": slopes})
+        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST, "slopes": slopes})
 
 
 def _machine() -> dict[str, Any]:

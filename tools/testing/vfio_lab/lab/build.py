@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cross, disk, driver, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs
+from . import cross, disk, driver, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs, versions
 from .cache import Cache, Entry
 from .context import Context
 from .errors import LabError
@@ -43,23 +43,25 @@ WHAT: dict[str, Part] = {
     "programs": Part(_programs, "program-*", 10 * disk.MB),
     "qemu": Part(qemu.outer, "qemu", 2 * disk.GB),
     "firmware": Part(firmware.uefi, "firmware", 10 * disk.MB),
-    "kernel-7.2": Part(lambda context: kernel.kernel("7.2", context), "kernel-7.*[0-9]", 4 * disk.GB),
-    "driver": Part(lambda context: driver.module("ours", kernel.kernel("7.2", context), context),
-                   "driver-7.*", 10 * disk.MB),
-    "kernel-6.12": Part(lambda context: kernel.kernel("6.12", context), "kernel-6.12",
-                        4 * disk.GB),
-    "driver-6.12": Part(lambda context: driver.module("ours", kernel.kernel("6.12", context),
-                                                      context), "driver-6.12", 10 * disk.MB),
-    "kselftest": Part(kselftest.installed, "kselftest", 50 * disk.MB),
 }
-#: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
-ALL = tuple(WHAT)
-for _name in (f"7.2-{flavour}" for flavour in kernel.FLAVOURS):
-    WHAT[f"kernel-{_name}"] = Part(functools.partial(kernel.kernel, _name),
-                                   f"kernel-7.*-{_name.partition('-')[2]}", 4 * disk.GB)
+
+
+def _module(series: str, context: Context) -> Path:
+    return driver.module("ours", kernel.kernel(series, context), context)
+
+
+for _name in kernel.NAMES:
+    WHAT[f"kernel-{_name}"] = Part(functools.partial(kernel.kernel, _name), f"kernel-{_name}", 4 * disk.GB)
+    if _name in versions.SERIES:
+        WHAT[f"driver-{_name}"] = Part(functools.partial(_module, _name), f"driver-{_name}", 10 * disk.MB)
+WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB)
 WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB)
 #: what `make demo` takes
-USUAL = ("rootfs", "library", "programs", "qemu", "kernel-7.2", "driver", "kernel-6.12")
+USUAL = ("rootfs", "library", "programs", "qemu", f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}",
+         f"kernel-{kernel.GUEST}")
+#: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
+ALL = (*USUAL, "firmware", *(f"{part}-{series}" for series in versions.CHECKED for part in ("kernel", "driver")
+                             if series != versions.DEFAULT), "kselftest")
 
 
 def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
@@ -79,6 +81,8 @@ def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
                if not fnmatch.filter(have, WHAT[name].kind))
     disk.require(context.cache.root, room, "what is to be built")
     machine.prepare(context)
+    if "kselftest" in names:
+        kselftest.check_hook(context)
     for name in names:
         WHAT[name].build(context)
 

@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, paths, qemu, report, series
+from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, paths, qemu, report, series, versions
 from .context import Context
 from .errors import LabError
 from .process import tied
 from .progress import Steps
 from .run import stop_on_sigterm
-from .session import GUEST_KERNEL, MODEL, Choice, Session
+from .session import MODEL, Choice, Session
 
 DRIVERS = ("ours", "mainline", "none")
 BENCHMARKS = ("registers", "latency", "scale", "memory", "blackout", "moves")
@@ -91,11 +91,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     host = argparse.ArgumentParser(add_help=False)
-    host.add_argument("--kernel", choices=kernel.HOSTS, default="7.2",
-                      help="kernel of the hosts (default 7.2); 7.2-debug watches memory and locks, 7.2-kcsan data "
-                           "races, 7.2-64k has larger pages")
-    host.add_argument("--guest-kernel", choices=kernel.VERSIONS, default=GUEST_KERNEL,
-                      help=f"kernel of the guest (default {GUEST_KERNEL}: a program in 7.2 cannot reach an accelerator)")
+    host.add_argument("--kernel", choices=kernel.HOSTS, default=versions.DEFAULT,
+                      help=f"kernel of the hosts (default {versions.DEFAULT}); {kernel.flavoured('debug')} watches memory "
+                           f"and locks, {kernel.flavoured('kcsan')} data races, {kernel.flavoured('64k')} has larger pages")
+    host.add_argument("--guest-kernel", choices=tuple(versions.SERIES), default=versions.GUEST,
+                      help=f"kernel of the guest (default {versions.GUEST}: in later ones, programs cannot reach an "
+                           "accelerator without the lab's module)")
     host.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
                       help=f"accelerators, of {','.join(accelerator.ENGINES)} (default sec)")
     host.add_argument("--vfs", type=vf_count, default=2, metavar="N", help="virtual functions of each (default 2)")
@@ -155,7 +156,8 @@ def parser() -> argparse.ArgumentParser:
                         description="Build the driver's DKMS package into build/deb, and have lintian look at it.")
     patches = commands.add_parser("series", help="make patches for a kernel's tree",
                                   description="Turn the driver, its documentation and tests into patches for a pristine "
-                                              "tree of Linux 7.2, in build/series; apply, check and build them.")
+                                              f"tree of Linux {' or '.join(s.name for s in versions.KERNELS if s.version >= (7,))}, in "
+                                              "build/series; apply, check and build them.")
     patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
     bench = commands.add_parser("bench", help="measure this tree's driver beside the kernel's own",
@@ -205,7 +207,7 @@ def log_folder(command: str) -> Iterator[pathlib.Path]:
 
 def choice(args: argparse.Namespace, driver: str, version: str | None = None) -> Choice:
     """The command line's choice for one host."""
-    return Choice(kernel=version or args.kernel, guest_kernel=args.guest_kernel, driver=driver, engines=args.engines, vfs=args.vfs,
+    return Choice(kernel=version or args.kernel, guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), driver=driver, engines=args.engines, vfs=args.vfs,
                   guest_vfs=getattr(args, "guest_vfs", 1), moves=getattr(args, "moves", 1),
                   patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
                   backend=getattr(args, "backend", Choice.backend), httu=not getattr(args, "no_httu", False),
@@ -268,7 +270,7 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
 def bench(args: argparse.Namespace, steps: Steps) -> int:
     """The benchmarks."""
     from benchmarks import run
-    build.build([*build.USUAL, "driver-6.12"], steps)
+    build.build([*build.USUAL, *(f"driver-{series}" for series in versions.CHECKED)], steps)
     with log_folder("bench") as folder:
         run.Bench(tuple(args.what) or BENCHMARKS, args.rounds, args.runs, args.moves, folder, steps).run()
         print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
@@ -333,7 +335,7 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command in ("migrate", "demo"):
         refuse(args)
-    kernels = {args.kernel, args.guest_kernel, getattr(args, "to_kernel", None)}
+    kernels = {args.kernel, kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), getattr(args, "to_kernel", None)}
     build.build([name for name in build.WHAT if name in ("rootfs", "library", "programs", "qemu") or
                  name.removeprefix("kernel-") in kernels], steps)
     if args.command in ("run", "shell"):

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import kernel_tree, machine, paths
+from . import kernel_tree, machine, paths, versions
 from .context import Context
 from .errors import LabError
 from .kernel import sources
@@ -48,7 +48,7 @@ def build(target: Path, context: Context) -> Path:
     """Build the pages as HTML into `target`; LabError if anything warns.  Returns
     the first page."""
     _install(context)
-    base = sources("7.2", context)
+    base = sources(versions.DEFAULT, context)
     log = target / "build.log"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from . import accelerator, cross, machine, paths
+from . import accelerator, cross, machine, paths, versions
 from .context import Context
 from .errors import LabError
 from .host import Host
@@ -42,7 +42,7 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     if lacking:
         machine.install(lacking, context)
     log = folder / "decoder.log"
-    tools = kernel("7.2", context).source / "tools"
+    tools = kernel(versions.DEFAULT, context).source / "tools"
     with context.steps.step(f"fuzz the decoder with {count} inputs, seed {seed}", log) as step, \
             tempfile.TemporaryDirectory(prefix="vlab-fuzz-") as scratch:
         program = Path(scratch) / "stream_fuzz"

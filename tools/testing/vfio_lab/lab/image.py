@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from . import accelerator, cpio, cross, paths, rootfs
 from .context import Context
 from .errors import LabError
-from .kernel import Kernel
+from .kernel import GUEST_FLAVOUR, Kernel
 from .load_module import load_module
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
-# What a guest with a script may want on top: encrypted disks in memory, keys, VFIO
-SCRIPT_MODULES = ("brd", "dm_crypt", "pkcs8_key_parser", accelerator.VARIANT_DRIVER)
+# What a guest with a script may want on top: encrypted disks in memory, keys; of a
+# host's kernel in a guest, VFIO
+SCRIPT_MODULES = ("brd", "dm_crypt", "pkcs8_key_parser")
+SCRIPT_MODULES_OF_HOSTS = (accelerator.VARIANT_DRIVER,)
 
 
 def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
@@ -51,7 +53,9 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     tree = scratch / "guest"
     # No dependency names these: the kernel loads them when it looks for an algorithm
     software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
-    names = GUEST_MODULES + (SCRIPT_MODULES if script else ())
+    names = GUEST_MODULES
+    if script:
+        names += SCRIPT_MODULES if kernel.version.endswith(GUEST_FLAVOUR) else SCRIPT_MODULES_OF_HOSTS
     for file in dict.fromkeys(_module_files(kernel, names) + software):
         target = tree / file.relative_to(kernel.modules)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import disk, paths
+from . import disk, paths, versions
 from .apt import machine_codename
 from .cache import digest
 from .context import Context, shared
@@ -19,17 +19,27 @@ from .progress import Step
 from .run import output, run
 
 RECIPE = 1
-#: what a user may ask for
-VERSIONS = ("7.2", "6.12")
-LTS = "6.12"
-#: builds of 7.2 for a host that is to be watched, by their fragment's name
+#: builds of the default series for a host that is to be watched, by their fragment's name
 FLAVOURS = ("debug", "kcsan", "64k")
+#: the build for a guest: without KVM, IOMMU and VFIO, and with more users of accelerators
+GUEST_FLAVOUR = "guest"
 #: how many times longer than usual to wait for a host that runs one
 PATIENCE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
 #: what the kernel wants to be told at its start: without it, it looks for no races
 PARAMETERS = {"kcsan": "kcsan.early_enable=1"}
+
+
+def flavoured(flavour: str, series: str = versions.DEFAULT) -> str:
+    """The name of a flavour of a series: "6.12" and "guest" are "6.12-guest"."""
+    return f"{series}-{flavour}"
+
+
 #: what a host may run
-HOSTS = (*VERSIONS, *(f"7.2-{flavour}" for flavour in FLAVOURS))
+HOSTS = (*versions.SERIES, *map(flavoured, FLAVOURS))
+#: what a guest runs unless told otherwise
+GUEST = flavoured(GUEST_FLAVOUR, versions.GUEST)
+#: all that can be built
+NAMES = (*HOSTS, *(flavoured(GUEST_FLAVOUR, series) for series in versions.SERIES))
 CROSS = "aarch64-linux-gnu-"
 #: arguments of each make that concerns an arm64 kernel
 MAKE = ("make", "ARCH=arm64", f"CROSS_COMPILE={CROSS}")
@@ -43,8 +53,8 @@ BUILD_ENV = {"KBUILD_BUILD_USER": "vlab", "KBUILD_BUILD_HOST": "vlab",
 class Kernel:
     """A built kernel.
 
-    ``version`` is the series it really is, with its flavour ("7.2",
-    "7.2-debug"), ``release`` what uname -r says.  Below ``modules`` lies
+    ``version`` is the series it really is, with its flavour ("6.12",
+    "6.12-guest"), ``release`` what uname -r says.  Below ``modules`` lies
     lib/modules/RELEASE with its modules.dep; ``build`` is the KDIR that modules
     are built against, ``source`` the tree it came from.
     """
@@ -68,19 +78,24 @@ class Kernel:
         return PARAMETERS.get(self.version.partition("-")[2], "")
 
 
-def fragment_text(version: str, flavour: str = "") -> str:
-    """The configuration asked of a series; a newer 7.x is configured as 7.2 is.
+def known(name: str) -> versions.Series:
+    """The line of the table for a series; for one newer than all of them, the newest's."""
+    return versions.SERIES.get(name) or versions.KERNELS[0]
 
-    What a later fragment says of a symbol replaces what an earlier one did.  The
-    flavours are for hosts, and do without what only a guest needs.
+
+def fragment_text(series: str, flavour: str = "") -> str:
+    """The configuration asked of a series; one that nobody knows is configured as the
+    newest known.
+
+    What a later fragment says of a symbol replaces what an earlier one did.
     """
-    series = version if version == LTS else "7.2"
-    # Guests run the older one
-    hosts_only = () if series == LTS else ("libvirt",)
+    names = ("base", "guest" if flavour == GUEST_FLAVOUR else "host", "trouble")
+    texts = [(paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8") for name in names]
+    texts.append("".join(f"{line}\n" for line in known(series).config))
+    if flavour in FLAVOURS:
+        texts.append((paths.KERNEL_CONFIGS / f"{flavour}.config").read_text(encoding="utf-8"))
     text = ""
-    for name in (("base", "trouble", series, flavour) if flavour else
-                 ("base", "users", "power", *hosts_only, "trouble", series)):
-        later = (paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8")
+    for later in texts:
         named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
         text = "".join(line for line in text.splitlines(keepends=True)
                        if line.partition("=")[0] not in named) + later
@@ -94,31 +109,31 @@ def unmet(wanted: str, config: str) -> list[str]:
     return [f"{name}={value}" for name, value in lines if have.get(name, "n") != value]
 
 
-def _choose(version: str, context: Context) -> tuple[str, str]:
-    """The series to take for the one asked for, and its package's version.
+def available(series: str, context: Context) -> str | None:
+    """The package's version of a series' sources, or None where neither the cache nor
+    the mirror has them.
 
     Sources that are cached are good enough; the network is asked only for
     what is not.
     """
-    if version not in VERSIONS:
-        raise LabError(f"There is no lab kernel {version}; known are {', '.join(VERSIONS)}.")
-    cached = context.cache.newest(f"linux-source-{version}")
-    if cached is not None:
-        return version, cached.version
-    candidate = context.apt.candidate(f"linux-source-{version}")
-    if candidate is not None:
-        return version, candidate
-    if version == LTS:
-        raise LabError(f"Debian's package linux-source-{LTS} is gone from this machine's mirror.")
-    others = [name.removeprefix("linux-source-")
-              for name in context.apt.names(r"linux-source-7\.\d+")]
-    newer = [other for other in sorted(others, key=lambda name: int(name.split(".")[1]))
-             if int(other.split(".")[1]) > int(version.split(".")[1])]
-    taken = newer[-1] if newer else LTS
-    context.steps.note(f"This machine's mirror has no kernel {version}; "
-                       f"the lab takes {taken} instead.")
-    return _choose(LTS, context) if taken == LTS else (
-        taken, context.apt.candidate(f"linux-source-{taken}") or "")
+    cached = context.cache.newest(f"linux-source-{series}")
+    return cached.version if cached else context.apt.candidate(f"linux-source-{series}")
+
+
+def _choose(series: str, context: Context) -> tuple[str, str]:
+    """The series to take for the one asked for, and its package's version: itself, or
+    else the newest that the mirror has, and a note says so."""
+    if series not in versions.SERIES:
+        raise LabError(f"There is no lab kernel {series}; known are {', '.join(NAMES)}.")
+    package = available(series, context)
+    if package is not None:
+        return series, package
+    names = [name.removeprefix("linux-source-") for name in context.apt.names(r"linux-source-\d+\.\d+")]
+    taken = max(names, key=lambda name: tuple(map(int, name.split("."))), default=None)
+    if taken is None:
+        raise LabError("This machine's mirror has no package linux-source.")
+    context.steps.note(f"This machine's mirror has no kernel {series}; the lab takes {taken} instead.")
+    return taken, context.apt.candidate(f"linux-source-{taken}") or ""
 
 
 def _source(version: str, package: str, context: Context) -> Path:
@@ -160,15 +175,18 @@ def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], 
     return see
 
 
-def _configure(name: str, text: str, source: Path, build: Path, log: Path) -> None:
+def _configure(name: str, text: str, source: Path, build: Path, log: Path, context: Context) -> None:
+    """Configure a build folder; a series that the lab does not know may have other symbols."""
     fragment = build / "fragment"
     fragment.write_text(text, encoding="utf-8")
     run([*MAKE, "-C", source, f"O={build}", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"],
         log=log, env=BUILD_ENV, failure=f"Kernel {name} cannot be configured.")
     missed = unmet(text, (build / ".config").read_text(encoding="utf-8"))
     if missed:
-        raise LabError(f"Kernel {name} did not take these lines of its configuration: "
-                       f"{', '.join(missed)}.", log)
+        sentence = f"Kernel {name} did not take these lines of its configuration: {', '.join(missed)}."
+        if name.partition("-")[0] in versions.SERIES:
+            raise LabError(sentence, log)
+        context.steps.note(sentence)
 
 
 def _settle(build: Path, source: Path) -> None:
@@ -208,21 +226,20 @@ def _patched(source: Path, package: str, patch: bytes, context: Context) -> Path
 
 
 def kernel(version: str, context: Context | None = None, patch: Path | None = None) -> Kernel:
-    """The kernel of a series, "7.2", or a flavour of it, "7.2-debug"; built if it is
-    not cached.
+    """The kernel of a series, such as "6.12", for a host, or a flavour of it, such as
+    "6.12-guest"; built if it is not cached.
 
-    Asked for 7.2 where Debian has only a newer 7.x, that is taken; without
-    any, 6.12: a note tells it, and the Kernel says what it is.  A `patch` changes
-    the kernel itself.
+    Of a series that Debian no longer has, the newest that it has is taken: a note
+    tells it, and the Kernel says what it is.  A `patch` changes the kernel itself.
     """
     context = context or shared()
     series, _, flavour = version.partition("-")
-    if flavour and version not in HOSTS:
-        raise LabError(f"There is no lab kernel {version}; known are {', '.join(HOSTS)}.")
+    if flavour and version not in NAMES:
+        raise LabError(f"There is no lab kernel {version}; known are {', '.join(NAMES)}.")
     series, package = _choose(series, context)
     source = _source(series, package, context)
     config = fragment_text(series, flavour)
-    version = f"{series}-{flavour}" if flavour else series
+    version = flavoured(flavour, series) if flavour else series
     kind = f"kernel-{version}"
     if patch:
         source = _patched(source, package, patch.read_bytes(), context)
@@ -235,7 +252,7 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
         tree.mkdir()
         jobs = f"-j{os.cpu_count() or 1}"
         with context.steps.step(f"build kernel {version}", log) as step:
-            _configure(version, config, source, tree, log)
+            _configure(version, config, source, tree, log, context)
             run([*MAKE, jobs, "-C", source, f"O={tree}", "Image", "modules"], log=log,
                 env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"Kernel {version} cannot be built.")

@@ -2,7 +2,7 @@
 """The kernel's selftests of VFIO with ours among them, built for the hosts.
 
 The kernel's folder, its library libvfio and its way to build, install and run
-tests are taken from the sources of kernel 7.2, as they are; this clone's folder
+tests are taken from the sources of the newest kernel, as they are; this clone's folder
 of the same name is laid over it, and one patch tells the kernel's Makefile. All
 of it is built against this clone's <linux/vfio.h>.
 """
@@ -13,11 +13,11 @@ import os
 import shutil
 from pathlib import Path
 
-from . import paths
+from . import paths, versions
 from .apt import Apt
 from .cache import digest
 from .context import Context, shared
-from .kernel import CROSS, MAKE, Kernel, kernel
+from .kernel import CROSS, MAKE, Kernel, kernel, sources
 from .run import output, run
 
 RECIPE = 1
@@ -27,6 +27,7 @@ PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include",
 FOLDER = Path("tools/testing/selftests/vfio")
 OURS = paths.ROOT / FOLDER
 HOOK = "hook.patch"
+_PATCH = ("patch", "-p1", "--batch", "--forward", "--fuzz=0")
 HEADER = paths.UAPI / "linux/vfio.h"
 COMPAT = paths.LAB / "kselftest/libuuid_compat.c"
 #: where the tests lie in a host
@@ -73,14 +74,22 @@ def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], lo
     for name, content in files.items():
         (tree / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / FOLDER / name).write_bytes(content)
-    run(["patch", "-p1", "--batch", "--forward", "-d", tree, "-i", tree / FOLDER / HOOK], log=log,
+    run([*_PATCH, "-d", tree, "-i", tree / FOLDER / HOOK], log=log,
         failure=f"{HOOK} does not apply to the kernel's selftests.")
+
+
+def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
+    """Refuse a kernel whose selftests our hook does not apply to, before anything is
+    built for hours: fetches its sources, and changes nothing."""
+    where = sources(series, context)
+    run([*_PATCH, "--dry-run", "-d", where, "-i", OURS / HOOK], log=context.cache.log("kselftest-hook"),
+        failure=f"{HOOK} does not apply to the selftests of kernel {series}.")
 
 
 def installed(context: Context | None = None, source: Kernel | None = None) -> Path:
     """The installed tests: run_kselftest.sh, and a folder vfio with the programs."""
     context = context or shared()
-    source = source or kernel("7.2", context)
+    source = source or kernel(versions.DEFAULT, context)
     header, uuid, files = headers(source, context), _libuuid(context), _overlay()
 
     def build(folder: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import driver, paths
+from . import driver, paths, versions
 from .cache import digest
 from .context import Context
 from .errors import LabError
@@ -86,7 +86,7 @@ def _lay_over(source: Path, tree: Path) -> None:
 
 
 @contextmanager
-def overlay(context: Context, series: str = "7.2") -> Iterator[Path]:
+def overlay(context: Context, series: str = versions.DEFAULT) -> Iterator[Path]:
     """The tree of a series with this clone's driver in it, ours alone for the body."""
     source = sources(series, context)
 

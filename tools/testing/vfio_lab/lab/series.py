@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import kernel_tree, paths
+from . import kernel_tree, paths, versions
 from .context import Context
 from .errors import LabError
 from .kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
@@ -168,7 +168,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             step.progress("checkpatch, get_maintainer")
             check_patches(base, patches[1:], Path(name), log)
         if builds:
-            built = kernel("7.2", context)
+            built = kernel(versions.DEFAULT, context)
             for what, files in zip(STEPS, steps):
                 if what.builds:
                     with context.steps.step(f"build after: {what.subject}", log):

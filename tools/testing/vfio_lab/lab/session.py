@@ -11,16 +11,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
-from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs
+from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs, versions
 from .context import Context
 from .errors import LabError
 from .host import Host, HostSpec
+from .kernel import GUEST
 from .migration import Outcome, Scenario
 from .progress import Steps
 
-#: the guest's kernel: the last series whose AF_ALG lets a program use an
-#: accelerator (7.2 refuses every asynchronous algorithm)
-GUEST_KERNEL = kernel.LTS
 #: the device model unless chosen otherwise: requests take a while, as they do
 #: anywhere; and few, short queues, which cost less of a small guest's memory
 #: (the stock driver allocates for each entry of each ring); and one interrupt
@@ -45,9 +43,9 @@ class Choice:
     needs; `slow` has requests take long while the guest stops, so that some are under
     way for sure."""
 
-    kernel: str = "7.2"
+    kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
-    guest_kernel: str = GUEST_KERNEL
+    guest_kernel: str = GUEST
     driver: str = "ours"
     engines: tuple[str, ...] = ("sec",)
     vfs: int = 2

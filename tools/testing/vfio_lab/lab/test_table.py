@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import paths
+from . import paths, versions
 
 FOLDER = paths.ROOT / "Documentation/dev-tools/vfio-lab"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
@@ -34,7 +34,7 @@ The tests
 
 What each test would catch, in its own words, and what it says of which driver. Of
 the others the lists beside the tests tell, with reasons; the check compares them
-with a run on Linux 7.2's driver and on the kernel's sample mtty. Those in Python are on
+with a run on the kernel's own driver and on the kernel's sample mtty. Those in Python are on
 a page of their own, lab-tests.rst.
 """
 LAB_HEAD = LICENCE + """\
@@ -124,12 +124,13 @@ def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | No
 def pages() -> dict[Path, str]:
     """The pages."""
     mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_test.{name}") for name in ("hisi_acc_mainline", "mtty"))
-    newer, older = (failed(SELFTESTS / f"hisi_acc_migration_test.linux-{version}") for version in ("7.2", "6.12"))
+    own = {f"Linux {driver}'s": failed(SELFTESTS / f"hisi_acc_migration_test.linux-{driver}")
+           for driver in versions.OWN_DRIVERS}
     drivers = (HEAD
                + _table("Any driver: vfio_pci_migration_test", generic(),
-                        {"ours": {}, "Linux 7.2's": mainline, "mtty": mtty})
+                        {"ours": {}, next(iter(own)): mainline, "mtty": mtty})
                + _table("These devices: hisi_acc_migration_test", special(),
-                        {"ours": {}, "Linux 7.2's": newer, "Linux 6.12's": older})
+                        {"ours": {}, **own})
                + _table("Without a device: KUnit", kunit(), {"ours": {}}))
     return {FOLDER / "tests.rst": drivers, FOLDER / "lab-tests.rst": LAB_HEAD + _table("The lab", lab(), {"ours": {}})}
 

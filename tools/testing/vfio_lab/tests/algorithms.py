@@ -20,7 +20,6 @@ ALL = {
 DRIVERS = {**{name: f"hisi_sec_{name}" for name in ALL["sec"]}, **{name: f"hpre-{name}" for name in ALL["hpre"]},
            "deflate": "hisi-deflate-acomp", "inflate": "hisi-deflate-acomp"}
 FOLDER = pathlib.Path(__file__).resolve().parents[4] / "build/check/algorithms"
-COLUMNS = [("6.12", "PF"), ("6.12", "VF"), ("7.2", "PF"), ("7.2", "VF")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +51,8 @@ def keep(version: str, where: str, selftests: dict[str, str], found: dict[str, R
         encoding="utf-8")
 
 
-def cell(run: dict | None, driver: str, names: list[str]) -> str:
+def cell(run: dict, driver: str, names: list[str]) -> str:
     """What one run says of one driver's algorithm."""
-    if run is None:
-        return "not run"
     if driver not in run["selftests"]:
         return "-"
     numbers = [str(run["rates"][name]) for name in names if name in run["rates"]]
@@ -64,19 +61,17 @@ def cell(run: dict | None, driver: str, names: list[str]) -> str:
 
 def main() -> int:
     """Print the table of what was kept."""
-    runs = {}
-    for version, where in COLUMNS:
-        file = FOLDER / f"{version}-{where}.json"
-        runs[version, where] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    if not any(runs.values()):
+    runs = {tuple(file.stem.split("-")): json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(FOLDER.glob("*-[PV]F.json"))}
+    if not runs:
         print(f"nothing was kept in {FOLDER}: run test_stock_load.py first", file=sys.stderr)
         return 1
-    drivers = list(dict.fromkeys([*DRIVERS.values(), *(d for run in runs.values() if run for d in run["selftests"])]))
-    print("| registered as | " + " | ".join(f"{version} {where}" for version, where in COLUMNS) + " |")
-    print("|---" * (len(COLUMNS) + 1) + "|")
+    drivers = list(dict.fromkeys([*DRIVERS.values(), *(d for run in runs.values() for d in run["selftests"])]))
+    print("| registered as | " + " | ".join(map(" ".join, runs)) + " |")
+    print("|---" * (len(runs) + 1) + "|")
     for driver in drivers:
         names = [name for name, known in DRIVERS.items() if known == driver]
-        print(f"| {driver} | " + " | ".join(cell(runs[column], driver, names) for column in COLUMNS) + " |")
+        print(f"| {driver} | " + " | ".join(cell(run, driver, names) for run in runs.values()) + " |")
     print("\nSelf-test, then requests a second (deflate: compression / decompression) of 8 threads; '-': not registered.")
     return 0
 

@@ -13,13 +13,15 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 import defect_scenarios as scenarios
+from lab import versions
+from lab.kernel import flavoured
 
 #: where a scenario runs: on a device of V3 with others, on one of V4 with others,
 #: in a boot of its own with nothing set up, on a pair of hosts, where WATCHED says
 SHARED, V4, ALONE, PAIR, ELSEWHERE = "shared", "v4", "alone", "pair", "elsewhere"
 
-BOTH = frozenset({"7.2", "6.12"})
-NEW, OLD, NONE = frozenset({"7.2"}), frozenset({"6.12"}), frozenset[str]()
+BOTH = frozenset(versions.OWN_DRIVERS)
+NEW, OLD, NONE = frozenset(versions.OWN_DRIVERS[:1]), frozenset(versions.OWN_DRIVERS[-1:]), frozenset[str]()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +114,8 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
     ) for function in functions}
 
 #: scenarios whose defect only another kernel shows, and which
-WATCHED = {"file_outlives_the_binding": "7.2-debug", "function_works_with_large_pages": "7.2-64k",
-           "reader_does_not_race_with_a_stop": "7.2-kcsan"}
+WATCHED = {"file_outlives_the_binding": flavoured("debug"), "function_works_with_large_pages": flavoured("64k"),
+           "reader_does_not_race_with_a_stop": flavoured("kcsan")}
 
 #: tests of the kselftest that are run only by name
 KSELFTEST_ALONE = ("lost_in_reset_of_all",)
@@ -132,7 +134,7 @@ def verdict(row: Row, results: Mapping[str, str]) -> str:
 def contradicts(row: Row, version: str, results: Mapping[str, str]) -> bool:
     """Does the lab say otherwise than reading did, of the kernel's own driver?"""
     found = verdict(row, results)
-    return found != SKIPPED and (found != PASSED) != (version in row.said)
+    return found != SKIPPED and (found != PASSED) != (versions.SERIES[version].driver in row.said)
 
 
 def table(columns: Mapping[str, Mapping[str, str]], rows: Iterable[Row] = ROWS) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 import steps
 from lab import accelerator, coverage, cross, driver, paths
-from lab.kernel import kernel
+from lab.kernel import flavoured, kernel
 from lab.session import MODEL, Choice
 
 pytestmark = pytest.mark.timeout(0)
@@ -36,12 +36,12 @@ def work(host, functions: list[str]) -> None:
 def test_nearly_all_lines_run(boot, context, tmp_path):
     """Would catch: code that came without a test.  The lines that did not run are
     listed, in build/check/coverage.txt."""
-    built = driver.module("ours", kernel("7.2-debug", context), context, flavour="gcov")
+    built = driver.module("ours", kernel(flavoured("debug"), context), context, flavour="gcov")
     tests = built.with_name(driver.KUNIT_MODULE)
     program = cross.static_program(sorted(KSELFTEST.glob("hisi_acc_*.c")), context)
     counted: coverage.Lines = {}
     for layout in LAYOUTS:
-        host = boot(Choice(kernel="7.2-debug", driver="none", model={**MODEL, "hw-version": layout}, push={
+        host = boot(Choice(kernel=flavoured("debug"), driver="none", model={**MODEL, "hw-version": layout}, push={
             REMOTE: program, steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
             f"/lab/{tests.name}": tests}))
         functions = accelerator.functions(host.ssh, accelerator.ENGINES["sec"])

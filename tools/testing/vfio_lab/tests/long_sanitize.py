@@ -13,7 +13,7 @@ import re
 import pytest
 
 from lab import accelerator, cross, driver, kunit, leaks, paths, races
-from lab.kernel import kernel
+from lab.kernel import flavoured, kernel
 from lab.session import MODEL, Choice
 
 # What is missing of the kernels is built first
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.timeout(0)
 KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/hisi_acc_migration_test"
 MUTANTS = paths.LAB / "tests/mutants/sanitize"
-WATCHING = ("7.2-debug", "7.2-kcsan")
+DEBUG, KCSAN = flavoured("debug"), flavoured("kcsan")
+WATCHING = (DEBUG, KCSAN)
 # The driver of the physical function waits for its guests, a minute, and complains
 SLOW_TESTS = ("lost_in_reset_of_all",)
 # How long one of the kselftest's runs may take, before the host's patience
@@ -79,7 +80,7 @@ def test_the_kselftest(boot, context, version):
 def test_kunit(new_session, context):
     """Would catch: what KUnit does not see of what it runs.  One test at a time, so
     data races are none of it."""
-    version = "7.2-debug"
+    version = DEBUG
     built = driver.module("ours", kernel(version, context), context, flavour="kunit")
     module = built.with_name(driver.KUNIT_MODULE)
     session = new_session()
@@ -108,7 +109,7 @@ def test_a_migration_under_load(new_session, version):
 def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
     """Would catch: half a BAR mapped with registers that are not the guest's, or a
     function that a guest cannot use at all (D15)."""
-    with new_session().scenario(Choice(kernel="7.2-64k", backend="iommufd"), Choice(kernel="7.2")) as scenario:
+    with new_session().scenario(Choice(kernel=flavoured("64k"), backend="iommufd"), Choice()) as scenario:
         scenario.set_up()
         host = scenario.source
         lines = [line for line in host.ssh.out("dmesg").splitlines() if "no migration" in line]
@@ -126,7 +127,7 @@ def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
 
 def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
     """Would catch: a size of page that is taken for 4 KiB somewhere."""
-    choice = Choice(kernel="7.2-64k", model={**MODEL, "hw-version": "v4"})
+    choice = Choice(kernel=flavoured("64k"), model={**MODEL, "hw-version": "v4"})
     host, functions = bound_host(boot, context, choice)
     said = kselftest(host, functions)
     assert failed(said) == [] and "ok 1 " in said
@@ -136,11 +137,11 @@ def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
 #: what each mutant is found by: a kernel, what runs, a word of the report
 FOUND_BY = {
     # often: what is lost once may go unseen
-    "leak-of-a-data-file": ("7.2-debug", 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_data_file_open"),
-    "lock-across-a-user-copy": ("7.2-debug", ("two_writers", "reset_everywhere", "reset_during_copy"),
+    "leak-of-a-data-file": (DEBUG, 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_data_file_open"),
+    "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
-    "bound-checked-before-the-lock": ("7.2-debug", ("two_writers",), "KASAN"),
-    "read-without-the-lock": ("7.2-kcsan", 20 * ("read_during_stop",), "KCSAN: data-race in"),
+    "bound-checked-before-the-lock": (DEBUG, ("two_writers",), "KASAN"),
+    "read-without-the-lock": (KCSAN, 20 * ("read_during_stop",), "KCSAN: data-race in"),
 }
 
 

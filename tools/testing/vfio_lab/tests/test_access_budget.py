@@ -16,9 +16,9 @@ import pytest
 import bench as lab_bench
 from bench import QUEUES, VARIANT, Bench
 from lab import accesses, paths
-from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import Session
+from kernels import EACH
 from steps import IMAGE, State
 
 Counts = dict[str, int]
@@ -75,7 +75,7 @@ def table(found: dict[str, dict[str, Counts]]) -> str:
     return "\n".join([*lines, ""])
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(scope="module", params=EACH)
 def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Counts]]]:
     """What both drivers do, on one host."""
     trace = tmp_path_factory.mktemp("trace") / "trace"

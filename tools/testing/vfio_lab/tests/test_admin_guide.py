@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from guide import DESTINATION, MODULE, PF, VF, VF2, Monitor, blocks, messages, script
-from lab import driver, kernel, paths
+from lab import driver, kernel, paths, versions
 from lab.host import Host
 from lab.migration import ENGINE
 from lab.progress import Steps
@@ -30,7 +30,7 @@ QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nod
 def hosts(context) -> Iterator[tuple[Host, Host]]:
     """A source with our driver, a destination with the kernel's own; nothing is set
     up.  The tests here follow one another, as the guide's pages do."""
-    module = driver.module("ours", kernel.kernel("7.2", context), context)
+    module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
     with Session(Steps(io.StringIO()), paths.BUILD / "check/admin-guide") as session:
         wire = session.folder / "lan"
         ends = (("source", "ours", "server"), ("destination", "mainline", "client"))

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from lab.kernel import VERSIONS
 from lab.migration import ENGINE, SLOW_REQUEST_US
 from lab.session import Choice
+from kernels import EACH
 from moves import TRICKLE, ended, event, goes_on, queues, running, states
 
 
@@ -60,7 +60,7 @@ def stop_and_cont(scenario, guest):
         assert states(scenario) == "RUNNING"
 
 
-@pytest.mark.parametrize("kernel", VERSIONS)
+@pytest.mark.parametrize("kernel", EACH)
 def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
     """After each of them the load has to get on in every lane."""
     with running(new_session, Choice(kernel=kernel), Choice(kernel=kernel)) as scenario:

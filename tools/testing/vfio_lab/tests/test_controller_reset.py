@@ -12,9 +12,9 @@ import steps
 from lab import accelerator, firmware, pyqmp
 from lab.accelerator import ENGINES
 from lab.guest import Guest
-from lab.kernel import VERSIONS
 from lab.load import LoadRecord
 from lab.session import MODEL, Choice
+from kernels import EACH
 from steps import State
 from test_physical_reset import GOES_ON, LANES
 from test_stock_drivers import selftests
@@ -47,7 +47,7 @@ def counts(host, name: str, function: int) -> dict[str, int]:
     return {"resets": counters["events"]["resets"], **wrong}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
     # an error of the queue manager's, and errors of the engines' own; each engine
     # has a method by another name
@@ -74,7 +74,7 @@ def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
 
 
 @pytest.mark.long("the same without a guest is in test_physical_reset.py")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_a_guest_goes_on_after_it(boot_uefi, context, version):
     # The host's driver tells the guest's, which stops and starts again. It would
     # catch a reset that takes the function away from the guest, or that the model

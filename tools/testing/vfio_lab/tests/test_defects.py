@@ -16,13 +16,12 @@ import pytest
 
 import bench
 import defects
-from lab import kernel, paths
+from lab import paths, versions
 from lab.errors import LabError
 from lab.progress import Steps
 from lab.session import Session
 
-COLUMNS = {"mainline 7.2": ("7.2", "mainline"), "mainline 6.12": ("6.12", "mainline"),
-           "ours 7.2": ("7.2", "ours"), "ours 6.12": ("6.12", "ours")}
+COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("mainline", "ours") for series in versions.SERIES}
 OUT = paths.BUILD / "defects"
 
 
@@ -95,7 +94,7 @@ class Run:
         """Those between two hosts of different hardware.  6.12 takes V4 for V3, and
         gives a guest as much of it: there is nothing to tell apart."""
         for name, (place, _) in defects.SCENARIOS.items():
-            if place == defects.PAIR and self.version != kernel.LTS:
+            if place == defects.PAIR and versions.SERIES[self.version].has("hw-v4"):
                 with self._bench() as older, self._bench(hw_version="v4") as newer:
                     older.bring_up()
                     newer.bring_up()
@@ -114,10 +113,10 @@ class Run:
             (OUT / f"{self.driver}-{self.version}{''.join(names)}.tap").write_text(tap)
 
     def watched(self) -> None:
-        """Those that a plain kernel cannot judge; of 6.12 there is no other."""
+        """Those that a plain kernel cannot judge; only of the default series there are others."""
         for name, version in defects.WATCHED.items():
             self.results.pop(name, None)
-            if self.version == "7.2":
+            if self.version == versions.DEFAULT:
                 with bench.bench(self.session, self.session.context, version, self.driver, name="watched") as one:
                     one.bring_up()
                     self._judge(name, one)
@@ -163,7 +162,7 @@ def test_every_row_has_its_test():
 
 def test_ours_is_free_of_them(run):
     """The kselftest is run by test_uapi.py."""
-    ours = run("7.2", "ours")
+    ours = run(versions.DEFAULT, "ours")
     ours.scenarios(defects.SHARED)
     ours.scenarios(defects.V4, hw_version="v4")
     ours.scenarios(defects.ALONE)

@@ -10,7 +10,7 @@ import re
 import pytest
 
 import dirty
-from lab import accelerator, firmware, paths
+from lab import accelerator, firmware, paths, versions
 from lab.errors import LabError
 from lab.session import Choice
 
@@ -58,10 +58,10 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
 
 
 @pytest.mark.parametrize("kernel, extra", [
-    ("6.12", ()),
-    ("7.2", ("-M", "virt-9.1")),
-    ("7.2", ("uefi",)),
-], ids=["6.12", "stage-1-alone", "acpi"])
+    (versions.LTS, ()),
+    (versions.DEFAULT, ("-M", "virt-9.1")),
+    (versions.DEFAULT, ("uefi",)),
+], ids=["lts", "stage-1-alone", "acpi"])
 def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
     """With the long-term kernel; on an SMMU without a stage 2, as older machines have
     (others are nested); and where ACPI's IORT has to tell of it, not a register."""

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab import arc_figure, docs, kernel_tree, machine, paths, test_table
+from lab import arc_figure, docs, kernel_tree, machine, paths, test_table, versions
 from lab.errors import LabError
 from lab.kernel import sources
 
@@ -77,6 +77,6 @@ def test_each_refusal_is_described(error):
 def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
     with pytest.raises(LabError, match="has no page vfio"):
         kernel_tree.with_index("Documentation/driver-api/index.rst", "nothing\n")
-    base = sources("7.2", context)
+    base = sources(versions.DEFAULT, context)
     text = kernel_tree.with_maintainers((base / "MAINTAINERS").read_text())
     assert text.count("VFIO MIGRATION LAB\n") == 1

@@ -12,9 +12,9 @@ import pytest
 import steps
 from lab import accelerator, paths
 from lab.host import Host
-from lab.kernel import VERSIONS
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
+from kernels import EACH
 from steps import IMAGE, State
 
 SEC = accelerator.ENGINES["sec"]
@@ -22,7 +22,7 @@ SQC_TABLE, PAUSE = "4", "14"
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two functions gets one
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(scope="module", params=EACH)
 def host(request, context) -> Iterator[Host]:
     """One host of each kernel for all tests here: each leaves the device sound."""
     program = steps.program(context)

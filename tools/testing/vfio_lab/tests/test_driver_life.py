@@ -15,7 +15,7 @@ import pytest
 import bench as lab_bench
 from bench import PF, RIVAL, VARIANT, Bench, wait_until
 from defect_scenarios import SQC_TABLE, go
-from lab import accelerator, paths
+from lab import accelerator, paths, versions
 from lab.errors import LabError
 from lab.progress import Steps
 from lab.session import Session
@@ -30,7 +30,7 @@ HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check/driver-life") as session, \
-            lab_bench.bench(session, context, "7.2", "ours") as one:
+            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
         one.bring_up()
         yield one
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import accelerator, kernel, kselftest, mtty
+from lab import accelerator, kernel, kselftest, mtty, versions
 from lab.session import Choice
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
@@ -15,7 +15,7 @@ GENERIC = "vfio_pci_migration_test"
 SECONDS = 500
 
 
-def host_with(boot, context, driver: str, version: str = "7.2", vfs: int = 2, engine: str = "sec", more=None):
+def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: int = 2, engine: str = "sec", more=None):
     """A host with the installed selftests, and its functions, bound."""
     push = kselftest.files(kselftest.installed(context)) | (more or {})
     host = boot(Choice(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
@@ -108,7 +108,7 @@ def skips(host, function: str) -> None:
 def test_others_fail_what_their_lists_say(boot, context):
     """The kernel's sample mtty, in each mode, and its own driver of the accelerators,
     at once.  A check that is wrong would fail on mtty beyond its list."""
-    built = kernel.kernel("7.2", context)
+    built = kernel.kernel(versions.DEFAULT, context)
     host, functions = host_with(boot, context, "mainline", more=mtty.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
     lines = {mode: generic("mtty", mode, device) for mode, device in devices.items()}
@@ -124,14 +124,14 @@ def test_others_fail_what_their_lists_say(boot, context):
 
 @pytest.mark.long("the same on the older kernel")
 def test_the_older_kernel(boot, context):
-    """Ours and mtty on 6.12, which has no second version of the pre-copy ioctl."""
-    built = kernel.kernel("6.12", context)
-    host, functions = host_with(boot, context, "ours", version="6.12", more=mtty.files(built, context))
+    """Ours and mtty on the oldest series, which has no second version of the pre-copy ioctl."""
+    built = kernel.kernel(versions.LTS, context)
+    host, functions = host_with(boot, context, "ours", version=versions.LTS, more=mtty.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
     said = side_by_side(host, {"ours": f"./{GENERIC} {only('iommufd')} {functions[0]}",
                                "mtty": generic("mtty", "vfio_type1_iommu", device)})
     assert failed(said["ours"]) == set(), said["ours"]
-    judge("mtty", "6.12", said["mtty"])
+    judge("mtty", versions.LTS, said["mtty"])
     assert host.trouble() == []
 
 
@@ -139,7 +139,7 @@ def test_the_older_kernel(boot, context):
 def test_calls_in_which_something_fails(boot, context):
     """On a kernel that lets each allocation and each copy fail once, and watches
     memory and locks."""
-    host, functions = host_with(boot, context, "ours", version="7.2-debug")
+    host, functions = host_with(boot, context, "ours", version=kernel.flavoured("debug"))
     text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
     assert set(verdicts(text).values()) == {"ok"}, text
     # what fails on purpose leaves a trace of calls, too

@@ -5,8 +5,9 @@ offered without migration, and one line says why."""
 import pytest
 
 import bench
+from lab.kernel import flavoured
 
-LARGE = "7.2-64k"
+LARGE = flavoured("64k")
 
 
 @pytest.mark.long("builds a kernel with pages of 64 KiB")

@@ -6,12 +6,12 @@ than that driver does, it is seen here."""
 import pytest
 
 from lab.accelerator import ENGINES
-from lab.kernel import VERSIONS
 from lab.session import Choice
+from kernels import EACH
 
 
 @pytest.mark.long("the kernel's own driver")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
 def test_mainline_carries_the_guest_over(new_session, version, name):
     choice = Choice(kernel=version, driver="mainline", engines=(name,))

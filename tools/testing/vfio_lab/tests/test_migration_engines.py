@@ -4,11 +4,11 @@ keeps programs from accelerators runs in it: its load is the module accel_load."
 
 import pytest
 
-from lab import paths
+from lab import paths, versions
 from lab.session import Choice
 
 
-@pytest.mark.parametrize("name, guest_kernel", [("zip", "7.2"), ("hpre", "7.2"), ("sec", "7.2")])
+@pytest.mark.parametrize("name, guest_kernel", [("zip", versions.DEFAULT), ("hpre", versions.DEFAULT), ("sec", versions.DEFAULT)])
 def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
     choice = Choice(engines=(name,), guest_kernel=guest_kernel)
     outcome = new_session().migrate(choice, choice)

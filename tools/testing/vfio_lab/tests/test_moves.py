@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import wait_until
-from lab import accelerator
+from lab import accelerator, versions
 from lab.errors import LabError
 from lab.guest import Guest
 from lab.load import LoadRecord
@@ -267,7 +267,7 @@ def test_a_function_is_reset_meanwhile(new_session, which, phase):
     """By the host, under a guest that moves: the migration fails, or ends before or
     after it.  Nothing hangs, no kernel complains, and wherever the guest is then, it
     boots, and its load runs."""
-    with rebooting(new_session, guest_kernel="7.2") as scenario:
+    with rebooting(new_session, guest_kernel=versions.DEFAULT) as scenario:
         guest, first = scenario.guest, scenario.record.last.boot
         host = scenario.destination if phase == "load" else scenario.source
         if phase != "pre-copy":
@@ -296,8 +296,8 @@ def test_a_function_is_reset_meanwhile(new_session, which, phase):
 
 @LONG
 @pytest.mark.parametrize("source, destination, words", [
-    ("7.2", "6.12", "Failed to put registers after init: Invalid argument"),
-    ("6.12", "7.2", "Failed to load cpu:cpreg_vmstate_array_len"),
+    (versions.DEFAULT, versions.LTS, "Failed to put registers after init: Invalid argument"),
+    (versions.LTS, versions.DEFAULT, "Failed to load cpu:cpreg_vmstate_array_len"),
 ])
 def test_qemu_refuses_a_host_with_another_kernel(new_session, source, destination, words):
     """No matter of the driver's: QEMU 10.0 wants the same registers of both hosts' KVM,

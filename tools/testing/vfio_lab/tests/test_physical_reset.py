@@ -11,9 +11,10 @@ from __future__ import annotations
 import pytest
 
 import hostload
+from kernels import EACH, lasting
 from lab import accelerator
-from lab.kernel import VERSIONS
 from lab.session import MODEL, Choice
+from lab.versions import SERIES
 from test_stock_drivers import selftests
 from test_stock_errors import wait_for
 
@@ -22,10 +23,8 @@ VFS, LANES = 2, 8
 #: four queues for a lane, so that one of the virtual functions is not enough for
 #: all lanes; and too few for one on the physical function, which 7.2 shares
 PARAMETERS, QUEUES = "pf_q_num=2 ctx_q_num=4", str(2 + 4 * LANES)
-#: where a queue that was in use before the reset is of use after it. In 6.12
-#: qm_pf_reset_vf_done() has the function started by hisi_qm_start(), which starts
-#: no queue that the reset stopped; in 7.2 by qm_restart(), which does.
-GOES_ON = {"6.12": False, "7.2": True}
+#: where a queue that was in use before the reset is of use after it
+GOES_ON = {series: SERIES[series].has("queue-survives-pf-reset") for series in SERIES}
 
 
 def completed(host) -> list[int]:
@@ -45,8 +44,8 @@ def work_on_all(host, load: hostload.HostLoad, what: str) -> None:
 
 
 @pytest.mark.parametrize("version", [
-    version if GOES_ON[version] else pytest.param(version, marks=pytest.mark.long("a mistake of the driver's, mended since"))
-    for version in VERSIONS])
+    param if GOES_ON[version] else lasting(version, "a mistake of the driver's, mended since")
+    for param, version in zip(EACH, SERIES)])
 def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
     host = boot(Choice(kernel=version, driver="none", vfs=VFS, model={**MODEL, "queues": QUEUES},
                        push=hostload.push(version, context)), parameters=PARAMETERS)

@@ -3,7 +3,7 @@
 
 import re
 
-from lab import accelerator, driver, kernel, paths
+from lab import accelerator, driver, kernel, paths, versions
 from lab.session import MODEL, Choice
 
 
@@ -15,7 +15,7 @@ def block_with(word: str) -> list[str]:
 
 
 def test_real_hardwares_commands_bind_a_function(new_session, context):
-    module = driver.module("ours", kernel.kernel("7.2", context), context)
+    module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
     session = new_session()
     # As many queues as silicon has: the stock driver takes 256 for itself
     choice = Choice(driver="none", push={f"/build/module/{module.name}": module}, model={**MODEL, "queues": "1024"})

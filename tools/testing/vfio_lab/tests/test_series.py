@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from guide import blocks
-from lab import kernel_tree, paths, series
+from lab import kernel_tree, paths, series, versions
 from lab.errors import LabError
 from lab.kernel import CROSS, kernel, sources, unmet
 from lab.series_steps import STEPS, states
@@ -30,7 +30,7 @@ def somebody(monkeypatch):
 def test_the_series_applies_is_clean_and_leads_here(context, tmp_path):
     """series.make() raises where git am, checkpatch or get_maintainer fail, or the
     result is not the kernel's tree with ours in it."""
-    patches = series.make(sources("7.2", context), tmp_path / "out", context, builds=False)
+    patches = series.make(sources(versions.DEFAULT, context), tmp_path / "out", context, builds=False)
     assert len(patches) == len(STEPS) + 1
     letter = patches[0].read_text()
     assert "***" not in letter and "How it was validated" in letter
@@ -42,13 +42,13 @@ def test_the_series_applies_is_clean_and_leads_here(context, tmp_path):
     s.name if s.name in SLICE else pytest.param(s.name, marks=pytest.mark.long("each step of the series is built"))
     for s in STEPS if s.builds])
 def test_a_step_builds(context, tmp_path, name):
-    built = kernel("7.2", context)
+    built = kernel(versions.DEFAULT, context)
     files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
     series.build_step(files, built, tmp_path / "build", tmp_path / "log")
 
 
 def test_the_configuration_fragment_takes_effect(context, tmp_path):
-    kernel_tree.linked(sources("7.2", context), tmp_path / "tree")
+    kernel_tree.linked(sources(versions.DEFAULT, context), tmp_path / "tree")
     name = "hisi_acc_vfio_pci.config"
     # the guide's command, with what this machine needs behind it
     command = blocks("shell")["configure"]
@@ -84,7 +84,7 @@ def test_a_wrong_base_gets_a_sentence(tmp_path):
 
 def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path):
     """Patches that apply to nobody else's tree would be caught."""
-    base = sources("7.2", context)
+    base = sources(versions.DEFAULT, context)
     for entry in base.iterdir():
         (tmp_path / entry.name).symlink_to(entry)
     (tmp_path / "MAINTAINERS").unlink()

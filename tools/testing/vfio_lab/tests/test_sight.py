@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 
+from lab import versions
 from lab.migration import ENGINE
 from moves import event, queues, running
 
@@ -48,7 +49,7 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
 def test_events_tell_of_each_step(boot, context):
     """Walked by the kselftest, which is refused images of all kinds, too."""
     from test_uapi import REMOTE, bound_host
-    host, functions = bound_host(boot, context, "7.2")
+    host, functions = bound_host(boot, context, versions.DEFAULT)
     host.ssh.run(f"echo 1 > {EVENTS}/enable")
     host.ssh.run(f"{REMOTE} {' '.join(functions)} guest_up && {REMOTE} {' '.join(functions)} refused_magic")
     trace = host.ssh.out(f"cat {TRACE}")

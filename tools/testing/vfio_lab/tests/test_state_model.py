@@ -3,7 +3,7 @@
 
 import pytest
 
-from lab import paths
+from lab import paths, versions
 from lab.kernel import sources
 
 from state_model import STATES, Wrong, arcs, core, explore
@@ -12,7 +12,7 @@ from state_model import STATES, Wrong, arcs, core, explore
 @pytest.fixture(scope="module")
 def step(context):
     """The core's own next step."""
-    return core((sources("7.2", context) / "drivers/vfio/vfio_main.c").read_text())
+    return core((sources(versions.DEFAULT, context) / "drivers/vfio/vfio_main.c").read_text())
 
 
 @pytest.fixture(scope="module")

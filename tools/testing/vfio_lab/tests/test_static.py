@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lab import machine, overlay, paths
+from lab import machine, overlay, paths, versions
 from lab.kernel import sources
 
 #: Debian's sparse is older than a keyword of kernel 7.2
@@ -89,7 +89,7 @@ def kernel_files() -> list[pathlib.Path]:
 
 def test_checkpatch_has_nothing_to_say(context, tmp_path):
     """Would catch: whatever a maintainer's script would answer a patch with."""
-    script = sources("7.2", context) / "scripts/checkpatch.pl"
+    script = sources(versions.DEFAULT, context) / "scripts/checkpatch.pl"
     # It leaves a file where it is run, of names of mixed case in the headers of root
     done = subprocess.run([script, f"--root={paths.ROOT}", "--strict", "--no-tree", "--no-summary", "--terse", "--show-types", "-f",
                            *kernel_files()], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -102,7 +102,7 @@ def test_checkpatch_has_nothing_to_say(context, tmp_path):
 
 def test_kernel_doc_has_nothing_to_say(context):
     """Would catch: a comment of a function that no longer tells of all its arguments."""
-    script = sources("7.2", context) / "scripts/kernel-doc"
+    script = sources(versions.DEFAULT, context) / "scripts/kernel-doc"
     files = [file for file in kernel_files() if file.suffix in (".c", ".h")]
     done = subprocess.run([shutil.which("python3") or "python3", script, "-none", "-Wall", *files], cwd=paths.ROOT,
                           capture_output=True, text=True, check=False)

@@ -7,8 +7,8 @@ import pytest
 
 from bench import wait_until
 from lab import accelerator
-from lab.kernel import VERSIONS
 from lab.session import MODEL, Choice
+from kernels import EACH
 from test_stock_drivers import selftests
 
 SEC = accelerator.ENGINES["sec"]
@@ -38,7 +38,7 @@ def works_when_loaded_again(host) -> None:
     assert {name: count for name, count in counts.items() if count} == {}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
     host = boot(Choice(kernel=version, driver="none", vfs=0))
     selftests(host)

@@ -13,12 +13,12 @@ import pytest
 
 import algorithms
 import hostload
-from lab import accelerator, paths
+from lab import accelerator, paths, versions
 from lab.accelerator import ENGINES
 from lab.guest import Guest
-from lab.kernel import VERSIONS
 from lab.load import LoadRecord
 from lab.session import MODEL, Choice
+from kernels import EACH, lasting
 from test_stock_drivers import outcomes, passed, selftests, sound
 
 RATES = paths.LAB / "tests/rates.sh"
@@ -43,7 +43,7 @@ def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
 
 
 @pytest.mark.long("the same by virtual functions")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_on_physical_functions(boot, context, work, version):
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
@@ -100,8 +100,7 @@ rates {AGAIN} {LANES} {" ".join(map(repr, ONCE_MORE))}
 
 
 @pytest.mark.parametrize("version", [
-    version if version == "7.2" else pytest.param(version, marks=pytest.mark.long("the same on the older kernel"))
-    for version in VERSIONS])
+    version if version == versions.DEFAULT else lasting(version) for version in versions.SERIES])
 def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]

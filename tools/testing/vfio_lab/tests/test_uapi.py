@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from lab import accelerator, cross, paths, test_table
-from lab.kernel import VERSIONS
+from lab import accelerator, cross, paths, test_table, versions
 from lab.session import Choice
+from kernels import EACH
 
 KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/hisi_acc_migration_test"
@@ -22,7 +22,7 @@ def bound_host(boot, context, version: str, driver: str = "ours"):
     return host, functions[:2]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_kselftest_passes(boot, context, version):
     host, functions = bound_host(boot, context, version)
     done = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=300, check=False)
@@ -34,7 +34,7 @@ def test_kselftest_passes(boot, context, version):
 
 
 @pytest.mark.long("waits for what hangs")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_mainline_fails_what_its_list_says(boot, context, version):
     """Would catch: a check that is wrong, a list that is."""
     host, functions = bound_host(boot, context, version, "mainline")
@@ -47,6 +47,6 @@ def test_mainline_fails_what_its_list_says(boot, context, version):
 def test_a_function_that_lost_its_state_says_so(boot, context):
     """The driver of the physical function resets all of the device, which takes
     a minute: it waits for guests that are stopped."""
-    host, functions = bound_host(boot, context, "7.2")
+    host, functions = bound_host(boot, context, versions.DEFAULT)
     done = host.ssh.run(f"{REMOTE} {' '.join(functions)} lost_in_reset_of_all", timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

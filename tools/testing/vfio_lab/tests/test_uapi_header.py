@@ -11,14 +11,15 @@ import subprocess
 
 import pytest
 
-from lab import kernel, paths
+from kernels import EACH
+from lab import kernel, paths, versions
 
 OURS = paths.ROOT / "include/uapi/linux/vfio.h"
 COMPILERS = ("gcc", "aarch64-linux-gnu-gcc")
 # In kernel sources, but not in what user space gets
 PLAIN = ("-D__user=", "-D__counted_by(m)=", "-I/usr/include")
 
-#: What 6.12 lacks, and the structures that have grown since
+#: What the oldest series lacks, and the structures that have grown since
 LATER = {"VFIO_DEVICE_BIND_FLAG_TOKEN", "VFIO_DEVICE_ATTACH_PASID", "VFIO_DEVICE_DETACH_PASID",
          "VFIO_PRECOPY_INFO_REINIT", "VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2"}
 GROWN = {"vfio_device_bind_iommufd", "vfio_device_attach_iommufd_pt", "vfio_device_detach_iommufd_pt"}
@@ -29,7 +30,7 @@ LEFT_OUT = re.compile(
     r"VFIO_DEVICE_API_(PLATFORM|AMBA|CCW|AP)|VFIO_DEVICE_INFO_CAP_|VFIO_PCI_ATOMIC|VFIO_REGION_(SUB)?TYPE_|"
     r"VFIO_REGION_INFO_CAP_NVLINK2|VFIO_DEVICE_STATE_(V1_|MASK|VALID|IS_ERROR|SET_ERROR)|"
     r"VFIO_DEVICE_(QUERY_GFX|GET_GFX)|_NESTING_IOMMU$|VFIO_IOMMU_(EN|DIS)ABLE$|VFIO_IOMMU_DIRTY_PAGES|"
-    r"VFIO_IOMMU_TYPE1_INFO_(CAP_MIGRATION|DMA_AVAIL)|VFIO_DEVICE_FEATURE_DMA_BUF$")
+    r"VFIO_IOMMU_TYPE1_INFO_(CAP_MIGRATION|DMA_AVAIL)|VFIO_DEVICE_FEATURE_(DMA_BUF|ZPCI_ERROR)$")
 
 
 def macros(header) -> set[str]:
@@ -68,7 +69,7 @@ def enumerators() -> list[str]:
 def table(version: str) -> str:
     """C that turns the header into numbers, one line of assembly each."""
     lines = []
-    later, grown = (set(), set()) if version == "7.2" else (LATER, GROWN)
+    later, grown = (set(), set()) if versions.SERIES[version].has("precopy-v2") else (LATER, GROWN)
     for name in sorted(macros(OURS) - later - {"VFIO_DEVICE_API_PCI_STRING"}) + enumerators():
         lines += [f"long long value_{name} = {name};"]
     lines += ["char string[] = VFIO_DEVICE_API_PCI_STRING;"]
@@ -108,7 +109,7 @@ def kernels_own(context, version: str):
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("version", kernel.VERSIONS)
+@pytest.mark.parametrize("version", EACH)
 def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
     text = table(version)
     ours, theirs = (compiled(compiler, header, text).splitlines()
@@ -117,15 +118,15 @@ def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
     assert len(ours) == len(theirs) > 1000
 
 
-def test_what_6_12_lacks_is_what_we_say(context):
-    """A name leaves the list of exceptions as soon as 6.12 has it."""
-    old = kernels_own(context, "6.12")
+def test_what_the_oldest_series_lacks_is_what_we_say(context):
+    """A name leaves the list of exceptions as soon as it has it."""
+    old = kernels_own(context, versions.LTS)
     assert LATER == {name for name in macros(OURS) if name not in macros(old)}
 
 
 def test_nothing_is_left_out_unnoticed(context):
     """What a later kernel adds to features or migration is missed here."""
-    theirs = macros(kernels_own(context, "7.2"))
+    theirs = macros(kernels_own(context, versions.DEFAULT))
     extra = {name for name in theirs - macros(OURS) if not LEFT_OUT.search(name)}
     assert extra == set()
     assert not [name for name in macros(OURS) if LEFT_OUT.search(name)]
@@ -140,10 +141,10 @@ def test_the_comparison_sees_a_difference(context, tmp_path, bend):
     """A number, an enumerator, a type, an order: each bent once."""
     assert OURS.read_text().count(bend[0]) == 1
     (tmp_path / "vfio.h").write_text(OURS.read_text().replace(*bend))
-    text = table("7.2")
+    text = table(versions.DEFAULT)
     try:
         bent = compiled("gcc", tmp_path / "vfio.h", text)
     except AssertionError as refused:
         assert "type of" in str(refused)
     else:
-        assert bent != compiled("gcc", kernels_own(context, "7.2"), text)
+        assert bent != compiled("gcc", kernels_own(context, versions.DEFAULT), text)

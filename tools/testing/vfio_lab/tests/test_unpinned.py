@@ -11,6 +11,7 @@ import re
 
 import pytest
 
+from lab import versions
 from lab.migration import ENGINE
 from lab.session import Choice
 from test_uapi import REMOTE, bound_host
@@ -49,7 +50,7 @@ def test_our_driver_lives_with_each(request, new_session):
 
 @pytest.mark.long("the kselftest, seven times")
 def test_the_kselftest_passes_with_each(boot, context):
-    host, functions = bound_host(boot, context, "7.2")
+    host, functions = bound_host(boot, context, versions.DEFAULT)
     for setting in settings(True):
         for name, value in setting.items():
             host.set_model(ENGINE, name, value)
