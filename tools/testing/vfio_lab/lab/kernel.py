@@ -30,7 +30,7 @@ PARAMETERS = {"kcsan": "kcsan.early_enable=1"}
 
 
 def flavoured(flavour: str, series: str = versions.DEFAULT) -> str:
-    """The name of a flavour of a series: "6.12" and "guest" are "6.12-guest"."""
+    """The name of a flavour of a series: SERIES-FLAVOUR."""
     return f"{series}-{flavour}"
 
 
@@ -53,8 +53,8 @@ BUILD_ENV = {"KBUILD_BUILD_USER": "vlab", "KBUILD_BUILD_HOST": "vlab",
 class Kernel:
     """A built kernel.
 
-    ``version`` is the series it really is, with its flavour ("6.12",
-    "6.12-guest"), ``release`` what uname -r says.  Below ``modules`` lies
+    ``version`` is the series it really is, with its flavour if it is one (see
+    flavoured()), ``release`` what uname -r says.  Below ``modules`` lies
     lib/modules/RELEASE with its modules.dep; ``build`` is the KDIR that modules
     are built against, ``source`` the tree it came from.
     """
@@ -226,8 +226,8 @@ def _patched(source: Path, package: str, patch: bytes, context: Context) -> Path
 
 
 def kernel(version: str, context: Context | None = None, patch: Path | None = None) -> Kernel:
-    """The kernel of a series, such as "6.12", for a host, or a flavour of it, such as
-    "6.12-guest"; built if it is not cached.
+    """The kernel of a series for a host, or a flavour of it such as GUEST; built if it is
+    not cached.
 
     Of a series that Debian no longer has, the newest that it has is taken: a note
     tells it, and the Kernel says what it is.  A `patch` changes the kernel itself.

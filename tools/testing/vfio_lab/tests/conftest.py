@@ -14,8 +14,8 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import accelerator, paths, qemu  # noqa: E402
-from lab.context import Context  # noqa: E402
+from lab import accelerator, kernel, paths, qemu, versions  # noqa: E402
+from lab.context import Context, shared  # noqa: E402
 from lab.host import Host  # noqa: E402
 from lab.progress import Steps  # noqa: E402
 from lab.session import Choice, Session  # noqa: E402
@@ -46,12 +46,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.timeout = SECONDS
 
 
+def unavailable(item: pytest.Item, context: Context) -> str | None:
+    """Why a test cannot run: a kernel among its parameters is one that Debian no longer has."""
+    for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+        series = value.partition("-")[0] if isinstance(value, str) else ""
+        if series in versions.SERIES and not kernel.available(series, context):
+            return f"the mirror has no kernel {series}"
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What is marked as long is skipped before anything is set up for it."""
+    """What is marked as long is skipped before anything is set up for it, and so is what
+    needs a kernel that cannot be had."""
     mark = item.get_closest_marker("long")
     if mark and not item.config.getoption("long"):
         pytest.skip(f"{mark.args[0]}; --long runs it")
+    reason = unavailable(item, shared())
+    if reason:
+        pytest.skip(reason)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -21,7 +21,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ((), "COMMAND"),
     (("fly",), "choose from"),
     (("run",), "COMMAND"),
-    (("run", "--kernel", "5.10", "--", "true"), "'6.12'"),
+    (("run", "--kernel", "5.10", "--", "true"), f"'{versions.LTS}'"),
     (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
     (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
     (("run", "--vfs", "64", "--", "true"), "0 to 63"),
