@@ -9,6 +9,7 @@
 #define HISI_ACC_COMPAT_H
 
 #include <linux/hisi_acc_qm.h>
+#include <linux/iommu.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
@@ -22,6 +23,23 @@
 
 #ifndef kzalloc_obj
 #define kzalloc_obj(obj, gfp)	kzalloc(sizeof(obj), gfp)
+#endif
+
+#ifdef COMPAT_STATE_NR
+#define VFIO_DEVICE_STATE_NR	(VFIO_DEVICE_STATE_PRE_COPY_P2P + 1)
+#endif
+
+#ifdef COMPAT_DIRTY_TRACKING
+/* All that this driver asks for is IOMMU_CAP_DIRTY_TRACKING */
+#define device_iommu_capable(dev, cap)	false
+#endif
+
+#ifdef COMPAT_DEBUG_ROOT
+/* The VFIO core has no folder in debugfs there, so neither has this driver */
+struct hisi_acc_vf;
+static inline void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
+{
+}
 #endif
 
 #if defined(COMPAT_REGION_INFO) || defined(COMPAT_MATCH_TOKEN)

@@ -135,8 +135,9 @@ def changed(base: Path, lab: bool = True) -> dict[str, str]:
     return files
 
 
-def _link_around(base: Path, tree: Path, places: set[Path]) -> None:
-    """Make `tree` look like `base` by links, with real folders on the way to `places`."""
+def link_around(base: Path, tree: Path, places: set[Path]) -> None:
+    """Make `tree` look like `base` by links, with real folders on the way to `places`, which
+    are left out."""
     folders = {parent for place in places for parent in place.parents}
     for folder in sorted(folders):
         (tree / folder).mkdir(parents=True, exist_ok=True)
@@ -150,7 +151,7 @@ def linked(base: Path, folder: Path, also: dict[str, str] | None = None) -> None
     """Make a folder of the kernel's tree at `base` with ours in it, and what else is
     given: links, where it is the kernel's."""
     files = {**changed(base), **(also or {})}
-    _link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
+    link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
     for place, text in files.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver builds out of tree for both kernels, and says why where it cannot."""
+"""The driver builds out of tree for each kernel, and says why where it cannot."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
 
-from lab import paths, versions
-from lab.kernel import kernel
+from lab import kernel_tree, paths, versions
+from lab.kernel import Kernel, kernel
 from kernels import EACH
 
 
@@ -45,6 +46,84 @@ def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
     done = make_module(kdir, tmp_path / "out")
     assert done.returncode != 0 and f"built without CONFIG_{missing}\n" in done.stderr
     assert not (tmp_path / "out/hisi_acc_vfio_pci.ko").exists()
+
+
+MAKEFILE = (paths.DRIVER / "Makefile").read_text(encoding="utf-8")
+#: what the Makefile asks of a kernel: name, how it is found, header, release
+NEEDS = re.findall(r"\$\(call needs,(.*),(.*),(.*),(.*)\)$", MAKEFILE, re.M)
+#: what the driver uses of later kernels and has something for, as Linux 6.6 has it
+BRIDGED = {
+    "VFIO_DEVICE_STATE_NR": ("uapi/linux/vfio.h", r"\bVFIO_DEVICE_STATE_NR\b", "VFIO_DEVICE_STATE_UNUSED"),
+    "debug_root": ("linux/vfio.h", r"\bdebug_root\b", "unused_root"),
+    "IOMMU_CAP_DIRTY_TRACKING": ("linux/iommu.h", r"\bIOMMU_CAP_DIRTY_TRACKING\b", "IOMMU_CAP_UNUSED"),
+    "__assign_str": ("trace/stages/stage6_event_callback.h", r"#define __assign_str\(dst\)(?:.*\\\n)*.*\n",
+                     "#define __assign_str(dst, src) strcpy(__get_str(dst), src);\n"),
+}
+
+
+def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> pathlib.Path:
+    """A KDIR like that of a kernel whose headers differ: of each its place, a pattern that
+    is in it, and what stands there instead."""
+    texts: dict[pathlib.Path, str] = {}
+    for header, pattern, by in bends:
+        place = pathlib.Path("include") / header
+        text = texts.get(place) or (built.source / place).read_text(encoding="utf-8")
+        texts[place], count = re.subn(pattern, lambda _, by=by: by, text)
+        assert count, f"{header} has no {pattern}"
+    kernel_tree.link_around(built.source, folder / "source", set(texts))
+    for place, text in texts.items():
+        (folder / "source" / place).write_text(text, encoding="utf-8")
+    kernel_tree.link_around(built.build, folder / "build", {pathlib.Path("Makefile")})
+    makefile = (built.build / "Makefile").read_text(encoding="utf-8")
+    assert str(built.source) in makefile
+    (folder / "build/Makefile").write_text(makefile.replace(str(built.source), str(folder / "source")), encoding="utf-8")
+    return folder / "build"
+
+
+def test_each_need_is_read_from_the_makefile():
+    """The tests below must know of each of them."""
+    assert len(NEEDS) == MAKEFILE.count("$(call needs,") > 8
+    assert len(BRIDGED) + 3 == MAKEFILE.count("$(call lacks,") + MAKEFILE.count("define __assign_str(dst, src)")
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
+def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, need):
+    """An interface that nothing can replace is told in one sentence, not by the compiler."""
+    name, pattern, header, release = need
+    kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
+    done = make_module(kdir, tmp_path / "out")
+    said = done.stdout + done.stderr
+    sentence = f"hisi_acc_vfio_pci: this kernel has no {name} in {header} (came with Linux {release}).  Stop."
+    assert done.returncode and said.count("this kernel has no") == 1, said
+    assert sentence in said and "error:" not in said, said
+    assert not (tmp_path / "out/hisi_acc_vfio_pci.ko").exists()
+
+
+def test_a_kernel_that_lacks_several_is_told_all_of_them(context, tmp_path):
+    """All missing interfaces are named at once."""
+    bends = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
+    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, *bends), tmp_path / "out")
+    (line,) = [line for line in done.stderr.splitlines() if "this kernel has no" in line]
+    assert [name for name, *_ in NEEDS if f" no {name} in " not in line] == []
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context, tmp_path, version):
+    """With headers that lack all of it at once, without a warning. Their own tracepoints
+    would not compile there, the driver's must."""
+    done = make_module(bent(kernel(version, context), tmp_path, *BRIDGED.values()), tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert (tmp_path / "out/hisi_acc_vfio_pci.ko").is_file()
+    assert not (tmp_path / "out/debugfs.o").exists()
+
+
+@pytest.mark.long("one build for each")
+@pytest.mark.parametrize("name", BRIDGED)
+def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
+    """What stands in for one interface must not rely on what stands in for another."""
+    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, BRIDGED[name]), tmp_path / "out")
+    assert done.returncode == 0 and "warning" not in (done.stdout + done.stderr).lower(), done.stderr
 
 
 @pytest.mark.parametrize("kdir, words", [
