@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The packages: lintian is content; DKMS builds from the driver's for both kernels,
+"""The packages: lintian is content; DKMS builds from the driver's for each kernel,
 modprobe finds the result before the kernel's own, other kernels are passed over; the
 lab's runs without the clone."""
 
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from lab import deb, kernel_tree
+from lab import deb, kernel_tree, paths
 from lab.kernel import kernel
 from kernels import EACH
 
@@ -61,23 +62,61 @@ def test_dkms_builds_for_an_arm64_kernel(added, context, tmp_path, version):
     assert "/updates/dkms/" in found.stdout
 
 
-@pytest.mark.parametrize("machine, config", [("x86_64", "CONFIG_VFIO_PCI_CORE=m\n"),
-                                             ("aarch64", "# CONFIG_CRYPTO_DEV_HISI_QM is not set\n")])
-def test_dkms_passes_over_a_kernel_that_lacks_what_it_needs(added, tmp_path, machine, config):
-    (tmp_path / "Makefile").write_text("")
-    (tmp_path / ".config").write_text(config)
-    done = dkms(added, "build", "-k", "1.2.3", "-a", machine, "--kernelsourcedir", tmp_path)
+NOT_BUILT = "hisi_acc_vfio_pci: not built for kernel"
+
+
+def passed_over(root: pathlib.Path, release: str, machine: str, sources: pathlib.Path) -> str:
+    """Why DKMS does not build for a kernel, in the one sentence that says so; the kernel's
+    installation goes on."""
+    where = ("-k", release, "-a", machine, "--kernelsourcedir", sources)
+    done = dkms(root, "build", *where)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "BUILD_EXCLUSIVE directive which does not match this kernel" in " ".join(said.split())
     # in one sentence, what DKMS does not tell
-    (why,) = [line for line in said.splitlines() if line.startswith("hisi_acc_vfio_pci: not built for kernel 1.2.3")]
-    assert "configured without CONFIG_CRYPTO_DEV_HISI_QM" in why
+    (why,) = [line for line in said.splitlines() if line.startswith(NOT_BUILT)]
     # as a kernel's installation does, which has to go on
-    done = subprocess.run(["dkms", "autoinstall", "--dkmstree", added / "dkms", "--sourcetree", added / "usr/src",
-                           "-k", "1.2.3", "-a", machine, "--kernelsourcedir", tmp_path],
+    done = subprocess.run(["dkms", "autoinstall", "--dkmstree", root / "dkms", "--sourcetree", root / "usr/src", *where],
                           capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "configured without CONFIG_CRYPTO_DEV_HISI_QM" in done.stderr, done.stderr
+    assert done.returncode == 0 and why in done.stderr, done.stderr
+    return why
+
+
+@pytest.mark.parametrize("machine, config", [("x86_64", "CONFIG_VFIO_PCI_CORE=m\n"),
+                                             ("aarch64", "# CONFIG_CRYPTO_DEV_HISI_QM is not set\n")])
+def test_dkms_passes_over_a_kernel_that_lacks_what_it_needs(added, tmp_path, machine, config):
+    """A kernel without an option must be passed over with its name."""
+    (tmp_path / "Makefile").write_text("")
+    (tmp_path / ".config").write_text(config)
+    why = passed_over(added, "9.8.7", machine, tmp_path)
+    assert "kernel 9.8.7, which was configured without CONFIG_CRYPTO_DEV_HISI_QM" in why
+
+
+def settings() -> dict[str, str]:
+    """What dkms.conf sets."""
+    text = (paths.ROOT / "debian/hisi-acc-vfio-pci-dkms.dkms").read_text(encoding="utf-8")
+    return dict(re.findall(r'^(\w+)="(.*)"$', text, re.M))
+
+
+@pytest.mark.parametrize("release", ["6.1.0-57-arm64", "6.5.13", "5.10.0-216.0.0.115.oe2203sp4.aarch64"])
+def test_dkms_passes_over_a_kernel_that_is_too_old(added, tmp_path, release):
+    """All options are there, and yet the driver's Makefile would refuse such a kernel:
+    its installation must not fail of it."""
+    (tmp_path / "Makefile").write_text("")
+    (tmp_path / ".config").write_text("".join(f"{name}=m\n" for name in settings()["BUILD_EXCLUSIVE_CONFIG"].split()))
+    assert passed_over(added, release, "aarch64", tmp_path) == f"{NOT_BUILT} {release}, which is older than Linux 6.6"
+
+
+def test_the_oldest_kernel_of_dkms_is_that_of_the_makefile():
+    """DKMS must pass over exactly what is older than the newest interface that the driver
+    needs."""
+    makefile = (paths.DRIVER / "Makefile").read_text(encoding="utf-8")
+    series = [tuple(map(int, found.split("."))) for found in re.findall(r"call needs,.*,([\d.]+)\)$", makefile, re.M)]
+    oldest = max(series)
+    taken = re.compile(settings()["BUILD_EXCLUSIVE_KERNEL"])
+    for major, minor in [*((6, minor) for minor in range(30)), *((major, 0) for major in (2, 3, 4, 5, 7, 8, 9, 10, 11, 60))]:
+        for rest in (".0-45-generic", ".12", "-rc1", ""):
+            assert bool(taken.search(f"{major}.{minor}{rest}")) == ((major, minor) >= oldest), (major, minor, rest)
 
 
 def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
