@@ -59,8 +59,8 @@ deb: python	## build the driver's DKMS package and the lab's, into build/deb
 	@$(VLAB) deb
 
 .PHONY: series
-series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.2
-	@[ -n "$(BASE)" ] || { echo "BASE is not set: it has to name the tree of a kernel 7.2" >&2; exit 2; }
+series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.3
+	@[ -n "$(BASE)" ] || { echo "BASE is not set: it has to name a kernel's tree, such as linux-7.3 or linux-7.2" >&2; exit 2; }
 	@$(VLAB) series "$(BASE)"
 
 .PHONY: clean

@@ -21,34 +21,38 @@ from .run import output, run
 from .series_cuts import Files
 from .series_steps import STEPS, states
 
-VERSION = ("7", "2")
 MESSAGES = paths.LAB / "series"
 #: a pattern of MAINTAINERS covers what the patches add; they cannot each name it
 IGNORED = "FILE_PATH_CHANGES"
 
 
-def check_base(base: Path) -> None:
-    """Refuse what is no kernel's tree, or not as its makers left it."""
+def check_base(base: Path) -> str:
+    """The series of a kernel's tree; refuses what is none, one that the patches are not
+    for, and one that is not as its makers left it."""
     makefile = base / "Makefile"
     text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
     found = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", text, re.M)
     if len(found) != 2 or not (base / "MAINTAINERS").is_file() or not (base / "scripts/checkpatch.pl").is_file():
         raise LabError(f"{base} is not a kernel's source tree.")
-    if tuple(found) != VERSION:
-        raise LabError(f"{base} is the tree of Linux {'.'.join(found)}; the series is for {'.'.join(VERSION)}.")
+    series = ".".join(found)
+    if series not in versions.BASES:
+        raise LabError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}.")
     if (base / ".git").exists():
         changes = output(["git", "-C", base, "status", "--porcelain", "--untracked-files=no"])
         if changes:
             raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
     elif (base / kernel_tree.DRIVER / "migrate.c").exists():
         raise LabError(f"{base} has local changes: the series is in it already.")
+    return series
 
 
-def check_unchanged(base: Path, places: set[str], context: Context) -> None:
-    """Refuse a tree without git whose files, where the series touches them, are not
+def check_unchanged(base: Path, series: str, places: set[str], context: Context) -> None:
+    """Refuse a tree without git whose files, where the patches touch them, are not
     those of the same release as the lab has it."""
-    pristine = sources(".".join(VERSION), context)
-    if not (base / ".git").exists() and (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
+    if (base / ".git").exists():
+        return
+    pristine = sources(series, context)
+    if (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
         then, now = _as_it_was(pristine, places), _as_it_was(base, places)
         changed = sorted(p for p in places if then.get(p) != now.get(p))
         if changed:
@@ -138,13 +142,13 @@ def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> 
 def make(base: Path, target: Path, context: Context, builds: bool = True) -> list[Path]:
     """Write the series into `target` and check it; returns the patches, the cover
     letter first."""
-    check_base(base)
+    series = check_base(base)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "series.log"
     steps = states(base)
     places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
-    check_unchanged(base, places, context)
+    check_unchanged(base, series, places, context)
     with tempfile.TemporaryDirectory(prefix="vlab-series-") as name:
         repo = Repository(Path(name) / "tree")
         with context.steps.step(f"patches for {base.name}", log) as step:
@@ -168,7 +172,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             step.progress("checkpatch, get_maintainer")
             check_patches(base, patches[1:], Path(name), log)
         if builds:
-            built = kernel(versions.DEFAULT, context)
+            built = kernel(series, context)
             for what, files in zip(STEPS, steps):
                 if what.builds:
                     with context.steps.step(f"build after: {what.subject}", log):

@@ -68,6 +68,9 @@ DEFAULT = KERNELS[0].name
 LTS = KERNELS[-1].name
 #: what `make check` runs on; the others are for `vlab check -- --long`
 CHECKED = (DEFAULT, LTS)
+#: whose trees take the driver as patches, newest first: those with the newest interface
+#: that it is written for.  compat.h bridges others, which is for builds out of tree
+BASES = tuple(series.name for series in KERNELS if series.has("precopy-v2"))
 #: a guest's: the newest in which a program can reach an accelerator
 GUEST = next(series.name for series in KERNELS if series.has("af_alg"))
 
