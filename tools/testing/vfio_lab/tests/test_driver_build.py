@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from guide import blocks
 from lab import kernel_tree, paths, versions
 from lab.kernel import Kernel, kernel
 from kernels import EACH
@@ -84,6 +85,22 @@ def test_each_need_is_read_from_the_makefile():
     """The tests below must know of each of them."""
     assert len(NEEDS) == MAKEFILE.count("$(call needs,") > 8
     assert len(BRIDGED) + 3 == MAKEFILE.count("$(call lacks,") + MAKEFILE.count("define __assign_str(dst, src)")
+
+
+def test_the_guide_names_each_interface():
+    """The page on packages must say of each interface when it came, and what is done
+    without it."""
+    text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/packages.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^   \* - (\S.*)\n     - ((?:.*\n)+?)     - (.*)$", text, re.M)
+    told = {release: names for release, names, done in rows if done == "refused"}
+    assert [name for name, _, _, release in NEEDS if f"``{name}``" not in told.get(release, "")] == []
+    assert set(told) == {release for *_, release in NEEDS}
+    bridged = "".join(names for _, names, done in rows if done.startswith("bridged"))
+    names = re.findall(r"call lacks,(\w+),", MAKEFILE) + list(BRIDGED)
+    assert [name for name in names if f"``{name}" not in bridged] == []
+    example = blocks("none", "packages")["lacks"]
+    pieces = {f"no {name} in {header} (came with Linux {release})" for name, _, header, release in NEEDS}
+    assert set(re.findall(r"no .*?\)", example.partition("has ")[2])) <= pieces
 
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
