@@ -156,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
                         description="Build the driver's DKMS package into build/deb, and have lintian look at it.")
     patches = commands.add_parser("series", help="make patches for a kernel's tree",
                                   description="Turn the driver, its documentation and tests into patches for a pristine "
-                                              f"tree of Linux {' or '.join(s.name for s in versions.KERNELS if s.version >= (7,))}, in "
+                                              f"tree of Linux {' or '.join(versions.BASES)}, in "
                                               "build/series; apply, check and build them.")
     patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
