@@ -21,6 +21,9 @@ from .run import run
 #: all that there are, in the order in which they run
 SUITES = ("hisi_acc_stream", "hisi_acc_data_file", "hisi_acc_qm", "hisi_acc_pf", "hisi_acc_migrate")
 
+#: what kunit.py's kernel has by default and cannot do without: 64 bits, what it says
+ALSO = ("64BIT", "PRINTK", "STDERR_CONSOLE", "KUNIT_DEFAULT_ENABLED", "KUNIT_AUTORUN_ENABLED", "BUG", "KALLSYMS")
+
 
 def _configure(tree: Path, build: Path, log: Path) -> None:
     """Configure the kernel before kunit.py does, which would turn on all that is "default
@@ -28,8 +31,7 @@ def _configure(tree: Path, build: Path, log: Path) -> None:
     it from doing so."""
     wanted = "".join((tree / place).read_text(encoding="utf-8")
                      for place in ("tools/testing/kunit/configs/arch_uml.config", FOLDER / ".kunitconfig"))
-    # Without it, the kernel is one for 32 bits
-    lines = f"{wanted}CONFIG_64BIT=y\n"
+    lines = wanted + "".join(f"CONFIG_{name}=y\n" for name in ALSO)
     fragment = build / "fragment"
     if fragment.exists() and fragment.read_text(encoding="utf-8") == lines:
         return
