@@ -39,6 +39,8 @@ def _programs(context: Context) -> list[Path]:
 #: What can be built, in the order that makes a person wait least for a refusal.
 WHAT: dict[str, Part] = {
     "rootfs": Part(rootfs.roots, "rootfs", 1 * disk.GB),
+    **{f"rootfs-{vmm.name}": Part(functools.partial(rootfs.host_root, vmm), f"rootfs-qemu-{vmm.name}", 1 * disk.GB)
+       for vmm in versions.VMMS[1:]},
     "library": Part(pyqmp.path, "package-python3-qemu-qmp", 10 * disk.MB),
     "programs": Part(_programs, "program-*", 10 * disk.MB),
     "qemu": Part(qemu.outer, "qemu", 2 * disk.GB),
@@ -60,7 +62,7 @@ WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB)
 USUAL = ("rootfs", "library", "programs", "qemu", f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}",
          f"kernel-{kernel.GUEST}")
 #: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
-ALL = (*USUAL, "firmware", *(f"{part}-{series}" for series in versions.CHECKED for part in ("kernel", "driver")
+ALL = (*USUAL, *(f"rootfs-{vmm.name}" for vmm in versions.VMMS[1:]), "firmware", *(f"{part}-{series}" for series in versions.CHECKED for part in ("kernel", "driver")
                              if series != versions.DEFAULT), "kselftest")
 
 

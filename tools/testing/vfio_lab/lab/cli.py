@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, paths, qemu, report, series, versions
+from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, matrix, paths, qemu, report, series, versions
 from .context import Context
 from .errors import LabError
 from .process import tied
@@ -97,6 +97,8 @@ def parser() -> argparse.ArgumentParser:
     host.add_argument("--guest-kernel", choices=tuple(versions.SERIES), default=versions.GUEST,
                       help=f"kernel of the guest (default {versions.GUEST}: in later ones, programs cannot reach an "
                            "accelerator without the lab's module)")
+    host.add_argument("--vmm", choices=tuple(versions.VMM), default=versions.DEFAULT_VMM,
+                      help=f"QEMU in the hosts (default {versions.DEFAULT_VMM})")
     host.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
                       help=f"accelerators, of {','.join(accelerator.ENGINES)} (default sec)")
     host.add_argument("--vfs", type=vf_count, default=2, metavar="N", help="virtual functions of each (default 2)")
@@ -128,8 +130,10 @@ def parser() -> argparse.ArgumentParser:
                       help="virtual functions of each accelerator that the guest gets (default 1)")
     move.add_argument("--moves", type=number(1, 1000), default=1, metavar="N",
                       help="how often to move the guest, there and back (default 1)")
-    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another: QEMU 10.0 "
-                      "refuses the guest then, whose processor has other registers")
+    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another: QEMU may "
+                      "refuse the guest then, whose processor has other registers")
+    move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU in the destination, if another: the guest "
+                      "then has the older release's machine type")
     move.add_argument("--backend", choices=guest.BACKENDS, default=Choice.backend,
                       help=f"how the guest's QEMU reaches the IOMMU (default {Choice.backend})")
     move.add_argument("--no-httu", action="store_true", help="hosts whose SMMU does not track dirty pages")
@@ -138,9 +142,22 @@ def parser() -> argparse.ArgumentParser:
                       help="a patch on this tree's driver, to see what breaks")
     move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the outcome there as JSON")
 
-    commands.add_parser("demo", help="what 'make demo' runs: migrate with every default",
-                        description="Install what is missing, build, and migrate a guest with every default; the "
-                                    "outcome goes to build/demo/report.json.")
+    demo = commands.add_parser("demo", help="what 'make demo' runs: migrate with every default",
+                               description="Install what is missing, build, and migrate a guest with every default; "
+                                           "the outcome goes to build/demo/report.json.")
+    demo.add_argument("--vmm", choices=tuple(versions.VMM), default=versions.DEFAULT_VMM,
+                      help=f"QEMU in the hosts (default {versions.DEFAULT_VMM})")
+    table = commands.add_parser("matrix", help="which kernels, QEMUs and IOMMU backends migrate: a table, each cell run",
+                                description="Migrate a guest under load for each kernel, QEMU and IOMMU backend, and "
+                                            "print what became of it as a table; also to build/matrix/matrix.json. "
+                                            "Exits 0 only if every cell is as lab/versions.py expects.")
+    for option, known in (("kernel", tuple(versions.SERIES)), ("vmm", tuple(versions.VMM)), ("backend", guest.BACKENDS)):
+        table.add_argument(f"--{option}", choices=known, action="append", metavar="NAME",
+                           help=f"only this one of {', '.join(known)}; may be given again")
+    table.add_argument("--directions", action="store_true",
+                       help="also between hosts with different kernels, and with different QEMUs")
+    table.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
+                       help=f"accelerators, of {','.join(accelerator.ENGINES)} (default sec)")
     check = commands.add_parser("check", help="run all tests", description="Install and build what is missing, and run "
                                 "all tests; the last line says how many passed and failed.")
     check.add_argument("--asan", action="store_true", help="on an outer QEMU that ends at the first access out of "
@@ -205,9 +222,10 @@ def log_folder(command: str) -> Iterator[pathlib.Path]:
         yield folder
 
 
-def choice(args: argparse.Namespace, driver: str, version: str | None = None) -> Choice:
+def choice(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> Choice:
     """The command line's choice for one host."""
     return Choice(kernel=version or args.kernel, guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), driver=driver, engines=args.engines, vfs=args.vfs,
+                  vmm=vmm or args.vmm,
                   guest_vfs=getattr(args, "guest_vfs", 1), moves=getattr(args, "moves", 1),
                   patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
                   backend=getattr(args, "backend", Choice.backend), httu=not getattr(args, "no_httu", False),
@@ -258,13 +276,37 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
     started = time.monotonic()
     with log_folder(args.command) as logs, Session(steps, logs) as session:
         outcome = session.migrate(choice(args, args.from_driver),
-                                  choice(args, args.to_driver, args.to_kernel))
+                                  choice(args, args.to_driver, args.to_kernel, args.to_vmm))
         seconds = time.monotonic() - started
         print(report.text(outcome, seconds), flush=True)
         target = args.report or logs / "report.json"
         report.write_json(outcome, seconds, target)
         print(f"report: {target}\nlogs:   {logs}", flush=True)
         return 0 if outcome.held else 1
+
+
+def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
+    """The table of what migrates."""
+    chosen = (args.kernel or tuple(versions.SERIES), args.vmm or tuple(versions.VMM), args.backend or guest.BACKENDS)
+    cells = matrix.same(*chosen) + (matrix.directions(*chosen) if args.directions else [])
+    context = Context(steps=steps)
+    absent = {cell: matrix.missing(cell, context) for cell in cells}
+    there = {end for cell, reason in absent.items() if not reason for end in (cell.source, cell.destination)}
+    build.build([name for name in build.WHAT if name in {
+        "rootfs", "library", "programs", "qemu", f"kernel-{kernel.GUEST}",
+        *(f"{part}-{end.kernel}" for end in there for part in ("kernel", "driver")),
+        *(f"rootfs-{end.vmm}" for end in there)}], steps)
+    with log_folder("matrix") as folder:
+        results = {}
+        for cell, result in matrix.run(cells, absent.__getitem__,
+                                       lambda cell: matrix.migrated(cell, args.engines, steps, folder), steps.note):
+            results[cell] = result
+            steps.note(str(result))
+            # What is known so far survives an interruption
+            matrix.write(results, args.engines, folder)
+        print(matrix.markdown(results), flush=True)
+        print(f"report: {folder / 'matrix.json'}\nlogs:   {folder}", flush=True)
+    return 0 if all(result.expected for result in results.values()) else 1
 
 
 def bench(args: argparse.Namespace, steps: Steps) -> int:
@@ -314,6 +356,8 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         return 0
     if args.command == "check":
         return check(args.pytest, args.asan, steps)
+    if args.command == "matrix":
+        return run_matrix(args, steps)
     if args.command == "defects":
         return defects(steps)
     if args.command == "series":
@@ -336,7 +380,8 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command in ("migrate", "demo"):
         refuse(args)
     kernels = {args.kernel, kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), getattr(args, "to_kernel", None)}
-    build.build([name for name in build.WHAT if name in ("rootfs", "library", "programs", "qemu") or
+    roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
+    build.build([name for name in build.WHAT if name in {"rootfs", "library", "programs", "qemu", *roots} or
                  name.removeprefix("kernel-") in kernels], steps)
     if args.command in ("run", "shell"):
         return one_host(args, steps)
@@ -348,7 +393,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     what failed, 2 for wrong use, 130 when interrupted."""
     args = parser().parse_args(argv)
     if args.command == "demo":
-        args = parser().parse_args(["migrate"])
+        args = parser().parse_args(["migrate", "--vmm", args.vmm])
         args.command = "demo"
     steps = Steps()
     stop_on_sigterm()

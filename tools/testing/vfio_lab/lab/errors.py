@@ -15,3 +15,11 @@ class LabError(Exception):
     def __init__(self, sentence: str, log: Path | None = None) -> None:
         super().__init__(sentence)
         self.log = log
+
+
+class Refusal(LabError):
+    """QEMU did not start or migrate a guest, and said why: ``words``."""
+
+    def __init__(self, sentence: str, words: str, log: Path | None = None) -> None:
+        super().__init__(sentence, log)
+        self.words = words

@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 from . import syncs
-from .errors import LabError
+from .errors import LabError, Refusal
 from .host import Host
 from .load import LoadRecord
 from .process import kept_apart
@@ -33,11 +33,13 @@ CONSOLE_PORT = 4544
 class Guest:
     """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
     without `load` it does nothing more, until stop_load().  With `incoming` it waits
-    for a guest to arrive.  Several in one host have numbers."""
+    for a guest to arrive.  Several in one host have numbers.  `machine` is QEMU's
+    machine type, `extra` more of its command line."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
-                 driver: str = "hisi_sec2", migration: str = "", number: int = 0) -> None:
+                 driver: str = "hisi_sec2", migration: str = "", number: int = 0,
+                 machine: str = "virt", extra: str = "") -> None:
         self.host, self.number = host, number
         self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
         self._console, self._stderr, self._trace, report = (
@@ -48,7 +50,7 @@ class Guest:
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
         # Where no dirty pages are tracked, QEMU has to be told to migrate at all
-        how = ",iommufd=iommu" if backend == "iommufd" else ""
+        how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
         if migration or backend == "legacy" or not host.spec.httu:
             how += f",enable-migration={migration or 'on'}"
         devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
@@ -56,15 +58,15 @@ class Guest:
             devices = " -object iommufd,id=iommu" + devices
         command = (
             "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
-            " -M virt,gic-version=3,its=on -accel kvm -cpu host"
+            f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
             f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
             f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
             f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
             f",logfile={self._console} -serial chardev:console"
             " -device virtio-serial-pci,romfile="
             f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
-            f"{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.EVENTS)}"
-            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
+            f"{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.events(host.spec.vmm))}"
+            f" {extra} -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
@@ -72,7 +74,8 @@ class Guest:
         try:
             self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library, host.patience)
         except LabError as e:
-            raise LabError(f"host {host.name}: QEMU refused to start: {self.last_words()}", host.console) from e
+            words = self.last_words()
+            raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         if incoming:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")

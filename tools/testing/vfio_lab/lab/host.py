@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from . import accelerator, qemu
+from . import accelerator, qemu, versions
 from .errors import LabError
 from .kernel import Kernel
 from .qmp import Qmp
@@ -37,7 +37,8 @@ MEMORY_MIB = 4096
 class HostSpec:
     """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model`
     gives properties of the accelerator's device model; `httu` lets the SMMU keep
-    track of dirty pages; `extra` goes to the outer QEMU's command line."""
+    track of dirty pages; `extra` goes to the outer QEMU's command line; `vmm` is
+    the QEMU in `initrd`."""
 
     name: str
     kernel: Kernel
@@ -48,6 +49,7 @@ class HostSpec:
     model: Mapping[str, str] = dataclasses.field(default_factory=dict)
     httu: bool = True
     extra: tuple[str, ...] = ()
+    vmm: versions.Vmm = versions.VMMS[0]
 
 
 class Host:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import accelerator, arcs
-from .errors import LabError
+from . import accelerator, arcs, versions
+from .errors import LabError, Refusal
 from .guest import MIGRATION_PORT, Guest
 from .host import Host
 from .load import LoadRecord, Report
@@ -61,9 +61,12 @@ class Outcome:
     guest is stopped to that on the destination that it runs;
     `pages` hold results that the device alone wrote, of which `stale` were found to
     be older than they had to be; `carried` counts requests that were announced to
-    the function on the source and done by the one on the destination."""
+    the function on the source and done by the one on the destination;
+    `refusal` is what QEMU said where it refused to start or to migrate the guest;
+    `sync_count` is QEMU's own count of the `syncs` that its trace has."""
 
     complaints: list[str] = dataclasses.field(default_factory=list)
+    refusal: str = ""
     phases: list[Phase] = dataclasses.field(default_factory=list)
     blackout_ms: int | None = None
     dark_ms: float | None = None
@@ -73,6 +76,7 @@ class Outcome:
     requests: dict[str, int] = dataclasses.field(default_factory=dict)
     tracking: str = ""
     syncs: list[Sync] = dataclasses.field(default_factory=list)
+    sync_count: int = 0
     pages: int = 0
     stale: int = 0
     in_flight_min: int = 0
@@ -94,7 +98,7 @@ class Scenario:
     def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: tuple[int, int],
                  qmp_library: str, steps: Steps, load: str, backend: str, guest_vfs: int = 1,
                  engines: tuple[str, ...] = (ENGINE,), moves: int = 1,
-                 migration: str = "", slow: bool = True) -> None:
+                 migration: str = "", slow: bool = True, guest_extra: str = "") -> None:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
@@ -110,6 +114,8 @@ class Scenario:
         self._backend = backend
         self._migration = migration
         self._slow = slow
+        self._machine = versions.machine(source.spec.vmm, destination.spec.vmm)
+        self._guest_extra = guest_extra
         self.outcome.tracking = ("by the SMMU" if backend == "iommufd" and source.spec.httu else
                                  "none: all of memory counts as dirty" if backend == "legacy" else "none")
         self._number = 0
@@ -141,7 +147,7 @@ class Scenario:
         drivers = "+".join(accelerator.ENGINES[name].driver for name in self._engines()) or "none"
         self._guests.append(Guest(host, self._functions[host.name], self.record, self._qmp_library, self._load,
                                   incoming=incoming, backend=self._backend, driver=drivers, migration=self._migration,
-                                  number=self._number))
+                                  number=self._number, machine=self._machine, extra=self._guest_extra))
         return self.guest
 
     def set_up(self) -> None:
@@ -235,17 +241,26 @@ class Scenario:
             before = self.record.last
             began = time.monotonic()
             limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "legacy" else {}
-            self.begin(source, 1 << 40, **limit)
+            try:
+                self.begin(source, 1 << 40, **limit)
+            except LabError as e:
+                raise Refusal(f"QEMU refused to migrate: {e}", str(e)) from e
             end = source.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= began and
                                   e.data["status"] in ("completed", "failed", "cancelled"),
                                   MIGRATE_SECONDS, source.alive)
             info = source.qmp.cmd("query-migrate")
             if end.data["status"] != "completed":
-                raise LabError(f"the migration {end.data['status']}: "
-                               f"{info.get('error-desc', 'QEMU gives no reason')}; source: {source.last_words()}; "
-                               f"destination: {arrived.last_words()}")
-            resumed = arrived.qmp.wait("the guest runs on the destination", lambda e: e.name == "RESUME", 30,
-                                       arrived.alive)
+                words = f"{info.get('error-desc', 'QEMU gives no reason')}; source: {source.last_words()}; " \
+                        f"destination: {arrived.last_words()}"
+                raise Refusal(f"the migration {end.data['status']}: {words}", words)
+            try:
+                resumed = arrived.qmp.wait("the guest runs on the destination", lambda e: e.name == "RESUME", 30,
+                                           arrived.alive)
+            except LabError as e:
+                if arrived.alive():
+                    raise
+                words = arrived.last_words()
+                raise Refusal(f"the destination's QEMU ended while it loaded the guest: {words}", words) from e
             self._account(info, began, source, resumed.at)
             if before:
                 self._count(before)
@@ -259,6 +274,9 @@ class Scenario:
         stopped = next((e.at for e in source.qmp.events if e.name == "STOP" and e.at >= began), began)
         out.dark_ms = round((resumed - stopped) * 1e3, 3)
         out.syncs = source.dirty_syncs()
+        out.sync_count = info.get("ram", {}).get("dirty-sync-count", 0)
+        if len(out.syncs) != out.sync_count:
+            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, and traced {len(out.syncs)}")
         quiesce, save = self._walked(self.source, began, "quiesce", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
         dark = quiesce.start if quiesce else stopped
@@ -268,6 +286,9 @@ class Scenario:
             out.phases.append(quiesce)
         out.phases.append(Phase("transfer", "both", quiesce.end if quiesce else dark, load.start if load else resumed))
         out.phases += [phase for phase in (save, load, restart) if phase]
+        prepared, idle = (_states(source, began, state) for state in ("pre-copy-p2p-prepare", "pre-copy-p2p"))
+        if prepared and idle:
+            out.phases.append(Phase("stop (QEMU)", here, prepared[0], idle[-1]))
         if out.blackout_ms is not None:
             out.phases.append(Phase("blackout (QEMU)", "guest", dark, dark + out.blackout_ms / 1e3))
 
@@ -377,6 +398,7 @@ class Scenario:
             self.go_on()
         except LabError as e:
             self.outcome.complaints.append(str(e))
+            self.outcome.refusal = getattr(e, "words", "")
             if self.record.last:
                 self.outcome.pages, self.outcome.stale = self.record.last.pages, self.record.last.stale
             self.inspect()
@@ -398,6 +420,12 @@ class Scenario:
         for guest in self._guests:
             guest.console()
             guest.close()
+
+
+def _states(guest: Guest, since: float, state: str) -> list[float]:
+    """When QEMU said, since then, that a VF of the guest is in a state or about to be."""
+    return [e.at for e in guest.qmp.events
+            if e.name == "VFIO_MIGRATION" and e.at >= since and e.data["device-state"] == state]
 
 
 def _address(host: Host) -> str:

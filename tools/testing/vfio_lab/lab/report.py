@@ -57,7 +57,12 @@ def write_json(outcome: Outcome, seconds: float, path: pathlib.Path) -> None:
                        "seconds": round(p.seconds, 6)} for p in outcome.phases]
     data["passed"] = outcome.held
     data["seconds"] = round(seconds, 1)
+    replace(path, json.dumps(data, indent=2) + "\n")
+
+
+def replace(path: pathlib.Path, text: str) -> None:
+    """Write a file whole, or leave the one that is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".new")
-    scratch.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)

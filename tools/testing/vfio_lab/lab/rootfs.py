@@ -18,10 +18,11 @@ from .context import Context, shared
 from .errors import LabError
 from .progress import Step
 from .run import as_root, output, run
+from .versions import VMMS, Vmm
 
 RECIPE = 1
-PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils",
-            "kcapi-tools", "cryptsetup-bin", "keyutils", "openssl")
+HOST_PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
+PACKAGES = (*HOST_PACKAGES, "kcapi-tools", "cryptsetup-bin", "keyutils", "openssl")
 HOST_PROGRAMS = (
     "usr/bin/busybox", "usr/bin/dash", "usr/bin/kmod", "usr/bin/qemu-system-aarch64",
     "usr/bin/ip", "usr/bin/ss",
@@ -219,9 +220,11 @@ def archives(name: str, title: str, packages: tuple[str, ...],
                 (folder / "packages").write_text(versions(tar), encoding="utf-8")
             tar_path.unlink()
 
-    return context.cache.entry(name, apt.RELEASE,
-                               digest({"recipe": RECIPE, "packages": packages, "archives": Path(__file__),
-                                       "code": code}), build, context.waiting)
+    return context.cache.entry(name, apt.RELEASE, _key(packages, code), build, context.waiting)
+
+
+def _key(packages: tuple[str, ...], code: Path = Path(__file__)) -> str:
+    return digest({"recipe": RECIPE, "packages": packages, "archives": Path(__file__), "code": code})
 
 
 def roots(context: Context | None = None) -> Roots:
@@ -230,9 +233,7 @@ def roots(context: Context | None = None) -> Roots:
         entries = laid_out(tar)
         guest = _select(entries, GUEST_PROGRAMS, None, scratch)
         tools = _select(entries, TOOLS, None, scratch)
-        # Not busybox for the host's shell: it would run applets of its own in
-        # place of real programs such as depmod
-        return {"host": _select(entries, HOST_PROGRAMS, HOST_DATA, scratch) | _skeleton("dash"),
+        return {"host": _host(entries, scratch),
                 "guest": guest | _skeleton("busybox"),
                 "tools": {name: tools[name] for name in tools.keys() - guest.keys()}}
 
@@ -240,9 +241,56 @@ def roots(context: Context | None = None) -> Roots:
     return Roots(path / "host.cpio", path / "guest.cpio", path / "tools.cpio", path / "packages")
 
 
-def host_root(context: Context | None = None) -> Path:
-    """The host's root: Debian's QEMU and tools; an uncompressed cpio without /init."""
-    return roots(context).host
+def _host(entries: Mapping[str, cpio.Entry], scratch: Path) -> dict[str, cpio.Entry]:
+    # Not busybox for the host's shell: it would run applets of its own in
+    # place of real programs such as depmod
+    return _select(entries, HOST_PROGRAMS, HOST_DATA, scratch) | _skeleton("dash")
+
+
+@dataclass(frozen=True)
+class HostRoot:
+    """A host's root file system, and the release of QEMU that is in it."""
+
+    archive: Path
+    vmm: Vmm
+
+
+def has_vmm(release: Vmm, context: Context | None = None) -> bool:
+    """Whether the cache or this machine's mirror has a QEMU of this release."""
+    context = context or shared()
+    cached = context.cache.peek(_vmm_name(release), apt.RELEASE, _key(_vmm_packages(release)))
+    return (release == VMMS[0] or cached is not None or
+            any(re.match(rf"(\d+:)?{re.escape(release.name)}\.", version)
+                for version in context.apt.source_versions("qemu")))
+
+
+def _vmm_name(release: Vmm) -> str:
+    return f"rootfs-qemu-{release.name}"
+
+
+def _vmm_packages(release: Vmm) -> tuple[str, ...]:
+    return (*(name for name in HOST_PACKAGES if name not in release.packages),
+            *(f"{name}/{release.suite}" for name in release.packages))
+
+
+def host_root(release: Vmm = VMMS[0], context: Context | None = None) -> HostRoot:
+    """The host's root: tools and a release of QEMU; an uncompressed cpio without /init.
+
+    Where there is no such release, the default one is taken, and a note says so.
+    """
+    context = context or shared()
+    if not has_vmm(release, context):
+        context.steps.note(f"This machine's mirror has no QEMU {release.name}; the lab takes {VMMS[0].name} instead.")
+        release = VMMS[0]
+    if release == VMMS[0]:
+        return HostRoot(roots(context).host, release)
+
+    def made(tar: tarfile.TarFile, scratch: Path) -> Mapping[str, Mapping[str, cpio.Entry]]:
+        return {"host": _host(laid_out(tar), scratch)}
+
+    path = archives(_vmm_name(release), f"the hosts' root file system with QEMU {release.name}",
+                    _vmm_packages(release), made, context)
+    return HostRoot(path / "host.cpio", release)
 
 
 def guest_root(context: Context | None = None) -> Path:

@@ -41,7 +41,8 @@ class Choice:
     `guest_push` what it finds there; `roots` are archives on top of the host's root;
     `migration` is QEMU's enable-migration, where it is not to be what the backend
     needs; `slow` has requests take long while the guest stops, so that some are under
-    way for sure."""
+    way for sure; `vmm` is the release of QEMU in the host, `guest_extra` more of the
+    command line of the guest's QEMU."""
 
     kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
@@ -59,6 +60,8 @@ class Choice:
     migration: str = ""
     httu: bool = True
     slow: bool = True
+    vmm: str = versions.DEFAULT_VMM
+    guest_extra: str = ""
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     model: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: dict(MODEL))
@@ -122,7 +125,7 @@ class Session:
         module = None
         if choice.driver == "ours":
             module = driver.module("ours", built, self.context, patches=choice.patches)
-        root = rootfs.host_root(self.context)
+        root = rootfs.host_root(versions.VMM[choice.vmm], self.context)
         scratch = self.folder / f"{name}-parts"
         scratch.mkdir()
         env = {"NAME": name, "ADDRESS": ""}
@@ -138,9 +141,10 @@ class Session:
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
                            choice.push, scratch / "overlay.cpio", self.context)
         initrd = self.folder / f"{name}-initrd"
-        cpio.concatenate(initrd, [root, *choice.roots, scratch / "modules.cpio", scratch / "overlay.cpio"])
+        cpio.concatenate(initrd, [root.archive, *choice.roots, scratch / "modules.cpio", scratch / "overlay.cpio"])
         shutil.rmtree(scratch)
-        return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu)
+        return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu,
+                        vmm=root.vmm)
 
     def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
         """Boot hosts side by side, by another outer QEMU if `program` names one; they
@@ -173,7 +177,7 @@ class Session:
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
                             (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
                             load or default_load(source), source.backend, source.guest_vfs,
-                            source.engines, source.moves, source.migration, source.slow)
+                            source.engines, source.moves, source.migration, source.slow, source.guest_extra)
         try:
             yield scenario
         finally:

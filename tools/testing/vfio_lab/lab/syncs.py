@@ -7,8 +7,16 @@ from __future__ import annotations
 import dataclasses
 import re
 
-#: what the inner QEMU is to trace
-EVENTS = ("migration_bitmap_sync_start", "vfio_get_dirty_bitmap", "migration_bitmap_sync_end")
+from .versions import VMMS, Vmm
+
+#: how the releases call what an IOMMU backend reports
+_DEVICE = tuple({vmm.dirty_trace for vmm in VMMS})
+
+
+def events(vmm: Vmm) -> tuple[str, ...]:
+    """The trace events that read() reads, of an inner QEMU of this release."""
+    return "migration_bitmap_sync_start", vmm.dirty_trace, "migration_bitmap_sync_end"
+
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +37,7 @@ def read(trace: str) -> list[Sync]:
             device = 0
             continue
         pages = re.search(r"\bdirty_pages[= ](\d+)", line)
-        if pages and "vfio_get_dirty_bitmap" in line:
+        if pages and any(event in line for event in _DEVICE):
             device += int(pages[1])
         elif pages and "migration_bitmap_sync_end" in line:
             found.append(Sync(device, int(pages[1])))

@@ -19,12 +19,14 @@ class Series:
     ``lacks`` what an older or newer series has and this one does not, each with
     what follows from it.  ``driver`` is the oldest series whose own
     hisi_acc_vfio_pci is the same file for file, which is what its results are
-    recorded under.
+    recorded under; ``registers`` the oldest whose KVM gives a guest's processor the
+    same registers, which is what QEMU compares.
     """
 
     name: str
     config: tuple[str, ...]
     driver: str
+    registers: str
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -44,9 +46,9 @@ _NO_AF_ALG = {"af_alg": "AF_ALG refuses asynchronous algorithms: a program canno
 _SELFTESTS = "CONFIG_CRYPTO_SELFTESTS=y"
 
 KERNELS = (
-    Series("7.3", (_SELFTESTS,), "7.2", _NO_AF_ALG),
-    Series("7.2", (_SELFTESTS, "CONFIG_PROC_SYSCTL=y"), "7.2", _NO_AF_ALG),
-    Series("6.12", ("CONFIG_CRYPTO_MANAGER=y", "CONFIG_CRYPTO_MANAGER_DISABLE_TESTS=n", "CONFIG_PROC_SYSCTL=y"), "6.12", {
+    Series("7.3", (_SELFTESTS,), "7.2", "7.2", _NO_AF_ALG),
+    Series("7.2", (_SELFTESTS, "CONFIG_PROC_SYSCTL=y"), "7.2", "7.2", _NO_AF_ALG),
+    Series("6.12", ("CONFIG_CRYPTO_MANAGER=y", "CONFIG_CRYPTO_MANAGER_DISABLE_TESTS=n", "CONFIG_PROC_SYSCTL=y"), "6.12", "6.12", {
         "hw-v4": "hardware of version 4 and later is taken for version 3",
         # qm_pf_reset_vf_done() has the VF started by hisi_qm_start(), which starts no queue
         # that the reset stopped; later ones by qm_restart(), which does
@@ -84,7 +86,62 @@ class Release:
     lacks: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Vmm(Release):
+    """A release of QEMU.  What it ``lacks`` of guests to load comes with what it says
+    then.
+
+    ``packages`` are the binary packages that are taken from its suite, where that is
+    not Debian 13 itself; ``dirty_trace`` is the trace event with which it counts the
+    dirty pages that an IOMMU backend reports.
+    """
+
+    packages: tuple[str, ...] = ()
+    dirty_trace: str = "vfio_container_query_dirty_bitmap"
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Its name as numbers, to compare."""
+        return tuple(map(int, self.name.split(".")))
+
+    def has(self, feature: str) -> bool:
+        """Whether it has something that some release lacks."""
+        if not any(feature in release.lacks for release in VMMS):
+            raise KeyError(f"no release is known to lack {feature!r}")
+        return feature not in self.lacks
+
+
 #: QEMU of the hosts; the first is the default
-VMMS = (Release("10.0", "trixie"), Release("11.1", "trixie-backports"))
+VMMS = (
+    Vmm("10.0", "trixie", {
+        "p2p-prepare": "QEMU sends no event before it stops a device",
+        "guest-of-older-kernel": "Failed to load cpu:cpreg_vmstate_array_len",
+        "guest-of-newer-kernel": "Failed to put registers after init: Invalid argument",
+    }, dirty_trace="vfio_get_dirty_bitmap"),
+    Vmm("11.1", "trixie-backports", {}, packages=("qemu-system-arm", "qemu-system-common", "qemu-system-data")),
+)
+VMM = {release.name: release for release in VMMS}
+DEFAULT_VMM = VMMS[0].name
+
+
+def machine(source: Vmm, destination: Vmm) -> str:
+    """The guest's machine type: between releases, both need the older one's."""
+    if source == destination:
+        return "virt"
+    return f"virt-{min(source, destination, key=lambda release: release.version).name}"
+
+
+def refusal(kernel: Series, vmm: Vmm, to_kernel: Series, to_vmm: Vmm) -> str | None:
+    """What QEMU says when it does not migrate a guest from a host with this kernel and
+    QEMU to one with these; None where it does."""
+    if vmm.version < to_vmm.version:
+        words = to_vmm.lacks.get("guest-of-older-vmm")
+        if words:
+            return words
+    if kernel.registers == to_kernel.registers:
+        return None
+    return to_vmm.lacks.get("guest-of-newer-kernel" if kernel.version > to_kernel.version else "guest-of-older-kernel")
+
+
 #: libvirt of the hosts
 LIBVIRTS = (Release("11.3", "trixie"), Release("12.9", "trixie-backports"))

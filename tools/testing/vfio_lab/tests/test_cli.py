@@ -22,6 +22,10 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("fly",), "choose from"),
     (("run",), "COMMAND"),
     (("run", "--kernel", "5.10", "--", "true"), f"'{versions.LTS}'"),
+    (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
+    (("migrate", "--to-vmm", "4.2"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
+    (("demo", "--vmm", "4.2"), "invalid choice: '4.2'"),
+    (("matrix", "--backend", "vdpa"), "choose from 'iommufd', 'legacy'"),
     (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
     (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
     (("run", "--vfs", "64", "--", "true"), "0 to 63"),
@@ -42,7 +46,7 @@ def test_wrong_use(argv, words):
 
 
 @pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
-                                     ("clean",), ("check",), ("defects",), ("bench",)])
+                                     ("clean",), ("check",), ("defects",), ("bench",), ("matrix",)])
 def test_each_command_explains_itself(command):
     done = vlab(*command, "--help")
     assert done.returncode == 0 and "usage: vlab" in done.stdout
