@@ -34,7 +34,7 @@ class Guest:
     """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
     without `load` it does nothing more, until stop_load().  With `incoming` it waits
     for a guest to arrive.  Several in one host have numbers.  `machine` is QEMU's
-    machine type, `extra` more of its command line."""
+    machine type, `extra` more of its command line, before the VFs."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
@@ -65,8 +65,8 @@ class Guest:
             f",logfile={self._console} -serial chardev:console"
             " -device virtio-serial-pci,romfile="
             f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
-            f"{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.events(host.spec.vmm))}"
-            f" {extra} -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
+            f" {extra}{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.events(host.spec.vmm))}"
+            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,

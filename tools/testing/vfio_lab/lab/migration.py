@@ -275,8 +275,9 @@ class Scenario:
         out.dark_ms = round((resumed - stopped) * 1e3, 3)
         out.syncs = source.dirty_syncs()
         out.sync_count = info.get("ram", {}).get("dirty-sync-count", 0)
-        if len(out.syncs) != out.sync_count:
-            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, and traced {len(out.syncs)}")
+        # From 11 on QEMU does not count the one while the guest is stopped
+        if len(out.syncs) < out.sync_count:
+            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, its trace has {len(out.syncs)}")
         quiesce, save = self._walked(self.source, began, "quiesce", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
         dark = quiesce.start if quiesce else stopped
@@ -423,8 +424,10 @@ class Scenario:
 
 
 def _states(guest: Guest, since: float, state: str) -> list[float]:
-    """When QEMU said, since then, that a VF of the guest is in a state or about to be."""
-    return [e.at for e in guest.qmp.events
+    """When QEMU sent, since then, that a VF of the guest is in a state or about to be:
+    by its own clock, of which the event that arrived quickest tells what it is here."""
+    offset = min((e.at - e.stamp for e in guest.qmp.events), default=0.0)
+    return [e.stamp + offset for e in guest.qmp.events
             if e.name == "VFIO_MIGRATION" and e.at >= since and e.data["device-state"] == state]
 
 

@@ -19,11 +19,13 @@ from .errors import LabError
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """An event of QEMU's: `at` is time.monotonic() of its arrival."""
+    """An event of QEMU's: `at` is time.monotonic() of its arrival, `stamp` when QEMU
+    sent it, in seconds of its host's clock."""
 
     name: str
     data: dict[str, Any]
     at: float
+    stamp: float = 0.0
 
 
 class Qmp:
@@ -60,7 +62,8 @@ class Qmp:
     async def _listen(self) -> None:
         async for msg in self._client.events:
             with self._changed:
-                self.events.append(Event(msg["event"], msg.get("data", {}), time.monotonic()))
+                stamp = msg["timestamp"]["seconds"] + msg["timestamp"]["microseconds"] / 1e6
+                self.events.append(Event(msg["event"], msg.get("data", {}), time.monotonic(), stamp))
                 self._changed.notify_all()
 
     def cmd(self, command: str, timeout: float = 60, **arguments: Any) -> Any:

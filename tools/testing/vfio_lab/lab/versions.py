@@ -117,6 +117,7 @@ VMMS = (
         "p2p-prepare": "QEMU sends no event before it stops a device",
         "guest-of-older-kernel": "Failed to load cpu:cpreg_vmstate_array_len",
         "guest-of-newer-kernel": "Failed to put registers after init: Invalid argument",
+        "viommu": "Migration is currently not supported with vIOMMU enabled",
     }, dirty_trace="vfio_get_dirty_bitmap"),
     Vmm("11.1", "trixie-backports", {}, packages=("qemu-system-arm", "qemu-system-common", "qemu-system-data")),
 )

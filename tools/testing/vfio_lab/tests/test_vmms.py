@@ -30,7 +30,7 @@ def held(outcome, vmm: versions.Vmm) -> None:
     assert outcome.complaints == []
     assert f"QEMU emulator version {vmm.name}." in outcome.where["source"]
     assert outcome.carried > 0 and outcome.requests["after"] > 0
-    assert len(outcome.syncs) == outcome.sync_count >= 2 and sum(sync.device for sync in outcome.syncs) > 0
+    assert len(outcome.syncs) >= outcome.sync_count >= 2 and sum(sync.device for sync in outcome.syncs) > 0
 
 
 def test_the_newest_migrates_by_iommufd(new_session):
@@ -70,6 +70,18 @@ def test_each_release_migrates(new_session, vmm, backend, engines):
 def test_a_guest_goes_to_the_older_release_without_httu(new_session, engines):
     """The container's migrations cross releases, too, with one VF and with three."""
     held(moved(new_session, Choice(vmm=NEW.name, engines=engines, **WITHOUT_HTTU), OLD.name), NEW)
+
+
+@LONG
+@pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
+def test_a_guest_with_a_viommu(new_session, vmm):
+    """Refused before the guest is stopped where versions.py says so, migrated elsewhere.
+    The guest's kernel has no driver for virtio-iommu, so its DMA bypasses it."""
+    outcome = moved(new_session, Choice(vmm=vmm.name, guest_extra="-device virtio-iommu-pci,romfile="))
+    if vmm.has("viommu"):
+        held(outcome, vmm)
+    else:
+        assert vmm.lacks["viommu"] in outcome.refusal, outcome.complaints
 
 
 class NoBackports(Context):
