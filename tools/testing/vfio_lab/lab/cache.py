@@ -7,6 +7,8 @@ Layout of the cache folder::
     trees/KIND__VERSION__KEY/     working trees that builds go on in; slower to lose
     tmp/NAME.RANDOM/            half-built; nobody trusts it, the next start removes it
     locks/NAME                  flock()ed by whoever makes NAME
+    locks/NAME.used             flock()ed, shared, by each process that uses NAME
+    durations.json              how long parts took to build, for forecasts
     logs/                       the last log of each step
     apt/                        the private apt configuration and its lists
 
@@ -15,6 +17,8 @@ can be used.  A tree cannot be renamed (build systems write absolute paths), so
 it carries two marks instead: ``.whole`` once it was prepared, and ``.busy``
 while someone changes it; a tree found busy by the holder of its lock was left
 by a killed build, and is thrown away.
+
+An entry that a process was given stays until that process ends, whoever cleans.
 """
 
 from __future__ import annotations
@@ -29,15 +33,24 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .disk import used
 from .errors import LabError
 
 KEY_LENGTH = 16
 Waiting = Callable[[str], None]
+DAY = 24 * 60 * 60.0
+#: An entry that nobody used for so long goes; but of each kind, all but the two last
+#: used go after a day: what a changed source made obsolete.
+UNUSED_SECONDS = 14 * DAY
+OBSOLETE_SECONDS = DAY
+STAY = 2
+#: The locks by which this process keeps the entries that it uses.
+_held: dict[Path, IO[str]] = {}
 
 
 def default_root() -> Path:
@@ -100,6 +113,11 @@ class Entry:
         return used(self.path)
 
 
+#: entered while a process waits for an entry or builds it; the tests' limits of time
+#: do not count that
+untimed: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
 def _name(kind: str, version: str, key: str) -> str:
     # Build systems refuse ':' in a path, so the true version lies in .about.
     return f"{kind}__{re.sub('[^A-Za-z0-9.+-]', '-', version)}__{key}"
@@ -135,7 +153,7 @@ class Cache:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if waiting is not None:
-                    waiting("waiting for another build of the same")
+                    waiting(f"waiting for another process that builds {name.partition('__')[0]}")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -147,6 +165,38 @@ class Cache:
             except BlockingIOError:
                 yield False
                 return
+            yield True
+
+    def _hold(self, name: str) -> None:
+        """Keep an entry from being removed while this process lives."""
+        path = self.root / "locks" / f"{name}.used"
+        if path in _held:
+            return
+        try:
+            handle = open(path, "a", encoding="utf-8")
+        except OSError:
+            # Nor can anybody remove entries of a cache that is read only.
+            return
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        _held[path] = handle
+
+    @contextmanager
+    def _try_unused(self, name: str) -> Iterator[bool]:
+        """Whether no other process uses an entry; for the body, none begins to."""
+        path = self.root / "locks" / f"{name}.used"
+        ours = _held.pop(path, None)
+        handle = ours or open(path, "a", encoding="utf-8")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if ours:
+                fcntl.flock(ours, fcntl.LOCK_SH)
+                _held[path] = ours
+            else:
+                handle.close()
+            yield False
+            return
+        with handle:
             yield True
 
     def sweep(self) -> None:
@@ -161,8 +211,12 @@ class Cache:
 
     def peek(self, kind: str, version: str, key: str) -> Path | None:
         """The entry if it is there; makes nothing."""
-        path = self.root / "entries" / _name(kind, version, key)
+        name = _name(kind, version, key)
+        path = self.root / "entries" / name
         if not path.is_dir():
+            return None
+        self._hold(name)
+        if not path.is_dir():       # it was being removed
             return None
         self._touch(path)
         return path
@@ -170,7 +224,11 @@ class Cache:
     def newest(self, kind: str) -> Entry | None:
         """The youngest entry of a kind, whatever it was made from."""
         found = [entry for entry in self.entries() if entry.kind == kind and not entry.is_tree]
-        return max(found, key=lambda entry: entry.made, default=None)
+        for entry in sorted(found, key=lambda entry: entry.made, reverse=True):
+            self._hold(entry.name)
+            if entry.path.is_dir():
+                return entry
+        return None
 
     def entry(self, kind: str, version: str, key: str, build: Callable[[Path], None],
               waiting: Waiting | None = None) -> Path:
@@ -184,15 +242,17 @@ class Cache:
             return found
         name = _name(kind, version, key)
         path = self.root / "entries" / name
-        with self.lock(name, waiting):
-            if path.is_dir():
-                return path
+        with untimed(), self.lock(name, waiting):
+            found = self.peek(kind, version, key)
+            if found is not None:
+                return found
             half = Path(tempfile.mkdtemp(prefix=name + ".", dir=self.root / "tmp"))
             try:
                 half.chmod(0o755)
                 build(half)
                 (half / ".about").write_text(json.dumps([kind, version, key]), encoding="utf-8")
                 self._touch(half)
+                self._hold(name)
                 os.rename(half, path)
             except BaseException:
                 _remove(half)
@@ -210,17 +270,11 @@ class Cache:
         """
         name = _name(kind, version, key)
         path = self.root / "trees" / name
-        with self.lock(name, waiting):
-            if not (path / ".whole").exists() or (path / ".busy").exists():
-                _remove(path)
-                path.mkdir()
-                try:
-                    prepare(path)
-                except BaseException:
-                    _remove(path)
-                    raise
-                (path / ".about").write_text(json.dumps([kind, version, key]), encoding="utf-8")
-                (path / ".whole").touch()
+        with ExitStack() as stack:
+            with untimed():
+                stack.enter_context(self.lock(name, waiting))
+                if not (path / ".whole").exists() or (path / ".busy").exists():
+                    self._prepare(path, (kind, version, key), prepare)
             self._touch(path)
             (path / ".busy").touch()
             try:
@@ -229,6 +283,18 @@ class Cache:
                 (path / ".busy").unlink()
                 raise
             (path / ".busy").unlink()
+
+    @staticmethod
+    def _prepare(path: Path, about: tuple[str, str, str], prepare: Callable[[Path], None]) -> None:
+        _remove(path)
+        path.mkdir()
+        try:
+            prepare(path)
+        except BaseException:
+            _remove(path)
+            raise
+        (path / ".about").write_text(json.dumps(about), encoding="utf-8")
+        (path / ".whole").touch()
 
     @staticmethod
     def _touch(path: Path) -> None:
@@ -258,17 +324,19 @@ class Cache:
                 found.append(Entry(kind, version, key, path, made, last, is_tree))
         return sorted(found, key=lambda entry: (entry.kind, entry.version, entry.made))
 
-    def clean(self, keep: Callable[[Entry], bool] = lambda entry: False) -> list[Entry]:
-        """Remove the entries that ``keep`` does not want; returns the removed.
+    def clean(self, keep: Callable[[Entry], bool] = lambda entry: False) -> tuple[list[Entry], list[Entry]]:
+        """Remove the entries that ``keep`` does not want; returns the removed, and
+        those that are in use.
 
-        What someone is building or changing at the moment is left alone.
+        What another process uses, builds or changes at the moment is left alone.
         """
-        gone = []
+        gone, in_use = [], []
         for entry in self.entries():
             if keep(entry):
                 continue
-            with self._try_lock(entry.name) as ours:
-                if not ours:
+            with self._try_lock(entry.name) as ours, self._try_unused(entry.name) as unused:
+                if not ours or not unused:
+                    in_use.append(entry)
                     continue
                 # Out of entries/ first: a removal that is interrupted must not
                 # leave half an entry that looks whole.
@@ -276,12 +344,25 @@ class Cache:
                 os.rename(entry.path, doomed)
                 _remove(doomed)
                 gone.append(entry)
-        return gone
+        return gone, in_use
+
+    def evict(self, now: float | None = None) -> list[Entry]:
+        """Remove the entries that have become old; returns them."""
+        now = time.time() if now is None else now
+        last: dict[tuple[str, bool], list[Entry]] = {}
+        for entry in sorted(self.entries(), key=lambda entry: entry.used, reverse=True):
+            last.setdefault((entry.kind, entry.is_tree), []).append(entry)
+        old = {entry.path for entries in last.values() for rank, entry in enumerate(entries)
+               if now - entry.used > (UNUSED_SECONDS if rank < STAY else OBSOLETE_SECONDS)}
+        return self.clean(lambda entry: entry.path not in old)[0] if old else []
 
     def forget_lists(self) -> None:
-        """Remove the private apt configuration, its lists, and the logs."""
-        for name in ("apt", "logs"):
-            _remove(self.root / name)
+        """Remove the lists of packages and the logs, unless somebody is at them."""
+        for folder in (self.root / "apt").glob("*"):
+            with self._try_lock(f"apt-{folder.name}") as ours:
+                if ours:
+                    _remove(folder)
+        _remove(self.root / "logs")
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, matrix, paths, qemu, report, series, versions
+from .cache import default_root
 from .context import Context
 from .errors import LabError
 from .process import tied
@@ -111,6 +112,8 @@ def parser() -> argparse.ArgumentParser:
                           "or none of both, but the stock accelerator driver (default ours)")
     one.add_argument("--push", type=pushed, action="append", default=[], metavar="LOCAL:REMOTE",
                      help="put a file into the host before it boots")
+    one.add_argument("--guest", action="store_true",
+                     help="put a guest's kernel and root file system into /lab: Image and guest.cpio")
 
     run = commands.add_parser("run", parents=[one], help="boot one host, run a command in it as root",
                               usage="vlab run [OPTIONS] -- COMMAND [ARGUMENT...]",
@@ -203,7 +206,10 @@ def parser() -> argparse.ArgumentParser:
                       help=f"of {', '.join(build.WHAT)} (default: what the demo needs)")
     commands.add_parser("completion", help="print completion for bash: . <(vlab completion)")
     commands.add_parser("status", help="what is cached, which versions")
-    clean = commands.add_parser("clean", help="empty the cache")
+    clean = commands.add_parser("clean", help="empty the cache",
+                                description="Ask, and empty the cache but for what a running command uses. What is "
+                                            "old goes by itself.")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
     clean.add_argument("--old", action="store_true", help="remove only what the present sources no longer use")
     return top
 
@@ -237,7 +243,7 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
     with log_folder(args.command) as logs, Session(steps, logs) as session:
         picked = choice(args, args.driver)
         with steps.step("put the host's image together"):
-            spec = session.spec("host", picked, guest=True)
+            spec = session.spec("host", picked, guest=args.guest)
         (host,) = session.boot([spec])
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} virtual functions each, "
                         f"driver {picked.driver}", host.console):
@@ -319,25 +325,69 @@ def bench(args: argparse.Namespace, steps: Steps) -> int:
     return 0
 
 
-def check(arguments: Sequence[str], asan: bool, steps: Steps) -> int:
-    """All tests, or those that the arguments for pytest pick."""
-    build.build(["qemu-asan" if asan and name == "qemu" else name for name in build.ALL], steps)
+def _to_build(arguments: Sequence[str], everything: bool) -> bool:
+    """Whether to build all that tests take before these arguments go to pytest: not if
+    it is to run none, and not if they pick some, unless ``everything`` says so."""
+    words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments]
+    if any(word.startswith(("--co", "--fixtures", "--markers", "--help", "--version")) or word == "-h" for word in words):
+        return False
+    return everything or not any(
+        word.startswith(("-k", "-m")) or
+        not word.startswith("-") and (paths.LAB / "tests" / word.partition("::")[0]).exists() for word in words)
+
+
+def check(arguments: Sequence[str], asan: bool, steps: Steps, everything: bool = False) -> int:
+    """All tests, or those that the arguments for pytest pick: these build what they
+    need themselves, unless ``everything`` is to be built before."""
+    if _to_build(arguments, everything):
+        build.build(["qemu-asan" if asan and name == "qemu" else name for name in build.ALL], steps)
+    else:
+        build.prepare(steps)
     if asan:
         os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
             *BESIDE_EACH_OTHER, *arguments]
-    return subprocess.run(argv, cwd=paths.LAB / "tests", env={**os.environ, "VFIO_LAB_BUILD": str(paths.BUILD)},
-                          check=False, **tied()).returncode
+    # pytest keeps what its tests print; what they wait for is told here
+    return subprocess.run(argv, cwd=paths.LAB / "tests", env={
+        **os.environ, "VFIO_LAB_BUILD": str(paths.BUILD), "VFIO_LAB_TERMINAL": f"/proc/{os.getpid()}/fd/2"},
+        check=False, **tied()).returncode
+
+
+def clean(args: argparse.Namespace) -> int:
+    """Empty the cache, if that is meant."""
+    if not args.yes:
+        what = "all that the present sources no longer use" if args.old else "all that is cached"
+        if not sys.stdin.isatty():
+            print("vlab clean: asks before it removes, and there is no terminal to ask on: say --yes", file=sys.stderr)
+            return 2
+        if input(f"Remove {what} in {default_root()}? [y/N] ").strip().lower() not in ("y", "yes"):
+            return 1
+    print(build.clean(old_only=args.old))
+    return 0
 
 
 def defects(steps: Steps) -> int:
     """The tests of the table of defects on all drivers, then the table."""
     table = paths.BUILD / "defects/defects.md"
     table.unlink(missing_ok=True)
-    status = check(["test_defects.py", "--defects", "--dist", "load"], False, steps)
+    status = check(["test_defects.py", "--defects", "--dist", "load"], False, steps, everything=True)
     if table.exists():
         print(table.read_text(encoding="utf-8"))
     return status
+
+
+def needed(args: argparse.Namespace) -> list[str]:
+    """The parts that run, shell, migrate and demo take with these options; what they
+    need besides is made in seconds."""
+    hosts = {args.kernel, getattr(args, "to_kernel", None) or args.kernel}
+    roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
+    ours = "ours" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
+    names = {"rootfs", "library", "qemu-asan" if qemu.is_sanitized() else "qemu"} | {f"kernel-{one}" for one in hosts} | roots
+    if ours and not getattr(args, "patch", ()):
+        names |= {f"driver-{one}" for one in hosts}
+    if getattr(args, "guest", True):
+        names |= {"programs", f"kernel-{kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel)}"}
+    return [name for name in build.WHAT if name in names]
 
 
 def dispatch(args: argparse.Namespace, steps: Steps) -> int:
@@ -349,8 +399,7 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
         print(build.status())
         return 0
     if args.command == "clean":
-        print(build.clean(old_only=args.old))
-        return 0
+        return clean(args)
     if args.command == "build":
         build.build(args.what, steps)
         return 0
@@ -373,16 +422,13 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "bench":
         return bench(args, steps)
     if args.command == "fuzz":
-        build.build([*build.USUAL], steps)
+        build.build(build.HOST, steps)
         with log_folder("fuzz") as folder:
             fuzz.fuzz(tuple(args.what) or tuple(fuzz.WHAT), args.count, args.seed, folder, Context(steps=steps))
         return 0
     if args.command in ("migrate", "demo"):
         refuse(args)
-    kernels = {args.kernel, kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), getattr(args, "to_kernel", None)}
-    roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
-    build.build([name for name in build.WHAT if name in {"rootfs", "library", "programs", "qemu", *roots} or
-                 name.removeprefix("kernel-") in kernels], steps)
+    build.build(needed(args), steps)
     if args.command in ("run", "shell"):
         return one_host(args, steps)
     return migrate(args, steps)

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
-from . import files, machine, paths
+from . import files, machine, paths, scratch
 from .context import Context
 from .errors import LabError
 from .run import run
@@ -27,15 +26,15 @@ def build(target: Path, context: Context) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "build.log"
-    with context.steps.step("build Debian packages", log), tempfile.TemporaryDirectory(prefix="vlab-deb-") as name:
-        source = Path(name) / "source"
+    with context.steps.step("build Debian packages", log), scratch.folder("deb-") as work:
+        source = work / "build/source"
         for place in files.listed():
             (source / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(paths.ROOT / place, source / place)
         run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary"], cwd=source, log=log,
             failure="The packages cannot be built.")
-        (changes,) = Path(name).glob("*.changes")
-        for file in Path(name).glob("*.*"):
+        (changes,) = source.parent.glob("*.changes")
+        for file in source.parent.glob("*.*"):
             if file.is_file():
                 shutil.copy(file, target)
         said: list[str] = []

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
-from . import kernel_tree, machine, paths, versions
+from . import kernel_tree, machine, paths, scratch, versions
 from .context import Context
 from .errors import LabError
 from .kernel import sources
@@ -52,9 +51,8 @@ def build(target: Path, context: Context) -> Path:
     log = target / "build.log"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="vlab-docs-") as name, \
+    with scratch.folder("docs-") as work, \
             context.steps.step("build the documentation", log) as step:
-        work = Path(name)
         tree(base, work)
         for page in PAGES:
             step.progress(page)

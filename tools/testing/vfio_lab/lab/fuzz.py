@@ -6,10 +6,9 @@ of a host; and everything else that can be asked of one, from several threads.""
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
-from . import accelerator, cross, machine, paths, versions
+from . import accelerator, cross, machine, paths, scratch, versions
 from .context import Context
 from .errors import LabError
 from .host import Host
@@ -44,8 +43,8 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     log = folder / "decoder.log"
     tools = kernel(versions.DEFAULT, context).source / "tools"
     with context.steps.step(f"fuzz the decoder with {count} inputs, seed {seed}", log) as step, \
-            tempfile.TemporaryDirectory(prefix="vlab-fuzz-") as scratch:
-        program = Path(scratch) / "stream_fuzz"
+            scratch.folder("fuzz-") as work:
+        program = work / "stream_fuzz"
         run([COMPILER, *FLAGS, f"-I{SOURCE}", f"-I{driver}", f"-I{SELFTESTS}", f"-I{tools}/include", "-o", program,
              SOURCE / "stream_fuzz.c", tools / "lib/string.c", tools / "lib/ctype.c", "-lz"], log=log,
             failure="The decoder cannot be compiled for this machine.")

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import collections
+import json
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -64,8 +65,8 @@ class Step:
         """Seconds since the step began."""
         return time.monotonic() - self.started
 
-    def line(self, width: int = 1000) -> str:
-        """The step, its time and how far it is, in one line; the name gives way."""
+    def shown(self) -> tuple[str, str]:
+        """The step's name, and its time and how far it is."""
         text = self._text
         if self._watch is not None:
             try:
@@ -73,50 +74,116 @@ class Step:
             except OSError:
                 # What is being looked at may come and go while we look.
                 pass
-        rest = f" … {duration(self.elapsed)}{', ' + text if text else ''}"
-        return f"{self.name[:max(width - len(rest), 10)]}{rest}"[:width]
+        return self.name, f" … {duration(self.elapsed)}{', ' + text if text else ''}"
+
+
+class _Elsewhere:
+    """The step that another process is at, as that process tells of it."""
+
+    def __init__(self, name: str, rest: str) -> None:
+        self.name = name
+        self.rest = rest
+        self.told = time.monotonic()
+
+    def shown(self) -> tuple[str, str]:
+        """As Step.shown()."""
+        return self.name, self.rest
+
+
+def fitted(shown: tuple[str, str], width: int = 1000) -> str:
+    """A step in one line of this width; the name gives way."""
+    name, rest = shown
+    return f"{name[:max(width - len(rest), 10)]}{rest}"[:width]
 
 
 class Steps:
-    """Shows steps one after the other; a step inside a step takes the line over.
+    """Shows steps: one after the other, or of several threads and processes side by
+    side; a step inside a step takes its line over.
 
-    On a terminal the running step's line is rewritten in place, otherwise a
-    line is added every ten seconds.  Exceptions pass through: whoever ends the
-    program prints the LabError's own sentence.
+    On a terminal the running steps' lines are rewritten in place, otherwise a line
+    for all of them is added every ten seconds.  Exceptions pass through: whoever
+    ends the program prints the LabError's own sentence.
+
+    With ``after``, nothing is told of a step until it has taken so many seconds:
+    for tests, whose steps are of interest only when somebody waits for them.
     """
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    #: if set, how far the whole is, of which the steps are parts
+    whole: Callable[[], str] | None = None
+
+    def __init__(self, out: TextIO | None = None, after: float = 0) -> None:
         self._out = out if out is not None else sys.stderr
-        self._tty = self._out.isatty()
-        self._stack: list[Step] = []
+        self._tty = self._out.isatty() and not after
+        self._after = after
+        self._stacks: dict[object, list[Step]] = {}
+        self._elsewhere: dict[str, _Elsewhere] = {}
+        self._noted: set[str] = set()
         self._lock = threading.RLock()
         self._ticker: threading.Thread | None = None
-        self._drawn = False
+        self._drawn = 0
 
     @contextmanager
     def step(self, name: str, log: Path | None = None) -> Iterator[Step]:
         """Run the body as a step; on failure show the end of its log and its path."""
         step = Step(name, log)
+        lane = threading.get_ident()
         with self._lock:
-            self._stack.append(step)
+            self._stacks.setdefault(lane, []).append(step)
             self._start_ticker()
             self._draw()
         try:
             yield step
         except KeyboardInterrupt:
-            self._end(step, "stopped")
+            self._end(lane, step, "stopped")
             raise
         except BaseException as error:
-            self._fail(step, error)
+            self._fail(lane, step, error)
             raise
         else:
-            self._end(step, "ok")
+            self._end(lane, step, "ok")
 
     def note(self, text: str) -> None:
         """One line for the reader, beside the steps."""
         with self._lock:
             self._print(f"  note     {text}")
             self._draw()
+
+    # Steps of another process
+
+    def relay(self, lane: str, message: Mapping[str, object]) -> None:
+        """Show what Relay sent from another process, which ``lane`` names.  Several
+        processes may have the same note to give: it is shown once."""
+        with self._lock:
+            if "line" in message:
+                self._print(str(message["line"]))
+            elif "note" in message:
+                note = str(message["note"])
+                if note not in self._noted:
+                    self._noted.add(note)
+                    self.note(note)
+            elif message["now"] is None:
+                self._elsewhere.pop(lane, None)
+            else:
+                name, rest = message["now"]  # type: ignore[misc]
+                there = self._elsewhere.setdefault(lane, _Elsewhere(name, rest))
+                if (there.name, there.rest) != (name, rest):
+                    there.name, there.rest = name, rest
+                    return      # drawn at the next tick
+                self._start_ticker()
+            self._draw()
+
+    def stopped(self, lane: str) -> None:
+        """Another process was stopped in whatever it was at."""
+        with self._lock:
+            step = self._elsewhere.pop(lane, None)
+            if step:
+                self._print(f"  stopped  {step.name}")
+                self._draw()
+
+    # The display
+
+    def _running(self) -> list[Step | _Elsewhere]:
+        return [*(stack[-1] for stack in self._stacks.values()), *self._elsewhere.values()]
 
     def _start_ticker(self) -> None:
         if self._ticker is None or not self._ticker.is_alive():
@@ -127,45 +194,65 @@ class Steps:
         while True:
             time.sleep(0.5)
             with self._lock:
-                if not self._stack:
+                if not self._running():
                     return
-                step = self._stack[-1]
                 if self._tty:
                     self._draw()
-                elif time.monotonic() - step.told >= QUIET_SECONDS:
-                    step.told = time.monotonic()
-                    self._print(f"  ...      {step.line()}")
+                else:
+                    self._tell(time.monotonic())
+
+    def _tell(self, now: float) -> None:
+        running = self._running()
+        if any(now - step.told >= max(QUIET_SECONDS, self._after) for step in running):
+            for step in running:
+                step.told = now
+            whole = f" ({self.whole()})" if self.whole else ""
+            self._print(f"  ...      {'; '.join(fitted(step.shown()) for step in running)}{whole}")
 
     def _draw(self) -> None:
-        if not self._tty or not self._stack:
+        running = self._running()
+        if not self._tty or not running:
             return
         head = "  ...      "
-        width = shutil.get_terminal_size().columns - len(head) - 1
-        self._out.write(f"\r\x1b[K{head}{self._stack[-1].line(width)}")
+        size = shutil.get_terminal_size()
+        width = max(size.columns - len(head) - 1, 1)
+        lines = [fitted(step.shown(), width) for step in running]
+        if self.whole:
+            lines.append(self.whole()[:width])
+        self._clear()
+        lines = lines[-max(size.lines - 1, 1):]
+        self._out.write("\n".join(head + line for line in lines))
         self._out.flush()
-        self._drawn = True
+        self._drawn = len(lines)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._out.write("\r\x1b[K" + "\x1b[A\x1b[K" * (self._drawn - 1))
+            self._drawn = 0
 
     def _print(self, line: str) -> None:
-        if self._drawn:
-            self._out.write("\r\x1b[K")
-            self._drawn = False
+        self._clear()
         self._out.write(line + "\n")
         self._out.flush()
 
-    def _end(self, step: Step, state: str) -> None:
+    def _end(self, lane: object, step: Step, state: str) -> None:
         with self._lock:
-            if step in self._stack:
-                self._stack.remove(step)
-            self._print(f"  {state:<8} {step.name} ({duration(step.elapsed)})")
+            stack = self._stacks.get(lane, [])
+            if step in stack:
+                stack.remove(step)
+            if not stack:
+                self._stacks.pop(lane, None)
+            if step.elapsed >= self._after:
+                self._print(f"  {state:<8} {step.name} ({duration(step.elapsed)})")
             self._draw()
 
-    def _fail(self, step: Step, error: BaseException) -> None:
+    def _fail(self, lane: object, step: Step, error: BaseException) -> None:
         # Of nested steps only the innermost, which failed first, shows a log.
         told = getattr(error, "step_told", False)
         log = getattr(error, "log", None) or step.log
         with self._lock:
-            self._end(step, "FAILED")
-            if log is not None and not told:
+            self._end(lane, step, "FAILED")
+            if log is not None and not told and step.elapsed >= self._after:
                 for line in tail(log):
                     self._print(f"           | {line}")
                 self._print(f"           the whole log: {log}")
@@ -175,6 +262,35 @@ class Steps:
                 error.log = log  # type: ignore[attr-defined]
         except AttributeError:
             pass
+
+
+class Relay(Steps):
+    """The steps of a process that another one shows: each line of ``out`` is a JSON
+    message for its Steps.relay()."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
+        self._tty = True        # what is at hand is told at each tick
+
+    def send(self, **message: object) -> None:
+        """One message; lost if nobody listens any more."""
+        with self._lock:
+            try:
+                self._out.write(json.dumps(message) + "\n")
+                self._out.flush()
+            except OSError:
+                pass
+
+    def note(self, text: str) -> None:
+        """As Steps.note()."""
+        self.send(note=text)
+
+    def _draw(self) -> None:
+        running = self._running()
+        self.send(now=running[-1].shown() if running else None)
+
+    def _print(self, line: str) -> None:
+        self.send(line=line)
 
 
 _shared: Steps | None = None

@@ -82,6 +82,19 @@ def _archive(context: Context) -> tuple[Path, str]:
     return path, version
 
 
+def _meson(context: Context) -> Path:
+    """The folder of the meson that builds QEMU; Debian 12's own is older than QEMU 10 takes."""
+    return context.package("meson") / "usr/lib/python3/dist-packages"
+
+
+def sources(context: Context | None = None) -> Path:
+    """All that the outer QEMU is built from, fetched if it is not cached; the folder of
+    Debian's source package."""
+    context = context or shared()
+    _meson(context)
+    return _archive(context)[0]
+
+
 def checkpatch(context: Context) -> Path:
     """QEMU's own judge of style, scripts/checkpatch.pl."""
     archive, version = _archive(context)
@@ -216,9 +229,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
     def meson() -> dict[str, str]:
-        # Debian 12's own is older than QEMU 10 takes.
-        folder = context.package("meson") / "usr/lib/python3/dist-packages"
-        return {"PYTHONPATH": str(folder)}
+        return {"PYTHONPATH": str(_meson(context))}
 
     def prepare(tree: Path) -> None:
         log = context.cache.log(f"{kind}-configure")

@@ -8,6 +8,7 @@ with all its children when the lab is interrupted.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import signal
@@ -55,9 +56,16 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return env
 
 
-def _in_child() -> None:
-    # Should the lab itself be killed outright, the command gets to know.
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def tie_to_parent() -> Callable[[], None]:
+    """For subprocess' preexec_fn: should the lab itself be killed outright, the command
+    gets to know.  The tie is to the thread that starts it."""
+    parent = os.getpid()
+
+    def tie() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:      # it died before the line above
+            os._exit(1)
+    return tie
 
 
 def _signal_group(group: int, signum: int) -> bool:
@@ -99,6 +107,7 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
     as its sentence.  Returns the exit status.
     """
     command = [str(word) for word in argv]
+    full = False
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as out:
         out.write(redact(f"$ {' '.join(command)}\n"))
@@ -108,13 +117,14 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
             process = subprocess.Popen(
                 command, cwd=cwd, env=clean_environment(env), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
-                preexec_fn=_in_child)
+                preexec_fn=tie_to_parent())
         except FileNotFoundError as error:
             raise LabError(f"The program {command[0]} is not there.", log) from error
         try:
             assert process.stdout is not None
             for raw in process.stdout:
                 line = redact(raw.decode("utf-8", "replace"))
+                full = full or os.strerror(errno.ENOSPC) in line
                 out.write(line)
                 out.flush()
                 if on_line is not None:
@@ -128,7 +138,8 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
         if status != 0:
             out.write(f"exit status {status}\n")
     if status != 0 and check:
-        raise LabError(failure or f"{Path(command[0]).name} failed with status {status}.", log)
+        sentence = failure or f"{Path(command[0]).name} failed with status {status}."
+        raise LabError(f"{sentence[:-1]}: the disk is full." if full else sentence, log)
     return status
 
 

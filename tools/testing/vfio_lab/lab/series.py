@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import kernel_tree, paths, versions
+from . import kernel_tree, paths, scratch, versions
 from .context import Context
 from .errors import LabError
 from .kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
@@ -149,8 +149,8 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
     steps = states(base)
     places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
     check_unchanged(base, series, places, context)
-    with tempfile.TemporaryDirectory(prefix="vlab-series-") as name:
-        repo = Repository(Path(name) / "tree")
+    with scratch.folder("series-") as work:
+        repo = Repository(work / "tree")
         with context.steps.step(f"patches for {base.name}", log) as step:
             repo.put(_as_it_was(base, places), places)
             repo.commit("The kernel's tree\n")
@@ -170,11 +170,11 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             if repo.files("again") != overlaid:
                 raise LabError("The series does not lead to the tree that it was made of.")
             step.progress("checkpatch, get_maintainer")
-            check_patches(base, patches[1:], Path(name), log)
+            check_patches(base, patches[1:], work, log)
         if builds:
             built = kernel(series, context)
             for what, files in zip(STEPS, steps):
                 if what.builds:
                     with context.steps.step(f"build after: {what.subject}", log):
-                        build_step(files, built, Path(name) / "build", log)
+                        build_step(files, built, work / "build", log)
     return patches

@@ -8,10 +8,9 @@ import dataclasses
 import pathlib
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
-from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs, versions
+from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs, scratch, versions
 from .context import Context
 from .errors import LabError
 from .host import Host, HostSpec
@@ -93,7 +92,7 @@ class Session:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._stack = contextlib.ExitStack()
         # Short, for the sockets in it
-        self.folder = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vlab-")))
+        self.folder = self._stack.enter_context(scratch.folder())
         self._key = self.folder / "key"
         self.qmp_library = ""
 

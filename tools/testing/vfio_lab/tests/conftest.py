@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import os
 import pathlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 import pytest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import accelerator, kernel, paths, qemu, versions  # noqa: E402
+from lab import accelerator, cache, kernel, paths, qemu, versions  # noqa: E402
 from lab.context import Context, shared  # noqa: E402
 from lab.host import Host  # noqa: E402
 from lab.progress import Steps  # noqa: E402
@@ -25,9 +27,12 @@ from registers import Function, Model  # noqa: E402
 # tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# For one test, on a slow machine; elsewhere the slowest took three and a half minutes,
-# of which it built for three
+# For one test, on a slow machine; elsewhere the slowest took three and a half minutes
 SECONDS = 1500
+# For each part that a test builds, or waits for another to build: not counted above
+BUILD_SECONDS = 5400
+# What takes a test no longer is of interest to nobody
+QUIET_SECONDS = 30
 
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
@@ -36,6 +41,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What `vlab check -- --long` and `vlab defects` turn on."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
+
+
+_building = False
+
+
+@contextlib.contextmanager
+def untimed() -> Iterator[None]:
+    """For the body, pytest-timeout's alarm is the one for builds; then it goes on."""
+    global _building
+    left, _ = signal.getitimer(signal.ITIMER_REAL)
+    if not left or _building:
+        yield
+        return
+    _building = True
+    signal.setitimer(signal.ITIMER_REAL, BUILD_SECONDS)
+    try:
+        yield
+    finally:
+        _building = False
+        signal.setitimer(signal.ITIMER_REAL, left)
+
+
+cache.untimed = untimed
+
+
+def terminal() -> TextIO:
+    """Where vlab's messages go.  What tests print is kept by pytest, of several
+    processes even what goes to their standard error."""
+    place = os.environ.get("VFIO_LAB_TERMINAL")
+    if place:
+        with contextlib.suppress(OSError):
+            return open(place, "a", encoding="utf-8")   # pylint: disable=consider-using-with
+    return sys.__stderr__ or sys.stderr
+
+
+def patient_steps() -> Steps:
+    """Steps that tell of what somebody waits long for, such as builds."""
+    return Steps(terminal(), after=QUIET_SECONDS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -95,7 +138,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def context() -> Context:
     """The lab's cache and packages; builds tell of themselves on the terminal."""
-    return Context(steps=Steps(sys.__stderr__))
+    return Context(steps=patient_steps())
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +175,7 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
     def new() -> Session:
         logs = paths.BUILD / "check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
-        session = Session(Steps(io.StringIO()), logs)
+        session = Session(patient_steps(), logs)
         opened.append(session)
         return session
 

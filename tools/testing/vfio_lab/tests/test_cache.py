@@ -135,6 +135,6 @@ def test_clean_keeps_what_is_wanted(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     for kind in ("one", "two"):
         cache.entry(kind, "1", "key", lambda folder: None)
-    gone = cache.clean(lambda entry: entry.kind == "two")
-    assert [entry.kind for entry in gone] == ["one"]
+    gone, in_use = cache.clean(lambda entry: entry.kind == "two")
+    assert [entry.kind for entry in gone] == ["one"] and in_use == []
     assert [entry.kind for entry in cache.entries()] == ["two"]

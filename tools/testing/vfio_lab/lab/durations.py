@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How long parts take to build: as long as on this machine the last time, or else as
+on the one where these figures come from."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import os
+from pathlib import Path
+
+FILE = "durations.json"
+#: in seconds, on two processors, two heavy ones side by side; the first pattern that
+#: matches counts
+SHIPPED = {
+    "linux-source-*": 60.0,
+    "qemu-source": 15.0,
+    "qemu": 360.0,
+    "qemu-asan": 900.0,
+    "kernel-*-guest": 420.0,
+    "kernel-*-debug": 900.0,
+    "kernel-*": 600.0,
+    "driver-*": 15.0,
+    "rootfs*": 60.0,
+    "kselftest": 60.0,
+    "*": 10.0,
+}
+#: those that more processors make quicker
+SHARED = ("qemu", "qemu-asan", "kernel-*")
+
+
+def shipped(part: str, processors: int | None = None) -> float:
+    """Seconds that a part takes somewhere else."""
+    seconds = next(SHIPPED[pattern] for pattern in SHIPPED if fnmatch.fnmatch(part, pattern))
+    if any(fnmatch.fnmatch(part, pattern) for pattern in SHARED):
+        seconds *= 2 / max(processors or len(os.sched_getaffinity(0)), 1)
+    return seconds
+
+
+def known(root: Path) -> dict[str, float]:
+    """Seconds that parts took on this machine, from its cache."""
+    try:
+        read = json.loads((root / FILE).read_text(encoding="utf-8"))
+        return {str(part): float(seconds) for part, seconds in read.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def keep(root: Path, part: str, seconds: float) -> None:
+    """Remember what a part took.  Of two processes that do so at once, one may lose."""
+    new = root / f"{FILE}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        new.write_text(json.dumps({**known(root), part: round(seconds, 1)}, indent=1), encoding="utf-8")
+        new.rename(root / FILE)
