@@ -360,7 +360,8 @@ def clean(args: argparse.Namespace) -> int:
         if not sys.stdin.isatty():
             print("vlab clean: asks before it removes, and there is no terminal to ask on: say --yes", file=sys.stderr)
             return 2
-        if input(f"Remove {what} in {default_root()}? [y/N] ").strip().lower() not in ("y", "yes"):
+        print(f"Remove {what} in {default_root()}? [y/N] ", end="", flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return 1
     print(build.clean(old_only=args.old))
     return 0

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bench import wait_until
-from lab.cache import Cache, digest
+from lab import build, scratch
+from lab.cache import DAY, Cache, digest
 from lab.paths import LAB
 
 #: A builder that tells when it began and takes its time.
@@ -138,3 +141,126 @@ def test_clean_keeps_what_is_wanted(tmp_path: Path) -> None:
     gone, in_use = cache.clean(lambda entry: entry.kind == "two")
     assert [entry.kind for entry in gone] == ["one"] and in_use == []
     assert [entry.kind for entry in cache.entries()] == ["two"]
+
+
+USER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[1])
+from lab.cache import Cache
+print(Cache(pathlib.Path(sys.argv[2])).peek("used", "1", "key"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_clean_leaves_what_a_running_command_uses(tmp_path: Path) -> None:
+    """An entry that another process was given stays while that runs, and clean names
+    it; afterwards it can be removed.  Logs and lists stay with it."""
+    cache = Cache(tmp_path)
+    for kind in ("used", "unused"):
+        cache.entry(kind, "1", "key", lambda folder: None)
+    cache.log("some").touch()
+    with subprocess.Popen([sys.executable, "-c", USER, str(LAB), str(tmp_path)], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as user:
+        assert user.stdout and user.stdin
+        assert user.stdout.readline().startswith(str(tmp_path))
+        assert "Kept what a running command uses: used 1." in build.clean(cache)
+        assert [entry.kind for entry in cache.entries()] == ["used"] and (tmp_path / "logs/some.log").exists()
+        # It still keeps it after it was asked
+        assert build.clean(cache).startswith("Removed 0")
+        user.stdin.close()
+    assert "Kept" not in build.clean(cache)
+    assert cache.entries() == [] and not (tmp_path / "logs").exists()
+
+
+def test_what_is_being_removed_is_given_to_nobody(tmp_path: Path) -> None:
+    """peek() that meets a removal waits for its end, and then finds nothing."""
+    cache = Cache(tmp_path)
+    path = tmp_path / "entries/used__1__key"
+    path.mkdir()
+    with ThreadPoolExecutor(1) as other:
+        with cache._try_unused(path.name) as unused:
+            asks = other.submit(cache.peek, "used", "1", "key")
+            with pytest.raises(TimeoutError):
+                asks.result(0.3)
+            assert unused
+            path.rmdir()
+        assert asks.result(30) is None
+
+
+def age(cache: Cache, kind: str, version: str, days: float) -> None:
+    """Make an entry, last used so long ago."""
+    path = cache.entry(kind, version, "key", lambda folder: None)
+    os.utime(path / ".used", (time.time() - days * DAY,) * 2)
+
+
+def test_old_entries_go_by_themselves(tmp_path: Path) -> None:
+    """What nobody used for 14 days goes; of each kind, all but the two last used go
+    after a day, so that the many of one day stay for that day."""
+    cache = Cache(tmp_path)
+    for version, days in (("now", 0), ("today", 0.5), ("also-today", 0.6), ("yesterday", 1.1), ("last-week", 7)):
+        age(cache, "many", version, days)
+    for version, days in (("last-week", 7), ("long-ago", 14.1)):
+        age(cache, "few", version, days)
+    assert sorted(entry.version for entry in cache.evict()) == ["last-week", "long-ago", "yesterday"]
+    assert sorted((entry.kind, entry.version) for entry in cache.entries()) == [
+        ("few", "last-week"), ("many", "also-today"), ("many", "now"), ("many", "today")]
+
+
+def test_who_waits_for_another_build_is_told(tmp_path: Path) -> None:
+    """Of two that need the same part, the one that waits says what it waits for."""
+    first = builder(tmp_path, 2)
+    wait_until("the build has begun", (tmp_path / "log").exists)
+    said: list[str] = []
+    Cache(tmp_path / "cache").entry("thing", "1:2~3", "key", lambda folder: None, said.append)
+    assert said == ["waiting for another process that builds thing"]
+    assert first.wait(30) == 0
+
+
+RUN = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[1])
+from lab import scratch
+with scratch.folder(where=pathlib.Path(sys.argv[2])) as folder:
+    (folder / "left").touch()
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_folders_of_killed_runs_go(tmp_path: Path) -> None:
+    """A run removes what a killed one left of its own folder, but neither that of one
+    that lives, nor a folder of the same name that is none of the lab's."""
+    (tmp_path / "vlab-of-somebody").mkdir()
+    runs = [subprocess.Popen([sys.executable, "-c", RUN, str(LAB), str(tmp_path)], text=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE) for _ in range(2)]
+    alive, killed = (Path(run.stdout.readline().strip()) for run in runs if run.stdout)
+    runs[1].kill()
+    runs[1].wait()
+    assert killed.exists()
+    with scratch.folder(where=tmp_path) as ours:
+        assert {path.name for path in tmp_path.iterdir()} == {"vlab-of-somebody", alive.name, ours.name}
+        assert (alive / "left").exists()
+    runs[0].communicate()
+    assert [path.name for path in tmp_path.iterdir()] == ["vlab-of-somebody"]
+
+
+def test_a_tests_clock_stands_still_while_it_builds(tmp_path: Path) -> None:
+    """The limit for one test does not count what it builds, or waits for others to
+    build, nor does a part within a part count twice."""
+    seen: list[float] = []
+
+    def inner(folder: Path) -> None:
+        seen.append(signal.getitimer(signal.ITIMER_REAL)[0])
+
+    def outer(folder: Path) -> None:
+        Cache(tmp_path).entry("inner", "1", "key", inner)
+        seen.append(signal.getitimer(signal.ITIMER_REAL)[0])
+
+    before, _ = signal.setitimer(signal.ITIMER_REAL, 1000)
+    try:
+        Cache(tmp_path).entry("outer", "1", "key", outer)
+        after, _ = signal.getitimer(signal.ITIMER_REAL)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, before)
+    assert len(seen) == 2 and all(left > 5000 for left in seen)
+    assert 990 < after <= 1000

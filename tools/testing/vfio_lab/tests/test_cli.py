@@ -3,11 +3,13 @@
 
 import os
 import pathlib
+import pty
 import subprocess
 
 import pytest
 
-from lab import versions
+from lab import build, cli, kernel, versions
+from lab.cache import Cache
 
 VLAB = pathlib.Path(__file__).resolve().parents[1] / "vlab"
 
@@ -73,3 +75,86 @@ def test_losing_pages_has_to_be_asked_for(backend):
 def test_a_patch_that_is_not_there():
     done = vlab("migrate", "--patch", "/nowhere.patch")
     assert done.returncode == 1 and "there is no patch /nowhere.patch" in done.stderr
+
+
+@pytest.fixture
+def cache(tmp_path) -> Cache:
+    """A cache with something in it."""
+    made = Cache(tmp_path / "cache")
+    folder = made.root / "entries/thing__1__key"
+    folder.mkdir()
+    (folder / ".about").write_text('["thing", "1", "key"]')
+    (folder / ".used").touch()
+    return made
+
+
+def test_clean_asks_first(cache):
+    """Without a terminal and without --yes nothing is removed, and a sentence says why."""
+    done = subprocess.run([VLAB, "clean"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)})
+    assert done.returncode == 2 and "--yes" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert len(cache.entries()) == 1
+    done = vlab("clean", "--yes", VFIO_LAB_CACHE=str(cache.root))
+    assert done.returncode == 0 and done.stdout.startswith("Removed 1 of the cache's parts")
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize("answer, status, left", [("\n", 1, 1), ("n\n", 1, 1), ("\x04", 1, 1), ("y\n", 0, 0)],
+                         ids=["return", "no", "end", "yes"])
+def test_clean_takes_no_for_an_answer(cache, answer, status, left):
+    """On a terminal only a yes removes anything, and the question names the folder."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([VLAB, "clean"], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)}) as process:
+        os.write(ours, answer.encode())
+        out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == status and f"{cache.root}? [y/N]" in out and "Traceback" not in err
+    assert len(cache.entries()) == left
+
+
+@pytest.mark.parametrize("line, guests", [
+    (("run", "--", "true"), False), (("shell",), False), (("run", "--guest", "--", "true"), True), (("migrate",), True)])
+def test_a_guests_kernel_is_built_only_for_a_guest(line, guests):
+    """`vlab run -- lspci` does not wait for what only a guest runs."""
+    names = cli.needed(cli.parser().parse_args(line))
+    assert {f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}", "rootfs", "qemu"} <= set(names)
+    assert (f"kernel-{kernel.GUEST}" in names, "programs" in names) == (guests, guests)
+
+
+def test_what_a_command_needs_follows_its_options():
+    """Kernels of both ends; the module only where it is used as it is."""
+    other = next(series for series in versions.SERIES if series != versions.DEFAULT)
+    names = cli.needed(cli.parser().parse_args(["migrate", "--to-kernel", other]))
+    assert {f"{part}-{series}" for part in ("kernel", "driver") for series in (versions.DEFAULT, other)} <= set(names)
+    for options in (["run", "--driver", "mainline", "--", "true"], ["migrate", "--patch", "/any"]):
+        assert f"driver-{versions.DEFAULT}" not in cli.needed(cli.parser().parse_args(options))
+
+
+@pytest.mark.parametrize("arguments, whole", [
+    ((), True), (("-x",), True), (("--long",), True), (("--maxfail", "1"), True), (("test_splats.py",), False),
+    (("test_cli.py::test_wrong_use", "--long"), False), (("-k", "model"), False), (("--collect-only",), False)])
+def test_only_a_whole_check_builds_everything(arguments, whole, monkeypatch):
+    """Tests that are named build what they need themselves."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    assert cli._to_build(arguments, False) == whole
+    assert cli._to_build(arguments, True) == (arguments != ("--collect-only",))
+
+
+def test_a_test_that_is_named_runs_from_an_empty_cache(tmp_path):
+    """`vlab check -- FILE` of a test that needs nothing builds nothing."""
+    done = vlab("check", "--", "test_splats.py", VFIO_LAB_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
+
+
+def test_what_is_missing_is_found_without_building_it(tmp_path):
+    """From an empty cache all parts are missing, each behind what it is made from, and
+    finding that out fetches and builds nothing."""
+    missing = build.missing(build.ALL, Cache(tmp_path))
+    assert set(build.ALL) <= set(missing)
+    for name in missing:
+        for other in build.WHAT[name].after:
+            assert missing.index(other) < missing.index(name)
+    assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
