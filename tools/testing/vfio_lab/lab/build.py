@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
-from . import cross, disk, driver, durations, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs, schedule, versions
+from . import (cross, disk, driver, durations, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs, schedule,
+               versions)
 from .apt import Apt
 from .cache import Cache, Entry, Waiting
 from .context import Context
@@ -73,7 +74,8 @@ WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB, ("qemu-source
 WHAT["firmware"] = Part(firmware.uefi, "firmware", 10 * disk.MB)
 # No more than a look at the sources, before anything is built for hours in vain
 WHAT["kselftest-hook"] = Part(kselftest.check_hook, "kselftest", 0, (f"linux-source-{versions.DEFAULT}",))
-WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB, ("kselftest-hook", f"kernel-{versions.DEFAULT}"))
+WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB,
+                         ("kselftest-hook", f"kernel-{versions.DEFAULT}"))
 #: what a host takes
 HOST = ("rootfs", "library", "qemu", f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}")
 #: what `make demo` takes

@@ -329,7 +329,8 @@ def _to_build(arguments: Sequence[str], everything: bool) -> bool:
     """Whether to build all that tests take before these arguments go to pytest: not if
     it is to run none, and not if they pick some, unless ``everything`` says so."""
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments]
-    if any(word.startswith(("--co", "--fixtures", "--markers", "--help", "--version")) or word == "-h" for word in words):
+    none = ("--co", "--fixtures", "--markers", "--help", "--version")
+    if any(word.startswith(none) or word == "-h" for word in words):
         return False
     return everything or not any(
         word.startswith(("-k", "-m")) or

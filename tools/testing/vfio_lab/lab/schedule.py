@@ -8,6 +8,7 @@ what it failed of, through a pipe: see report().
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -148,6 +149,9 @@ class _Process:
             said = [line for line in tail(self.job.log, 1) if line]
             how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
             raise LabError(f"The build of {self.job.name} {how}{': ' + said[0] if said else ''}.", self.job.log)
+        with contextlib.suppress(OSError):      # vlab clean may have been quicker
+            if not self.job.log.stat().st_size:
+                self.job.log.unlink()
 
     def stop(self) -> None:
         """Have it end, with all that it started."""

@@ -60,7 +60,8 @@ def job(top: Path, name: str, line: str = "pass", after: tuple[str, ...] = (), h
 def go(jobs: list[Job], steps: Steps | None = None) -> list[str]:
     """Run jobs; returns the names as they were done."""
     done: list[str] = []
-    schedule.run(jobs, steps or Steps(io.StringIO()), {one.name: 1.0 for one in jobs}, lambda name, _: done.append(name))
+    schedule.run(jobs, steps or Steps(io.StringIO()), {one.name: 1.0 for one in jobs},
+                 lambda name, _: done.append(name))
     return done
 
 
@@ -89,7 +90,8 @@ def test_jobs_that_nothing_leads_to_are_refused(tmp_path):
 
 @pytest.mark.parametrize("line, sentence", [
     ('run(["false"], log=top / "log", failure="It broke.")', r"^It broke\.$"),
-    ('run(["sh", "-c", "cat /etc/os-release > /dev/full"], log=top / "log", failure="It broke.")', "^It broke: the disk is full.$"),
+    ('run(["sh", "-c", "cat /etc/os-release > /dev/full"], log=top / "log", failure="It broke.")',
+     "^It broke: the disk is full.$"),
     ('pathlib.Path("/dev/full").write_text("much")', "^The disk is full: .*VFIO_LAB_CACHE"),
     ('(top / "apt").mkdir(); (top / "apt/sources.list").write_text("deb http://127.0.0.1:9/debian bookworm main\\n"'
      '"deb http://127.0.0.1:9/debian trixie main\\n"); Apt(Cache(top / "cache"), etc=top / "apt").candidate("dpkg")',
