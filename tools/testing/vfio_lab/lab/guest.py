@@ -89,8 +89,10 @@ class Guest:
         return self._process.wait(seconds * self.host.patience)
 
     def last_words(self) -> str:
-        """What the inner QEMU said on its standard error."""
-        return "; ".join(self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()[-3:])
+        """What the inner QEMU said on its standard error, without warnings if there is
+        more than these."""
+        said = self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()
+        return "; ".join([line for line in said if ": warning: " not in line][-3:] or said[-3:])
 
     def console(self) -> str:
         """The guest's console on this host so far; kept in the host's log folder,
