@@ -221,18 +221,6 @@ uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine)
                                : ABN_INT_SOURCE);
 }
 
-void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
-{
-    uint32_t source = engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
-                             : ABN_INT_SOURCE;
-
-    *storage(pf, source) = bits;
-    if (engine ? bits : abnormal_status(pf)) {
-        hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
-    }
-    hisi_acc_work_kick_all(pf);
-}
-
 /*
  * An error that the driver selected for it keeps the device from memory until
  * it is cleared, or all is reset: requests stay where they are.
@@ -243,6 +231,32 @@ bool hisi_acc_bus_closed(HisiAccPf *pf)
 
     return hisi_acc_global_errors(pf, false) & *storage(pf, OOO_SHUTDOWN_SEL) ||
            hisi_acc_global_errors(pf, true) & *storage(pf, select);
+}
+
+/*
+ * The only way to change one of the four registers that close the bus, so that
+ * the requests which had to wait go on however it opens. A reset clears them as
+ * well, but with them what the functions had to do.
+ */
+static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
+{
+    bool closed = hisi_acc_bus_closed(pf);
+
+    *storage(pf, off) = value;
+    if (closed && !hisi_acc_bus_closed(pf)) {
+        hisi_acc_work_kick_all(pf);
+    }
+}
+
+void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
+{
+    uint32_t source = engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
+                             : ABN_INT_SOURCE;
+
+    set_bus_register(pf, source, bits);
+    if (engine ? bits : abnormal_status(pf)) {
+        hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
+    }
 }
 
 static void mem_init(HisiAccPf *pf)
@@ -305,20 +319,26 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         }
     }
     if (off == engine->int_source) {
-        *storage(pf, off) &= ~value;
-        hisi_acc_work_kick_all(pf);
+        set_bus_register(pf, off, *storage(pf, off) & ~value);
+        return;
+    }
+    if (off == engine->int_shutdown) {
+        set_bus_register(pf, off, value);
         return;
     }
     switch (off) {
     case ABN_INT_SOURCE:
-        *storage(pf, off) &= ~value;
-        hisi_acc_work_kick_all(pf);
+        set_bus_register(pf, off, *storage(pf, off) & ~value);
+        return;
+    case OOO_SHUTDOWN_SEL:
+        set_bus_register(pf, off, value);
         return;
     case ABN_INT_MASK:
         *storage(pf, off) = value;
         return;
     case ABN_INT_SET:
-        *storage(pf, ABN_INT_SOURCE) |= value;
+        set_bus_register(pf, ABN_INT_SOURCE,
+                         *storage(pf, ABN_INT_SOURCE) | value);
         if (abnormal_status(pf)) {
             hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
         }

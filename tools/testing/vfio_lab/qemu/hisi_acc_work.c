@@ -150,7 +150,7 @@ void hisi_acc_work_run(void *opaque)
     }
 }
 
-/* After an error was cleared that may have kept the functions from memory */
+/* After the bus opened: any function may have been kept from memory */
 void hisi_acc_work_kick_all(HisiAccPf *pf)
 {
     for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from registers import Function, refusal
+from test_model_engines import Hpre, Zip
 
 BUSY, STATUS = 0x2000, 0x1E00
 ALL_ONES = 0xFFFFFFFF
@@ -181,6 +182,92 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     for _ in range(2):
         vf.model.step(100)
     assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.mistakes()
+
+
+#: registers of each accelerator's own errors: which are up, and which close the bus
+ENGINE_ERRORS = {Function: (0x301010, 0x301014), Zip: (0x3010A0, 0x30120C), Hpre: (0x301600, 0x301A3C)}
+QM_ERRORS = (0x100000, 0x1040F8)
+
+
+def completed(*functions: Function) -> list[int]:
+    """Requests that each function has completed."""
+    return [f.events()["requests-completed"] for f in functions]
+
+
+@pytest.mark.parametrize("opens", ["driver clears it", "user clears it", "other selection", "no selection"])
+@pytest.mark.parametrize("engine", [False, True], ids=["queue manager", "engine"])
+@pytest.mark.parametrize("kind", ENGINE_ERRORS, ids=lambda kind: kind.DEVICE)
+def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engine, opens):
+    """All functions complete what they had taken and what their drivers rang for
+    in the meantime, whether the error goes or its selection, without another
+    doorbell. The stock drivers write the selection alone around the reset of a VF."""
+    vf = start(",request-latency=100", kind)
+    model, pf, other = vf.model, Function(vf.model, 0), kind(vf.model, 2)
+    other.start()
+    name = "engine-error" if engine else "abnormal-error"
+    source, select = ENGINE_ERRORS[kind] if engine else QM_ERRORS
+    pf.write(select, 4)
+    for f in (vf, other):
+        f.submit(0, bytes(kind.SQE))
+    model.step(1)                       # the engine has taken them
+    assert not model.set(name, 4)
+    for f in (vf, other):
+        f.submit(1, bytes(kind.SQE))
+    model.step(10_000)
+    assert completed(vf, other) == [0, 0]
+    match opens:
+        case "driver clears it":
+            pf.write(source, 4)
+        case "user clears it":
+            assert not model.set(name, 0)
+        case "other selection":
+            pf.write(select, 8)
+        case "no selection":
+            pf.write(select, 0)
+    model.step(1)                       # what had been taken has had its time
+    assert completed(vf, other) == [1, 1]
+    model.step(100)
+    assert completed(vf, other) == [2, 2]
+
+
+def test_the_bus_is_closed_until_no_error_closes_it(start):
+    """Of two errors that close the bus, neither one's end lets a request through."""
+    vf = start(",request-latency=100")
+    pf = Function(vf.model, 0)
+    pf.write(QM_ERRORS[1], 4)
+    pf.write(ENGINE_ERRORS[Function][1], 2)
+    assert not vf.model.set("abnormal-error", 4) and not vf.model.set("engine-error", 2)
+    vf.submit(0)
+    pf.write(QM_ERRORS[1], 0)
+    vf.model.step(10_000)
+    pf.write(QM_ERRORS[1], 4)
+    pf.write(ENGINE_ERRORS[Function][0], 2)
+    vf.model.step(10_000)
+    assert vf.events()["requests-fetched"] == 0
+    pf.write(QM_ERRORS[1], 0)
+    for _ in range(2):
+        vf.model.step(100)
+    assert vf.reap(0) == [(0, 0)]
+
+
+def test_a_reset_of_all_opens_the_bus_and_leaves_nothing_behind(start):
+    """What waited for the bus is gone with the reset, and what comes afterwards is
+    served."""
+    vf = start(",request-latency=100")
+    pf = Function(vf.model, 0)
+    pf.write(QM_ERRORS[1], 4)
+    assert not vf.model.set("abnormal-error", 4)
+    vf.submit(0)
+    vf.model.step(10_000)
+    vf.model.reset(0)
+    vf.model.bring_up()
+    vf.model.step(10_000)
+    assert completed(vf) == [0]
+    vf.start()
+    vf.submit(0)
+    for _ in range(2):
+        vf.model.step(100)
+    assert vf.reap(0) == [(0, 0)]
 
 
 @pytest.mark.parametrize("option, words", [
