@@ -7,9 +7,13 @@ talked to meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+import subprocess
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from .run import PR_SET_PDEATHSIG
@@ -37,3 +41,17 @@ def tied() -> dict[str, Any]:
     """The same, but in the terminal's own process group: for what reads from it."""
     parent = os.getpid()
     return {"preexec_fn": lambda: _tie(parent)}
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Around a read from a process: one that takes longer than so many seconds finds
+    the end of the output, because the process is killed."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()            # no kill comes later

@@ -5,7 +5,10 @@ import pathlib
 import subprocess
 
 from .errors import LabError
-from .process import kept_apart
+from .process import kept_apart, killed_after
+
+#: for the first connection of a host that says that it is up
+OPEN_SECONDS = 60
 
 
 class Ssh:
@@ -27,9 +30,13 @@ class Ssh:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, **kept_apart())
         assert self._master.stdout and self._master.stderr
-        if self._master.stdout.readline() != "open\n":
+        with killed_after(OPEN_SECONDS * patience, self._master):
+            said = self._master.stdout.readline()
+        if said != "open\n":
             self._master.kill()
-            raise LabError(f"host {name}: SSH was refused: {self._master.stderr.read().strip()}")
+            complaint = self._master.communicate()[1].strip()
+            raise LabError(f"host {name}: SSH did not open: "
+                           f"{complaint or f'no answer within {OPEN_SECONDS * patience:.0f} s'}")
 
     def argv(self, command: str, terminal: bool = False) -> list[str]:
         """The command line that runs `command` (a line of shell) in the host."""
