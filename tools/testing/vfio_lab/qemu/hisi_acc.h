@@ -246,6 +246,7 @@ typedef struct HisiAccConfig {
     int fault_vf_state;
     int fault_registers;
     uint32_t fault_msi_drop;
+    uint32_t error_reads;           /* 0: errors last until they are cleared */
 } HisiAccConfig;
 
 #define HISI_ACC_VFT_TYPES   3

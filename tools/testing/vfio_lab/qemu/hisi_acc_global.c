@@ -267,6 +267,15 @@ static void mem_init(HisiAccPf *pf)
     *storage(pf, MEM_INIT_DONE) = 1;
 }
 
+/* The user may have errors end by themselves: with the last of so many reads */
+static uint32_t status_read(HisiAccPf *pf, uint32_t status, uint32_t source)
+{
+    if (status && pf->cfg.error_reads && !--pf->cfg.error_reads) {
+        set_bus_register(pf, source, 0);
+    }
+    return status;
+}
+
 uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
@@ -280,11 +289,12 @@ uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
         return 0;
     }
     if (off == engine->int_status) {
-        return *storage(pf, engine->int_source);
+        return status_read(pf, *storage(pf, engine->int_source),
+                           engine->int_source);
     }
     switch (off) {
     case ABN_INT_STATUS:
-        return abnormal_status(pf);
+        return status_read(pf, abnormal_status(pf), ABN_INT_SOURCE);
     case IFC_READY_STATUS:
         return pf->ifc_ready;
     case IFC_READY_STATUS + 4:

@@ -14,6 +14,7 @@ from pathlib import Path
 import steps
 from lab import accelerator, cross, kernel
 from lab.context import Context
+from lab.errors import LabError
 from lab.host import Host
 from lab.load_module import rival_module
 from lab.patience import MACHINE
@@ -115,9 +116,11 @@ class Bench:
     @contextlib.contextmanager
     def broken(self, function: str = "1", **faults: object) -> Iterator[None]:
         """The device is broken for one function, or all."""
-        self.set(fault_function=function, **faults)
-        yield
-        self.sound()
+        try:
+            self.set(fault_function=function, **faults)
+            yield
+        finally:
+            self.sound()
 
     def sound(self) -> None:
         """Nothing is broken."""
@@ -128,7 +131,14 @@ class Bench:
     def rival(self) -> Iterator[None]:
         """With the rival's parameters in place; see host/kernel/qm_rival.c."""
         self.host.ssh.run("insmod /lab/qm_rival.ko")
-        yield
+        try:
+            yield
+        except BaseException:
+            # what a failed test still holds would have all that come after it wait;
+            # and its own words are the ones to be read
+            with contextlib.suppress(LabError):
+                self.host.ssh.run(f"echo 0 > {RIVAL}/hold; rmmod qm_rival", check=False)
+            raise
         self.host.ssh.run("rmmod qm_rival")
 
     def tell(self, parameter: str, value: object, check: bool = True) -> bool:
@@ -139,8 +149,10 @@ class Bench:
     def traced(self, path: Path) -> Iterator[None]:
         """Accesses to the device go to a file."""
         self.host.set_model("sec", "access-trace", str(path))
-        yield
-        self.host.set_model("sec", "access-trace", "")
+        try:
+            yield
+        finally:
+            self.host.set_model("sec", "access-trace", "")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import steps
+from bench import wait_until
 from lab import accelerator, paths
 from lab.host import Host
 from lab.progress import Steps
@@ -249,12 +250,6 @@ def test_an_error_of_the_device_keeps_it_running(host, vf, break_it, what):
 @pytest.mark.parametrize("what, bits", [("abnormal-error", 0x8), ("engine-error", 0x80)])
 def test_an_error_that_the_stock_driver_clears(host, vf, break_it, what, bits):
     host.set_model("sec", what, bits)
-    host.ssh.run("n=0; until dmesg | tail -20 | grep -q 'error status=0x'; do n=$((n+1)); "
-                 "[ $n -lt 100 ] || exit 1; usleep 20000; done")
-    for _ in range(100):
-        assert host.qmp
-        if not host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property=what):
-            break
-    else:
-        pytest.fail(f"the driver did not clear {what}")
+    wait_until(f"the driver clears {what}", lambda: not host.qmp.cmd(
+        "qom-get", path="/machine/peripheral/sec", property=what))
     works(vf)

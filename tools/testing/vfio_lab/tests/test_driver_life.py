@@ -172,19 +172,19 @@ def test_saving_one_does_not_wait_for_another(bench):
             assert other.read_image() == IMAGE
             taken = time.monotonic() - began
             assert slow.finish(0) is None, f"the other was saved after the first had given up, in {taken:.1f} s"
-            assert slow.finish(10) == ("ETIMEDOUT", State.STOP)
+            assert slow.finish() == ("ETIMEDOUT", State.STOP)
         go(slow, State.RUNNING)
 
 
 def test_migration_and_reset_of_all_exclude_each_other(bench):
-    """While the physical function is being reset, no arc touches the device, and
-    says so within two seconds; afterwards it does."""
+    """While the physical function is being reset, an arc touches nothing of the
+    device and fails before the reset has ended; afterwards it works."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("hold", 1)
-        began = time.monotonic()
+        before = bench.mailboxes()
         assert vf.go(State.STOP) == ("EBUSY", State.RUNNING)
-        assert time.monotonic() - began < 2.5
+        assert bench.mailboxes() == before
         bench.tell("hold", 0)
         works(vf)
 

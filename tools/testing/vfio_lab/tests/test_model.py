@@ -253,6 +253,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     a_number("eq-depth", 16, 32768, 1 << 16), a_number("aeq-depth", 16, 32768, 1),
     a_number("request-latency", 0, 60000000, 60000001), a_number("mailbox-latency", 0, 60000000, 1 << 40),
     a_number("writeback-latency", 0, 60000000, 60000001), a_number("fault-msi-drop", 0, (1 << 32) - 1, 1 << 32),
+    a_number("error-reads", 0, (1 << 32) - 1, 1 << 32),
     ("queues=9", "9 queues are too few for a PF with 8 VFs"),
     ("sq-depth=100", "sq-depth must be a power of two, not 100"),
     ("pf-algs=0x1f", "pf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0x3800018670cf)"),

@@ -13,7 +13,7 @@ BUSY, STATUS = 0x2000, 0x1E00
 ALL_ONES = 0xFFFFFFFF
 FAULTS = {"fault-function": "all", "fault-opcode": "all", "fault-mailbox": "none",
           "fault-writeback": "none", "fault-vf-state": "none", "fault-registers": "none",
-          "fault-msi-drop": 0, "abnormal-error": 0, "engine-error": 0}
+          "fault-msi-drop": 0, "error-reads": 0, "abnormal-error": 0, "engine-error": 0}
 
 
 def break_it(vf: Function, **faults: object) -> None:
@@ -156,6 +156,26 @@ def test_a_masked_error_is_not_reported(start):
     assert not vf.model.set("abnormal-error", 5)
     assert pf.read(0x100008) == 0 and pf.read(0x100000) == 5
     assert vf.model.interrupt(0) is None
+
+
+@pytest.mark.parametrize("name, status", [("abnormal-error", 0x100008), ("engine-error", 0x301008)])
+def test_an_error_that_is_over_after_so_many_reads(start, name, status):
+    """It is counted down by a status that shows an error, no other, and opens the
+    bus with its end."""
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(0x100004, 0)
+    pf.write(QM_ERRORS[1], 4)
+    pf.write(ENGINE_ERRORS[Function][1], 4)
+    break_it(vf, error_reads=2)
+    assert pf.read(status) == 0
+    assert not vf.model.set(name, 4)
+    vf.submit(0)
+    assert pf.read(status) == 4 and vf.model.property("error-reads") == 1 and not vf.reap(0)
+    assert pf.read(status) == 4 and pf.read(status) == 0 == vf.model.property(name)
+    assert vf.reap(0) == [(0, 0)]
+    assert not vf.model.set(name, 4)    # the next one lasts
+    assert {pf.read(status) for _ in range(5)} == {4}
 
 
 @pytest.mark.parametrize("name, select, source", [

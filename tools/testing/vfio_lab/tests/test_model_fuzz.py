@@ -41,7 +41,7 @@ CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "do
            ("mailbox-latency", [0, 3]), ("writeback-latency", [0, 3]), ("engine-slots", [1, 4, 64]),
            ("fault-mailbox", ["none", "none", "busy", "fail", "garbage"]),
            ("fault-writeback", ["none", "stuck"]), ("fault-function", ["all", "0", "1", "2"]),
-           ("fault-vf-state", ["none", "ready", "not-ready"]), ("fault-msi-drop", [0, 3]),
+           ("fault-vf-state", ["none", "ready", "not-ready"]), ("fault-msi-drop", [0, 3]), ("error-reads", [0, 2]),
            ("fault-registers", ["none", "none", "none", "all-ones"]),
            ("abnormal-error", [0, 1, 0xFFFFFFFF]), ("engine-error", [0, 4])]
 #: what has to be set back before a function is to work
