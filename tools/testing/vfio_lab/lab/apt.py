@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -260,26 +260,31 @@ Acquire::Retries "{RETRIES}";
                                       f"{package}={version}"], folder, look)
         return next(path for path in files if path.suffix == ".dsc")
 
-    # For other tools that bring an apt of their own
+    def closure(self, packages: Sequence[str], folder: Path,
+                look: Callable[[Callable[[], str] | None], None] | None = None) -> list[Path]:
+        """Fetch packages into an empty folder with all that they depend on, as for a system
+        that has none yet; apt has verified them.  A name may have a release behind a "/".
 
-    def sources_text(self) -> str:
-        """The binary sources for a root file system; holds the mirror's address."""
+        ``look`` is a Step's watch().
+        """
         self.ready()
-        lines = self.sources.read_text(encoding="utf-8").splitlines(keepends=True)
-        return re.sub(r" target=\S+", "", "".join(line for line in lines
-                                                  if not line.startswith("deb-src")))
-
-    @staticmethod
-    def network_options() -> str:
-        """The machine's apt options that say how to reach a mirror, as an apt.conf."""
-        wanted = re.compile(r"Acquire::(?:(?:https?|socks5h?)::|Check-(?:Valid-Until|Date)|Retries|"
-                            r"ForceIPv)", re.IGNORECASE)
-        lines = [line for line in output(["apt-config", "dump"]).splitlines()
-                 if wanted.match(line)]
-        # The machine's passwords for mirrors, under their absolute names.
-        lines += ['Dir::Etc::netrc "/etc/apt/auth.conf";',
-                  'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";']
-        return "\n".join(lines) + "\n"
+        (folder / "partial").mkdir()
+        log = self.cache.log(f"apt-get-{packages[0].partition('/')[0]}")
+        if look is not None:
+            look(lambda: f"{sum(f.stat().st_size for f in folder.rglob('*.deb')) // 10**6} MB")
+        try:
+            with self._lock():
+                status = run(self._apt("apt-get", "-q", "-y", "--no-install-recommends", "--download-only",
+                                       "-o", f"Dir::Cache::archives={folder}", "install", *packages),
+                             log=log, check=False)
+        finally:
+            if look is not None:
+                look(None)
+        if status != 0:
+            self._stamp.unlink(missing_ok=True)
+            raise LabError(explain(log) or f"Debian's {self.arch} packages cannot be fetched: this machine's "
+                           f"mirror does not have what it said; try again, with its lists fetched anew.", log)
+        return sorted(folder.glob("*.deb"))
 
 
 def unpack(deb: Path, folder: Path, log: Path) -> None:

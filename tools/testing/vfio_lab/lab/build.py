@@ -30,15 +30,13 @@ from .run import stop_on_sigterm
 @dataclass(frozen=True)
 class Part:
     """One thing to build: how, a pattern of its cache entry's kind, the room it takes,
-    and the parts that it is made from.  A ``heavy`` one keeps all processors busy, one
-    that takes ``root`` asks for its rights before anything begins."""
+    and the parts that it is made from.  A ``heavy`` one keeps all processors busy."""
 
     build: Callable[[Context], object]
     kind: str
     room: int
     after: tuple[str, ...] = ()
     heavy: bool = False
-    root: bool = False
 
 
 def _programs(context: Context) -> list[Path]:
@@ -48,9 +46,9 @@ def _programs(context: Context) -> list[Path]:
 
 #: What can be built, in the order in which it is begun.
 WHAT: dict[str, Part] = {
-    "rootfs": Part(rootfs.roots, "rootfs", 1 * disk.GB, root=True),
-    **{f"rootfs-{vmm.name}": Part(functools.partial(rootfs.host_root, vmm), f"rootfs-qemu-{vmm.name}", 1 * disk.GB,
-                                  root=True) for vmm in versions.VMMS[1:]},
+    "rootfs": Part(rootfs.roots, "rootfs", 1 * disk.GB),
+    **{f"rootfs-{vmm.name}": Part(functools.partial(rootfs.host_root, vmm), f"rootfs-qemu-{vmm.name}", 1 * disk.GB)
+       for vmm in versions.VMMS[1:]},
     "library": Part(pyqmp.path, "package-python3-qemu-qmp", 10 * disk.MB),
     "programs": Part(_programs, "program-*", 10 * disk.MB),
     "qemu-source": Part(qemu.sources, "qemu-source", 50 * disk.MB),
@@ -190,8 +188,6 @@ def _closure(names: Iterable[str]) -> set[str]:
 
 def _make(lacking: Sequence[str], context: Context) -> None:
     """Build what is missing, side by side."""
-    if any(WHAT[name].root for name in lacking):
-        machine.ask_for_root("unpack the arm64 root file system")
     jobs = [schedule.Job(name, (sys.executable, "-B", str(paths.LAB / "lab/part.py"), name),
                          context.cache.root / f"logs/part-{name}.log",
                          tuple(other for other in WHAT[name].after if other in lacking), WHAT[name].heavy)

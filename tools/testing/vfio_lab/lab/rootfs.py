@@ -7,17 +7,19 @@ import gzip
 import posixpath
 import re
 import stat
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from . import apt, cpio, disk, machine
+from . import apt, cpio, disk
 from .cache import digest
 from .context import Context, shared
 from .errors import LabError
 from .progress import Step
-from .run import as_root, output, run
+from .run import output
 from .versions import VMMS, Vmm
 
 RECIPE = 1
@@ -168,34 +170,21 @@ def versions(tar: tarfile.TarFile) -> str:
     return "".join(sorted(found))
 
 
-def _bootstrap(context: Context, packages: tuple[str, ...], tar: Path, log: Path, step: Step) -> None:
-    """Have mmdebstrap lay out Debian's packages; it runs no arm64 program."""
-    def see(line: str) -> None:
-        if line.startswith("I: ") and line.endswith("...") and "/" not in line:
-            step.progress(line[3:-3])
-
-    private = tar.with_suffix(".list"), tar.with_suffix(".conf")
-    private[0].touch(mode=0o600)
-    private[1].touch(mode=0o600)
-    try:
-        private[0].write_text(context.apt.sources_text().replace("arch=amd64", "arch=arm64"),
-                              encoding="utf-8")
-        private[1].write_text(apt.Apt.network_options(), encoding="utf-8")
-        command = [
-            "env", f"TMPDIR={tar.parent}", "mmdebstrap", "--mode=root", "--variant=extract",
-            "--architectures=arm64", "--format=tar", f"--include={','.join(packages)}",
-            f"--keyring={apt.KEYRING}", f"--aptopt={private[1]}",
-            '--aptopt=Acquire::Languages "none"',
-            # The cache may lie where apt's own user cannot go.
-            '--aptopt=APT::Sandbox::User "root"',
-            apt.RELEASE, str(tar), str(private[0])]
-        status = run(as_root(command), log=log, check=False, on_line=see)
-        if status != 0:
-            raise LabError(apt.explain(log) or "Debian's arm64 packages cannot be fetched and "
-                           "unpacked.", log)
-    finally:
-        for path in private:
-            path.unlink(missing_ok=True)
+def _bootstrap(context: Context, packages: tuple[str, ...], tar: Path, step: Step) -> None:
+    """Lay out Debian's arm64 packages, and all that these depend on, in one archive.  Nothing
+    is unpacked to disk, and no program of theirs runs, so this needs no rights of root's,
+    and the archive's modes are the packages', whatever the umask."""
+    with tempfile.TemporaryDirectory(prefix="debs-", dir=tar.parent) as name:
+        debs = apt.Apt(context.cache, "arm64").closure(packages, Path(name), step.watch)
+        step.progress("unpacking")
+        with tarfile.open(tar, "w") as whole:
+            for deb in debs:
+                with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as source:
+                    with tarfile.open(fileobj=source.stdout, mode="r|") as part:
+                        for member in part:
+                            whole.addfile(member, part.extractfile(member) if member.isreg() else None)
+                if source.returncode:
+                    raise LabError(f"The package {deb.name} cannot be unpacked.")
 
 
 def archives(name: str, title: str, packages: tuple[str, ...],
@@ -208,11 +197,9 @@ def archives(name: str, title: str, packages: tuple[str, ...],
     cannot be reached."""
     def build(folder: Path) -> None:
         disk.require(context.cache.root, room, title)
-        machine.ask_for_root(f"unpack {title}")
-        log = context.cache.log(name)
-        with context.steps.step(f"fetch {title}", log) as step:
+        with context.steps.step(f"fetch {title}") as step:
             tar_path = folder / "root.tar"
-            _bootstrap(context, packages, tar_path, log, step)
+            _bootstrap(context, packages, tar_path, step)
             step.progress("packing")
             with tarfile.open(tar_path) as tar:
                 for archive, entries in made(tar, folder / "scratch").items():
