@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from . import paths
-from .run import output
+from .git import git
 
 
 def listed(*places: str) -> list[str]:
     """Their names, seen from the project's top, in all of it or in some places: of a
     clone those in git, and new ones; of an installed package, all that there is."""
     if (paths.ROOT / ".git").exists():
-        names = output(["git", "-C", paths.ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "--",
-                        *places]).splitlines()
+        names = git(paths.ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--",
+                    *places).split("\0")
     else:
         names = [str(path.relative_to(paths.ROOT)) for place in places or (".",)
                  for path in sorted((paths.ROOT / place).rglob("*"))]
-    return [name for name in names if (paths.ROOT / name).is_file()]
+    return [name for name in names if name and (paths.ROOT / name).is_file()]

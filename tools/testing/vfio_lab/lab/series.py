@@ -16,8 +16,9 @@ from pathlib import Path
 from . import kernel_tree, paths, scratch, versions
 from .context import Context
 from .errors import LabError
+from .git import NOBODY, git, identity
 from .kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
-from .run import output, run
+from .run import run
 from .series_cuts import Files
 from .series_steps import STEPS, states
 
@@ -38,7 +39,7 @@ def check_base(base: Path) -> str:
     if series not in versions.BASES:
         raise LabError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}.")
     if (base / ".git").exists():
-        changes = output(["git", "-C", base, "status", "--porcelain", "--untracked-files=no"])
+        changes = git(base, "status", "--porcelain", "--untracked-files=no")
         if changes:
             raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
     elif (base / kernel_tree.DRIVER / "migrate.c").exists():
@@ -62,14 +63,15 @@ def check_unchanged(base: Path, series: str, places: set[str], context: Context)
 class Repository:
     """A repository of the files that the series touches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, who: tuple[str, str]) -> None:
         self.folder = folder
+        self._who = who
         folder.mkdir()
-        self.git("init", "-q", "-b", "series")
+        self.git("init", "-q", "--template=", "-b", "series")
 
     def git(self, *argv: str | Path) -> str:
         """What a git command prints."""
-        return output(["git", "-C", self.folder, *argv])
+        return git(self.folder, *argv, who=self._who)
 
     def put(self, files: Files, all_places: set[str]) -> None:
         """Make the tree hold these files, and of all the places no other."""
@@ -149,8 +151,12 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
     steps = states(base)
     places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
     check_unchanged(base, series, places, context)
+    who = identity()
+    if not who:
+        context.steps.note(f"git knows no user.name and user.email here: the patches are signed off by {NOBODY[0]}, "
+                           f"and nobody may send them so")
     with scratch.folder("series-") as work:
-        repo = Repository(work / "tree")
+        repo = Repository(work / "tree", who or NOBODY)
         with context.steps.step(f"patches for {base.name}", log) as step:
             repo.put(_as_it_was(base, places), places)
             repo.commit("The kernel's tree\n")

@@ -9,7 +9,9 @@ import pytest
 
 from guide import blocks
 from lab import kernel_tree, paths, versions
+from lab.git import environment
 from lab.kernel import Kernel, kernel
+from lab.run import clean_environment
 from kernels import EACH
 
 
@@ -157,5 +159,6 @@ def test_what_is_no_kernel_is_refused_in_a_sentence(tmp_path, kdir, words):
 def test_a_mutant_is_one_of_this_driver(mutant):
     """Would catch: a driver that changed while its mutants, most of which only make
     mutants builds, did not."""
-    done = subprocess.run(["git", "apply", "--check", mutant], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", "apply", "--check", mutant], cwd=paths.ROOT, capture_output=True, text=True, check=False,
+                          env=clean_environment(environment()))
     assert done.returncode == 0, done.stderr

@@ -6,34 +6,27 @@ import subprocess
 
 import pytest
 
-from lab import paths, versions
+from lab import files, paths, versions
 from lab.kernel import kernel
 
 TEXT_FREE_OF_SPDX = {"COPYING", "MAINTAINERS", "debian/changelog", "debian/copyright", "debian/source/format",
                      "debian/vfio-migration-lab.manpages"}
 
 
-def tracked() -> list[str]:
-    """The project's files: those in git, and new ones that are not ignored."""
-    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=paths.ROOT,
-                          capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.splitlines() if (paths.ROOT / name).is_file()]
-
-
 def test_each_file_names_its_licence():
-    missing = [name for name in tracked() if name not in TEXT_FREE_OF_SPDX and
+    missing = [name for name in files.listed() if name not in TEXT_FREE_OF_SPDX and
                "SPDX-License-Identifier: " not in (paths.ROOT / name).read_text()[:400]]
     assert missing == []
 
 
 def test_no_file_names_a_host_or_a_path_of_one_machine():
     pattern = re.compile(r"deb\.debian" r"\.org|/ro" r"ot/\.|/home/[a-z]+/|https?://[a-z0-9.-]*(mirror|registry)(?!\.example)")
-    found = [name for name in tracked() if pattern.search((paths.ROOT / name).read_text())]
+    found = [name for name in files.listed() if pattern.search((paths.ROOT / name).read_text())]
     assert found == []
 
 
 def test_rooms_stay_small():
-    large = [name for name in tracked() if name.endswith((".c", ".h", ".py")) and
+    large = [name for name in files.listed() if name.endswith((".c", ".h", ".py")) and
              (paths.ROOT / name).read_text().count("\n") > 500]
     assert large == []
 

@@ -13,6 +13,7 @@ import pytest
 from guide import blocks
 from lab import kernel_tree, paths, series, versions
 from lab.errors import LabError
+from lab.git import NOBODY, git
 from lab.kernel import CROSS, kernel, sources, unmet
 from lab.series_steps import STEPS, states
 from kernels import lasting
@@ -82,7 +83,7 @@ def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path
     for name in ("MAINTAINERS", "scripts/checkpatch.pl"):
         (folder / name).write_text("\n")
     for words in ("init -q", "add -A", "commit -q -m base"):
-        subprocess.run(["git", "-C", folder, *words.split()], check=True)
+        git(folder, *words.split(), who=NOBODY)
     return folder
 
 
