@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import paths
+from . import paths, processors
 from .cache import digest
 from .context import Context, shared
 from .errors import LabError
@@ -86,7 +85,7 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
                 run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", work,
                      "-i", folder / name],
                     log=log, failure=f"{name} does not apply to the driver.")
-            run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build,
+            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build,
                  f"M={work / paths.DRIVER.relative_to(paths.ROOT)}", *VARIABLES[flavour], "modules"],
                 log=log, env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"The driver cannot be built for kernel {kernel.version}.")

@@ -9,11 +9,10 @@ of it is built against this clone's <linux/vfio.h>.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from . import paths, versions
+from . import paths, processors, versions
 from .apt import Apt
 from .cache import digest
 from .context import Context, shared
@@ -99,7 +98,7 @@ def installed(context: Context | None = None, source: Kernel | None = None) -> P
             _lay_out(tree, source.source, header, files, log)
             compat = folder / "compat.o"
             run([f"{CROSS}gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", compat, COMPAT], log=log)
-            run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", tree / "tools/testing/selftests",
+            run([*MAKE, f"-j{processors.count()}", "-C", tree / "tools/testing/selftests",
                  "TARGETS=vfio", "FORCE_TARGETS=1", f"EXTRA_CFLAGS=-O2 -I{uuid}/usr/include",
                  f"USERLDFLAGS=-static -L{uuid}/usr/lib/aarch64-linux-gnu {compat}",
                  f"KSFT_INSTALL_PATH={folder}/installed", "install"], log=log,

@@ -4,13 +4,13 @@ machine (User Mode Linux)."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import processors
 from .context import Context
 from .errors import LabError
 from .kernel import BUILD_ENV, unmet
@@ -63,7 +63,7 @@ def kunit(context: Context, patches: Sequence[Path] = ()) -> str:
         build = tree.parent / "build/um"
         _configure(tree, build, log)
         run([sys.executable, "-B", tree / "tools/testing/kunit/kunit.py", "run", f"--kunitconfig={tree / FOLDER}",
-             f"--build_dir={build}", f"--jobs={os.cpu_count() or 1}", "--raw_output=kunit"],
+             f"--build_dir={build}", f"--jobs={processors.count()}", "--raw_output=kunit"],
             log=log, cwd=tree, env=BUILD_ENV, on_line=said.append, check=False)
     text = "\n".join(said)
     if "KTAP version" not in text:

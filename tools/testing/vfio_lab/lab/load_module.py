@@ -4,11 +4,10 @@ the kernel, and a rival for a physical function's registers."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from . import paths
+from . import paths, processors
 from .cache import digest
 from .context import Context, shared
 from .kernel import BUILD_ENV, MAKE, Kernel
@@ -31,7 +30,7 @@ def _module(sources: Path, name: str, kernel: Kernel, context: Context | None) -
         with context.steps.step(f"build {name} for kernel {kernel.version}", log):
             for file, content in files.items():
                 (work / file).write_bytes(content)
-            run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build, f"M={work}", "modules"], log=log,
+            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={work}", "modules"], log=log,
                 env=BUILD_ENV, failure=f"{name} cannot be built for kernel {kernel.version}.")
             run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / module, work / module], log=log)
             shutil.rmtree(work)

@@ -7,10 +7,10 @@ built from the kernel's own files, as they are.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from . import processors
 from .cache import digest
 from .context import Context, shared
 from .kernel import BUILD_ENV, MAKE, Kernel
@@ -38,7 +38,7 @@ def modules(kernel: Kernel, context: Context | None = None) -> list[Path]:
             for name in SOURCES:
                 shutil.copy(kernel.source / name, work)
             (work / "Kbuild").write_text(KBUILD, encoding="utf-8")
-            run([*MAKE, f"-j{os.cpu_count() or 1}", "-C", kernel.build, f"M={work}", "modules"], log=log,
+            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={work}", "modules"], log=log,
                 env=BUILD_ENV, failure=f"mtty cannot be built for kernel {kernel.version}.")
             for name in MODULES:
                 run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / name, work / name], log=log)

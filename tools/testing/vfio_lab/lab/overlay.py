@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import driver, paths, versions
+from . import driver, paths, processors, versions
 from .cache import digest
 from .context import Context
 from .errors import LabError
@@ -132,6 +132,6 @@ def _prepare(out: Path, make: Sequence[str | Path], target: Target, log: Path) -
     missed = unmet(target.config, (out / ".config").read_text(encoding="utf-8"))
     if missed:
         raise LabError(f"{target.name} did not take these lines: {', '.join(missed)}.", log)
-    run([*make, f"-j{os.cpu_count() or 1}", "modules_prepare"], log=log, env=BUILD_ENV,
+    run([*make, f"-j{processors.count()}", "modules_prepare"], log=log, env=BUILD_ENV,
         failure=f"{target.name} cannot be prepared.")
     (out / "wanted").rename(fragment)

@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from . import disk, paths
+from . import disk, paths, processors
 from .apt import machine_codename
 from .cache import digest
 from .context import Context, shared
@@ -264,7 +264,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
                         step.progress(f"{count[1]} of {count[2]} files")
 
                 where = tree / "src" / "build"
-                run(["ninja", f"-j{os.cpu_count() or 1}", PROGRAM], log=log, cwd=where,
+                run(["ninja", f"-j{processors.count()}", PROGRAM], log=log, cwd=where,
                     env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
                 if warnings:
                     for file in files:      # to be compiled, and told off, again
