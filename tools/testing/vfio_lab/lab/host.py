@@ -85,7 +85,7 @@ class Host:
         """The outer QEMU's command line."""
         spec = self.spec
         args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot", "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
+                "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
                 "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
                 "-smp", "2", "-m", str(MEMORY_MIB),
                 "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),

@@ -192,6 +192,14 @@ def _check_model(program: Path, log: Path) -> None:
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 
 
+def sandbox() -> tuple[str, ...]:
+    """Arguments that keep the outer QEMU, whose devices a guest's drivers drive, from what
+    it never does: other programs, other users.  One that looks for its own leaks starts a
+    process to do so."""
+    spawn = "allow" if is_sanitized() else "deny"
+    return ("-sandbox", f"on,obsolete=deny,elevateprivileges=deny,spawn={spawn},resourcecontrol=deny")
+
+
 def is_sanitized() -> bool:
     """Is chosen() the outer QEMU that looks for its own errors?"""
     return os.environ.get(SANITIZED) == "1"

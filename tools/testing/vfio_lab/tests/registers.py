@@ -14,6 +14,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+from lab.qemu import sandbox
+
 ECAM = 0x4010000000
 RAM = 0x40000000
 PF_BAR = 0x8000000000
@@ -58,7 +60,7 @@ class Line:
 
 def arguments(qemu: Path, options: str, device: str = "hisi-sec2") -> list[str]:
     """A machine with nothing but the accelerator in it."""
-    return [str(qemu), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
+    return [str(qemu), *sandbox(), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
             "-display", "none", "-m", "256",
             "-device", f"{device},id=sec0,bus=pcie.0,addr={SLOT}.0{options}"]
 
