@@ -44,9 +44,22 @@ if grep -q '^CONFIG_ARM64=y' "$conf" && [ "$(uname -m)" != aarch64 ]; then
 fi
 
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$out"
+mkdir -p "$out" && [ -w "$out" ] || fail "nothing can be written to $out: OUT has to name another folder"
 out=$(cd "$out" && pwd)
-if [ "$here" != "$out" ]; then
-	cp "$here"/*.c "$here"/*.h "$here"/Makefile "$out"
-fi
-exec make -C "$kdir" "M=$out" "$@" modules
+[ "$here" != "$out" ] || exec make -C "$kdir" "M=$out" "$@" modules
+
+cp "$here"/*.c "$here"/*.h "$here"/Makefile "$out"
+case $out in
+*[[:space:]:]*)
+	# the kernel's build takes no such path
+	work=$(mktemp -d /tmp/hisi_acc_vfio_pci.XXXXXX)
+	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
+	cp "$here"/*.c "$here"/*.h "$here"/Makefile "$work"
+	make -C "$kdir" "M=$work" "$@" modules
+	cp "$work"/hisi_acc_vfio_pci.ko "$out"
+	;;
+*)
+	exec make -C "$kdir" "M=$out" "$@" modules
+	;;
+esac

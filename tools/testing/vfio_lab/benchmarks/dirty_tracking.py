@@ -80,7 +80,7 @@ def main() -> int:
     rows = [Row(smmu, backend, migration, []) for smmu, backend, migration, _ in ROWS]
     for row, (*_, choice) in zip(rows, ROWS, strict=True):
         for number in range(args.runs):
-            logs = paths.ROOT / f"build/bench/{row.smmu.replace(' ', '-')}-{row.backend}-{row.migration}-{number}"
+            logs = paths.BUILD / f"bench/{row.smmu.replace(' ', '-')}-{row.backend}-{row.migration}-{number}"
             with Session(Steps(), logs) as session:
                 row.runs.append(run_of(session.migrate(choice, choice)))
         print(f"| {row.smmu} | {row.backend} | {row.migration} | {row.said()} |", flush=True)

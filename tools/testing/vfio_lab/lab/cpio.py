@@ -58,7 +58,8 @@ def character_device(major: int, minor: int, mode: int = 0o600) -> Entry:
 
 
 def tree(top: Path, prefix: str = "") -> dict[str, Entry]:
-    """The files, folders and links beneath a folder, named under ``prefix``."""
+    """The files, folders and links beneath a folder, named under ``prefix``.  All may read
+    them, and run what its owner may, whatever umask they were made with."""
     found: dict[str, Entry] = {}
     for path in sorted(top.rglob("*")):
         name = os.path.join(prefix, str(path.relative_to(top)))
@@ -66,9 +67,9 @@ def tree(top: Path, prefix: str = "") -> dict[str, Entry]:
         if stat.S_ISLNK(info.st_mode):
             found[name] = symlink(os.readlink(path))
         elif stat.S_ISDIR(info.st_mode):
-            found[name] = folder(stat.S_IMODE(info.st_mode))
+            found[name] = folder()
         elif stat.S_ISREG(info.st_mode):
-            found[name] = file(path, stat.S_IMODE(info.st_mode))
+            found[name] = file(path, 0o755 if info.st_mode & stat.S_IXUSR else 0o644)
     return found
 
 

@@ -22,8 +22,8 @@ def size_text(size: int) -> str:
     return f"{max(size, 0) / 1000:.0f} kB"
 
 
-def require(folder: Path, size: int, purpose: str) -> None:
-    """Refuse to begin what would fill the disk under ``folder``.
+def require(folder: Path, size: int, purpose: str, variable: str = "VFIO_LAB_CACHE") -> None:
+    """Refuse to begin what would fill the disk under ``folder``, which ``variable`` moves.
 
     ``folder`` need not exist yet.
     """
@@ -34,7 +34,7 @@ def require(folder: Path, size: int, purpose: str) -> None:
     if free < size:
         raise LabError(
             f"Not enough disk for {purpose}: {folder} has {size_text(free)} free and "
-            f"{size_text(size)} are needed; make room, or set VFIO_LAB_CACHE to a folder "
+            f"{size_text(size)} are needed; make room, or set {variable} to a folder "
             f"on a larger disk.")
 
 

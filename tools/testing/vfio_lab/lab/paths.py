@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .cache import default_root
+
 #: tools/testing/vfio_lab
 LAB = Path(__file__).resolve().parents[1]
 #: the clone's top folder
@@ -18,6 +20,15 @@ MODEL = LAB / "qemu"
 KERNEL_CONFIGS = LAB / "kernel"
 #: this clone's uAPI headers, for user space
 UAPI = ROOT / "include" / "uapi"
-#: where outcomes and logs go: into a clone, but not into an installed package, from
-#: where `vlab check` tells its tests, which run in another folder
-BUILD = Path(os.environ.get("VFIO_LAB_BUILD") or (ROOT if (ROOT / ".git").exists() else Path.cwd()) / "build")
+def _build() -> Path:
+    named = os.environ.get("VFIO_LAB_BUILD")
+    if named:
+        return Path(named)
+    top = ROOT if (ROOT / ".git").exists() and os.access(ROOT, os.W_OK) else Path.cwd()
+    return (top if os.access(top, os.W_OK) else default_root()) / "build"
+
+
+#: where outcomes and logs go: into a clone, but not into one that cannot be written to, or
+#: an installed package: from there into the folder that vlab is run in, or the cache.
+#: `vlab check` tells its tests, which run in another folder
+BUILD = _build()

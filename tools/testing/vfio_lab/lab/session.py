@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
-from . import accelerator, cpio, driver, image, kernel, pyqmp, qemu, rootfs, scratch, versions
+from . import accelerator, cpio, disk, driver, image, kernel, pyqmp, qemu, rootfs, scratch, temporary, versions
 from .context import Context
 from .errors import LabError
 from .host import Host, HostSpec
@@ -26,6 +26,8 @@ from .progress import Steps
 MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth": "64", "vf-vectors": "4"}
 
 
+#: what a host's image and its parts take while they are put together
+IMAGE_ROOM = 600 * disk.MB
 # The stock driver takes this many queues for each transform, and a lane has one
 LANE_QUEUES = 2
 # Lanes that the last of several functions gets, and what guest/load.c can do
@@ -91,8 +93,12 @@ class Session:
         self.logs = logs
         self.logs.mkdir(parents=True, exist_ok=True)
         self._stack = contextlib.ExitStack()
-        # Short, for the sockets in it
-        self.folder = self._stack.enter_context(scratch.folder())
+        # For sockets, and what is small
+        self.folder = self._stack.enter_context(scratch.folder(where=temporary.short_top()))
+        # For hosts' images
+        self._images = self.folder
+        if self.folder.parent != temporary.top():
+            self._images = self._stack.enter_context(scratch.folder(where=temporary.top()))
         self._key = self.folder / "key"
         self.qmp_library = ""
 
@@ -120,28 +126,29 @@ class Session:
              lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
         """Build what the choice needs, and put one host's initramfs together."""
         self._prepare()
+        temporary.require(IMAGE_ROOM, f"the image of host {name}")
         built = kernel.kernel(choice.kernel, self.context, choice.kernel_patch)
         module = None
         if choice.driver == "ours":
             module = driver.module("ours", built, self.context, patches=choice.patches)
         root = rootfs.host_root(versions.VMM[choice.vmm], self.context)
-        scratch = self.folder / f"{name}-parts"
-        scratch.mkdir()
+        parts = self._images / f"{name}-parts"
+        parts.mkdir()
         env = {"NAME": name, "ADDRESS": ""}
         if lan:
             env["ADDRESS"] = "10.0.9.1" if lan[0] == "server" else "10.0.9.2"
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = kernel.kernel(choice.guest_kernel, self.context)
-            image.guest_initrd(inner, scratch / "guest.cpio", scratch, self.context, choice.script,
+            image.guest_initrd(inner, parts / "guest.cpio", parts, self.context, choice.script,
                                choice.guest_push)
-            guest_files = (inner.image, scratch / "guest.cpio")
-        image.host_modules(built, module, scratch / "modules.cpio", scratch)
+            guest_files = (inner.image, parts / "guest.cpio")
+        image.host_modules(built, module, parts / "modules.cpio", parts)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
-                           choice.push, scratch / "overlay.cpio", self.context)
-        initrd = self.folder / f"{name}-initrd"
-        cpio.concatenate(initrd, [root.archive, *choice.roots, scratch / "modules.cpio", scratch / "overlay.cpio"])
-        shutil.rmtree(scratch)
+                           choice.push, parts / "overlay.cpio", self.context)
+        initrd = self._images / f"{name}-initrd"
+        cpio.concatenate(initrd, [root.archive, *choice.roots, parts / "modules.cpio", parts / "overlay.cpio"])
+        shutil.rmtree(parts)
         return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu,
                         vmm=root.vmm)
 

@@ -9,6 +9,9 @@ import pathlib
 import re
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab import paths  # noqa: E402
+
 #: what accel_load knows of what the stock drivers register, by engine
 ALL = {
     "sec": ["ecb(aes)", "cbc(aes)", "ctr(aes)", "xts(aes)", "cbc(sm4)", "ctr(sm4)", "xts(sm4)", "ecb(des3_ede)",
@@ -19,7 +22,7 @@ ALL = {
 }
 DRIVERS = {**{name: f"hisi_sec_{name}" for name in ALL["sec"]}, **{name: f"hpre-{name}" for name in ALL["hpre"]},
            "deflate": "hisi-deflate-acomp", "inflate": "hisi-deflate-acomp"}
-FOLDER = pathlib.Path(__file__).resolve().parents[4] / "build/check/algorithms"
+FOLDER = paths.BUILD / "check/algorithms"
 
 
 @dataclasses.dataclass(frozen=True)

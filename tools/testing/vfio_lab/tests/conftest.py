@@ -14,6 +14,8 @@ from typing import TextIO
 import pytest
 
 sys.dont_write_bytecode = True
+# as vlab has it
+os.umask(0o022)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from lab import accelerator, cache, kernel, paths, qemu, versions  # noqa: E402

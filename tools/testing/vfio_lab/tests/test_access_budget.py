@@ -79,7 +79,7 @@ def table(found: dict[str, dict[str, Counts]]) -> str:
 def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Counts]]]:
     """What both drivers do, on one host."""
     trace = tmp_path_factory.mktemp("trace") / "trace"
-    with Session(Steps(io.StringIO()), paths.ROOT / f"build/check/access-budget-{request.param}") as session, \
+    with Session(Steps(io.StringIO()), paths.BUILD / f"check/access-budget-{request.param}") as session, \
             lab_bench.bench(session, context, request.param, "ours") as bench:
         bench.bring_up()
         counts = {"ours": measure(bench, trace)}
@@ -87,7 +87,7 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
         bench.host.ssh.run(f"rmmod {VARIANT} && insmod {MAINLINE}")
         bench.bind()
         counts["mainline"] = measure(bench, trace)
-        (paths.ROOT / f"build/check/accesses-{request.param}.md").write_text(table(counts))
+        (paths.BUILD / f"check/accesses-{request.param}.md").write_text(table(counts))
         print(table(counts))
         yield counts
 

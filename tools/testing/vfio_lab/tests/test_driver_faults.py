@@ -27,7 +27,7 @@ QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # so that each of two fu
 def host(request, context) -> Iterator[Host]:
     """One host of each kernel for all tests here: each leaves the device sound."""
     program = steps.program(context)
-    with Session(Steps(io.StringIO()), paths.ROOT / f"build/check/driver-faults-{request.param}") as session:
+    with Session(Steps(io.StringIO()), paths.BUILD / f"check/driver-faults-{request.param}") as session:
         (one,) = session.boot([session.spec("host", Choice(
             kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
         accelerator.bring_up(one.ssh, SEC, 2)
