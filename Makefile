@@ -70,5 +70,6 @@ clean:	## remove what was built here; "vlab clean" empties the lab's cache
 # The lab is written in Python and brings all else itself
 .PHONY: python
 python:
-	@[ -x /usr/bin/python3 ] || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3; } || \
+	@[ -x /usr/bin/python3 ] || { $(SUDO) apt-get update && \
+		$(SUDO) apt-get install -y --no-remove --no-install-recommends python3; } || \
 		{ echo "vlab needs Debian's python3, and it could not be installed" >&2; exit 1; }

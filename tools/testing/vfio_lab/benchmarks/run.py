@@ -10,7 +10,6 @@ import pathlib
 import platform
 from typing import Any
 
-from lab import machine
 from lab.kernel import GUEST
 from lab.progress import Steps
 from lab.session import Choice, Session
@@ -60,11 +59,9 @@ class Bench:
         scratch.write_text(json.dumps(self.kept, indent=2) + "\n", encoding="utf-8")
         scratch.replace(self.folder / "report.json")
 
-    def _plots(self, session: Session) -> Any:
-        lacking = machine.missing(("python3-matplotlib",))
-        if lacking:
-            machine.install(lacking, session.context)
-        from . import plots
+    @staticmethod
+    def _plots() -> Any:
+        from . import plots     # Debian's matplotlib, which nothing else needs
         return plots
 
     def _small(self, version: str, found: dict[str, Any]) -> None:
@@ -93,7 +90,7 @@ class Bench:
                                                "samples": [dataclasses.asdict(s) for s in some]}
                                               for (d, us, way, arc), some in samples.items()])
                 _tell(report.times(samples, failed))
-                self._plots(session).times(samples, version, self.folder)
+                self._plots().times(samples, version, self.folder)
 
     def _large(self, version: str, found: dict[str, Any]) -> None:
         """What needs all functions that a physical one can have."""
@@ -106,7 +103,7 @@ class Bench:
                     together = scale.measure(bed, self.rounds)
                 self._keep(found, "scale", [dataclasses.asdict(t) for t in together])
                 _tell(report.growth(together))
-                self._plots(session).growth(together, version, self.folder)
+                self._plots().growth(together, version, self.folder)
             if "memory" in self.what:
                 with self.steps.step(f"memory of {MANY} functions"):
                     used = memory.measure(bed)
@@ -121,7 +118,7 @@ class Bench:
             found = blackout.measure(session, self.runs, step.watch, lambda so_far: self._keep(
                 self.kept, "blackout", [dataclasses.asdict(b) for b in so_far]))
             _tell(report.blackouts(found))
-            self._plots(session).timeline(found, self.folder)
+            self._plots().timeline(found, self.folder)
 
     def _long(self) -> None:
         """One guest under load, again and again."""

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import accelerator, build, completion, deb, docs, fuzz, guest, kernel, matrix, paths, qemu, report, series, versions
+from . import (accelerator, build, completion, deb, docs, fuzz, guest, kernel, machine, matrix, paths, qemu, report,
+               series, terminal, versions)
 from .cache import default_root
 from .context import Context
 from .errors import LabError
@@ -318,6 +319,7 @@ def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
 def bench(args: argparse.Namespace, steps: Steps) -> int:
     """The benchmarks."""
     from benchmarks import run
+    machine.prepare(Context(steps=steps), machine.BENCH)
     build.build([*build.USUAL, *(f"driver-{series}" for series in versions.CHECKED)], steps)
     with log_folder("bench") as folder:
         run.Bench(tuple(args.what) or BENCHMARKS, args.rounds, args.runs, args.moves, folder, steps).run()
@@ -340,6 +342,8 @@ def _to_build(arguments: Sequence[str], everything: bool) -> bool:
 def check(arguments: Sequence[str], asan: bool, steps: Steps, everything: bool = False) -> int:
     """All tests, or those that the arguments for pytest pick: these build what they
     need themselves, unless ``everything`` is to be built before."""
+    # All packages at once and before anything else: tests have no terminal to ask for a password on
+    machine.prepare(Context(steps=steps), machine.CHECK)
     if _to_build(arguments, everything):
         build.build(["qemu-asan" if asan and name == "qemu" else name for name in build.ALL], steps)
     else:
@@ -412,6 +416,7 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "defects":
         return defects(steps)
     if args.command == "series":
+        machine.prepare(Context(steps=steps), machine.SERIES)
         print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                              not args.no_build))))
         return 0
@@ -424,6 +429,7 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
     if args.command == "bench":
         return bench(args, steps)
     if args.command == "fuzz":
+        machine.prepare(Context(steps=steps), (*machine.PACKAGES, *machine.FUZZ))
         build.build(build.HOST, steps)
         with log_folder("fuzz") as folder:
             fuzz.fuzz(tuple(args.what) or tuple(fuzz.WHAT), args.count, args.seed, folder, Context(steps=steps))
@@ -439,6 +445,9 @@ def dispatch(args: argparse.Namespace, steps: Steps) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what goes wrong into a sentence and a status: 1 for
     what failed, 2 for wrong use, 130 when interrupted."""
+    terminal.fit(sys.stdout, sys.stderr)
+    # What is built goes into hosts' root file systems and packages, and is no secret
+    os.umask(0o022)
     args = parser().parse_args(argv)
     if args.command == "demo":
         args = parser().parse_args(["migrate", "--vmm", args.vmm])
@@ -451,6 +460,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vlab: {e}", file=sys.stderr)
         if e.log and not getattr(e, "step_told", False):
             print(f"vlab: the log: {e.log}", file=sys.stderr)
+        return 1
+    except OSError as e:
+        said = terminal.sentence(e)
+        if not said:
+            raise
+        print(f"vlab: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("vlab: interrupted; nothing runs any more, and nothing half-built is kept", file=sys.stderr)

@@ -11,18 +11,13 @@ from .context import Context
 from .errors import LabError
 from .run import run
 
-#: what makes and judges packages
-PACKAGES = ("debhelper", "dh-dkms", "dkms", "dpkg-dev", "lintian")
-
 
 def build(target: Path, context: Context) -> list[Path]:
     """Build the packages into `target`, and have lintian look at them; returns them."""
     machine.check()
     if not (paths.ROOT / "debian").is_dir():
         raise LabError("Packages are made from a clone; this is the lab's own package.")
-    lacking = machine.missing(PACKAGES)
-    if lacking:
-        machine.install(lacking, context)
+    machine.prepare(context, machine.DEB)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "build.log"

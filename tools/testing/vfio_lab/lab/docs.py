@@ -18,8 +18,6 @@ from .errors import LabError
 from .kernel import sources
 from .run import run
 
-#: what the kernel's documentation tools need of Debian
-PACKAGES = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagick", "make")
 #: our folders, each built by itself
 PAGES = ("driver-api/hisi-acc-vfio-pci", "admin-guide/hisi-acc-vfio-pci", "dev-tools/vfio-lab")
 ABI = "Documentation/ABI"
@@ -36,17 +34,10 @@ def tree(base: Path, folder: Path) -> None:
         (folder / place).write_text(text, encoding="utf-8")
 
 
-def _install(context: Context) -> None:
-    machine.check()
-    lacking = machine.missing(PACKAGES)
-    if lacking:
-        machine.install(lacking, context)
-
-
 def build(target: Path, context: Context) -> Path:
     """Build the pages as HTML into `target`; LabError if anything warns.  Returns
     the first page."""
-    _install(context)
+    machine.prepare(context, machine.DOCS)
     base = sources(versions.DEFAULT, context)
     log = target / "build.log"
     shutil.rmtree(target, ignore_errors=True)

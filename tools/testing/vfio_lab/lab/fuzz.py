@@ -19,7 +19,6 @@ from .session import MODEL, Choice, Session
 SOURCE = paths.LAB / "fuzz"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 COMPILER = "clang-19"
-PACKAGES = (COMPILER, "libclang-rt-19-dev", "zlib1g-dev")
 FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror", "-D_GNU_SOURCE",
          "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 #: what there is, and how much of it a whole run does
@@ -37,9 +36,7 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     """Give `count` inputs to the decoder of the driver in `driver`; returns what
     libFuzzer said. Raises LabError when one was decoded wrongly, which then lies
     in `folder`."""
-    lacking = machine.missing(PACKAGES)
-    if lacking:
-        machine.install(lacking, context)
+    machine.prepare(context, machine.FUZZ)
     log = folder / "decoder.log"
     tools = kernel(versions.DEFAULT, context).source / "tools"
     with context.steps.step(f"fuzz the decoder with {count} inputs, seed {seed}", log) as step, \

@@ -9,17 +9,23 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from . import temporary
 from .apt import explain
 from .context import Context, shared
 from .errors import LabError
-from .run import as_root, output, run
+from .progress import Step
+from .run import as_root, clean_environment, output, run
 
 RELEASES = {"12": "bookworm", "13": "trixie"}
 
-#: All that the lab takes from the machine's own Debian, by what needs it.
+#: What the lab takes from the machine's own Debian to build, boot and migrate, by what
+#: needs it.  All that any command installs is named in this file.
 PACKAGES = (
     # kernels, their modules, our programs for the emulated machines
     "gcc", "make", "bc", "bison", "flex", "perl", "libelf-dev", "libssl-dev", "kmod", "xz-utils",
@@ -27,11 +33,36 @@ PACKAGES = (
     # the outer QEMU
     "dpkg-dev", "ninja-build", "pkgconf", "python3-venv", "libglib2.0-dev", "libslirp-dev",
     "libfdt-dev", "libseccomp-dev", "nettle-dev", "libgmp-dev", "zlib1g-dev",
-    # root file systems, and the way into a host
-    "mmdebstrap", "debian-archive-keyring", "openssh-client",
-    # the tests
-    "python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist", "cpio",
+    # Debian's packages verified, and the way into a host
+    "debian-archive-keyring", "openssh-client",
 )
+#: the kernel's documentation tools: make docs
+DOCS = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagick", "make", "xz-utils",
+        "debian-archive-keyring")
+#: what makes and judges packages: make deb.  Not dkms: it would build modules of other
+#: packages whenever this machine gets a kernel
+DEB = ("debhelper", "dh-dkms", "dpkg-dev", "lintian")
+#: the decoder, fuzzed on this machine: make fuzz
+FUZZ = ("clang-19", "libclang-rt-19-dev", "zlib1g-dev")
+#: the driver as others build and judge it: make static
+STATIC = ("sparse", "clang-19")
+#: plots: make bench
+BENCH = (*PACKAGES, "python3-matplotlib")
+#: patches for a kernel's tree: make series
+SERIES = (*PACKAGES, "git")
+#: all that make check takes
+CHECK = tuple(dict.fromkeys((
+    *PACKAGES, "python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist", "cpio", "git", "procps",
+    *STATIC, *FUZZ, *DOCS, *DEB)))
+
+#: how long to wait for another apt, such as a fresh machine's daily one, to end
+LOCK_SECONDS = 600
+LOCK_INTERVAL = 2.0
+#: variables that tell apt how to reach a mirror
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+#: what apt says of a lock that it does not wait for by itself
+LOCKED = re.compile(r"Could not get lock (\S+?)\.? .*?(?:It is held by (process \d+ \(.+?\)))?$|"
+                    r"Unable to (?:lock directory|acquire the dpkg frontend lock)")
 
 
 def check(os_release: Path = Path("/etc/os-release"), machine: str | None = None) -> None:
@@ -83,31 +114,113 @@ def _without_candidate(packages: Sequence[str]) -> list[str]:
     return [package for package in packages if found.get(package, "(none)") == "(none)"]
 
 
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What apt would do to install some packages, and why it could not."""
+
+    new: tuple[str, ...]
+    upgraded: tuple[str, ...]
+    removed: tuple[str, ...]
+    refused: str
+
+
+def _plan(packages: Sequence[str]) -> Plan:
+    """Ask apt what it would do; nothing is changed, and nobody has to be root."""
+    done = subprocess.run(["apt-get", "-q", "-y", "--simulate", "--no-install-recommends", "install", *packages],
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+                          env=clean_environment())
+    new, upgraded = [], []
+    for name, old in re.findall(r"^Inst (\S+) (\[)?", done.stdout, re.M):
+        (upgraded if old else new).append(name)
+    removed = re.findall(r"^(?:Remv|Purg) (\S+)", done.stdout, re.M)
+    unmet = re.findall(r"^ (\S+ : .+)$", done.stdout, re.M) + re.findall(r"^E: (.+)$", done.stderr, re.M)
+    return Plan(tuple(new), tuple(upgraded), tuple(dict.fromkeys(removed)),
+                unmet[0] if done.returncode and unmet else "")
+
+
+def _check_plan(packages: Sequence[str]) -> Plan:
+    """The plan, if it is one that removes nothing; else a sentence that names the packages."""
+    plan = _plan(packages)
+    if plan.refused:
+        raise LabError(f"This machine's Debian cannot install what the lab needs: {plan.refused}")
+    if plan.removed:
+        by = [package for package in packages if _plan([package]).removed] or list(packages)
+        raise LabError(f"To install {_list(by)}, this machine's apt would remove {_list(plan.removed)}; the lab "
+                       f"removes nothing: remove {'it' if len(plan.removed) == 1 else 'them'} yourself, or take "
+                       f"another machine.")
+    return plan
+
+
 def install(packages: Sequence[str], context: Context) -> None:
-    """Install packages of the machine's own release, without a question asked. Tests
-    in two processes may both want some: apt has locks that it does not wait for."""
-    ask_for_root(f"install {packages[0]}{f' and {len(packages) - 1} more packages' if len(packages) > 1 else ''}")
+    """Install packages of the machine's own release: named first, without a question asked,
+    and never at the cost of one that is there.  Two processes may both want some."""
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker
         if lacking:
+            context.steps.note(textwrap.fill(f"this machine lacks {len(lacking)} Debian packages, which apt-get is to "
+                                             f"install: {' '.join(lacking)}", 100, subsequent_indent=" " * 11,
+                                             break_on_hyphens=False))
+            ask_for_root(f"install {lacking[0]}{f' and {len(lacking) - 1} more packages' if len(lacking) > 1 else ''}")
             _install(lacking, context)
+
+
+def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context) -> bool:
+    """Run apt-get as root; returns whether it did what it was asked to.  Where another one is
+    at work, say so and wait: apt itself waits for dpkg's lock, but not for that of its lists."""
+    # sudo passes on none of the user's own variables
+    way = [f"{name}={os.environ[name]}" for name in PROXIES if name in os.environ]
+    command = as_root(["env", "DEBIAN_FRONTEND=noninteractive", *way, "apt-get", "-q", "-y",
+                       "-o", "Dpkg::Use-Pty=0", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Acquire::Retries=3", *words])
+    until = time.monotonic() + LOCK_SECONDS
+    told = False
+
+    def tell(who: str) -> None:
+        nonlocal told
+        if not told:
+            context.steps.note(f"{who or 'another program'} is changing this machine's packages: waiting until it has "
+                               f"ended, for {LOCK_SECONDS // 60} minutes at most")
+        told = True
+
+    while True:
+        locked: list[str] = []
+
+        def see(line: str) -> None:
+            found = LOCKED.search(line)
+            if found:
+                tell(found[2] or "")
+                if line.startswith("E:"):
+                    locked.append(line)
+
+        if run(command, log=log, check=False, on_line=see) == 0:
+            return True
+        if not locked:
+            return False
+        if time.monotonic() > until:
+            raise LabError(f"Another program has been changing this machine's packages for {LOCK_SECONDS // 60} minutes: "
+                           f"{locked[0].removeprefix('E: ')}", log)
+        step.progress("waiting for another apt to end")
+        time.sleep(LOCK_INTERVAL)
 
 
 def _install(packages: Sequence[str], context: Context) -> None:
     log = context.cache.log("install")
-    apt_get = as_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y",
-                       "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"])
     with context.steps.step(f"install {len(packages)} Debian packages", log) as step:
         def update() -> None:
             step.progress("fetching the package lists")
-            if run([*apt_get, "update"], log=log, check=False) != 0:
+            if not _apt_get(["update"], log, step, context):
                 raise LabError(explain(log) or "The package lists of this machine's Debian "
                                "cannot be fetched.", log)
 
         def attempt() -> bool:
+            plan = _check_plan(packages)
+            context.steps.note(f"with what they depend on: {len(plan.new)} new packages, {len(plan.upgraded)} upgraded"
+                               f"{f' ({chr(32).join(plan.upgraded)})' if plan.upgraded else ''}, none removed")
             step.progress("installing")
-            return run([*apt_get, "install", "--no-install-recommends", *packages], log=log,
-                       check=False) == 0
+            return _apt_get(["install", "--no-remove", "--no-install-recommends", *packages], log, step, context)
 
         updated = bool(_without_candidate(packages))
         if updated:
@@ -126,9 +239,10 @@ def _install(packages: Sequence[str], context: Context) -> None:
         raise LabError(explain(log) or "Packages that the lab needs cannot be installed.", log)
 
 
-def prepare(context: Context | None = None) -> None:
+def prepare(context: Context | None = None, packages: Sequence[str] = PACKAGES) -> None:
     """Refuse an unfit machine; install what it lacks."""
     check()
-    lacking = missing()
+    temporary.check()
+    lacking = missing(packages)
     if lacking:
         install(lacking, context or shared())

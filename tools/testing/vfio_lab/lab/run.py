@@ -49,7 +49,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for tools: untranslated, and free of what bends a build."""
     drop = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE",
             "KBUILD_OUTPUT", "CFLAGS", "LDFLAGS", "APT_CONFIG", "PYTHONPATH", "PYTHONHOME",
-            "GIT_DIR", "GIT_WORK_TREE", "LANGUAGE")
+            "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "LANGUAGE")
     env = {name: value for name, value in os.environ.items() if name not in drop}
     env["LC_ALL"] = "C.UTF-8"
     env.update(extra or {})
@@ -97,6 +97,19 @@ def kill_group(process: subprocess.Popen[bytes], patience: float = 3.0) -> None:
     process.wait()
 
 
+def _end_as_root(process: subprocess.Popen[bytes], patience: float = 60.0) -> None:
+    """End a command of sudo's, which is root's: sudo passes the signal on.  apt is given
+    time to leave its database whole."""
+    for name in ("TERM", "KILL"):
+        subprocess.run(["sudo", "-n", "kill", f"-{name}", str(process.pid)], stdin=subprocess.DEVNULL,
+                       capture_output=True, check=False)
+        try:
+            process.wait(patience)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
 def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
         env: Mapping[str, str] | None = None, on_line: Callable[[str], None] | None = None,
         check: bool = True, failure: str | None = None) -> int:
@@ -112,11 +125,13 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
     with open(log, "a", encoding="utf-8") as out:
         out.write(redact(f"$ {' '.join(command)}\n"))
         out.flush()
+        # sudo's ticket belongs to the terminal's session, and sudo itself to its foreground:
+        # in another group it is stopped as soon as its command touches the terminal.
+        sudo = command[0] == "sudo"
         try:
-            # A group, not a session: sudo's ticket belongs to the terminal's session.
             process = subprocess.Popen(
                 command, cwd=cwd, env=clean_environment(env), stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=None if sudo else 0,
                 preexec_fn=tie_to_parent())
         except FileNotFoundError as error:
             raise LabError(f"The program {command[0]} is not there.", log) from error
@@ -131,7 +146,10 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
                     on_line(line.rstrip())
             status = process.wait()
         except BaseException:
-            kill_group(process)
+            if sudo:
+                _end_as_root(process)
+            else:
+                kill_group(process)
             raise
         finally:
             process.stdout.close()

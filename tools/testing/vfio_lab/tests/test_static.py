@@ -40,9 +40,7 @@ def said_of_us(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def tree(context):
     """The kernel's tree with ours over it."""
-    lacking = machine.missing(["sparse", "clang-19"])
-    if lacking:
-        machine.install(lacking, context)
+    machine.prepare(context, machine.STATIC)
     with overlay.overlay(context) as laid:
         yield laid
 
