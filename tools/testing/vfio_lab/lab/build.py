@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
-from . import (cross, disk, driver, durations, firmware, kernel, kselftest, machine, paths, pyqmp, qemu, rootfs, schedule,
-               versions)
+from . import (cross, disk, driver, durations, firmware, kernel, kselftest, kunit, machine, paths, pyqmp, qemu, rootfs,
+               schedule, versions)
 from .apt import Apt
 from .cache import Cache, Entry, Waiting
 from .context import Context
@@ -74,6 +74,7 @@ WHAT["firmware"] = Part(firmware.uefi, "firmware", 10 * disk.MB)
 WHAT["kselftest-hook"] = Part(kselftest.check_hook, "kselftest", 0, (f"linux-source-{versions.DEFAULT}",))
 WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB,
                          ("kselftest-hook", f"kernel-{versions.DEFAULT}"))
+WHAT["kunit"] = Part(kunit.prepared, "kunit", 1 * disk.GB, (f"linux-source-{versions.DEFAULT}",), heavy=True)
 #: what a host takes
 HOST = ("rootfs", "library", "qemu", f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}")
 #: what `make demo` takes
@@ -81,7 +82,7 @@ USUAL = (*HOST, "programs", f"kernel-{kernel.GUEST}")
 #: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
 ALL = (*USUAL, *(f"rootfs-{vmm.name}" for vmm in versions.VMMS[1:]), "firmware",
        *(f"{part}-{series}" for series in versions.CHECKED for part in ("kernel", "driver")
-         if series != versions.DEFAULT), "kselftest")
+         if series != versions.DEFAULT), "kselftest", "kunit")
 
 
 class _Missing(Exception):

@@ -24,10 +24,11 @@ SHIPPED = {
     "driver-*": 15.0,
     "rootfs*": 60.0,
     "kselftest": 60.0,
+    "kunit": 180.0,
     "*": 10.0,
 }
 #: those that more processors make quicker
-SHARED = ("qemu", "qemu-asan", "kernel-*")
+SHARED = ("qemu", "qemu-asan", "kernel-*", "kunit")
 
 
 def shipped(part: str, processors: int | None = None) -> float:

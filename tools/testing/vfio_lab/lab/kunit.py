@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import processors
+from . import paths, processors, versions
+from .apt import machine_codename
+from .cache import digest
 from .context import Context
 from .errors import LabError
-from .kernel import BUILD_ENV, unmet
+from .kernel import BUILD_ENV, sources, unmet
 from .overlay import FOLDER, overlay
 from .run import run
 
@@ -47,6 +49,29 @@ def _configure(tree: Path, build: Path, log: Path) -> None:
     (build / "wanted").rename(fragment)
 
 
+def _kunit_py(tree: Path, build: Path, what: str, *options: str) -> list[str | Path]:
+    return [sys.executable, "-B", tree / "tools/testing/kunit/kunit.py", what, f"--kunitconfig={tree / FOLDER}",
+            f"--build_dir={build}", f"--jobs={processors.count()}", *options]
+
+
+def prepared(context: Context) -> Path:
+    """Build the kernel that the tests run in, once, so that kunit() has only the driver
+    to build; an entry of the cache that says that this was done."""
+    source = sources(versions.DEFAULT, context)
+
+    def build(folder: Path) -> None:
+        log = context.cache.log("kunit-kernel")
+        with overlay(context) as tree, context.steps.step("build User Mode Linux for KUnit", log):
+            _configure(tree, tree.parent / "build/um", log)
+            run(_kunit_py(tree, tree.parent / "build/um", "build"), log=log, cwd=tree, env=BUILD_ENV,
+                failure="User Mode Linux cannot be built.")
+
+    config = (paths.DRIVER / ".kunitconfig").read_text(encoding="utf-8")
+    return context.cache.entry("kunit", source.name.split("__")[1], digest({
+        "recipe": 1, "source": source.name, "config": config, "also": ALSO, "machine": machine_codename()}), build,
+        context.waiting)
+
+
 def kunit(context: Context, patches: Sequence[Path] = ()) -> str:
     """Build and run them; what KTAP says.
 
@@ -62,8 +87,7 @@ def kunit(context: Context, patches: Sequence[Path] = ()) -> str:
                 failure=f"{patch.name} does not apply to the driver.")
         build = tree.parent / "build/um"
         _configure(tree, build, log)
-        run([sys.executable, "-B", tree / "tools/testing/kunit/kunit.py", "run", f"--kunitconfig={tree / FOLDER}",
-             f"--build_dir={build}", f"--jobs={processors.count()}", "--raw_output=kunit"],
+        run(_kunit_py(tree, build, "run", "--raw_output=kunit"),
             log=log, cwd=tree, env=BUILD_ENV, on_line=said.append, check=False)
     text = "\n".join(said)
     if "KTAP version" not in text:

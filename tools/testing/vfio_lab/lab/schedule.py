@@ -15,14 +15,13 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .progress import Relay, Steps, duration, tail
+from .progress import Relay, Steps, tail
 from .run import tie_to_parent
 
 #: Jobs at once that would each keep all processors busy.  A second one fills in where
