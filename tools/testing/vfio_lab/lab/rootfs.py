@@ -20,7 +20,7 @@ from .context import Context, shared
 from .errors import LabError
 from .progress import Step
 from .run import output
-from .versions import VMMS, Vmm
+from .versions import LIBVIRTS, VMMS, Release, Vmm
 
 RECIPE = 1
 HOST_PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
@@ -39,14 +39,16 @@ HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
 GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
 #: Users of accelerators that nobody here wrote, for guests that ask for them.
 TOOLS = ("usr/bin/kcapi-enc", "usr/sbin/cryptsetup", "usr/bin/keyctl", "usr/bin/openssl")
-#: libvirt's daemon as Debian starts it, its client and the way to another host's,
+#: libvirt's daemon as Debian starts it, its client and the way to another host's: all of
+#: them from the suite that has the release
+LIBVIRT_PACKAGES = ("libvirt0", "libvirt-common", "libvirt-daemon", "libvirt-daemon-common", "libvirt-daemon-log",
+                    "libvirt-daemon-driver-qemu", "libvirt-daemon-driver-nodedev", "libvirt-clients")
 #: and what an operator keeps drivers bound with; on top of the host's own root
-LIBVIRT_PACKAGES = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-daemon-driver-nodedev", "libvirt-clients",
-                    "libvirt-daemon-common", "openssh-client", "udev", "driverctl", "bash")
+LIBVIRT_ALSO = ("openssh-client", "udev", "driverctl", "bash")
 LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/sbin/virtlogd", "usr/bin/virsh", "usr/bin/virt-ssh-helper", "usr/bin/ssh",
                     "usr/bin/udevadm", "usr/lib/systemd/systemd-udevd", "usr/sbin/driverctl", "usr/bin/bash")
 LIBVIRT_DATA = re.compile(r"usr/lib/[^/]+/libvirt/connection-driver/libvirt_driver_(qemu|nodedev)[.]so|"
-                          r"usr/share/libvirt/cpu_map/(index|arm_.*)[.]xml|etc/libvirt/[^/]*[.]conf|"
+                          r"usr/share/libvirt/(cpu_map/(index|arm_.*)[.]xml|schemas/.*[.]rng)|etc/libvirt/[^/]*[.]conf|"
                           r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers)[.]rules")
 #: a service manager as the host's first process, with udev and driverctl's services
 SYSTEMD_PACKAGES = ("systemd", "udev", "driverctl", "bash")
@@ -299,9 +301,34 @@ def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], dat
     return archives(f"rootfs-{name}", f"{name} for the hosts", packages, made, context) / f"{name}.cpio"
 
 
-def libvirt(context: Context | None = None) -> Path:
-    """An archive to add to the host's root: libvirt, udev and driverctl."""
-    return _on_top("libvirt", LIBVIRT_PACKAGES, LIBVIRT_PROGRAMS, LIBVIRT_DATA, context or shared())
+def has_libvirt(release: Release, context: Context | None = None) -> bool:
+    """Whether the cache or this machine's mirror has a libvirt of this release."""
+    context = context or shared()
+    cached = context.cache.peek(f"rootfs-{_libvirt_name(release)}", apt.RELEASE, _key(_libvirt_packages(release)))
+    return (release == LIBVIRTS[0] or cached is not None or
+            any(version.startswith(f"{release.name}.") for version in context.apt.source_versions("libvirt")))
+
+
+def _libvirt_name(release: Release) -> str:
+    return f"libvirt-{release.name}"
+
+
+def _libvirt_packages(release: Release) -> tuple[str, ...]:
+    # apt prefers Debian 13's own to those of another suite
+    suite = "" if release.suite == apt.RELEASE else f"/{release.suite}"
+    return (*(f"{name}{suite}" for name in LIBVIRT_PACKAGES), *LIBVIRT_ALSO)
+
+
+def libvirt(release: Release = LIBVIRTS[0], context: Context | None = None) -> Path:
+    """An archive to add to the host's root: a release of libvirt, udev and driverctl.
+
+    Where there is no such release, the default one is taken, and a note says so.
+    """
+    context = context or shared()
+    if not has_libvirt(release, context):
+        context.steps.note(f"This machine's mirror has no libvirt {release.name}; the lab takes {LIBVIRTS[0].name} instead.")
+        release = LIBVIRTS[0]
+    return _on_top(_libvirt_name(release), _libvirt_packages(release), LIBVIRT_PROGRAMS, LIBVIRT_DATA, context)
 
 
 def systemd(context: Context | None = None) -> Path:

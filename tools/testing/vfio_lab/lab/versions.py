@@ -148,5 +148,8 @@ def refusal(kernel: Series, vmm: Vmm, to_kernel: Series, to_vmm: Vmm) -> str | N
     return to_vmm.lacks.get("guest-of-newer-kernel" if kernel.version > to_kernel.version else "guest-of-older-kernel")
 
 
-#: libvirt of the hosts
-LIBVIRTS = (Release("11.3", "trixie"), Release("12.9", "trixie-backports"))
+#: libvirt of the hosts; the first is the default
+LIBVIRTS = (
+    Release("11.3", "trixie", {"iommufd": "a domain has no <iommufd>: its part for QEMU has to say it"}),
+    Release("12.9", "trixie-backports"),
+)

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's libvirt takes our driver by itself, moves a guest under load with one and
-with three functions, of one accelerator and of three, there and back, and says why
-where it does not. XML, rules and commands are those of the guide's page."""
+"""Each release of libvirt that Debian 13 has takes this driver by itself, migrates a guest
+under load with one VF and with three, of one accelerator and of three, there and back,
+and says why where it does not. XML, rules and commands are those of the guide's page."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from guide import blocks, messages
-from lab import accelerator, paths, rootfs
+from lab import accelerator, paths, rootfs, versions
+from lab.cache import Cache
+from lab.context import Context
 from lab.host import Host
 from lab.migration import ENGINE
 from lab.progress import Steps
@@ -26,42 +31,95 @@ VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
 #: what the guide's reader does
 DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
 XML = blocks("xml", "libvirt")
+migrates = pytest.mark.long("guests of libvirt's, migrated between two hosts: ten minutes for each release")
 
 
-def prepared(host: Host, engines: tuple[str, ...]) -> None:
-    """Functions that no driver has, and libvirt's daemon."""
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """What the hosts of a test are."""
+
+    libvirt: versions.Release
+    vmm: versions.Vmm = versions.VMMS[0]
+
+    def __str__(self) -> str:
+        return f"libvirt-{self.libvirt.name}" + ("" if self.vmm == versions.VMMS[0] else f"-qemu-{self.vmm.name}")
+
+    @property
+    def native(self) -> bool:
+        """Whether a domain's XML can say itself that its VFs go through iommufd."""
+        return "iommufd" not in self.libvirt.lacks
+
+    def choice(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> Choice:
+        """A host with libvirt, which opens the other one."""
+        return Choice(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
+                      roots=(rootfs.libvirt(self.libvirt, session.context),),
+                      push={DAEMON: PROGRAM, KEY: session.key()})
+
+    def by_iommufd(self, count: int = 1) -> str:
+        """What makes so many VFs of a domain go through iommufd."""
+        return XML["iommufd"] if self.native else overrides(XML["by-iommufd"], count)
+
+
+NEWEST = pytest.param(Stack(versions.LIBVIRTS[-1], versions.VMMS[-1]), marks=migrates)
+
+
+@pytest.fixture(scope="module", params=[*map(Stack, versions.LIBVIRTS), NEWEST], ids=str)
+def stack(request, context) -> Stack:
+    """Each libvirt with the default QEMU, and the newest of both."""
+    chosen = request.param
+    for name, release, there in (("libvirt", chosen.libvirt, rootfs.has_libvirt), ("QEMU", chosen.vmm, rootfs.has_vmm)):
+        if not there(release, context):
+            pytest.skip(f"this machine's mirror has no {name} {release.name} ({release.suite})")
+    return chosen
+
+
+def prepared(host: Host, stack: Stack, engines: tuple[str, ...]) -> None:
+    """VFs that no driver has, and libvirt's daemon, of the release that is asked for."""
     for name in engines:
         accelerator.bring_up(host.ssh, accelerator.ENGINES[name], VFS)
-    libvirt_up(host)
+    libvirt_up(host, stack.libvirt)
+    assert f"daemon: {stack.libvirt.name}." in host.ssh.out("virsh version --daemon")
 
 
-@pytest.fixture(scope="module")
-def hosts(pytestconfig, context) -> Iterator[tuple[Host, Host]]:
-    """A source and a destination, with libvirt and functions of all accelerators."""
-    if not pytestconfig.getoption("--long"):
-        pytest.skip("with --long: guests of libvirt's, moved between two hosts for ten minutes")
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/libvirt") as session:
+@contextlib.contextmanager
+def pair(stack: Stack, engines: tuple[str, ...], httu: bool = True) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination, with libvirt and VFs."""
+    logs = paths.BUILD / f"check/{stack}{'' if httu else '-without-httu'}"
+    with Session(Steps(io.StringIO()), logs) as session:
         wire = session.folder / "lan"
-        choice = Choice(vfs=VFS, engines=tuple(accelerator.ENGINES), roots=(rootfs.libvirt(context),),
-                        push={DAEMON: PROGRAM, KEY: session.key()})
+        choice = stack.choice(session, engines, httu)
         booted = session.boot([session.spec(name, choice, True, (role, wire))
                                for name, role in (("source", "server"), ("destination", "client"))])
         for host in booted:
-            prepared(host, choice.engines)
-        yield tuple(booted)
+            prepared(host, stack, engines)
+        yield booted[0], booted[1]
         assert [line for host in booted for line in host.trouble()] == []
 
 
+@pytest.fixture(scope="module")
+def hosts(stack) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination with accelerators of all kinds."""
+    with pair(stack, tuple(accelerator.ENGINES)) as booted:
+        yield booted
+
+
 @pytest.fixture
-def one_host(pytestconfig, request, new_session, context) -> Iterator[Host]:
+def hosts_without_httu(stack) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination whose SMMUs do not track dirty pages."""
+    with pair(stack, (ENGINE,), httu=False) as booted:
+        yield booted
+
+
+@pytest.fixture
+def one_host(pytestconfig, request, new_session, stack) -> Iterator[Host]:
     """The source, or where that is not to be a host without a guest."""
     if pytestconfig.getoption("--long"):
         yield request.getfixturevalue("hosts")[0]
         return
     session = new_session()
-    choice = Choice(vfs=VFS, roots=(rootfs.libvirt(context),), push={DAEMON: PROGRAM, KEY: session.key()})
+    choice = stack.choice(session, (ENGINE,))
     (host,) = session.boot([session.spec("host", choice, guest=False)])
-    prepared(host, choice.engines)
+    prepared(host, stack, choice.engines)
     yield host
     assert host.trouble() == []
 
@@ -91,7 +149,7 @@ def overrides(text: str, count: int = VFS) -> str:
 
 
 def test_a_function_is_detached_and_given_back(one_host):
-    """Would catch an alias that libvirt does not find the driver by."""
+    """By the alias libvirt finds this driver, and gives the VF back to whom the PF says."""
     ssh = one_host.ssh
     listed = ssh.out(f"NODE={NODE}; {DO['nodedev-list']}")
     assert listed.count("pci_0000_00_08_") >= VFS + 1 and "<capability type='phys_function'>" in listed
@@ -108,9 +166,10 @@ def test_a_function_is_detached_and_given_back(one_host):
             f"echo {VF} > /sys/bus/pci/devices/{VF}/driver/unbind")
 
 
+@migrates
 @pytest.mark.parametrize("which", ["managed", "named"])
 def test_a_domain_gets_our_driver(hosts, which):
-    """By the alias, and by its name; and the function is given back afterwards."""
+    """By the alias, and by its name; and the VF is given back afterwards."""
     with Domain(hosts[:1], domain(XML[which])) as guest:
         guest.start()
         assert driver(hosts[0]) == OURS
@@ -118,28 +177,63 @@ def test_a_domain_gets_our_driver(hosts, which):
     assert driver(hosts[0]) == "none"
 
 
+@migrates
 def test_an_unknown_driver_is_refused(hosts):
+    """libvirt takes no other driver in place of one that is named."""
     with Domain(hosts[:1], domain(XML["named"].replace(OURS, "nobodys_vfio_pci"))) as guest:
         guest.expect(hosts[0])
         assert "nobodys_vfio_pci" in said(hosts[0], "virsh create /run/guest.xml")
+    assert driver(hosts[0]) == "none"
 
 
+def groups(host: Host, *vfs: int) -> list[str]:
+    """What QEMU opens for VFs by group and container."""
+    return sorted(["/dev/vfio/vfio"] + [
+        "/dev/vfio/" + host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{PF[:-1]}{vf}/iommu_group)") for vf in vfs])
+
+
+def devices(host: Host, *vfs: int) -> list[str]:
+    """What QEMU, or libvirt for it, opens for VFs by iommufd."""
+    return sorted(["/dev/iommu"] + [
+        f"/dev/vfio/devices/{host.ssh.out(f'ls /sys/bus/pci/devices/{PF[:-1]}{vf}/vfio-dev')}" for vf in vfs])
+
+
+@migrates
 @pytest.mark.parametrize("count", [1, VFS])
-def test_a_guest_moves_there_and_back_by_iommufd(hosts, count):
+def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
+    """The load goes on at the destination and back at the source; each has given its VFs
+    back when the guest is gone."""
     load = default_load(Choice(vfs=VFS, guest_vfs=count))
-    with Domain(hosts, domain(of_all(XML["managed"], count), overrides(XML["by-iommufd"], count), load)) as guest:
+    vfs = range(1, count + 1)
+    with Domain(hosts, domain(of_all(XML["managed"], count), stack.by_iommufd(count), load)) as guest:
         guest.start()
-        for _ in range(2):
+        for here, there in (hosts, hosts[::-1]):
+            assert guest.opened() == devices(here, *vfs)
             assert "100" in guest.migrate(DO["libvirt-migrate"])
+            assert {driver(here, f"{PF[:-1]}{vf}") for vf in vfs} == {"none"}
+            assert {driver(there, f"{PF[:-1]}{vf}") for vf in vfs} == {OURS}
         guest.ends_well()
 
 
-def test_a_guest_with_three_accelerators_moves_there_and_back(hosts):
-    """Ciphers, compression and public keys at once. An accelerator whose driver does not
-    carry its function over, or a guest that libvirt takes with less, would be caught."""
+@migrates
+def test_one_vf_of_a_domain_stays_with_its_group(hosts, stack):
+    """A VF's own word wins over the domain's."""
+    if not stack.native:
+        pytest.skip(f"libvirt {stack.libvirt.name}: {stack.libvirt.lacks['iommufd']}")
+    with Domain(hosts[:1], domain(XML["managed"].replace("function='0x1'", "function='0x2'") + XML["not-by-iommufd"],
+                                  XML["iommufd"])) as guest:
+        guest.start()
+        assert guest.opened() == sorted(groups(hosts[0], 1) + devices(hosts[0], 2))
+        guest.ends_well()
+
+
+@migrates
+def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
+    """Ciphers, compression and public keys at once: each accelerator's driver carries its
+    VF over, and each VF of the guest does requests at the destination."""
     stock = "+".join(engine.driver for engine in accelerator.ENGINES.values())
     first = [engine.pf[:-1] + "1" for engine in accelerator.ENGINES.values()]
-    xml = domain(of_engines(XML["managed"]), overrides(XML["by-iommufd"], len(first)), driver=stock)
+    xml = domain(of_engines(XML["managed"]), stack.by_iommufd(len(first)), driver=stock)
     with Domain(hosts, xml) as guest:
         guest.start()
         for there in reversed(hosts):
@@ -151,11 +245,20 @@ def test_a_guest_with_three_accelerators_moves_there_and_back(hosts):
         guest.ends_well()
 
 
-def test_a_guest_moves_by_group(hosts):
+def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
+    """One VF by group and container; the load goes on at the destination and back at the source."""
     with Domain(hosts, domain(XML["managed"], XML["by-group"])) as guest:
         guest.start()
-        guest.migrate(f"{DO['downtime']}; {DO['libvirt-migrate']}")
+        for here in hosts:
+            assert guest.opened() == groups(here, 1)
+            assert "100" in guest.migrate(f"{DO['downtime']}; {DO['libvirt-migrate']}")
         guest.ends_well()
+
+
+@migrates
+def test_a_guest_migrates_there_and_back_by_group(hosts):
+    """The load goes on, with all memory sent while the guest is stopped."""
+    there_and_back_by_group(hosts)
 
 
 MIGRATE = f"DESTINATION=destination; {DO['libvirt-migrate']}"
@@ -169,12 +272,27 @@ def refusal(guest: Domain, hosts: tuple[Host, Host]) -> str:
     return words
 
 
-def test_without_the_part_for_qemu_a_guest_does_not_move(hosts):
+@migrates
+def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
     """What libvirt does of itself: a legacy container, and no word to QEMU."""
     with Domain(hosts, domain(XML["managed"])) as guest:
         guest.start()
         assert message("VFIO device doesn't support") in refusal(guest, hosts)
         guest.ends_well()
+
+
+@migrates
+def test_without_httu_a_guest_migrates_by_group_alone(hosts_without_httu, stack):
+    """By iommufd nobody could say which pages the VF has written: QEMU refuses, and the
+    guest goes on."""
+    words = re.escape(message("VFIO device doesn't support"))
+    if stack.native:
+        words = words.replace(re.escape(VF), r"VFIO_FD\d+")
+    with Domain(hosts_without_httu, domain(XML["managed"], stack.by_iommufd())) as guest:
+        guest.start()
+        assert re.search(words, refusal(guest, hosts_without_httu))
+        guest.ends_well()
+    there_and_back_by_group(hosts_without_httu)
 
 
 def message(beginning: str) -> str:
@@ -183,11 +301,12 @@ def message(beginning: str) -> str:
     return found
 
 
-def test_a_refused_migration_says_why(hosts):
+@migrates
+def test_a_refused_migration_says_why(hosts, stack):
     """One guest, and a destination where it does not fit for one reason after the other."""
     there = hosts[1].ssh
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
-    with Domain(hosts, domain(XML["managed"], XML["by-iommufd"])) as guest:
+    with Domain(hosts, domain(XML["managed"], stack.by_iommufd())) as guest:
         guest.start()
         there.run(f"echo 0 > {made}")
         assert message("not found: could not access") in refusal(guest, hosts)
@@ -198,12 +317,18 @@ def test_a_refused_migration_says_why(hosts):
                   "for m in $(find /lib/modules/ -name 'hisi*acc*vfio*pci.ko'); do "
                   "echo mv /run/away/${m##*/} $m >> /run/back; mv $m /run/away; done; depmod")
         assert message("nvalid argument") in refusal(guest, hosts)
+        if stack.native:
+            there.run("rmmod vfio_pci vfio_pci_core vfio_iommu_type1 vfio iommufd")
+            assert message("IOMMUFD is not supported") in refusal(guest, hosts)
+            there.run("modprobe iommufd")
         there.run("sh /run/back; depmod")
         guest.migrate(DO["libvirt-migrate"])
         guest.ends_well()
 
 
+@migrates
 def test_a_rule_makes_functions_when_the_driver_comes(hosts):
+    """The page's rule for udev makes two VFs, and no driver has them."""
     ssh = hosts[1].ssh
     ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; echo {PF} > /sys/bus/pci/drivers/{STOCK}/unbind; "
             "cat > /etc/udev/rules.d/70-hisi-acc-functions.rules; udevadm control --reload",
@@ -213,7 +338,9 @@ def test_a_rule_makes_functions_when_the_driver_comes(hosts):
     assert driver(hosts[1]) == "none"
 
 
+@migrates
 def test_driverctl_binds_and_remembers(hosts):
+    """A VF that is made anew is bound again, by what driverctl wrote down."""
     ssh = hosts[1].ssh
     ssh.run(f"VF={VF}; {DO['driverctl']}")
     assert driver(hosts[1]) == OURS
@@ -226,7 +353,32 @@ def test_driverctl_binds_and_remembers(hosts):
     assert driver(hosts[1]) == OURS
 
 
+class NoBackports(Context):
+    """A context with an empty cache, and a mirror without backports of libvirt."""
+
+    class apt:
+        """The mirror."""
+
+        @staticmethod
+        def source_versions(package: str) -> list[str]:
+            """Only the default release."""
+            return [f"{versions.LIBVIRTS[0].name}.0-3+deb13u3"]
+
+
+def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
+    """One line must say so, and the packages must be those of the default release."""
+    monkeypatch.setattr(rootfs, "archives", lambda name, title, packages, made, context: tmp_path / name / packages[0])
+    told = io.StringIO()
+    default, newest = versions.LIBVIRTS[0], versions.LIBVIRTS[-1]
+    context = NoBackports(Cache(tmp_path / "cache"), Steps(told))
+    assert rootfs.libvirt(newest, context) == rootfs.libvirt(default, context)
+    assert rootfs.libvirt(newest, context).parent == tmp_path / f"rootfs-libvirt-{default.name}" / rootfs.LIBVIRT_PACKAGES[0]
+    assert told.getvalue().count("\n") == 2
+    assert f"This machine's mirror has no libvirt {newest.name}; the lab takes {default.name} instead." in told.getvalue()
+
+
 def test_no_command_of_the_page_is_left():
+    """Each command line and each XML of the page is one that a test here runs."""
     source = pathlib.Path(__file__).read_text(encoding="utf-8")
     assert DO and [name for name in DO if f"DO['{name}']" not in source and f'DO["{name}"]' not in source] == []
     assert [name for name in XML if f'XML["{name}"]' not in source and f'"{name}"' not in source] == []

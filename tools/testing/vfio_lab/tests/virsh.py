@@ -12,6 +12,7 @@ from lab.errors import LabError
 from lab.guest import MEMORY_MIB
 from lab.host import Host
 from lab.load import LoadRecord
+from lab.versions import Release
 
 NAME = "guest"
 CONSOLE = "/run/guest.console"
@@ -50,10 +51,15 @@ def domain(devices: str, more: str = "", load: str = "24,4096", driver: str = "h
 </domain>"""
 
 
-def libvirt_up(host: Host) -> None:
-    """Start libvirt's daemon in a host, which is configured as the guide says."""
-    host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=blocks("none", "libvirt")["iommufd"])
-    host.ssh.run("cat >> /etc/libvirt/qemu.conf", stdin=blocks("none", "libvirt")["qemu.conf"])
+def libvirt_up(host: Host, release: Release) -> None:
+    """Start libvirt's daemon in a host, which is configured as the guide says for this
+    release: where the daemon does not open devices for QEMU, QEMU's user may."""
+    files = blocks("none", "libvirt")
+    if "iommufd" in release.lacks:
+        host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=files["iommufd"])
+        host.ssh.run("cat >> /etc/libvirt/qemu.conf", stdin=files["qemu.conf"])
+    else:
+        host.ssh.run("xargs -n 1 modprobe", stdin=files["modules-load"])
     host.ssh.run(DAEMON, timeout=120)
 
 
@@ -89,9 +95,10 @@ class Domain:
             reader.wait()
 
     def start(self) -> None:
-        """virsh create, and wait until the guest's load gets on."""
+        """virsh create, which checks the XML against libvirt's schema, and wait until the
+        guest's load gets on."""
         self.expect(self.host)
-        self.host.ssh.run("virsh create /run/guest.xml", timeout=180)
+        self.host.ssh.run("virsh create --validate /run/guest.xml", timeout=180)
         self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive)
         self.goes_on()
 
@@ -113,6 +120,11 @@ class Domain:
         self.host = there
         self.goes_on()
         return done.stdout
+
+    def opened(self) -> list[str]:
+        """What QEMU has open of VFIO and iommufd."""
+        names = self.host.ssh.out("for fd in /proc/$(cat /run/libvirt/qemu/" + NAME + ".pid)/fd/*; do readlink $fd; done")
+        return sorted(name for name in names.splitlines() if name.startswith(("/dev/iommu", "/dev/vfio/")))
 
     def ends_well(self) -> None:
         """The load ends, every request accounted for."""
