@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -166,13 +165,19 @@ def test_saving_one_does_not_wait_for_another(bench):
         other.guest_up()
         go(slow, State.STOP)
         with bench.broken(function="1", fault_mailbox="busy", fault_opcode=SQC_TABLE):
-            began = time.monotonic()
-            slow.start(State.STOP_COPY)
-            go(other, State.STOP, State.STOP_COPY)
-            assert other.read_image() == IMAGE
-            taken = time.monotonic() - began
-            assert slow.finish(0) is None, f"the other was saved after the first had given up, in {taken:.1f} s"
-            assert slow.finish() == ("ETIMEDOUT", State.STOP)
+            # The first one gives up after a second, which a busy machine may need for
+            # the other: that says nothing. One that waits is never saved in time.
+            for _ in range(20):
+                slow.start(State.STOP_COPY)
+                go(other, State.STOP, State.STOP_COPY)
+                assert other.read_image() == IMAGE
+                early = slow.finish(0)
+                assert (early or slow.finish()) == ("ETIMEDOUT", State.STOP)
+                if not early:
+                    break
+                go(other, State.RUNNING)
+            else:
+                pytest.fail("the other was never saved before the first had given up")
         go(slow, State.RUNNING)
 
 
