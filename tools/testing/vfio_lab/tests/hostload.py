@@ -33,7 +33,7 @@ class HostLoad:
     """So many lanes of a kind of work in a host; a context manager, which ends them."""
 
     def __init__(self, host: Host, work: str, lanes: int) -> None:
-        self.host, self.record = host, LoadRecord()
+        self.host, self.lanes, self.record = host, lanes, LoadRecord()
         prepare(host)
         self._process = host.ssh.popen(f"exec {PROGRAM} {lanes} 4096 {work} 2>/run/load.said",
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -71,6 +71,13 @@ class HostLoad:
         seq = self.latest().seq
         self.record.wait("a report", lambda: self.latest().seq > seq + 1, 10, self.alive)
         return self.latest()
+
+    def all_wait(self) -> bool:
+        """Does each lane sleep in the kernel until its request is answered?"""
+        pid = self.latest().pid
+        states = self.host.ssh.out(f"for t in /proc/{pid}/task/*; do "
+                                   f"[ ${{t##*/}} = {pid} ] || cut -d ' ' -f 3 $t/stat; done").split()
+        return states == ["D"] * self.lanes
 
     def stop(self) -> int:
         """Let the lanes finish what they have under way; the program's exit status."""
