@@ -167,18 +167,20 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
 
 
 def _patch(source: Path, hook: bytes, log: Path) -> None:
-    """Make the tree's patches these."""
+    """Make the tree's patches these.  Each is tried first: one that is applied or taken
+    out in part would spoil the tree.  None may fit only roughly: it could not be
+    taken out again."""
     applied = source.parent / HOOK
     if applied.exists() and applied.read_bytes() != hook:
-        run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", "-d", source, "-i", applied],
-            log=log, failure="Former patches cannot be taken out of QEMU.")
+        for trial in (["--dry-run"], []):
+            run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", *trial, "-d", source, "-i", applied],
+                log=log, failure="Former patches cannot be taken out of QEMU.")
         applied.unlink()
     if not applied.exists():
         wanted = source.parent / "wanted.patch"
         wanted.write_bytes(hook)
-        # Tried first: a patch that applies in part would spoil the tree.
         for trial in (["--dry-run"], []):
-            run(["patch", "-p1", "--batch", "--forward", *trial, "-d", source, "-i", wanted],
+            run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", *trial, "-d", source, "-i", wanted],
                 log=log, failure="Our patches do not apply to this QEMU.")
         wanted.rename(applied)
 
