@@ -41,7 +41,7 @@ DOCS = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagi
         "debian-archive-keyring")
 #: what makes and judges packages: make deb.  Not dkms: it would build modules of other
 #: packages whenever this machine gets a kernel
-DEB = ("debhelper", "dh-dkms", "dpkg-dev", "lintian")
+DEB = ("build-essential", "debhelper", "dh-dkms", "dpkg-dev", "lintian")
 #: the decoder, fuzzed on this machine: make fuzz
 FUZZ = ("clang-19", "libclang-rt-19-dev", "zlib1g-dev")
 #: the driver as others build and judge it: make static
