@@ -33,13 +33,19 @@ from lab.machine import RELEASES  # noqa: E402
 USER, PASSWORD, UID = "somebody", "a password", 1000
 CHECKOUT = f"/home/{USER}/a check out"
 ASKS = re.compile(rb"\[sudo\] password for " + USER.encode() + rb": ")
-#: in namespaces of its own, so that mounts and processes end with it
+#: in namespaces of its own, so that mounts and processes end with it; its root folder is
+#: changed by a mount, as to a process in a chroot no user namespace is allowed
 ENTER = """
+mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 [ -z "$2" ] || { mkdir -p "$1/$7"; chmod go+x "$1/root"; mount --bind "$2" "$1/$7"; }
-exec chroot "$1" setpriv --reuid="$3" --regid="$3" --init-groups env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin \
-	HOME="/home/$4" USER="$4" TERM=dumb VFIO_LAB_CACHE="$7" bash -c "umask 077; cd \\"$5\\" && $6"
+cd "$1"
+mkdir -p before
+pivot_root . before
+exec chroot . sh -c 'umount -l /before; exec setpriv "$@"' sh --reuid="$3" --regid="$3" --init-groups \
+	env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="/home/$4" USER="$4" TERM=dumb VFIO_LAB_CACHE="$7" \
+	bash -c "umask 077; cd \\"$5\\" && $6"
 """
 
 
