@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import disk, paths, versions
+from . import disk, paths, processors, versions
 from .apt import machine_codename
 from .cache import digest
 from .context import Context, shared
@@ -250,7 +249,7 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
         log = context.cache.log(kind)
         tree = folder / "build"
         tree.mkdir()
-        jobs = f"-j{os.cpu_count() or 1}"
+        jobs = f"-j{processors.count()}"
         with context.steps.step(f"build kernel {version}", log) as step:
             _configure(version, config, source, tree, log, context)
             run([*MAKE, jobs, "-C", source, f"O={tree}", "Image", "modules"], log=log,
