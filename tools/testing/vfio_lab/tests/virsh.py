@@ -56,7 +56,7 @@ def libvirt_up(host: Host, release: Release) -> None:
     release: where the daemon does not open devices for QEMU, QEMU's user may."""
     files = blocks("none", "libvirt")
     if "iommufd" in release.lacks:
-        host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=files["iommufd"])
+        host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=files["iommufd-rules"])
         host.ssh.run("cat >> /etc/libvirt/qemu.conf", stdin=files["qemu.conf"])
     else:
         host.ssh.run("xargs -n 1 modprobe", stdin=files["modules-load"])
