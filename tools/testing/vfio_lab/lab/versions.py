@@ -46,7 +46,7 @@ _NO_AF_ALG = {"af_alg": "AF_ALG refuses asynchronous algorithms: a program canno
 _SELFTESTS = "CONFIG_CRYPTO_SELFTESTS=y"
 
 KERNELS = (
-    Series("7.3", (_SELFTESTS,), "7.2", "7.2", _NO_AF_ALG),
+    Series("7.3", (_SELFTESTS, "CONFIG_SYSCTL=y"), "7.2", "7.2", _NO_AF_ALG),
     Series("7.2", (_SELFTESTS, "CONFIG_PROC_SYSCTL=y"), "7.2", "7.2", _NO_AF_ALG),
     Series("6.12", ("CONFIG_CRYPTO_MANAGER=y", "CONFIG_CRYPTO_MANAGER_DISABLE_TESTS=n", "CONFIG_PROC_SYSCTL=y"), "6.12", "6.12", {
         "hw-v4": "hardware of version 4 and later is taken for version 3",
