@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 import conftest
+from kernels import EACH
 from lab import kernel, paths, versions
 from lab.context import Context
 from lab.errors import LabError
 from lab.progress import Steps
+from lab.session import Choice
 
 NEWER = "7.4"
 
@@ -110,6 +112,14 @@ def test_a_test_of_a_series_that_is_gone_is_skipped_with_its_reason():
         item = SimpleNamespace(callspec=SimpleNamespace(params={"version": value, "other": 1}))
         assert conftest.unavailable(item, context) == reason
     assert conftest.unavailable(SimpleNamespace(), context) is None
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_a_host_has_what_its_programs_take_for_granted(boot, version):
+    """A kernel that is lean must not lack what programs use without a look: settings in
+    /proc/sys, locks of files."""
+    host = boot(Choice(kernel=version, driver="none", vfs=1))
+    host.ssh.run("[ -w /proc/sys/kernel/printk ] && flock -n /run/lock.test true")
 
 
 def test_nothing_else_names_a_release():
