@@ -21,7 +21,7 @@ from lab.session import Choice, Session
 # Nor are addresses given back that were mapped (a thread's stack, a function's BAR)
 # and are free again: 72 bytes of slab each, until they come to 64 MiB on two processors,
 # or until a module is loaded; any will do that nothing here needs.
-MODULE = "oid_registry"
+MODULE = "asn1_decoder"
 LOOK = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /proc/sys/vm/drop_caches; "
         "for kind in /sys/kernel/slab/*/shrink; do echo 1 > $kind; done; "
         "awk '/^(MemFree|SUnreclaim|Percpu|KernelStack):/ { print $1, $2 * 1024 }' /proc/meminfo; "
