@@ -33,7 +33,7 @@ BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
 EPILOG = """\
 The cache lies in $VFIO_LAB_CACHE, or vfio-lab in the user's cache folder. The
 first run on a machine installs Debian packages and builds QEMU and a kernel:
-20 minutes on two cores. Then everything starts in seconds.
+13 minutes on two processors. Then everything starts in seconds.
 """
 
 

@@ -14,17 +14,17 @@ FILE = "durations.json"
 #: in seconds, on two processors, two heavy ones side by side; the first pattern that
 #: matches counts
 SHIPPED = {
-    "linux-source-*": 60.0,
-    "qemu-source": 15.0,
-    "qemu": 360.0,
+    "linux-source-*": 30.0,
+    "qemu-source": 6.0,
+    "qemu": 280.0,
     "qemu-asan": 900.0,
-    "kernel-*-guest": 420.0,
+    "kernel-*-guest": 450.0,
     "kernel-*-debug": 900.0,
-    "kernel-*": 600.0,
-    "driver-*": 15.0,
-    "rootfs*": 60.0,
+    "kernel-*": 430.0,
+    "driver-*": 3.0,
+    "rootfs*": 20.0,
     "kselftest": 60.0,
-    "kunit": 180.0,
+    "kunit": 160.0,
     "*": 10.0,
 }
 #: those that more processors make quicker
