@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from . import apt, cpio, disk
 from .cache import digest
@@ -22,6 +23,7 @@ from .progress import Step
 from .run import output
 from .versions import LIBVIRTS, VMMS, Release, Vmm
 
+R = TypeVar("R", bound=Release)
 RECIPE = 1
 HOST_PACKAGES = ("busybox-static", "coreutils", "dash", "kmod", "qemu-system-arm", "iproute2", "dropbear-bin", "pciutils")
 PACKAGES = (*HOST_PACKAGES, "kcapi-tools", "cryptsetup-bin", "keyutils", "openssl")
@@ -244,13 +246,23 @@ class HostRoot:
     vmm: Vmm
 
 
+def _has(name: str, packages: tuple[str, ...], source: str, release: Release, context: Context) -> bool:
+    """Whether the cache has these archives, or the mirror this release of a source package."""
+    return (context.cache.peek(name, apt.RELEASE, _key(packages)) is not None or
+            any(re.match(rf"(\d+:)?{re.escape(release.name)}\.", version)
+                for version in context.apt.source_versions(source)))
+
+
+def _or_default(release: R, default: R, what: str, there: bool, context: Context) -> R:
+    """The release, or the default one where it is not there, which a note then says."""
+    if not there:
+        context.steps.note(f"This machine's mirror has no {what} {release.name}; the lab takes {default.name} instead.")
+    return release if there else default
+
+
 def has_vmm(release: Vmm, context: Context | None = None) -> bool:
     """Whether the cache or this machine's mirror has a QEMU of this release."""
-    context = context or shared()
-    cached = context.cache.peek(_vmm_name(release), apt.RELEASE, _key(_vmm_packages(release)))
-    return (release == VMMS[0] or cached is not None or
-            any(re.match(rf"(\d+:)?{re.escape(release.name)}\.", version)
-                for version in context.apt.source_versions("qemu")))
+    return release == VMMS[0] or _has(_vmm_name(release), _vmm_packages(release), "qemu", release, context or shared())
 
 
 def _vmm_name(release: Vmm) -> str:
@@ -268,9 +280,7 @@ def host_root(release: Vmm = VMMS[0], context: Context | None = None) -> HostRoo
     Where there is no such release, the default one is taken, and a note says so.
     """
     context = context or shared()
-    if not has_vmm(release, context):
-        context.steps.note(f"This machine's mirror has no QEMU {release.name}; the lab takes {VMMS[0].name} instead.")
-        release = VMMS[0]
+    release = _or_default(release, VMMS[0], "QEMU", has_vmm(release, context), context)
     if release == VMMS[0]:
         return HostRoot(roots(context).host, release)
 
@@ -303,10 +313,8 @@ def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], dat
 
 def has_libvirt(release: Release, context: Context | None = None) -> bool:
     """Whether the cache or this machine's mirror has a libvirt of this release."""
-    context = context or shared()
-    cached = context.cache.peek(f"rootfs-{_libvirt_name(release)}", apt.RELEASE, _key(_libvirt_packages(release)))
-    return (release == LIBVIRTS[0] or cached is not None or
-            any(version.startswith(f"{release.name}.") for version in context.apt.source_versions("libvirt")))
+    return release == LIBVIRTS[0] or _has(f"rootfs-{_libvirt_name(release)}", _libvirt_packages(release), "libvirt",
+                                          release, context or shared())
 
 
 def _libvirt_name(release: Release) -> str:
@@ -325,9 +333,7 @@ def libvirt(release: Release = LIBVIRTS[0], context: Context | None = None) -> P
     Where there is no such release, the default one is taken, and a note says so.
     """
     context = context or shared()
-    if not has_libvirt(release, context):
-        context.steps.note(f"This machine's mirror has no libvirt {release.name}; the lab takes {LIBVIRTS[0].name} instead.")
-        release = LIBVIRTS[0]
+    release = _or_default(release, LIBVIRTS[0], "libvirt", has_libvirt(release, context), context)
     return _on_top(_libvirt_name(release), _libvirt_packages(release), LIBVIRT_PROGRAMS, LIBVIRT_DATA, context)
 
 
