@@ -119,7 +119,7 @@ def test_a_host_has_what_its_programs_take_for_granted(boot, version):
     """A kernel that is lean must not lack what programs use without a look: settings in
     /proc/sys, locks of files."""
     host = boot(Choice(kernel=version, driver="none", vfs=1))
-    host.ssh.run("[ -w /proc/sys/kernel/printk ] && flock -n /run/lock.test true")
+    host.ssh.run("[ -w /proc/sys/kernel/printk ] && [ -e /proc/locks ]")
 
 
 def test_nothing_else_names_a_release():
