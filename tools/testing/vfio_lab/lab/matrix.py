@@ -180,16 +180,19 @@ PAGE = """\
 What migrates where
 ===================
 
-Made by ``vlab matrix --directions`` on {date}, with {versions}. Each cell is a migration
-of a guest with one VF ({engines}) under load that passed every check of ``vlab demo``, or
-what QEMU said. Between hosts with different QEMUs the guest has the machine type of the
-older one.
+Made by ``vlab matrix`` on {date}, with:
+
+{versions}
+
+Each cell is a migration of a guest with one VF ({engines}) under load that passed every
+check of ``vlab demo``, or what QEMU said. Between hosts with different QEMUs the guest
+has the machine type of the older one.
 """
 
 
 def page(results: Mapping[Cell, Result], engines: Iterable[str]) -> str:
     """The tables as a page of the documentation."""
-    lines = [PAGE.format(date=_today(), versions="; ".join(ran(results)), engines=", ".join(engines))]
+    lines = [PAGE.format(date=_today(), versions="\n".join(f"- {version}" for version in ran(results)), engines=", ".join(engines))]
     for head, rows in tables(results):
         lines += [".. list-table::", "   :header-rows: 1", ""]
         for row in (head, *rows):
