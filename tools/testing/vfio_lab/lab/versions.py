@@ -123,7 +123,7 @@ VMMS = (
         # 10.0 gives the queues of virtio-serial 1024 entries, 11.1 has room for 128, with
         # 10.0's machine type, too
         "guest-of-older-vmm": "vring.num 1024 exceeds allocated max 128",
-        # The destination's QEMU ends; the words are those of 10.0 and not yet seen here
+        # The destination's QEMU ends
         "guest-of-newer-kernel": "Failed to put registers",
     }, packages=("qemu-system-arm", "qemu-system-common", "qemu-system-data")),
 )
