@@ -107,7 +107,7 @@ def test_the_guide_names_each_interface():
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
 def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, need):
-    """An interface that nothing can replace is told in one sentence, not by the compiler."""
+    """The build names an interface that nothing can replace in one sentence, before the compiler fails."""
     name, pattern, header, release = need
     kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
     done = make_module(kdir, tmp_path / "out")

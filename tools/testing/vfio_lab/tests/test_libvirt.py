@@ -340,7 +340,7 @@ def test_a_rule_makes_functions_when_the_driver_comes(hosts):
 
 @migrates
 def test_driverctl_binds_and_remembers(hosts):
-    """A VF that is made anew is bound again, by what driverctl wrote down."""
+    """A VF that is created again is bound again, by what driverctl wrote down."""
     ssh = hosts[1].ssh
     ssh.run(f"VF={VF}; {DO['driverctl']}")
     assert driver(hosts[1]) == OURS

@@ -101,7 +101,7 @@ def test_jobs_that_nothing_leads_to_are_refused(tmp_path):
 ], ids=["failed", "disk-full", "disk-full-in-python", "no-network", "killed", "broken"])
 def test_the_first_failure_stops_the_rest(tmp_path, line, sentence):
     """One part fails, by its own tools, a full disk, a mirror that cannot be reached or
-    outright: the others are stopped, its sentence is what is told, nothing half-built
+    outright: the others are stopped, its sentence is what the user reads, nothing half-built
     is in the cache."""
     out = io.StringIO()
     with pytest.raises(LabError, match=sentence):
@@ -269,7 +269,7 @@ def test_a_step_is_told_to_the_process_that_shows_it():
 
 
 def test_short_steps_of_tests_are_not_told():
-    """With `after`, a step is told of only when somebody has waited for it."""
+    """With `after`, a step is shown only when somebody has waited for it."""
     out = io.StringIO()
     steps = Steps(out, after=30)
     with steps.step("short"):
