@@ -333,15 +333,37 @@ hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file)
  * hisi_acc_data_file_fill() - let userspace read a whole image
  * @data: opened by hisi_acc_data_file_open_save()
  * @image: the state
+ *
+ * An image that no destination would take, because of what the guest has written
+ * to its registers, is refused here: read() says why, and the guest goes on.
  */
 void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 			     const struct hisi_acc_image *image)
 {
+	struct hisi_acc_mismatch why;
+	int err;
+
 	guard(mutex)(&data->lock);
 	hisi_acc_stream_encode(data->bytes, image, &data->facts);
 	data->length = sizeof(data->bytes);
 	data->whole = true;
-	wake_locked(data);
+	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
+				    &why);
+	if (err)
+		refuse_locked(data, err, &why);
+	else
+		wake_locked(data);
+}
+
+/**
+ * hisi_acc_data_file_fail() - let userspace read that there is no image
+ * @data: opened by hisi_acc_data_file_open_save()
+ * @err: what read() says from now on
+ */
+void hisi_acc_data_file_fail(struct hisi_acc_data_file *data, int err)
+{
+	guard(mutex)(&data->lock);
+	spoil_locked(data, err);
 }
 
 /**

@@ -20,7 +20,7 @@ struct transfer {
 };
 
 static const struct hisi_acc_image an_image = {
-	.guest_ready = true,
+	.guest = HISI_ACC_GUEST_UP,
 	.eq_int_mask = 1,
 	.page_size = 2,
 	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },

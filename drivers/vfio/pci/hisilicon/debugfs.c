@@ -16,26 +16,6 @@
 
 #define SHOW_CLAIM_MS	100
 
-static int show_locked(struct hisi_acc_vf *vf, struct seq_file *seq,
-		       void (*show)(struct hisi_acc_vf *vf,
-				    struct seq_file *seq))
-{
-	int err;
-
-	if (!vf->open) {
-		seq_puts(seq, "device is not open\n");
-		return 0;
-	}
-	if (vf->resetting)
-		return -EBUSY;
-	err = hisi_acc_pf_claim(vf->pf, SHOW_CLAIM_MS);
-	if (err)
-		return err;
-	show(vf, seq);
-	hisi_acc_pf_release(vf->pf);
-	return 0;
-}
-
 static int show_registers(struct seq_file *seq,
 			  void (*show)(struct hisi_acc_vf *vf,
 				       struct seq_file *seq))
@@ -47,8 +27,16 @@ static int show_registers(struct seq_file *seq,
 	err = pm_runtime_resume_and_get(dev);
 	if (err)
 		return err;
-	scoped_guard(mutex, &vf->state_mutex)
-		err = show_locked(vf, seq, show);
+	err = hisi_acc_access_begin(vf, SHOW_CLAIM_MS);
+	if (!err) {
+		if (!vf->open)
+			seq_puts(seq, "device is not open\n");
+		else if (hisi_acc_pci_asleep(vf) || !hisi_acc_pci_answers(vf))
+			seq_puts(seq, "device does not answer\n");
+		else
+			show(vf, seq);
+		hisi_acc_access_end(vf);
+	}
 	pm_runtime_put(dev);
 	return err;
 }

@@ -141,6 +141,47 @@ const u64 *fake_answer(void)
 	return the_fake->answer;
 }
 
+static struct fake_device *fake_of(struct hisi_acc_vf *vf)
+{
+	return container_of(vf, struct fake_device, vf);
+}
+
+/* In place of pci.c: the fake has no configuration space */
+bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
+{
+	return fake_of(vf)->asleep;
+}
+
+bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
+{
+	return !fake_of(vf)->off;
+}
+
+bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf)
+{
+	return !xchg(&fake_of(vf)->cut_off, true);
+}
+
+void hisi_acc_pci_let_in(struct hisi_acc_vf *vf)
+{
+	fake_of(vf)->cut_off = false;
+}
+
+int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
+{
+	struct fake_device *fake = fake_of(vf);
+
+	if (fake->reset_error)
+		return fake->reset_error;
+	fake->resets++;
+	fake->paused = false;
+	memset(fake->bar, 0, sizeof(fake->bar));
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	fake->cqc_table = 0;
+	return 0;
+}
+
 /** fake_alone() - single_task_running() of the fake */
 bool fake_alone(void)
 {
@@ -233,6 +274,7 @@ struct fake_device *fake_device(struct kunit *test)
 
 	vf = &fake->vf;
 	mutex_init(&vf->state_mutex);
+	init_rwsem(&vf->core.memory_lock);
 	vf->core.pdev = &fake->pdev;
 	vf->core.vdev.dev = &fake->pdev.dev;
 	vf->core.vdev.device.release = release;

@@ -51,6 +51,11 @@ struct fake_access {
  * @write_back_hangs: contexts are never written back
  * @busy_register: this register is not 0 ...
  * @busy_reads: ... for so many reads
+ * @asleep: in a power state without registers
+ * @off: its memory space is off
+ * @cut_off: it cannot access memory
+ * @resets: how often the code under test has reset it
+ * @reset_error: what a reset says
  * @others: somebody else wants the processor
  * @asked: how often the code under test asked whether somebody does
  * @accesses: what the code under test has done
@@ -72,6 +77,11 @@ struct fake_device {
 	bool write_back_hangs;
 	u32 busy_register;
 	int busy_reads;
+	bool asleep;
+	bool off;
+	bool cut_off;
+	int resets;
+	int reset_error;
 	bool others;
 	int asked;
 	struct fake_access accesses[FAKE_ACCESSES];

@@ -3,6 +3,7 @@
  * The contract between the rooms of the HiSilicon accelerator VFIO driver.
  *
  * main.c      PCI and VFIO glue: probe, open, close, reset
+ * access.c    who may use a function's registers, and who waits how long
  * window.c    what of BAR2 userspace may reach
  * migrate.c   the state machine: decides when, never how
  * data_file.c the files through which an image is read and written
@@ -10,23 +11,34 @@
  * qm.c        queue management registers: stop, save, load, restart
  * qm_open.c   the same: where they are, what the function owns
  * qm_show.c   the same, for a person to look at
+ * pci.c       what configuration space says and does: power, memory, reset
  * pf.c        who may use the physical function's registers, and when
  * debugfs.c   what an operator may look at
  *
- * Locks, outermost first: memory_lock of vfio-pci-core (a reset holds it),
- * state_mutex, then the lock of a data file or of a physical function. None
- * of ours is held while memory of userspace is touched.
+ * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
+ * by all who use registers), state_mutex, then the lock of a data file or of a
+ * physical function. None of ours is held while memory of userspace is touched.
  */
 #ifndef HISI_ACC_VFIO_PCI_H
 #define HISI_ACC_VFIO_PCI_H
 
+#include <linux/atomic.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
 #include "stream.h"
 
 #define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
+
+/*
+ * How long whoever cannot be refused waits for the physical function's driver. The
+ * longest that Linux 7.3 takes for a reset of the whole device is 21 s for each
+ * message to virtual functions and 20 s for each of their answers, both twice:
+ * 82 s, and some seconds for the device itself.
+ */
+#define HISI_ACC_PATIENCE_MS	100000
 
 struct hisi_acc_data_file;
 struct hisi_acc_pf;
@@ -79,26 +91,37 @@ struct hisi_acc_heads {
  *	but @window_size is unused then
  * @engine: what kind of accelerator it is
  * @number: of the function in the registers of the physical function
- * @window_size: how much of BAR2 belongs to userspace
+ * @sriov_cap: where the physical function's SR-IOV capability is
+ * @core_calls: calls to the VFIO core at the moment that may reset the function,
+ *	by somebody who has waited for the physical function
+ * @reset_claim: the reset under way holds a claim on @pf; owned by the reset
+ * @window_size: how much of BAR2 belongs to userspace, constant while it is open
  * @facts: what images must agree with, constant while the device is open
  * @regs: constant while the device is open
  * @state_mutex: protects all below
  * @state: of the migration state machine
  * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
+ * @claimed: the change of state under way holds a claim on @pf
  * @paused: stopped by PAUSE, or loaded, and not restarted since
- * @heads: of the function's event queues while it is stopped
+ * @unannounced: ... although VF_STATE did not say that it was in use
+ * @cut_off: kept from memory while it is stopped, instead of being paused
+ * @used: it is not as after a reset, as far as was seen when it was stopped
+ * @mailbox_taken: commands of ours have been in the mailbox since it was stopped
  * @question: what the guest had asked its mailbox when it was stopped
+ * @heads: of the function's event queues while it is stopped
  * @half_loaded: an image was written to the function only in part
  * @untracked_told: since it was opened, that nothing tracks what it writes
  * @data: of the running data transfer, if any
- * @reset_claim: the reset under way holds a claim on @pf; owned by the reset
  */
 struct hisi_acc_vf {
 	struct vfio_pci_core_device core;
 	struct hisi_acc_pf *pf;
 	const struct hisi_acc_engine *engine;
 	u32 number;
+	int sriov_cap;
+	atomic_t core_calls;
+	bool reset_claim;
 	resource_size_t window_size;
 	struct hisi_acc_facts facts;
 	struct hisi_acc_regs regs;
@@ -107,14 +130,17 @@ struct hisi_acc_vf {
 	enum vfio_device_mig_state state;
 	bool open;
 	bool resetting;
+	bool claimed;
 	bool paused;
-	struct hisi_acc_heads heads;
+	bool unannounced;
+	bool cut_off;
+	bool used;
+	bool mailbox_taken;
 	enum hisi_acc_question question;
+	struct hisi_acc_heads heads;
 	bool half_loaded;
 	bool untracked_told;
 	struct hisi_acc_data_file *data;
-
-	bool reset_claim;
 };
 
 static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
@@ -126,21 +152,51 @@ static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
 struct hisi_acc_pf *hisi_acc_pf_get(struct hisi_qm *qm);
 void hisi_acc_pf_put(struct hisi_acc_pf *pf);
 struct hisi_qm *hisi_acc_pf_qm(struct hisi_acc_pf *pf);
-int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms);
+int hisi_acc_pf_pause(unsigned int state);
+int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms,
+		      unsigned int state);
+bool hisi_acc_pf_try_claim(struct hisi_acc_pf *pf);
+bool hisi_acc_pf_join(struct hisi_acc_pf *pf);
 void hisi_acc_pf_release(struct hisi_acc_pf *pf);
-void hisi_acc_pf_vft_lock(struct hisi_acc_pf *pf);
-void hisi_acc_pf_vft_unlock(struct hisi_acc_pf *pf);
+
+/* pci.c */
+bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf);
+bool hisi_acc_pci_answers(struct hisi_acc_vf *vf);
+bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf);
+void hisi_acc_pci_let_in(struct hisi_acc_vf *vf);
+int hisi_acc_pci_reset(struct hisi_acc_vf *vf);
+
+/* access.c */
+void hisi_acc_access_lock(struct hisi_acc_vf *vf);
+void hisi_acc_access_unlock(struct hisi_acc_vf *vf);
+bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool claim);
+int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms);
+void hisi_acc_access_end(struct hisi_acc_vf *vf);
+int hisi_acc_access_open(struct hisi_acc_vf *vf,
+			 int (*learn)(struct hisi_acc_vf *vf));
+void hisi_acc_access_close(struct hisi_acc_vf *vf);
+long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg);
+ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
+				     const char __user *buf, size_t count,
+				     loff_t *ppos);
+void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf);
+void hisi_acc_access_reset_done(struct hisi_acc_vf *vf);
 
 /* qm_open.c */
 const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev);
 bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm);
 bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm);
+bool hisi_acc_qm_has_registers(struct pci_dev *pdev,
+			       const struct hisi_qm *pf_qm);
 int hisi_acc_qm_open(struct hisi_acc_vf *vf);
 void hisi_acc_qm_close(struct hisi_acc_vf *vf);
 
 /* qm.c */
+int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues);
+int hisi_acc_qm_movable(struct hisi_acc_vf *vf, unsigned int message_ms);
 int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf);
 int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf);
+void hisi_acc_qm_forget(struct hisi_acc_vf *vf);
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image);
 int hisi_acc_qm_load(struct hisi_acc_vf *vf,
 		     const struct hisi_acc_image *image);
@@ -155,6 +211,7 @@ struct hisi_acc_data_file *
 hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file);
 void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 			     const struct hisi_acc_image *image);
+void hisi_acc_data_file_fail(struct hisi_acc_data_file *data, int err);
 int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
 			     struct hisi_acc_image *image);
 void hisi_acc_data_file_close(struct hisi_acc_data_file *data);
@@ -165,8 +222,7 @@ void hisi_acc_data_file_show(struct hisi_acc_data_file *data,
 extern const struct vfio_migration_ops hisi_acc_migration_ops;
 void hisi_acc_migrate_open(struct hisi_acc_vf *vf);
 void hisi_acc_migrate_close(struct hisi_acc_vf *vf);
-void hisi_acc_migrate_reset_prepare(struct hisi_acc_vf *vf);
-void hisi_acc_migrate_reset_done(struct hisi_acc_vf *vf);
+void hisi_acc_migrate_start_over(struct hisi_acc_vf *vf);
 
 /* debugfs.c */
 #ifdef CONFIG_DEBUG_FS

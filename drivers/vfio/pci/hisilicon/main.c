@@ -12,8 +12,6 @@
 
 #include "hisi_acc_vfio_pci.h"
 
-#define CLOSE_CLAIM_MS	10000
-
 static struct hisi_acc_vf *pci_to_vf(struct pci_dev *pdev)
 {
 	return container_of(dev_get_drvdata(&pdev->dev), struct hisi_acc_vf,
@@ -37,17 +35,12 @@ static int open_device(struct vfio_device *vdev)
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	int err;
 
-	err = vfio_pci_core_enable(&vf->core);
+	err = vf->pf ? hisi_acc_access_open(vf, hisi_acc_qm_open) :
+		       vfio_pci_core_enable(&vf->core);
 	if (err)
 		return err;
-	if (vf->pf) {
-		err = hisi_acc_qm_open(vf);
-		if (err) {
-			vfio_pci_core_disable(&vf->core);
-			return err;
-		}
+	if (vf->pf)
 		hisi_acc_migrate_open(vf);
-	}
 	vfio_pci_core_finish_enable(&vf->core);
 	return 0;
 }
@@ -55,17 +48,14 @@ static int open_device(struct vfio_device *vdev)
 static void close_device(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
-	bool claimed = false;
 
-	if (vf->pf) {
-		hisi_acc_migrate_close(vf);
-		hisi_acc_qm_close(vf);
-		/* the core resets it, without the calls around a reset */
-		claimed = !hisi_acc_pf_claim(vf->pf, CLOSE_CLAIM_MS);
+	if (!vf->pf) {
+		vfio_pci_core_close_device(vdev);
+		return;
 	}
-	vfio_pci_core_close_device(vdev);
-	if (claimed)
-		hisi_acc_pf_release(vf->pf);
+	hisi_acc_migrate_close(vf);
+	hisi_acc_qm_close(vf);
+	hisi_acc_access_close(vf);
 }
 
 static const struct vfio_device_ops device_ops = {
@@ -88,14 +78,6 @@ static const struct vfio_device_ops device_ops = {
 	.attach_ioas = vfio_iommufd_physical_attach_ioas,
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
 };
-
-/* How much of the BAR is the guest's: all of it where no migration is offered */
-static resource_size_t window_size(struct pci_dev *pdev, struct hisi_qm *qm)
-{
-	resource_size_t bar = pci_resource_len(pdev, HISI_ACC_BAR);
-
-	return qm && !hisi_acc_qm_window_in_pf(qm) ? bar / 2 : bar;
-}
 
 /*
  * The physical function's queue manager when @pdev can be migrated, otherwise
@@ -122,7 +104,13 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 			 qm->ver);
 		return NULL;
 	}
-	if (window_size(pdev, qm) < PAGE_SIZE) {
+	if (!hisi_acc_qm_has_registers(pdev, qm)) {
+		pci_info(pdev, "no migration: its BAR is too small\n");
+		return NULL;
+	}
+	/* what hisi_acc_qm_open() finds, unless the device forgets it in a reset */
+	if (!hisi_acc_qm_window_in_pf(qm) &&
+	    pci_resource_len(pdev, HISI_ACC_BAR) / 2 < PAGE_SIZE) {
 		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
 			 PAGE_SIZE / SZ_1K);
 		return NULL;
@@ -152,8 +140,10 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	vf->pf = pf;
 	vf->engine = engine;
 	vf->number = pf ? pci_iov_vf_id(pdev) + 1 : 0;
-	vf->window_size = window_size(pdev, qm);
+	vf->window_size = pci_resource_len(pdev, HISI_ACC_BAR);
 	if (pf) {
+		vf->sriov_cap = pci_find_ext_capability(pci_physfn(pdev),
+							PCI_EXT_CAP_ID_SRIOV);
 		vf->core.vdev.migration_flags = VFIO_MIGRATION_STOP_COPY |
 						VFIO_MIGRATION_P2P |
 						VFIO_MIGRATION_PRE_COPY;
@@ -191,7 +181,7 @@ static void reset_prepare(struct pci_dev *pdev)
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
 	if (vf->pf)
-		hisi_acc_migrate_reset_prepare(vf);
+		hisi_acc_access_reset_prepare(vf);
 }
 
 static void reset_done(struct pci_dev *pdev)
@@ -199,7 +189,7 @@ static void reset_done(struct pci_dev *pdev)
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
 	if (vf->pf)
-		hisi_acc_migrate_reset_done(vf);
+		hisi_acc_access_reset_done(vf);
 }
 
 static const struct pci_error_handlers err_handlers = {

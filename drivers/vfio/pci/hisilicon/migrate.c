@@ -13,7 +13,9 @@
  */
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/iommu.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
@@ -23,19 +25,32 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-#define ARC_CLAIM_MS	1000
-#define RESET_CLAIM_MS	10000
+#define REFUSE_MS	2000
+#define MESSAGE_MS	200
+
+/**
+ * enum arc_needs - what an arc needs of the device
+ * @NOTHING: no register
+ * @NOW: registers, soon, or it is better refused: nothing is lost by that
+ * @SOMETIME: registers, whatever the physical function's driver does with them
+ *	at the moment
+ */
+enum arc_needs {
+	NOTHING,
+	NOW,
+	SOMETIME,
+};
 
 /**
  * struct hisi_acc_arc - one step that vfio_mig_get_next_state() can ask for
  * @action: does it; may return a file for userspace
  * @undo: called when @action failed; NULL when it cannot leave a trace
- * @uses_device: needs registers, so the physical function is claimed for both
+ * @needs: what has to be had before
  */
 struct hisi_acc_arc {
 	int (*action)(struct hisi_acc_vf *vf, struct file **file);
 	int (*undo)(struct hisi_acc_vf *vf);
-	bool uses_device;
+	enum arc_needs needs;
 };
 
 static void end_transfer(struct hisi_acc_vf *vf)
@@ -85,7 +100,7 @@ static void warn_if_untracked(struct hisi_acc_vf *vf)
 #endif
 }
 
-static int announce(struct hisi_acc_vf *vf, struct file **file)
+static int begin_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_data_file *data = hisi_acc_data_file_open_save(vf, file);
 
@@ -96,20 +111,33 @@ static int announce(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
+/* What keeps the state from being moved is best said while the guest runs */
+static int announce(struct hisi_acc_vf *vf, struct file **file)
+{
+	return hisi_acc_qm_movable(vf, MESSAGE_MS) ?: begin_save(vf, file);
+}
+
+/*
+ * Of all that can fail here a VMM's answer would be a reset of the device. The
+ * guest can go on from where it was stopped, though: so the arc succeeds, and
+ * read() of the data file says that there is no image.
+ */
 static int save(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_image image __uninitialized;
+	struct hisi_acc_image image = {};
 	int err;
 
-	err = hisi_acc_qm_save(vf, &image);
-	trace_hisi_acc_vf_save(&vf->core.pdev->dev, image.guest_ready, err);
+	err = vf->data ? 0 : begin_save(vf, file);
 	if (err)
 		return err;
-	if (!vf->data)
-		err = announce(vf, file);
-	if (!err)
+	err = vf->claimed ? hisi_acc_qm_save(vf, &image) : -EBUSY;
+	trace_hisi_acc_vf_save(&vf->core.pdev->dev,
+			       image.guest == HISI_ACC_GUEST_UP, err);
+	if (err)
+		hisi_acc_data_file_fail(vf->data, err);
+	else
 		hisi_acc_data_file_fill(vf->data, &image);
-	return err;
+	return 0;
 }
 
 static int receive(struct hisi_acc_vf *vf, struct file **file)
@@ -125,18 +153,17 @@ static int receive(struct hisi_acc_vf *vf, struct file **file)
 
 static int load(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_image image __uninitialized;
+	struct hisi_acc_image image;
 	int err;
 
 	err = hisi_acc_data_file_image(vf->data, &image);
 	if (err)
 		return err;
-	vf->half_loaded = true;
 	err = hisi_acc_qm_load(vf, &image);
-	trace_hisi_acc_vf_load(&vf->core.pdev->dev, image.guest_ready, err);
+	trace_hisi_acc_vf_load(&vf->core.pdev->dev,
+			       image.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
 		return err;
-	vf->half_loaded = false;
 	end_transfer(vf);
 	return 0;
 }
@@ -159,44 +186,97 @@ static const struct hisi_acc_arc
 arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* the function stops, or runs again */
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
-		quiesce, hisi_acc_qm_unquiesce, true
+		.action = quiesce,
+		.undo = hisi_acc_qm_unquiesce,
+		.needs = SOMETIME,
 	},
 	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
-		quiesce, hisi_acc_qm_unquiesce, true
+		.action = quiesce,
+		.undo = hisi_acc_qm_unquiesce,
+		.needs = SOMETIME,
 	},
-	[STATE(RUNNING_P2P)][STATE(RUNNING)] = { restart, NULL, true },
-	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = { restart, NULL, true },
+	[STATE(RUNNING_P2P)][STATE(RUNNING)] = {
+		.action = restart,
+		.needs = SOMETIME,
+	},
+	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = {
+		.action = restart,
+		.needs = SOMETIME,
+	},
 	/* only the name changes */
-	[STATE(RUNNING_P2P)][STATE(STOP)] = { nothing, NULL, false },
-	[STATE(STOP)][STATE(RUNNING_P2P)] = { nothing, NULL, false },
+	[STATE(RUNNING_P2P)][STATE(STOP)] = {
+		.action = nothing,
+	},
+	[STATE(STOP)][STATE(RUNNING_P2P)] = {
+		.action = nothing,
+	},
 	/* an image leaves: its match part first, if there is time for it */
-	[STATE(RUNNING)][STATE(PRE_COPY)] = { announce, NULL, false },
-	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = { announce, NULL, false },
-	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = { save, NULL, true },
-	[STATE(STOP)][STATE(STOP_COPY)] = { save, NULL, true },
-	[STATE(PRE_COPY)][STATE(RUNNING)] = { discard, NULL, false },
-	[STATE(PRE_COPY_P2P)][STATE(RUNNING_P2P)] = { discard, NULL, false },
-	[STATE(STOP_COPY)][STATE(STOP)] = { discard, NULL, false },
+	[STATE(RUNNING)][STATE(PRE_COPY)] = {
+		.action = announce,
+		.needs = NOW,
+	},
+	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = {
+		.action = announce,
+		.needs = NOW,
+	},
+	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = {
+		.action = save,
+		.needs = NOW,
+	},
+	[STATE(STOP)][STATE(STOP_COPY)] = {
+		.action = save,
+		.needs = NOW,
+	},
+	[STATE(PRE_COPY)][STATE(RUNNING)] = {
+		.action = discard,
+	},
+	[STATE(PRE_COPY_P2P)][STATE(RUNNING_P2P)] = {
+		.action = discard,
+	},
+	[STATE(STOP_COPY)][STATE(STOP)] = {
+		.action = discard,
+	},
 	/* an image comes in */
-	[STATE(STOP)][STATE(RESUMING)] = { receive, NULL, false },
-	[STATE(RESUMING)][STATE(STOP)] = { load, load_undo, true },
+	[STATE(STOP)][STATE(RESUMING)] = {
+		.action = receive,
+	},
+	[STATE(RESUMING)][STATE(STOP)] = {
+		.action = load,
+		.undo = load_undo,
+		.needs = SOMETIME,
+	},
 };
 
 #undef STATE
 
-static int walk_arc_claimed(struct hisi_acc_vf *vf,
-			    const struct hisi_acc_arc *arc,
-			    enum vfio_device_mig_state to, struct file **file)
+/* The next step to a state, as the core has it, or -errno */
+static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
+		      enum vfio_device_mig_state target,
+		      enum vfio_device_mig_state *next)
 {
-	int err = arc->action(vf, file);
+	/* vfio_mig_get_next_state() takes offence at being asked */
+	if (from == VFIO_DEVICE_STATE_ERROR)
+		return -EIO;
+	/* until Linux 7.2 it never came back when it was asked for one of these */
+	if (from == VFIO_DEVICE_STATE_STOP_COPY &&
+	    (target == VFIO_DEVICE_STATE_PRE_COPY ||
+	     target == VFIO_DEVICE_STATE_PRE_COPY_P2P))
+		return -EINVAL;
+	return vfio_mig_get_next_state(&vf->core.vdev, from, target, next);
+}
 
-	if (!err)
-		vf->state = to;
-	else if (err == -ESTALE || (arc->undo && arc->undo(vf)))
-		vf->state = VFIO_DEVICE_STATE_ERROR;
-	if (vf->state == VFIO_DEVICE_STATE_ERROR)
-		end_transfer(vf);
-	return err;
+/* Of the first arc on the way that needs anything, or NOTHING */
+static enum arc_needs way_needs(struct hisi_acc_vf *vf,
+				enum vfio_device_mig_state target)
+{
+	enum vfio_device_mig_state from = vf->state, next;
+
+	while (from != target && !next_state(vf, from, target, &next)) {
+		if (arcs[from][next].needs != NOTHING)
+			return arcs[from][next].needs;
+		from = next;
+	}
+	return NOTHING;
 }
 
 static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
@@ -211,12 +291,13 @@ static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 	if (WARN_ON(!arc->action))
 		return -EINVAL;
 
-	err = arc->uses_device ? hisi_acc_pf_claim(vf->pf, ARC_CLAIM_MS) : 0;
-	if (!err) {
-		err = walk_arc_claimed(vf, arc, to, file);
-		if (arc->uses_device)
-			hisi_acc_pf_release(vf->pf);
-	}
+	err = arc->action(vf, file);
+	if (!err)
+		vf->state = to;
+	else if (arc->undo && arc->undo(vf))
+		vf->state = VFIO_DEVICE_STATE_ERROR;
+	if (vf->state == VFIO_DEVICE_STATE_ERROR)
+		end_transfer(vf);
 	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, from, to, err, start);
 	return err;
 }
@@ -228,16 +309,56 @@ static int walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target,
 		enum vfio_device_mig_state next;
 		int err;
 
-		/* vfio_mig_get_next_state() takes offence at being asked */
-		if (vf->state == VFIO_DEVICE_STATE_ERROR)
-			return -EIO;
-		err = vfio_mig_get_next_state(&vf->core.vdev, vf->state, target,
-					      &next) ?:
+		err = next_state(vf, vf->state, target, &next) ?:
 		      walk_arc(vf, next, file);
+		if (!err && WARN_ON(*file && vf->state != target))
+			err = -EINVAL;
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/*
+ * Locks, and a claim where the way asks for one. A save that does not get it goes
+ * on to say so in its file.
+ */
+static int begin_walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
+{
+	unsigned long start = jiffies;
+
+	for (;;) {
+		enum arc_needs needs;
+		unsigned int patience;
+
+		hisi_acc_access_lock(vf);
+		needs = way_needs(vf, target);
+		patience = needs == NOW && !vf->resetting ? REFUSE_MS :
+							    HISI_ACC_PATIENCE_MS;
+		vf->claimed = hisi_acc_access_try(vf, needs != NOTHING);
+		if (vf->claimed) {
+			vf->claimed = needs != NOTHING;
+			return 0;
+		}
+		if (time_after(jiffies, start + msecs_to_jiffies(patience))) {
+			if (target == VFIO_DEVICE_STATE_STOP_COPY &&
+			    needs == NOW && !vf->resetting)
+				return 0;
+			hisi_acc_access_unlock(vf);
+			return -EBUSY;
+		}
+		hisi_acc_access_unlock(vf);
+		if (hisi_acc_pf_pause(TASK_KILLABLE))
+			return -EINTR;
+	}
+}
+
+static void end_walk(struct hisi_acc_vf *vf)
+{
+	if (vf->claimed)
+		hisi_acc_pf_release(vf->pf);
+	vf->claimed = false;
+	hisi_acc_access_unlock(vf);
 }
 
 static struct file *set_state(struct vfio_device *vdev,
@@ -247,13 +368,20 @@ static struct file *set_state(struct vfio_device *vdev,
 	struct file *file = NULL;
 	int err;
 
-	guard(mutex)(&vf->state_mutex);
-	if (vf->resetting)
-		return ERR_PTR(-EBUSY);
-	if (vf->state == VFIO_DEVICE_STATE_ERROR)
-		return ERR_PTR(-EIO);
+	err = begin_walk(vf, target);
+	if (err) {
+		if (err == -EBUSY)
+			dev_warn_ratelimited(&vf->core.pdev->dev,
+					     "its physical function is busy\n");
+		return ERR_PTR(err);
+	}
 	err = walk(vf, target, &file);
-	return err ? ERR_PTR(err) : file;
+	end_walk(vf);
+	if (!err)
+		return file;
+	if (file)
+		fput(file);
+	return ERR_PTR(err);
 }
 
 static int get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
@@ -278,13 +406,17 @@ const struct vfio_migration_ops hisi_acc_migration_ops = {
 	.migration_get_data_size = get_data_size,
 };
 
-static void start_over_locked(struct hisi_acc_vf *vf)
+/**
+ * hisi_acc_migrate_start_over() - what a reset does to the state machine
+ * @vf: the function
+ *
+ * Context: under state_mutex.
+ */
+void hisi_acc_migrate_start_over(struct hisi_acc_vf *vf)
 {
 	lockdep_assert_held(&vf->state_mutex);
 	end_transfer(vf);
-	vf->paused = false;
-	vf->question = HISI_ACC_ASKED_NOTHING;
-	vf->half_loaded = false;
+	hisi_acc_qm_forget(vf);
 	vf->state = VFIO_DEVICE_STATE_RUNNING;
 }
 
@@ -295,7 +427,7 @@ static void start_over_locked(struct hisi_acc_vf *vf)
 void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
-	start_over_locked(vf);
+	hisi_acc_migrate_start_over(vf);
 	vf->untracked_told = false;
 	vf->open = true;
 }
@@ -308,39 +440,5 @@ void hisi_acc_migrate_close(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	vf->open = false;
-	start_over_locked(vf);
-}
-
-/**
- * hisi_acc_migrate_reset_prepare() - keep off a function that will be reset
- * @vf: the function
- *
- * Waits for a running transition. Resets of a function come one at a time.
- *
- * When the physical function stays busy for too long, the reset goes on
- * without its protection, which is what it had before.
- */
-void hisi_acc_migrate_reset_prepare(struct hisi_acc_vf *vf)
-{
-	vf->reset_claim = !hisi_acc_pf_claim(vf->pf, RESET_CLAIM_MS);
-
-	guard(mutex)(&vf->state_mutex);
-	vf->resetting = true;
-}
-
-/**
- * hisi_acc_migrate_reset_done() - a reset always leads to RUNNING
- * @vf: the function
- *
- * Data files of the time before answer -ENODEV.
- */
-void hisi_acc_migrate_reset_done(struct hisi_acc_vf *vf)
-{
-	scoped_guard(mutex, &vf->state_mutex) {
-		vf->resetting = false;
-		start_over_locked(vf);
-	}
-	if (vf->reset_claim)
-		hisi_acc_pf_release(vf->pf);
-	vf->reset_claim = false;
+	hisi_acc_migrate_start_over(vf);
 }

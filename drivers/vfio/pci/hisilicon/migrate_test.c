@@ -5,6 +5,7 @@
  */
 #include <kunit/test.h>
 #include <linux/file.h>
+#include <linux/poll.h>
 
 #include "migrate.c"
 
@@ -57,7 +58,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 
 			if (!arc->action || runs(from) == runs(to))
 				continue;
-			KUNIT_EXPECT_TRUE(test, arc->uses_device);
+			KUNIT_EXPECT_EQ(test, arc->needs, SOMETIME);
 			if (runs(from))
 				KUNIT_EXPECT_TRUE(test, arc->undo ==
 						  hisi_acc_qm_unquiesce);
@@ -70,10 +71,10 @@ static void bring(struct kunit *test, struct fake_device *fake, int state)
 {
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 
-	hisi_acc_migrate_reset_prepare(&fake->vf);
+	hisi_acc_access_reset_prepare(&fake->vf);
 	fake->paused = false;
 	fake_guest_up(fake);
-	hisi_acc_migrate_reset_done(&fake->vf);
+	hisi_acc_access_reset_done(&fake->vf);
 	close_file(set_state(vdev, state));
 	KUNIT_ASSERT_EQ(test, fake->vf.state, state);
 }
@@ -202,7 +203,7 @@ static void all_ways_with_a_fault(struct kunit *test)
 static void a_load_that_fails_half_way(struct kunit *test)
 {
 	static const struct hisi_acc_image image = {
-		.guest_ready = true,
+		.guest = HISI_ACC_GUEST_UP,
 		.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
 		.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
 		.sqc_table = 0x1234568000,
@@ -229,8 +230,16 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
 }
 
-/* D19; would catch: a function that lost its state and keeps the name of it */
-static void a_lost_state_is_an_error(struct kunit *test)
+static bool has_no_image(struct file *file)
+{
+	return vfs_poll(file, NULL) & EPOLLERR;
+}
+
+/*
+ * D19; would catch: an image of a function that has lost its state, and a refusal
+ * that has the VMM reset it
+ */
+static void a_lost_state_is_no_image(struct kunit *test)
 {
 	static const int ways[][2] = {
 		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY },
@@ -241,30 +250,69 @@ static void a_lost_state_is_an_error(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 
 	for (int i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct file *file;
+
 		bring(test, fake, ways[i][0]);
 		fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
-		KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(&fake->vf.core.vdev,
-							ways[i][1])), -ESTALE);
-		KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_ERROR);
-		KUNIT_EXPECT_NULL(test, fake->vf.data);
+		file = set_state(&fake->vf.core.vdev, ways[i][1]);
+		KUNIT_EXPECT_FALSE(test, IS_ERR(file));
+		KUNIT_EXPECT_EQ(test, fake->vf.state, ways[i][1]);
+		if (!IS_ERR_OR_NULL(file))
+			KUNIT_EXPECT_TRUE(test, has_no_image(file));
+		close_file(file);
 		bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	}
 }
 
-/* Would catch: a transition while the function is being reset */
+/* Would catch: a transition while the function is being reset; one that waits */
 static void nothing_during_a_reset(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
-	struct vfio_device *vdev = &fake->vf.core.vdev;
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP);
-	hisi_acc_migrate_reset_prepare(&fake->vf);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_RUNNING)),
-			-EBUSY);
-	hisi_acc_migrate_reset_done(&fake->vf);
+	hisi_acc_access_reset_prepare(&fake->vf);
+	hisi_acc_access_lock(&fake->vf);
+	KUNIT_EXPECT_FALSE(test, hisi_acc_access_try(&fake->vf, false));
+	hisi_acc_access_unlock(&fake->vf);
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_begin(&fake->vf, 0), -EBUSY);
+	hisi_acc_access_reset_done(&fake->vf);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_begin(&fake->vf, 0), 0);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
+	hisi_acc_access_end(&fake->vf);
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 	hisi_acc_migrate_close(&fake->vf);
 	KUNIT_EXPECT_FALSE(test, fake->vf.open);
+}
+
+/*
+ * Would catch: a stop that fails, or a guest kept waiting, where to refuse would
+ * cost nothing
+ */
+static void while_the_device_is_reset(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+	struct file *file;
+
+	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
+	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
+
+	close_file(set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	file = set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
+	KUNIT_EXPECT_TRUE(test, has_no_image(file));
+	close_file(file);
+	/* no register is needed for it, so nobody is waited for */
+	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_RUNNING));
+	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
 /* Would catch: a size that is not the image's */
@@ -283,8 +331,9 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(all_ways),
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
-	KUNIT_CASE(a_lost_state_is_an_error),
+	KUNIT_CASE(a_lost_state_is_no_image),
 	KUNIT_CASE(nothing_during_a_reset),
+	KUNIT_CASE(while_the_device_is_reset),
 	KUNIT_CASE(size_is_an_images),
 	{ }
 };

@@ -7,6 +7,12 @@
  * something together hold that bit once: the first to come sets it, the last
  * to leave clears it, so they exclude the physical function's driver without
  * excluding each other. Whoever did not set the bit never clears it.
+ *
+ * Nobody tells the physical function's driver that the bit is free: it looks
+ * after 1, 2, 3... and at last 400 ms, and gives up for good after 80 s. Functions
+ * that come and go one after the other could keep it out for ever. When they have
+ * held the bit for a while, nobody may join, and after the last has left it stays
+ * free for longer than that driver sleeps between two looks.
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
@@ -15,11 +21,20 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "hisi_acc_vfio_pci.h"
 
-#define CLAIM_POLL_MS	2
+/*
+ * A spell of use is open to all for SPELL_MS, then ends when the last of them is
+ * done. How far apart the driver's looks are after a time t is sqrt(2 t), and a
+ * tick or two more.
+ */
+#define SPELL_MS	300
+#define LONG_SPELL_MS	2000
+#define REST_MS		100	/* after a spell of less than LONG_SPELL_MS */
+#define LONG_REST_MS	450
 
 /**
  * struct hisi_acc_pf - a physical function that has virtual ones bound to us
@@ -27,8 +42,11 @@
  * @ref: one for each bound virtual function
  * @qm: owned by the driver of the physical function, which outlives the
  *	binding of each of its virtual functions
- * @lock: protects @claims and the registers that access the function table
+ * @lock: protects all below
  * @claims: how many of ours rely on the bit
+ * @begun: in jiffies, when the last spell of use began
+ * @left: in jiffies, when the bit was last cleared by us
+ * @fresh: nobody has used it, or its driver had it, since the last spell
  */
 struct hisi_acc_pf {
 	struct list_head entry;
@@ -36,6 +54,9 @@ struct hisi_acc_pf {
 	struct hisi_qm *qm;
 	struct mutex lock;	/* see above */
 	unsigned int claims;
+	unsigned long begun;
+	unsigned long left;
+	bool fresh;
 };
 
 static DEFINE_MUTEX(all_pfs_lock);
@@ -66,6 +87,7 @@ struct hisi_acc_pf *hisi_acc_pf_get(struct hisi_qm *qm)
 	kref_init(&pf->ref);
 	mutex_init(&pf->lock);
 	pf->qm = qm;
+	pf->fresh = true;
 	list_add(&pf->entry, &all_pfs);
 	return pf;
 }
@@ -92,11 +114,47 @@ struct hisi_qm *hisi_acc_pf_qm(struct hisi_acc_pf *pf)
 	return pf->qm;
 }
 
-static bool try_claim(struct hisi_acc_pf *pf)
+/**
+ * hisi_acc_pf_pause() - sleep a little before the next look
+ * @state: TASK_KILLABLE, or TASK_UNINTERRUPTIBLE for who has to go on
+ *
+ * Return: 0, or -EINTR when the caller was killed meanwhile.
+ */
+int hisi_acc_pf_pause(unsigned int state)
+{
+	usleep_range_state(1000, 2000, state);
+	return signal_pending_state(state, current) ? -EINTR : 0;
+}
+
+static bool rested(const struct hisi_acc_pf *pf)
+{
+	unsigned long spell = pf->left - pf->begun;
+	unsigned int rest = spell > msecs_to_jiffies(LONG_SPELL_MS) ?
+			    LONG_REST_MS : REST_MS;
+
+	lockdep_assert_held(&pf->lock);
+	return pf->fresh ||
+	       time_after(jiffies, pf->left + msecs_to_jiffies(rest));
+}
+
+/**
+ * hisi_acc_pf_try_claim() - hisi_acc_pf_claim() that does not wait
+ * @pf: the physical function
+ *
+ * Return: true with a claim, which hisi_acc_pf_release() gives back.
+ */
+bool hisi_acc_pf_try_claim(struct hisi_acc_pf *pf)
 {
 	guard(mutex)(&pf->lock);
-	if (!pf->claims && test_and_set_bit(QM_RESETTING, &pf->qm->misc_ctl))
+	if (!pf->claims && rested(pf))
+		pf->begun = jiffies;
+	else if (time_after(jiffies, pf->begun + msecs_to_jiffies(SPELL_MS)))
 		return false;
+	if (!pf->claims && test_and_set_bit(QM_RESETTING, &pf->qm->misc_ctl)) {
+		pf->fresh = true;
+		return false;
+	}
+	pf->fresh = false;
 	pf->claims++;
 	return true;
 }
@@ -104,49 +162,54 @@ static bool try_claim(struct hisi_acc_pf *pf)
 /**
  * hisi_acc_pf_claim() - keep the device from being reset or reassigned
  * @pf: the physical function
- * @timeout_ms: how long to wait for what its own driver does at the moment
+ * @timeout_ms: how long to wait, for what its own driver does at the moment
+ * @state: TASK_KILLABLE or TASK_UNINTERRUPTIBLE
  *
- * Sleeps. To be undone by hisi_acc_pf_release().
- *
- * Return: 0, or -EBUSY when the wait was too long.
+ * Context: no lock held that anybody waits for who has a claim: memory_lock or
+ * state_mutex of a function. To be undone by hisi_acc_pf_release().
+ * Return: 0, -EBUSY when the wait was too long, or -EINTR.
  */
-int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms)
+int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms,
+		      unsigned int state)
 {
-	unsigned long end;
+	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
 
-	if (try_claim(pf))
-		return 0;
-	end = jiffies + msecs_to_jiffies(timeout_ms);
-	do {
-		msleep(CLAIM_POLL_MS);
-		if (try_claim(pf))
-			return 0;
-	} while (!time_after(jiffies, end));
-	return -EBUSY;
-}
-
-/** hisi_acc_pf_release() - undo one hisi_acc_pf_claim() */
-void hisi_acc_pf_release(struct hisi_acc_pf *pf)
-{
-	guard(mutex)(&pf->lock);
-	if (!--pf->claims)
-		clear_bit_unlock(QM_RESETTING, &pf->qm->misc_ctl);
+	while (!hisi_acc_pf_try_claim(pf)) {
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		if (hisi_acc_pf_pause(state))
+			return -EINTR;
+	}
+	return 0;
 }
 
 /**
- * hisi_acc_pf_vft_lock() - become the one user of the function table registers
- * @pf: the physical function, claimed by the caller
+ * hisi_acc_pf_join() - one more claim, where there is one already
+ * @pf: the physical function
  *
- * The claim keeps the physical function's driver out, the lock our other
- * functions.
+ * For a reset that somebody asked for who holds a claim and waits for its end.
+ *
+ * Return: true with a claim, which hisi_acc_pf_release() gives back; false when
+ * there is none to join.
  */
-void hisi_acc_pf_vft_lock(struct hisi_acc_pf *pf)
+bool hisi_acc_pf_join(struct hisi_acc_pf *pf)
 {
-	mutex_lock(&pf->lock);
+	guard(mutex)(&pf->lock);
+	if (!pf->claims)
+		return false;
+	pf->claims++;
+	return true;
 }
 
-/** hisi_acc_pf_vft_unlock() - undo hisi_acc_pf_vft_lock() */
-void hisi_acc_pf_vft_unlock(struct hisi_acc_pf *pf)
+/**
+ * hisi_acc_pf_release() - give a claim back
+ * @pf: the physical function
+ */
+void hisi_acc_pf_release(struct hisi_acc_pf *pf)
 {
-	mutex_unlock(&pf->lock);
+	guard(mutex)(&pf->lock);
+	if (--pf->claims)
+		return;
+	pf->left = jiffies;
+	clear_bit_unlock(QM_RESETTING, &pf->qm->misc_ctl);
 }

@@ -13,7 +13,12 @@
  * PAUSE stops a function until a submission queue's doorbell of high priority
  * makes it take up its contexts again. That doorbell must not be rung where the
  * guest's driver is not up: the tables may then be memory that the guest has
- * freed. Such a function has no queue at work, and is not paused to begin with.
+ * freed. Such a function has no queue at work. It is not paused but kept from
+ * memory, and what its registers hold is moved as it is.
+ *
+ * VF_STATE tells that the driver is up, not that it is not: Linux before 5.18 does
+ * not know it, and later ones write it last of all. All four addresses and an
+ * interrupt that is not masked tell it, too. Linux masks both to stop.
  */
 #include <linux/bitfield.h>
 #include <linux/lockdep.h>
@@ -41,7 +46,7 @@
 
 #define MAILBOX_IDLE_US		(10 * USEC_PER_MSEC)
 #define MAILBOX_DONE_US		USEC_PER_SEC
-#define SETTLE_US		(200 * USEC_PER_MSEC)
+#define ERROR_US		(200 * USEC_PER_MSEC)
 #define WRITE_BACK_US		(10 * USEC_PER_MSEC)
 
 /* Mailbox */
@@ -101,6 +106,21 @@ static int mailbox_get(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
 	return mailbox_run(regs, cmd | QM_MB_GET, base);
 }
 
+/**
+ * hisi_acc_qm_ask_queues() - ask a function which queues it owns
+ * @vf: the function, its registers mapped, with no guest on it
+ * @queues: the answer, 0 for none
+ *
+ * Return: 0, -ETIMEDOUT or -EIO.
+ */
+int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues)
+{
+	struct mailbox mb;
+
+	return mailbox_idle(&vf->regs, &mb) ?:
+	       mailbox_get(&vf->regs, QM_MB_CMD_SQC_VFT_V2, queues);
+}
+
 /*
  * The guest may also have been stopped between the device's answer and its look
  * at it. Commands of ours take the place of an answer that is in registers, so
@@ -111,22 +131,43 @@ static enum hisi_acc_question question_of(struct mailbox mb)
 {
 	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
 
+	/* Linux before 7.2 did not say that it reads */
+	if (cmd == HISI_ACC_ASKED_MESSAGE && !(mb.lo & QM_MB_QUEUE))
+		return cmd;
 	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
 	    !hisi_acc_stream_is_question(cmd))
 		return HISI_ACC_ASKED_NOTHING;
 	return cmd;
 }
 
-static int ask_again(struct hisi_acc_vf *vf)
+/* From here on the mailbox of a function that is being stopped is ours */
+static int take_mailbox(struct hisi_acc_vf *vf)
+{
+	struct mailbox mb;
+	int err;
+
+	if (vf->mailbox_taken)
+		return 0;
+	err = mailbox_idle(&vf->regs, &mb);
+	if (err)
+		return err;
+	vf->question = question_of(mb);
+	vf->mailbox_taken = true;
+	return 0;
+}
+
+static int give_mailbox_back(struct hisi_acc_vf *vf)
 {
 	u64 answer;
 	int err = 0;
 
 	if (vf->question != HISI_ACC_ASKED_NOTHING)
 		err = mailbox_get(&vf->regs, vf->question, &answer);
-	if (!err)
-		vf->question = HISI_ACC_ASKED_NOTHING;
-	return err;
+	if (err)
+		return err;
+	vf->question = HISI_ACC_ASKED_NOTHING;
+	vf->mailbox_taken = false;
+	return 0;
 }
 
 static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
@@ -139,23 +180,50 @@ static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 
 /* Stopping */
 
-/* Whether the guest's driver has the function in use, or -EIO: it is gone */
-static int guest_ready(struct hisi_acc_regs *regs)
+/* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
+static int announced(struct hisi_acc_vf *vf)
 {
-	u32 state = readl(regs->window + QM_VF_STATE);
+	u32 state = readl(vf->regs.window + QM_VF_STATE);
 
 	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
 }
 
+static u64 ring_base(struct hisi_acc_vf *vf, u32 offset)
+{
+	void __iomem *xqc = vf->regs.window + vf->regs.xqc + offset;
+
+	return (u64)readl(xqc + 8) << 32 | readl(xqc + 4);
+}
+
+/* The event queue is the first that a driver sets up */
+static bool set_up(struct hisi_acc_vf *vf)
+{
+	return ring_base(vf, 0);
+}
+
+/* Whether a driver that has not announced itself is at work */
+static bool at_work(struct hisi_acc_vf *vf)
+{
+	void __iomem *window = vf->regs.window;
+	u64 sqc_table, cqc_table;
+
+	if (readl(window + QM_EQ_INT_MASK) & readl(window + QM_AEQ_INT_MASK) &
+	    QM_FLAG)
+		return false;
+	if (!ring_base(vf, QM_AEQC_FROM_EQC) || take_mailbox(vf) ||
+	    mailbox_get(&vf->regs, QM_MB_CMD_SQC_BT, &sqc_table) ||
+	    mailbox_get(&vf->regs, QM_MB_CMD_CQC_BT, &cqc_table))
+		return false;
+	return sqc_table && cqc_table;
+}
+
 static int pause_function(struct hisi_acc_vf *vf)
 {
-	struct mailbox mb;
 	int err;
 
-	err = mailbox_idle(&vf->regs, &mb);
+	err = take_mailbox(vf);
 	if (err)
 		return err;
-	vf->question = question_of(mb);
 	vf->heads.known = false;
 	err = mailbox_set(&vf->regs, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
@@ -164,31 +232,65 @@ static int pause_function(struct hisi_acc_vf *vf)
 }
 
 static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
-		      const char *what)
+		      const char *what, u64 timeout_us)
 {
 	u32 val;
 
-	if (!qm_wait(reg, ~0, 0, SETTLE_US, &val))
+	/* for readl_poll_timeout(), 0 is for ever */
+	val = timeout_us ? ~0 : readl(reg);
+	if (!val || (timeout_us && !qm_wait(reg, ~0, 0, timeout_us, &val)))
 		return 0;
 	dev_warn_ratelimited(&vf->core.pdev->dev,
-			     "cannot be stopped: %s is 0x%x\n", what, val);
+			     "cannot be migrated now: %s is 0x%x\n", what, val);
 	return -EBUSY;
 }
 
 /*
- * Errors and messages are part of no image: they have to be over. Most of them
- * are a matter of milliseconds, and to be refused costs the guest its function:
- * QEMU resets what cannot be stopped.
+ * Errors and messages are part of no image, so they have to be over. Most of them
+ * are a matter of milliseconds. An error that is not ends with a reset of the
+ * whole device, a message to the guest with its driver's look at it.
  */
-static int settle(struct hisi_acc_vf *vf)
+static int settle(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
 	void __iomem *pf = hisi_acc_pf_qm(vf->pf)->io_base;
 	void __iomem *window = vf->regs.window;
 
-	return wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error") ?:
-	       wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest") ?:
-	       wait_clear(vf, window + QM_IFC_INT_SET, "message from guest") ?:
-	       wait_clear(vf, pf + vf->engine->core_status, "engine error");
+	return wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error",
+			  ERROR_US) ?:
+	       wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
+			  to_guest_us) ?:
+	       wait_clear(vf, window + QM_IFC_INT_SET, "message from guest",
+			  ERROR_US) ?:
+	       wait_clear(vf, pf + vf->engine->core_status, "engine error",
+			  ERROR_US);
+}
+
+/* What only a function with its registers in reach can be asked for */
+static int in_reach(struct hisi_acc_vf *vf)
+{
+	if (!hisi_acc_pci_asleep(vf) && hisi_acc_pci_answers(vf))
+		return 0;
+	dev_warn_ratelimited(&vf->core.pdev->dev,
+			     "cannot be migrated now: its registers are off\n");
+	return -EIO;
+}
+
+/**
+ * hisi_acc_qm_movable() - whether the state of a function could be saved
+ * @vf: the function, running or not, its physical function claimed
+ * @message_ms: how long to wait for the guest to take a message
+ *
+ * Context: under @vf->state_mutex. Sleeps.
+ * Return: 0, -EBUSY or -EIO, and a line in the log says what is in the way.
+ */
+int hisi_acc_qm_movable(struct hisi_acc_vf *vf, unsigned int message_ms)
+{
+	int ready;
+
+	lockdep_assert_held(&vf->state_mutex);
+
+	ready = in_reach(vf) ?: announced(vf);
+	return ready < 0 ? ready : settle(vf, message_ms * USEC_PER_MSEC);
 }
 
 /* Queue contexts that the device has cached go to guest memory */
@@ -204,12 +306,12 @@ static int write_back(struct hisi_acc_vf *vf)
  * hisi_acc_qm_quiesce() - stop a function, with all its contexts in memory
  * @vf: a running function, its physical function claimed
  *
- * Without a driver in the guest there is nothing to stop.
+ * Errors of the device and messages do not matter yet: they do not keep a guest
+ * from being stopped and going on in the same place.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno with the function anywhere between running and
  * stopped, for hisi_acc_qm_unquiesce() to bring back:
- * -EBUSY: an error or a message did not go away;
  * -ETIMEDOUT: the device did not answer;
  * -EIO: it did not accept PAUSE, or is gone.
  */
@@ -219,10 +321,21 @@ int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = guest_ready(&vf->regs);
-	if (ready <= 0)
+	if (hisi_acc_pci_asleep(vf)) {
+		vf->used = true;
+		return 0;
+	}
+	if (!hisi_acc_pci_answers(vf))
+		return -EIO;
+	ready = announced(vf);
+	if (ready < 0)
 		return ready;
-	return pause_function(vf) ?: settle(vf) ?: write_back(vf);
+	vf->used = vf->used || ready || set_up(vf);
+	vf->unannounced = !ready && vf->used && at_work(vf);
+	if (ready || vf->unannounced)
+		return pause_function(vf) ?: write_back(vf);
+	vf->cut_off = hisi_acc_pci_cut_off(vf);
+	return 0;
 }
 
 /**
@@ -243,9 +356,36 @@ int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
 	lockdep_assert_held(&vf->state_mutex);
 
 	if (!vf->paused)
-		return ask_again(vf);
+		return hisi_acc_qm_restart(vf);
 	return mailbox_idle(&vf->regs, &mb) ?: write_back(vf) ?:
 	       hisi_acc_qm_restart(vf);
+}
+
+/**
+ * hisi_acc_qm_forget() - what was known of a function that was reset
+ * @vf: the function
+ *
+ * Context: under @vf->state_mutex.
+ */
+void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
+{
+	lockdep_assert_held(&vf->state_mutex);
+
+	if (vf->cut_off)
+		hisi_acc_pci_let_in(vf);
+	vf->cut_off = false;
+	vf->paused = false;
+	vf->unannounced = false;
+	vf->used = false;
+	vf->half_loaded = false;
+	vf->mailbox_taken = false;
+	vf->question = HISI_ACC_ASKED_NOTHING;
+}
+
+/* Whether a stopped function was reset since */
+static bool was_reset(struct hisi_acc_vf *vf, bool ready)
+{
+	return vf->paused && (vf->unannounced ? !set_up(vf) : !ready);
 }
 
 /* Saving and loading */
@@ -340,41 +480,84 @@ static void know_heads(struct hisi_acc_vf *vf, const u32 *eqc, const u32 *aeqc)
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno:
+ * -EBUSY: an error of the device or a message would be lost;
  * -ESTALE: the function was reset since it was stopped, its state is lost;
- * -EAGAIN: the guest is bringing its driver up and has not told all addresses
- * yet, or did so after the function was stopped.
+ * -EAGAIN: the guest's driver came up after the function was stopped;
+ * -EIO, -ETIMEDOUT: the device does not answer.
  */
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
-	int addresses, ready, err;
+	int ready, err;
 
 	lockdep_assert_held(&vf->state_mutex);
 
 	*image = (struct hisi_acc_image) {};
-	ready = guest_ready(regs);
+	err = in_reach(vf);
+	if (err)
+		return err;
+	ready = announced(vf);
 	if (ready < 0)
 		return ready;
-	if (!ready)
-		return vf->paused ? -ESTALE : 0;
-	if (!vf->paused)
+	if (was_reset(vf, ready))
+		return -ESTALE;
+	if (ready && !vf->paused)
 		return -EAGAIN;
+	/* its processors stand: the guest cannot take a message */
+	err = settle(vf, 0);
+	if (err)
+		return err;
+	if (!vf->used)
+		return 0;
+	err = take_mailbox(vf);
+	if (err)
+		return err;
+	if (vf->question == HISI_ACC_ASKED_MESSAGE)
+		return -EBUSY;
 	save_registers(regs, image);
 	save_event_queues(regs, image);
-	know_heads(vf, image->eqc, image->aeqc);
-	image->question = vf->question;
-	/* Linux since 6.16 loads an image and leaves this to the sender */
-	ring_event_queues(vf);
+	if (vf->paused) {
+		know_heads(vf, image->eqc, image->aeqc);
+		/* Linux since 6.16 loads an image and leaves this to the sender */
+		ring_event_queues(vf);
+	}
 	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
 	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
 	if (err)
 		return err;
+	image->question = vf->question;
+	image->guest = vf->paused && image->sqc_table && image->cqc_table &&
+		       hisi_acc_xqc_base(image->eqc) &&
+		       hisi_acc_xqc_base(image->aeqc) ? HISI_ACC_GUEST_UP :
+							HISI_ACC_GUEST_IDLE;
+	return 0;
+}
 
-	addresses = !!image->sqc_table + !!image->cqc_table +
-		    !!hisi_acc_xqc_base(image->eqc) +
-		    !!hisi_acc_xqc_base(image->aeqc);
-	image->guest_ready = addresses == 4;
-	return addresses == 4 || !addresses ? 0 : -EAGAIN;
+/* An address of 0 is one that the guest has not told yet */
+static int load_table(struct hisi_acc_regs *regs, u64 cmd, u64 address)
+{
+	return address ? mailbox_set(regs, cmd, address) : 0;
+}
+
+/* "Nothing" is what a function holds after a reset, and so is what it did before */
+static int empty(struct hisi_acc_vf *vf)
+{
+	int err;
+
+	if (!vf->used)
+		return 0;
+	err = hisi_acc_pci_reset(vf);
+	if (err == -EAGAIN)
+		return err;
+	vf->half_loaded = true;
+	if (err)
+		return err;
+	vf->half_loaded = false;
+	vf->paused = false;
+	vf->unannounced = false;
+	vf->mailbox_taken = false;
+	vf->used = false;
+	return 0;
 }
 
 /**
@@ -386,8 +569,8 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
  * and nobody knows what PAUSE does to one that has none.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function waiting for its restart, unless the image says
- * that there is nothing to load, or -errno with the function in no defined state.
+ * Return: 0 with the function waiting for its restart, or -errno; with
+ * @vf->half_loaded the function is in no defined state then.
  */
 int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 {
@@ -397,20 +580,31 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (!image->guest_ready)
+	if (!vf->used && image->guest == HISI_ACC_GUEST_NONE)
 		return 0;
-	err = mailbox_idle(regs, &mb) ?:
-	      mailbox_set(regs, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
-	      mailbox_set(regs, QM_MB_CMD_CQC_BT, image->cqc_table);
+	err = in_reach(vf) ?: empty(vf);
+	if (err || image->guest == HISI_ACC_GUEST_NONE)
+		return err;
+	err = mailbox_idle(regs, &mb);
+	if (err)
+		return err;
+	vf->half_loaded = true;
+	vf->used = true;
+	err = load_table(regs, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
+	      load_table(regs, QM_MB_CMD_CQC_BT, image->cqc_table);
 	if (err)
 		return err;
 	/* an interrupt that is unmasked before its ring is known stays silent */
 	load_registers(vf, image);
 	load_event_queues(regs, image);
-	know_heads(vf, image->eqc, image->aeqc);
 	vf->question = image->question;
-	writel(QM_READY, regs->window + QM_VF_STATE);
-	vf->paused = true;
+	vf->mailbox_taken = true;
+	if (image->guest == HISI_ACC_GUEST_UP) {
+		know_heads(vf, image->eqc, image->aeqc);
+		writel(QM_READY, regs->window + QM_VF_STATE);
+		vf->paused = true;
+	}
+	vf->half_loaded = false;
 	return 0;
 }
 
@@ -431,6 +625,15 @@ static void read_heads(struct hisi_acc_vf *vf)
 	know_heads(vf, &eq, &aeq);
 }
 
+/* The guest's driver finds a function as after a reset, which it will notice */
+static int lost(struct hisi_acc_vf *vf)
+{
+	dev_warn_ratelimited(&vf->core.pdev->dev,
+			     "was reset while it was stopped\n");
+	hisi_acc_qm_forget(vf);
+	return 0;
+}
+
 /**
  * hisi_acc_qm_restart() - let a stopped function run again
  * @vf: the function, its physical function claimed
@@ -440,9 +643,12 @@ static void read_heads(struct hisi_acc_vf *vf)
  * of the physical function that came meanwhile is still pending, masked or not
  * as the guest has it.
  *
+ * A function that was reset since it was stopped runs, with nothing to do: to
+ * refuse would have a VMM reset it once more.
+ *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno with the function still stopped: -EIO when it is gone,
- * -ESTALE when it was reset since it was stopped, and its state is lost.
+ * -ETIMEDOUT when it does not answer.
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 {
@@ -450,15 +656,22 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = guest_ready(&vf->regs);
+	if (vf->cut_off)
+		hisi_acc_pci_let_in(vf);
+	vf->cut_off = false;
+	if (!vf->paused && !vf->mailbox_taken)
+		return 0;
+	if (hisi_acc_pci_asleep(vf))
+		return lost(vf);
+	if (!hisi_acc_pci_answers(vf))
+		return -EIO;
+	ready = announced(vf);
 	if (ready < 0)
 		return ready;
-	if (!vf->paused)
-		return 0;
-	if (!ready)
-		return -ESTALE;
-	err = ask_again(vf);
-	if (err)
+	if (was_reset(vf, ready))
+		return lost(vf);
+	err = give_mailbox_back(vf);
+	if (err || !vf->paused)
 		return err;
 	ring_queues(vf);
 	if (!vf->heads.known)

@@ -10,27 +10,18 @@
 
 #include "qm.h"
 
-/* Registers of the physical function */
-#define QM_VFT_CFG_OP_ENABLE	0x100054
-#define QM_VFT_CFG_OP_WR	0x100058	/* 1 reads the table */
-#define QM_VFT_CFG_TYPE		0x10005c
-#define QM_VFT_CFG		0x100060
-#define QM_VFT_CFG_DATA_L	0x100064
-#define QM_VFT_CFG_DATA_H	0x100068
-#define QM_VFT_CFG_RDY		0x10006c
-#define QM_VFT_TYPE_SQC		0
+/* What the mailbox answers when it is asked which queues the function owns */
 #define QM_VFT_BASE		GENMASK_ULL(43, 28)
-#define QM_VFT_VALID		BIT_ULL(44)
 #define QM_VFT_COUNT		GENMASK_ULL(54, 45)
-#define QM_MIG_WINDOW(n)	(0x180000 + (n) * 0x2000)
+
+/* In the physical function's BAR, for each of up to 63 virtual ones */
+#define QM_MIG_WINDOW_SIZE	0x2000
+#define QM_MIG_WINDOW(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
 
 /* Where the words of the event queues are in the window */
 #define QM_XQC_IN_VF_BAR	0x8000
 #define QM_XQC_IN_PF_BAR	0x1c00
-
-#define VFT_US			USEC_PER_MSEC
-#define VFT_TRIES		8
-#define OPEN_CLAIM_MS		1000
+#define QM_BAR_SIZE		0x10000
 
 static const struct hisi_acc_engine engines[] = {
 	{ "SEC", PCI_DEVICE_ID_HUAWEI_SEC_VF, 0x301008, hisi_sec_get_pf_driver },
@@ -70,117 +61,117 @@ bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm)
  * @pf_qm: of the physical function
  *
  * Return: true when they lie in the BAR of the physical function and the whole
- * BAR of the virtual one is the guest's. Cannot change while virtual functions
- * exist.
+ * BAR of the virtual one is the guest's.
  */
 bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm)
 {
-	return pf_qm->ver > QM_HW_V3 &&
-	       readl(pf_qm->io_base + QM_MIG_REGION_SEL) & QM_MIG_REGION_EN;
+	u32 select;
+
+	if (pf_qm->ver <= QM_HW_V3)
+		return false;
+	select = readl(pf_qm->io_base + QM_MIG_REGION_SEL);
+	return !PCI_POSSIBLE_ERROR(select) && select & QM_MIG_REGION_EN;
 }
 
-static int vft_read_once(struct hisi_qm *qm, u32 number, u64 *entry)
+/**
+ * hisi_acc_qm_has_registers() - whether the BARs are as large as they should be
+ * @pdev: the function
+ * @pf_qm: of the physical function
+ *
+ * Return: true when all registers of migration lie within what the device has.
+ */
+bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm)
 {
-	void __iomem *io = qm->io_base;
-	int err;
+	resource_size_t end = QM_MIG_WINDOW(pci_iov_vf_id(pdev) + 2);
 
-	err = qm_wait_flag(io + QM_VFT_CFG_RDY, VFT_US);
-	if (err)
-		return err;
-	writel(1, io + QM_VFT_CFG_OP_WR);
-	writel(QM_VFT_TYPE_SQC, io + QM_VFT_CFG_TYPE);
-	writel(number, io + QM_VFT_CFG);
-	writel(0, io + QM_VFT_CFG_RDY);
-	writel(1, io + QM_VFT_CFG_OP_ENABLE);
-	err = qm_wait_flag(io + QM_VFT_CFG_RDY, VFT_US);
-	if (err)
-		return err;
-	*entry = (u64)readl(io + QM_VFT_CFG_DATA_H) << 32 |
-		 readl(io + QM_VFT_CFG_DATA_L);
-	return 0;
+	return pci_resource_len(pdev, HISI_ACC_BAR) >= QM_BAR_SIZE &&
+	       (pf_qm->ver <= QM_HW_V3 ||
+		pci_resource_len(pf_qm->pdev, HISI_ACC_BAR) >= end);
 }
 
 /*
- * Two readings that agree: should someone else use these registers all the
- * same, then not twice with the same wrong answer.
+ * Where the registers of migration are: in the BAR of the physical function, with
+ * the whole BAR of the virtual one for the guest, or in the upper half of that.
+ * The physical function's driver decides when it is bound. Whether the device
+ * remembers it through each reset is not known, so it is asked at each open.
  */
-static int vft_read(struct hisi_qm *qm, u32 number, u64 *entry)
+static int find_window(struct hisi_acc_vf *vf)
 {
-	u64 before = 0;
-	int err;
+	const struct hisi_qm *qm = hisi_acc_pf_qm(vf->pf);
+	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
+	struct hisi_acc_regs *regs = &vf->regs;
 
-	for (int i = 0; i < VFT_TRIES; i++) {
-		err = vft_read_once(qm, number, entry);
-		if (err)
-			return err;
-		if (*entry & QM_VFT_VALID && *entry == before)
-			return 0;
-		before = *entry;
+	if (hisi_acc_qm_window_in_pf(qm)) {
+		regs->window = qm->io_base + QM_MIG_WINDOW(vf->number);
+		regs->xqc = QM_XQC_IN_PF_BAR;
+		vf->facts.window = HISI_ACC_WINDOW_WHOLE;
+		vf->window_size = bar;
+		return 0;
 	}
-	return -EIO;
+	/* both halves in one page would give the guest all of it */
+	if (bar / 2 < PAGE_SIZE)
+		return -EIO;
+	regs->window = regs->bar;
+	regs->xqc = QM_XQC_IN_VF_BAR;
+	vf->facts.window = HISI_ACC_WINDOW_HALF;
+	vf->window_size = bar / 2;
+	return 0;
 }
 
+/* No guest uses the mailbox yet */
 static int learn_facts(struct hisi_acc_vf *vf)
 {
-	u64 entry;
+	const struct hisi_qm *qm = hisi_acc_pf_qm(vf->pf);
+	u64 queues;
 	int err;
 
-	err = hisi_acc_pf_claim(vf->pf, OPEN_CLAIM_MS);
+	err = hisi_acc_qm_ask_queues(vf, &queues);
 	if (err)
 		return err;
-	hisi_acc_pf_vft_lock(vf->pf);
-	err = vft_read(hisi_acc_pf_qm(vf->pf), vf->number, &entry);
-	hisi_acc_pf_vft_unlock(vf->pf);
-	vf->facts.que_iso_cfg = readl(hisi_acc_pf_qm(vf->pf)->io_base + QM_QUE_ISO_CFG);
-	hisi_acc_pf_release(vf->pf);
-	if (err) {
-		pci_err(vf->core.pdev, "number of queues unknown: %d\n", err);
-		return err;
-	}
+	/* as after the physical function's driver has taken them away */
+	if (!queues)
+		return -ENODEV;
+	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, queues);
+	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
+	vf->facts.que_iso_cfg = readl(qm->io_base + QM_QUE_ISO_CFG);
 	vf->facts.dev_id = vf->engine->vf_id;
-	vf->facts.hw_version = hisi_acc_pf_qm(vf->pf)->ver;
-	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, entry);
-	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, entry) + 1;
+	vf->facts.hw_version = qm->ver;
 	return 0;
 }
 
 /**
  * hisi_acc_qm_open() - make the function's registers usable
- * @vf: the function, reset, with no guest running on it yet
+ * @vf: the function, reset, with no guest running on it yet; its physical
+ *	function claimed
  *
- * Return: 0 with @vf->regs and @vf->facts valid, or -errno.
+ * Return: 0 with @vf->regs, @vf->facts and @vf->window_size valid, or -errno.
  */
 int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 {
-	struct hisi_acc_regs *regs = &vf->regs;
 	struct pci_dev *pdev = vf->core.pdev;
-	int err;
+	int err = -EIO;
 
-	err = learn_facts(vf);
-	if (err)
-		return err;
-	*regs = (struct hisi_acc_regs) {
-		.bar = ioremap(pci_resource_start(pdev, HISI_ACC_BAR),
-			       pci_resource_len(pdev, HISI_ACC_BAR)),
-	};
-	if (!regs->bar)
+	if (!hisi_acc_pci_answers(vf))
+		goto fail;
+	vf->regs.bar = ioremap(pci_resource_start(pdev, HISI_ACC_BAR),
+			       pci_resource_len(pdev, HISI_ACC_BAR));
+	if (!vf->regs.bar)
 		return -ENOMEM;
-	if (hisi_acc_qm_window_in_pf(hisi_acc_pf_qm(vf->pf))) {
-		regs->window = hisi_acc_pf_qm(vf->pf)->io_base + QM_MIG_WINDOW(vf->number);
-		regs->xqc = QM_XQC_IN_PF_BAR;
-		vf->facts.window = HISI_ACC_WINDOW_WHOLE;
-	} else {
-		regs->window = regs->bar;
-		regs->xqc = QM_XQC_IN_VF_BAR;
-		vf->facts.window = HISI_ACC_WINDOW_HALF;
-	}
-	return 0;
+	err = find_window(vf) ?: learn_facts(vf);
+	if (!err)
+		return 0;
+	hisi_acc_qm_close(vf);
+fail:
+	pci_err(pdev, "its registers do not answer: %d\n", err);
+	return err;
 }
 
-/** hisi_acc_qm_close() - undo hisi_acc_qm_open() */
+/**
+ * hisi_acc_qm_close() - undo hisi_acc_qm_open()
+ * @vf: the function
+ */
 void hisi_acc_qm_close(struct hisi_acc_vf *vf)
 {
 	iounmap(vf->regs.bar);
 	vf->regs = (struct hisi_acc_regs) {};
 }
-

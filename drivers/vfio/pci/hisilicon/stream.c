@@ -15,7 +15,10 @@
  * its mailbox, and a checksum.
  *
  * Without these words "the guest's driver is not up" has two forms: an image of
- * 40 bytes, as Linux writes it, and a whole one whose four addresses are 0. The
+ * 40 bytes, as Linux writes it, and a whole one in which one of the four addresses
+ * is 0. The second is also how minor version 1 sends what an idle function holds:
+ * the address of the event queue is left out, which its context has anyway, and
+ * other readers load nothing, as they would have done of such a function. The
  * state in the match part does not tell: that part is sent while the guest runs
  * and may yet load its driver, or remove it.
  */
@@ -40,6 +43,7 @@
 #define IMAGE_GUEST_UP		1	/* of minor version 1 */
 #define IMAGE_GUEST_DOWN	2
 
+#define FLAG			1	/* all that is used of most registers */
 #define PAGE_SIZE_CODE_MAX	2	/* 0, 1, 2: 4, 16 and 64 KiB */
 #define XQC_DEPTH_MASK		0xffff	/* word 6, entries - 1 */
 #define ADDRESS_ALIGN		32	/* rings and context tables alike */
@@ -208,14 +212,6 @@ static int check_match(const struct wire_image *wire,
 	return check_hardware(wire, facts, why);
 }
 
-static int check_flag(const char *what, __le32 field,
-		      struct hisi_acc_mismatch *why)
-{
-	u32 value = le32_to_cpu(field);
-
-	return value <= 1 ? 0 : refuse(why, -ERANGE, what, value, 1);
-}
-
 static void xqc_to_cpu(u32 *words, const __le32 *wire)
 {
 	memcpy(words, wire, HISI_ACC_XQC_WORDS * sizeof(*words));
@@ -225,17 +221,23 @@ static void xqc_to_cpu(u32 *words, const __le32 *wire)
 static int check_address(const char *what, u64 address,
 			 struct hisi_acc_mismatch *why)
 {
-	if (!address || !IS_ALIGNED(address, ADDRESS_ALIGN))
+	if (!IS_ALIGNED(address, ADDRESS_ALIGN))
 		return refuse(why, -EADDRNOTAVAIL, what, address,
 			      ADDRESS_ALIGN);
 	return 0;
 }
 
-static int check_ring(const struct wire_image *wire, const char *what,
-		      const __le32 *wire_xqc, __le64 wire_base,
+static u64 ring_base(const __le32 *wire_xqc)
+{
+	u32 xqc[HISI_ACC_XQC_WORDS];
+
+	xqc_to_cpu(xqc, wire_xqc);
+	return hisi_acc_xqc_base(xqc);
+}
+
+static int check_ring(const char *what, const __le32 *wire_xqc,
 		      struct hisi_acc_mismatch *why)
 {
-	u64 sent = le64_to_cpu(wire_base);
 	u32 xqc[HISI_ACC_XQC_WORDS];
 	u16 head, tail, last;
 
@@ -245,16 +247,19 @@ static int check_ring(const struct wire_image *wire, const char *what,
 	last = xqc[6] & XQC_DEPTH_MASK;
 	if (head > last || tail > last)
 		return refuse(why, -ERANGE, what, xqc[0], last);
-	if (!is_v1(wire) && sent != hisi_acc_xqc_base(xqc))
-		return refuse(why, -EADDRNOTAVAIL, what, sent,
-			      hisi_acc_xqc_base(xqc));
 	return check_address(what, hisi_acc_xqc_base(xqc), why);
 }
 
-static bool has_addresses(const struct wire_image *wire)
+/* Version 1 has them put together from the wrong words */
+static int check_base(const struct wire_image *wire, const char *what,
+		      const __le32 *wire_xqc, __le64 wire_base,
+		      struct hisi_acc_mismatch *why)
 {
-	return !all_zero(wire, offsetof(struct wire_image, eqe_dma),
-			 sizeof(*wire));
+	u64 sent = le64_to_cpu(wire_base);
+
+	if (is_v1(wire) || sent == ring_base(wire_xqc))
+		return 0;
+	return refuse(why, -EADDRNOTAVAIL, what, sent, ring_base(wire_xqc));
 }
 
 static int check_registers(const struct wire_image *wire,
@@ -262,30 +267,38 @@ static int check_registers(const struct wire_image *wire,
 {
 	u32 page_size = le32_to_cpu(wire->page_size);
 	u32 set = le32_to_cpu(wire->ifc_int_set);
-	int err;
 
-	err = check_flag("AEQ interrupt mask", wire->aeq_int_mask, why) ?:
-	      check_flag("EQ interrupt mask", wire->eq_int_mask, why) ?:
-	      check_flag("IFC interrupt source", wire->ifc_int_source, why) ?:
-	      check_flag("IFC interrupt mask", wire->ifc_int_mask, why);
-	if (err)
-		return err;
-	if (set)	/* a function with a message under way cannot be stopped */
+	if (set)	/* the state of such a function is not saved */
 		return refuse(why, -ERANGE, "IFC interrupt set", set, 0);
 	if (page_size > PAGE_SIZE_CODE_MAX)
 		return refuse(why, -ERANGE, "page size", page_size,
 			      PAGE_SIZE_CODE_MAX);
-	return check_ring(wire, "EQ ring", wire->eqc, wire->eqe_dma, why) ?:
-	       check_ring(wire, "AEQ ring", wire->aeqc, wire->aeqe_dma, why) ?:
+	return check_ring("EQ ring", wire->eqc, why) ?:
+	       check_ring("AEQ ring", wire->aeqc, why) ?:
 	       check_address("SQC table", le64_to_cpu(wire->sqc_dma), why) ?:
 	       check_address("CQC table", le64_to_cpu(wire->cqc_dma), why);
 }
 
-/* Whether the guest's driver was up: told, or to be concluded */
-static bool guest_up(const struct wire_image *wire)
+/* All four, told or in the words of the context */
+static bool has_addresses(const struct wire_image *wire)
 {
-	return minor_of(wire) ? le32_to_cpu(wire->guest) == IMAGE_GUEST_UP :
-				has_addresses(wire);
+	return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&
+	       ring_base(wire->aeqc) &&
+	       (is_v1(wire) || (wire->eqe_dma && wire->aeqe_dma));
+}
+
+/* What the guest's driver did: told, or to be concluded */
+static enum hisi_acc_guest guest_of(const struct wire_image *wire)
+{
+	if (!minor_of(wire))
+		return has_addresses(wire) ? HISI_ACC_GUEST_UP :
+					     HISI_ACC_GUEST_NONE;
+	if (le32_to_cpu(wire->guest) == IMAGE_GUEST_UP)
+		return HISI_ACC_GUEST_UP;
+	return all_zero(wire, offsetof(struct wire_image, eqc),
+			offsetof(struct wire_image, guest)) &&
+	       !wire->sqc_dma && !wire->cqc_dma ? HISI_ACC_GUEST_NONE :
+						  HISI_ACC_GUEST_IDLE;
 }
 
 /**
@@ -318,9 +331,13 @@ static int check_additions(const struct wire_image *wire,
 	if (guest != IMAGE_GUEST_UP && guest != IMAGE_GUEST_DOWN)
 		return refuse(why, -ERANGE, "guest driver", guest,
 			      IMAGE_GUEST_UP);
-	if (guest == IMAGE_GUEST_DOWN && has_addresses(wire))
+	/* left out, so that no other reader takes it for a live function */
+	if (guest == IMAGE_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))
 		return refuse(why, -ERANGE, "guest driver of a live function",
 			      guest, IMAGE_GUEST_UP);
+	if (guest == IMAGE_GUEST_UP && !has_addresses(wire))
+		return refuse(why, -EADDRNOTAVAIL, "an address of a live function",
+			      0, ADDRESS_ALIGN);
 	if (!hisi_acc_stream_is_question(question))
 		return refuse(why, -ERANGE, "question to the mailbox", question,
 			      HISI_ACC_ASKED_NOTHING);
@@ -337,12 +354,16 @@ static int check_body(const struct wire_image *wire,
 	int err;
 
 	err = check_additions(wire, why);
-	if (err || !guest_up(wire))
+	if (err || guest_of(wire) == HISI_ACC_GUEST_NONE)
+		return err;
+	err = check_registers(wire, why);
+	if (err || guest_of(wire) == HISI_ACC_GUEST_IDLE)
 		return err;
 	if (state != IMAGE_GUEST_READY)
 		return refuse(why, -ERANGE, "guest driver state of a live function",
 			      state, IMAGE_GUEST_READY);
-	return check_registers(wire, why);
+	return check_base(wire, "EQ ring", wire->eqc, wire->eqe_dma, why) ?:
+	       check_base(wire, "AEQ ring", wire->aeqc, wire->aeqe_dma, why);
 }
 
 /**
@@ -409,14 +430,15 @@ int hisi_acc_stream_decode(const u8 *bytes, size_t len,
 		return refuse(why, -ENODATA, "length", len, sizeof(*wire));
 
 	*image = (struct hisi_acc_image) {
-		.guest_ready = whole && guest_up(wire),
+		.guest = whole ? guest_of(wire) : HISI_ACC_GUEST_NONE,
 	};
-	if (!image->guest_ready)
+	if (image->guest == HISI_ACC_GUEST_NONE)
 		return 0;
-	image->aeq_int_mask = le32_to_cpu(wire->aeq_int_mask);
-	image->eq_int_mask = le32_to_cpu(wire->eq_int_mask);
-	image->ifc_int_source = le32_to_cpu(wire->ifc_int_source);
-	image->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask);
+	/* Linux sends all bits of a register of which one is used */
+	image->aeq_int_mask = le32_to_cpu(wire->aeq_int_mask) & FLAG;
+	image->eq_int_mask = le32_to_cpu(wire->eq_int_mask) & FLAG;
+	image->ifc_int_source = le32_to_cpu(wire->ifc_int_source) & FLAG;
+	image->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask) & FLAG;
 	image->page_size = le32_to_cpu(wire->page_size);
 	xqc_to_cpu(image->eqc, wire->eqc);
 	xqc_to_cpu(image->aeqc, wire->aeqc);
@@ -476,9 +498,9 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 	match_to_wire(wire, facts);
 	memset(bytes + HISI_ACC_MATCH_SIZE, 0,
 	       HISI_ACC_IMAGE_SIZE - HISI_ACC_MATCH_SIZE);
-	wire->guest = cpu_to_le32(image->guest_ready ? IMAGE_GUEST_UP :
-				  IMAGE_GUEST_DOWN);
-	if (image->guest_ready) {
+	wire->guest = cpu_to_le32(image->guest == HISI_ACC_GUEST_UP ?
+				  IMAGE_GUEST_UP : IMAGE_GUEST_DOWN);
+	if (image->guest != HISI_ACC_GUEST_NONE) {
 		wire->aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
 		wire->eq_int_mask = cpu_to_le32(image->eq_int_mask);
 		wire->ifc_int_source = cpu_to_le32(image->ifc_int_source);
@@ -486,8 +508,13 @@ void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
 		wire->page_size = cpu_to_le32(image->page_size);
 		xqc_to_wire(wire->eqc, image->eqc);
 		xqc_to_wire(wire->aeqc, image->aeqc);
-		wire->eqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->eqc));
-		wire->aeqe_dma = cpu_to_le64(hisi_acc_xqc_base(image->aeqc));
+		if (image->guest == HISI_ACC_GUEST_UP) {
+			u64 eqe = hisi_acc_xqc_base(image->eqc);
+			u64 aeqe = hisi_acc_xqc_base(image->aeqc);
+
+			wire->eqe_dma = cpu_to_le64(eqe);
+			wire->aeqe_dma = cpu_to_le64(aeqe);
+		}
 		wire->sqc_dma = cpu_to_le64(image->sqc_table);
 		wire->cqc_dma = cpu_to_le64(image->cqc_table);
 		wire->question = cpu_to_le32(image->question);

@@ -32,12 +32,15 @@ enum hisi_acc_window {
  * @HISI_ACC_ASKED_SQC_TABLE: where the table of submission queues is
  * @HISI_ACC_ASKED_CQC_TABLE: where the table of completion queues is
  * @HISI_ACC_ASKED_QUEUES: which queues the function owns
+ * @HISI_ACC_ASKED_MESSAGE: what the physical function says; in no image, as it is
+ *	another one's at the destination
  */
 enum hisi_acc_question {
 	HISI_ACC_ASKED_NOTHING = 0,
 	HISI_ACC_ASKED_SQC_TABLE = 4,
 	HISI_ACC_ASKED_CQC_TABLE = 5,
 	HISI_ACC_ASKED_QUEUES = 6,
+	HISI_ACC_ASKED_MESSAGE = 0xd,
 };
 
 /**
@@ -62,9 +65,22 @@ struct hisi_acc_facts {
 };
 
 /**
+ * enum hisi_acc_guest - what a guest's driver does with a function
+ * @HISI_ACC_GUEST_NONE: nothing since the last reset; no other field of an image
+ *	has a meaning then
+ * @HISI_ACC_GUEST_IDLE: it is being started, or was stopped: the function holds
+ *	what it was told, some addresses may be 0, and no queue is at work
+ * @HISI_ACC_GUEST_UP: queues may be at work
+ */
+enum hisi_acc_guest {
+	HISI_ACC_GUEST_NONE,
+	HISI_ACC_GUEST_IDLE,
+	HISI_ACC_GUEST_UP,
+};
+
+/**
  * struct hisi_acc_image - the state of a quiesced function
- * @guest_ready: the guest's driver had the function in use; without it no
- *	other field has a meaning, and loading the image does nothing
+ * @guest: what the guest's driver did with it
  * @aeq_int_mask: AEQ interrupt mask
  * @eq_int_mask: EQ interrupt mask
  * @ifc_int_source: message pending from the physical function
@@ -79,7 +95,7 @@ struct hisi_acc_facts {
  * Queue contexts themselves are guest memory once they were written back.
  */
 struct hisi_acc_image {
-	bool guest_ready;
+	enum hisi_acc_guest guest;
 	u32 aeq_int_mask;
 	u32 eq_int_mask;
 	u32 ifc_int_source;

@@ -43,6 +43,10 @@ ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
 
 	if (count && !inside)
 		return -EINVAL;
+	if (hisi_acc_vf(vdev)->pf &&
+	    VFIO_PCI_OFFSET_TO_INDEX(*ppos) == VFIO_PCI_CONFIG_REGION_INDEX)
+		return hisi_acc_access_config_write(hisi_acc_vf(vdev), buf,
+						    count, ppos);
 	return vfio_pci_core_write(vdev, buf, inside, ppos);
 }
 
@@ -74,8 +78,12 @@ int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			   unsigned long arg)
 {
-	if (cmd == VFIO_DEVICE_IOEVENTFD && hisi_acc_vf(vdev)->pf)
+	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
+
+	if (vf->pf && cmd == VFIO_DEVICE_IOEVENTFD)
 		return -ENOTTY;
+	if (vf->pf && cmd == VFIO_DEVICE_RESET)
+		return hisi_acc_access_reset(vf, arg);
 	return vfio_pci_core_ioctl(vdev, cmd, arg);
 }
 

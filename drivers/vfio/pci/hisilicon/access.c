@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may use the registers of a function, and who waits for whom how long.
+ *
+ * Somebody who changes the state of a function, or looks at it, needs three
+ * things: memory_lock of the VFIO core, so that neither power state nor a reset by
+ * ioctl changes what the registers are; state_mutex; and a claim on the physical
+ * function. They are had together or not at all: nobody waits for one with another
+ * in hand.
+ *
+ * Resets come from elsewhere, with memory_lock or the lock of the device held:
+ * where it is this driver that is asked for one, it waits for the physical
+ * function before it asks the core, and holds its claim until the core is done.
+ */
+#include <linux/jiffies.h>
+#include <linux/lockdep.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+/* With which the calls around a reset can be sure that somebody has waited */
+static void begin_core_call(struct hisi_acc_vf *vf)
+{
+	atomic_inc(&vf->core_calls);
+}
+
+static void end_core_call(struct hisi_acc_vf *vf)
+{
+	atomic_dec(&vf->core_calls);
+}
+
+/**
+ * hisi_acc_access_lock() - the locks around a function's state, without a claim
+ * @vf: the function
+ */
+void hisi_acc_access_lock(struct hisi_acc_vf *vf)
+{
+	down_read(&vf->core.memory_lock);
+	mutex_lock(&vf->state_mutex);
+}
+
+/**
+ * hisi_acc_access_unlock() - undo hisi_acc_access_lock()
+ * @vf: the function
+ */
+void hisi_acc_access_unlock(struct hisi_acc_vf *vf)
+{
+	mutex_unlock(&vf->state_mutex);
+	up_read(&vf->core.memory_lock);
+}
+
+/**
+ * hisi_acc_access_try() - have all that the use of registers needs, or nothing
+ * @vf: the function, open
+ * @claim: whether registers will be used
+ *
+ * Context: under hisi_acc_access_lock().
+ * Return: true; with @claim, the physical function is claimed then.
+ */
+bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool claim)
+{
+	lockdep_assert_held(&vf->state_mutex);
+	return !vf->resetting && (!claim || hisi_acc_pf_try_claim(vf->pf));
+}
+
+/**
+ * hisi_acc_access_begin() - have all that the use of registers needs
+ * @vf: the function
+ * @timeout_ms: how long to wait
+ *
+ * Return: 0, to be undone by hisi_acc_access_end(); -EBUSY or -EINTR.
+ */
+int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
+
+	for (;;) {
+		hisi_acc_access_lock(vf);
+		if (hisi_acc_access_try(vf, true))
+			return 0;
+		hisi_acc_access_unlock(vf);
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		if (hisi_acc_pf_pause(TASK_KILLABLE))
+			return -EINTR;
+	}
+}
+
+/**
+ * hisi_acc_access_end() - undo hisi_acc_access_begin()
+ * @vf: the function
+ */
+void hisi_acc_access_end(struct hisi_acc_vf *vf)
+{
+	hisi_acc_pf_release(vf->pf);
+	hisi_acc_access_unlock(vf);
+}
+
+/**
+ * hisi_acc_access_open() - open and reset a function, its physical one claimed
+ * @vf: the function
+ * @learn: called with the function reset and still claimed
+ *
+ * Return: 0 with the function open, or -errno.
+ */
+int hisi_acc_access_open(struct hisi_acc_vf *vf,
+			 int (*learn)(struct hisi_acc_vf *vf))
+{
+	unsigned long end = jiffies + msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
+	int err;
+
+	do {
+		err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+					TASK_KILLABLE);
+		if (err)
+			return err;
+		begin_core_call(vf);
+		err = vfio_pci_core_enable(&vf->core);
+		if (!err) {
+			err = learn(vf);
+			if (err)
+				vfio_pci_core_disable(&vf->core);
+		}
+		end_core_call(vf);
+		hisi_acc_pf_release(vf->pf);
+		/* the host resets the function at this moment */
+	} while (err == -EAGAIN && time_before(jiffies, end) &&
+		 !hisi_acc_pf_pause(TASK_KILLABLE));
+	return err;
+}
+
+/**
+ * hisi_acc_access_close() - close and reset a function, its physical one claimed
+ * @vf: the function
+ *
+ * The core resets it without the calls around a reset.
+ */
+void hisi_acc_access_close(struct hisi_acc_vf *vf)
+{
+	int err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+				    TASK_UNINTERRUPTIBLE);
+
+	vfio_pci_core_close_device(&vf->core.vdev);
+	if (!err)
+		hisi_acc_pf_release(vf->pf);
+}
+
+/**
+ * hisi_acc_access_reset() - VFIO_DEVICE_RESET
+ * @vf: the function
+ * @arg: of the ioctl
+ *
+ * A VMM takes -EAGAIN, which the core has for a reset that is under way already,
+ * for the end of its device.
+ *
+ * Return: what vfio_pci_core_ioctl() does, or -EINTR.
+ */
+long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
+	long ret;
+	int err;
+
+	do {
+		err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+					TASK_KILLABLE);
+		if (err == -EINTR)
+			return err;
+		begin_core_call(vf);
+		ret = vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
+		end_core_call(vf);
+		if (!err)
+			hisi_acc_pf_release(vf->pf);
+	} while (ret == -EAGAIN && time_before(jiffies, end) &&
+		 !hisi_acc_pf_pause(TASK_KILLABLE));
+	return ret;
+}
+
+/**
+ * hisi_acc_access_config_write() - a write to configuration space
+ * @vf: the function
+ * @buf: what to write
+ * @count: how much
+ * @ppos: where
+ *
+ * These functions have one way to be reset from there: the bit in the second byte
+ * of Device Control.
+ *
+ * Return: what vfio_pci_core_write() does, or -EINTR.
+ */
+ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
+				     const char __user *buf, size_t count,
+				     loff_t *ppos)
+{
+	u64 control = vf->core.pdev->pcie_cap + PCI_EXP_DEVCTL + 1;
+	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
+	ssize_t ret;
+	int err;
+
+	if (offset > control || offset + count <= control)
+		return vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
+	err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS, TASK_KILLABLE);
+	if (err == -EINTR)
+		return err;
+	begin_core_call(vf);
+	ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
+	end_core_call(vf);
+	if (!err)
+		hisi_acc_pf_release(vf->pf);
+	return ret;
+}
+
+/**
+ * hisi_acc_access_reset_prepare() - keep off a function that will be reset
+ * @vf: the function
+ *
+ * Resets of a function come one at a time: the core holds the lock of its device.
+ * Who asked for it here has waited for the physical function.
+ *
+ * When the physical function stays busy for too long, the reset goes on
+ * without its protection: it may be what somebody tries as the last resort.
+ */
+void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
+{
+	if (atomic_read(&vf->core_calls))
+		vf->reset_claim = hisi_acc_pf_join(vf->pf);
+	else
+		vf->reset_claim = !hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+						     TASK_UNINTERRUPTIBLE);
+	if (!vf->reset_claim)
+		pci_warn(vf->core.pdev, "reset although its physical function is busy\n");
+
+	guard(mutex)(&vf->state_mutex);
+	vf->resetting = true;
+}
+
+/**
+ * hisi_acc_access_reset_done() - the reset is over
+ * @vf: the function
+ *
+ * A reset always leads to RUNNING. Data files of the time before answer -ENODEV.
+ */
+void hisi_acc_access_reset_done(struct hisi_acc_vf *vf)
+{
+	scoped_guard(mutex, &vf->state_mutex) {
+		vf->resetting = false;
+		hisi_acc_migrate_start_over(vf);
+	}
+	if (vf->reset_claim)
+		hisi_acc_pf_release(vf->pf);
+	vf->reset_claim = false;
+}

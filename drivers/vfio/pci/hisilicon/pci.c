@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the configuration space of a function says and does: whether its registers
+ * can be reached, whether it may access memory, and a reset of it.
+ */
+#include <linux/pci.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+/**
+ * hisi_acc_pci_asleep() - whether a function is in a power state without registers
+ * @vf: the function
+ *
+ * Userspace may have put it there. Such a function accesses no memory either.
+ *
+ * Context: under memory_lock of the VFIO core.
+ * Return: true when it is.
+ */
+bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
+{
+	return vf->core.pdev->current_state >= PCI_D3hot;
+}
+
+/**
+ * hisi_acc_pci_answers() - whether the registers of a function can be read
+ * @vf: the function
+ *
+ * The physical function's driver turns the memory space of itself and of all
+ * virtual ones off to reset the device, and leaves it so when that fails.
+ *
+ * Context: the physical function claimed by the caller.
+ * Return: true when they can.
+ */
+bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
+{
+	struct pci_dev *pf = pci_physfn(vf->core.pdev);
+	u16 command = 0, sriov = 0;
+
+	pci_read_config_word(pf, PCI_COMMAND, &command);
+	pci_read_config_word(pf, vf->sriov_cap + PCI_SRIOV_CTRL, &sriov);
+	return !PCI_POSSIBLE_ERROR(command) && command & PCI_COMMAND_MEMORY &&
+	       sriov & PCI_SRIOV_CTRL_MSE;
+}
+
+/**
+ * hisi_acc_pci_cut_off() - keep a function from memory
+ * @vf: the function
+ *
+ * Not for one with queues at work: what silicon makes of an access under way is
+ * not known.
+ *
+ * Return: true when it could access memory before, so that
+ * hisi_acc_pci_let_in() has something to undo.
+ */
+bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf)
+{
+	struct pci_dev *pdev = vf->core.pdev;
+	u16 command;
+
+	if (pci_read_config_word(pdev, PCI_COMMAND, &command) ||
+	    PCI_POSSIBLE_ERROR(command) || !(command & PCI_COMMAND_MASTER))
+		return false;
+	pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+	return true;
+}
+
+/**
+ * hisi_acc_pci_let_in() - undo hisi_acc_pci_cut_off()
+ * @vf: the function
+ */
+void hisi_acc_pci_let_in(struct hisi_acc_vf *vf)
+{
+	struct pci_dev *pdev = vf->core.pdev;
+	u16 command;
+
+	if (!pci_read_config_word(pdev, PCI_COMMAND, &command))
+		pci_write_config_word(pdev, PCI_COMMAND,
+				      command | PCI_COMMAND_MASTER);
+}
+
+/**
+ * hisi_acc_pci_reset() - reset a function from within an arc
+ * @vf: the function
+ *
+ * Configuration space stays as it is. The calls around a reset are not made: the
+ * caller has what they would ask for.
+ *
+ * Context: under state_mutex, the physical function claimed. Sleeps for 100 ms
+ * and more.
+ * Return: 0, -EAGAIN when somebody else resets or removes it, or what the PCI
+ * core says.
+ */
+int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
+{
+	struct pci_dev *pdev = vf->core.pdev;
+	int err;
+
+	if (!pci_dev_trylock(pdev))
+		return -EAGAIN;
+	pci_save_state(pdev);
+	err = __pci_reset_function_locked(pdev);
+	pci_restore_state(pdev);
+	pci_dev_unlock(pdev);
+	return err;
+}
