@@ -108,7 +108,8 @@ def without_pre_copy(files: Files) -> None:
         kept.append(row)
     text = text[:table.start(1)] + "".join(kept) + text[table.end(1):]
     text = text.replace(": its match part first, if there is time for it */", " */")
-    files[place] = without_function(text, "nothing")
+    text = cut(text, r"^#define MESSAGE_MS[^\n]*\n")
+    files[place] = without_function(without_function(text, "nothing"), "announce")
 
     place = f"{DRIVER}/data_file.c"
     text = cut(files[place], r"^\t\.(?:unlocked_ioctl = data_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)

@@ -135,8 +135,9 @@ def does_not_fit(source: Host, destination: Host) -> str:
         # the physical function's driver does not hear of it, so it stays up
         for name, value in (("fault-function", "0"), ("fault-msi-drop", 1), ("abnormal-error", 4)):
             source.set_model(ENGINE, name, value)
-        here.type("stop")
-        source.ssh.run("until dmesg | grep -q 'cannot be stopped'; do usleep 50000; done")
+        here.type("migrate -d exec:cat>/dev/null")
+        source.ssh.run("until dmesg | grep -q 'cannot be migrated now'; do usleep 50000; done")
+        here.until("Migration status: failed", again="info migrate")
         source.set_model(ENGINE, "abnormal-error", 0)
         source.set_model(ENGINE, "fault-msi-drop", 0)
         return said
