@@ -8,6 +8,8 @@ functions bound, and leaves it so.
 
 from __future__ import annotations
 
+import errno
+
 import steps
 from bench import PF, RIVAL, SEC, VARIANT, Bench, shown, wait_until
 from lab import accelerator, accesses, races
@@ -17,6 +19,8 @@ from steps import IMAGE, State
 PAUSE, SQC_TABLE = 14, "4"
 WRITE_BACK = 0x204
 MESSAGE_MASK = 0x24
+# What Linux 7.3 may take, and the time in which a driver gives up after that
+LONGEST_RESET = 115
 # One run in three shows the race between read() and a stop
 RACE_RUNS = 20
 ASK_QUEUES = 0x4006                     # the mailbox command SQC_VFT_V2, a question
@@ -63,6 +67,7 @@ def errors_say_what_happened(bench: Bench) -> None:
         vf.guest_up()
         with bench.broken(fault_mailbox="busy", fault_opcode=SQC_TABLE):
             error, _ = vf.go(State.STOP_COPY)
+            error = error or errno.errorcode.get(-vf.read_image(), "")
         assert error in ("ETIMEDOUT", "EBUSY", "EIO"), f"a mailbox that hangs gives {error or 'no error'}"
 
 
@@ -111,16 +116,17 @@ def reset_waits_for_the_physical_function(bench: Bench) -> None:
 
 
 def reset_does_not_wait_for_ever(bench: Bench) -> None:
-    """D4: nor does it wait for more than seconds, nor take away what it never had."""
+    """D4: nor does it wait for more than a reset of all may take, nor take away what it
+    never had."""
     with bench.rival(), bench.open() as vf:
         assert vf.reset() == ("", State.RUNNING)
         bench.tell("hold", 1)
         vf.start_reset()
-        done = vf.finish(25)
+        done = vf.finish(LONGEST_RESET)
         kept = bench.tell("hold", 0, check=False)
         if done is None:
             vf.finish()
-        assert done is not None, "the reset waits for longer than 25 s, with locks held"
+        assert done is not None, f"the reset waits for longer than {LONGEST_RESET} s"
         assert kept, "the reset has ended what the physical function's driver had begun"
 
 
@@ -169,7 +175,7 @@ def failed_save_leaves_nothing(bench: Bench) -> None:
         vf.guest_up()
         go(vf, State.STOP)
         with bench.broken(fault_mailbox="fail", fault_opcode=SQC_TABLE):
-            assert vf.go(State.STOP_COPY)[0]
+            assert vf.go(State.STOP_COPY)[0] or vf.read_image() < 0
     wait_until("the device is closed", lambda: bench.references() <= before + 1, 5)
     assert bench.references() == before, "the module is in use by a file that nobody has"
 
@@ -245,8 +251,10 @@ def passing_error_is_waited_for(bench: Bench) -> None:
         vf.guest_up()
         # who looks again finds it gone, however slow the machine is
         with bench.broken(function="0", fault_msi_drop=1, error_reads=1, abnormal_error=4):
-            error, state = vf.go(State.STOP)
-        assert (error, state) == ("", State.STOP), f"{error} for an error that is gone at the second look"
+            for state in (State.PRE_COPY, State.STOP_COPY):
+                error, _ = vf.go(state)
+                assert not error, f"{error} for an error that is gone at the second look"
+            assert vf.read_image() == IMAGE
 
 
 def neighbour_is_left_alone(bench: Bench) -> None:

@@ -113,6 +113,9 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
         (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
     ) for function in functions}
 
+#: one that waits for minutes: `vlab defects` and --long run it
+SLOW = "reset_does_not_wait_for_ever"
+
 #: scenarios whose defect only another kernel shows, and which
 WATCHED = {"file_outlives_the_binding": flavoured("debug"), "function_works_with_large_pages": flavoured("64k"),
            "reader_does_not_race_with_a_stop": flavoured("kcsan")}

@@ -46,6 +46,7 @@ class Run:
         self.session, self.version, self.driver = session, version, driver
         self.results: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
+        self.slow = True
         self._boots = 0
 
     def _bench(self, **model: str):
@@ -81,7 +82,8 @@ class Run:
 
     def scenarios(self, where: str, **model: str) -> None:
         """Those that share a host."""
-        left = [name for name, (place, _) in defects.SCENARIOS.items() if place == where]
+        left = [name for name, (place, _) in defects.SCENARIOS.items()
+                if place == where and (self.slow or name != defects.SLOW)]
         while left:
             with self._bench(**model) as one:
                 if where != defects.ALONE:
@@ -160,9 +162,10 @@ def test_every_row_has_its_test():
     assert set(defects.SCENARIOS) <= used
 
 
-def test_ours_is_free_of_them(run):
+def test_ours_is_free_of_them(request, run):
     """The kselftest is run by test_uapi.py."""
     ours = run(versions.DEFAULT, "ours")
+    ours.slow = request.config.getoption("--long")
     ours.scenarios(defects.SHARED)
     ours.scenarios(defects.V4, hw_version="v4")
     ours.scenarios(defects.ALONE)
