@@ -17,6 +17,7 @@ from .host import Host
 from .load import LoadRecord
 from .process import kept_apart
 from .qmp import Qmp
+from .splats import guest_splats, qemu_splats
 
 MEMORY_MIB = 256
 #: how QEMU reaches the IOMMU: by the kernel's iommufd, where the SMMU's dirty
@@ -45,6 +46,7 @@ class Guest:
         self._console, self._stderr, self._trace, report = (
             f"/run/guest{number}.{what}" for what in ("console", "stderr", "trace", "report"))
         self._ears = f"{report}.in"
+        self._told: set[str] = set()
         host.ssh.run(f"rm -f {report}.in {report}.out; mkfifo {report}.in {report}.out")
         self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
@@ -76,6 +78,7 @@ class Guest:
         except LabError as e:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
+        host.guests.append(self.trouble)
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         if incoming:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
@@ -92,7 +95,9 @@ class Guest:
         """What the inner QEMU said on its standard error, without warnings if there is
         more than these."""
         said = self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()
-        return "; ".join([line for line in said if ": warning: " not in line][-3:] or said[-3:])
+        told = [line for line in said if ": warning: " not in line][-3:] or said[-3:]
+        self._told.update(told)
+        return "; ".join(told)
 
     def console(self) -> str:
         """The guest's console on this host so far; kept in the host's log folder,
@@ -102,6 +107,18 @@ class Guest:
             self.console_log.write_text(text, encoding="utf-8")
             return text
         return ""
+
+    def trouble(self) -> list[str]:
+        """What is new on its console, or its QEMU's standard error, that no run may show.
+        What last_words() has told is none."""
+        name, new = f"guest{self.number or ''} on {self.host.name}", []
+        for file, judge in ((self._console, guest_splats), (self._stderr, qemu_splats)):
+            text = self.host.ssh.run(f"cat {file}", check=False).stdout
+            # what is written just now is for the next time
+            lines = text[:text.rfind("\n") + 1].splitlines()
+            new += [f"{name}: {line}" for line in judge(line for line in lines if line not in self._told)]
+            self._told.update(lines)
+        return new
 
     def type(self, line: str) -> None:
         """Type a line on the guest's console."""
@@ -129,3 +146,5 @@ class Guest:
         self._process.wait()
         self._reader.kill()
         self._reader.wait()
+        if self.trouble in self.host.guests:
+            self.host.guest_gone(self.trouble)

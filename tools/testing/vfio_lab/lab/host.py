@@ -14,15 +14,15 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from . import accelerator, qemu, versions
+from . import accelerator, qemu, versions, watch
 from .errors import LabError
 from .kernel import Kernel
 from .qmp import Qmp
 from .patience import MACHINE
 from .process import kept_apart
-from .splats import splats
+from .splats import qemu_splats, splats
 from .ssh import Ssh
 
 BOOT_SECONDS = 90
@@ -31,6 +31,16 @@ LEAK_SECONDS = 60
 # What it says of itself at its start, whatever comes
 SANITIZER_GREETING = "ASan doesn't fully support makecontext"
 MEMORY_MIB = 4096
+# How long a device may be busy with a reset that has begun when it is looked at
+RESET_SECONDS = 5
+# Reads of this file fail while the physical function's driver has QM_RESETTING set,
+# which whoever sets it has to clear
+_BUSY = """f=/sys/kernel/debug/{driver}/{pf}/alg_qos; n=0
+[ ! -e $f ] || grep -q suspended /sys/bus/pci/devices/{pf}/power/runtime_status || \
+until said=$(cat $f 2>&1 >/dev/null); do
+	n=$((n + 1)); [ $n -lt {tries} ] || {{ echo "{name}: $said"; break; }}; usleep 100000
+done
+"""
 
 
 @dataclasses.dataclass
@@ -69,6 +79,12 @@ class Host:
         self._process: subprocess.Popen[bytes] | None = None
         self.qmp: Qmp | None = None
         self._ssh: Ssh | None = None
+        #: what guests have to say for trouble(); see guest.py
+        self.guests: list[Callable[[], list[str]]] = []
+        self._told: set[str] = set()
+        self._mistakes: dict[tuple[str, int, str], int] = {}
+        self._found: list[str] = []
+        self._stopped = False
 
     @property
     def ssh(self) -> Ssh:
@@ -89,7 +105,7 @@ class Host:
                 "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
                 "-smp", "2", "-m", str(MEMORY_MIB),
                 "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),
-                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 iommu.passthrough=0 "
+                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 log_buf_len=4M iommu.passthrough=0 "
                            + spec.kernel.parameters,
                 "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
@@ -126,6 +142,7 @@ class Host:
             reader.join(10)
             said = re.sub(r"^qemu-system-\S+: (-device [^:]*: )?", "", self.console_tail(1))
             raise LabError(f"host {self.name}: the outer QEMU did not start: {said}", self.console) from e
+        watch.add(self)
 
     def _read_console(self) -> None:
         assert self._process and self._process.stdout
@@ -164,12 +181,59 @@ class Host:
         return "; ".join(self.console.read_text(errors="replace").strip().splitlines()[-lines:])
 
     def trouble(self) -> list[str]:
-        """Lines of the kernel's log and console that no run may show."""
-        lines = [line for line in self.console.read_text(errors="replace").splitlines()
-                 if SANITIZER_GREETING not in line]
-        if self.alive() and self._ssh:
-            lines += self.ssh.out("dmesg").splitlines()
-        return [f"{self.name}: {line}" for line in splats(lines)]
+        """What no run may show and was not told before, without what is expected (see
+        watch.py): lines of the kernel's log and console, of its guests' and their QEMUs',
+        mistakes of drivers that the device counted for any function, a physical function
+        that its driver has left marked as being reset, and a host that went down."""
+        found, self._found = self._found, []
+        lines = self.console.read_text(errors="replace").splitlines() if self.console.exists() else []
+        of_qemu = [line for line in lines if line.startswith("qemu-system-") and line not in self._told]
+        self._told.update(of_qemu)
+        found += [f"{self.name}: {line}" for line in qemu_splats(of_qemu) if SANITIZER_GREETING not in line]
+        if self._up.is_set() and not self._stopped and not self.alive():
+            self._stopped = True
+            found.append(f"{self.name} went down: {self.console_tail(3)}")
+        try:
+            found += [line for guest in self.guests for line in self._of(guest)]
+            if self.alive() and self._ssh:
+                log, busy = self._asked()
+                lines += log
+                found += [f"{self.name}: the driver of {line}" for line in busy]
+                found += self._new_mistakes()
+        except LabError as e:
+            found.append(f"{self.name} cannot be looked at: {e}")
+        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._told)), *found])
+
+    def _of(self, guest: Callable[[], list[str]]) -> list[str]:
+        return guest() if self.alive() and self._ssh else []
+
+    def guest_gone(self, guest: Callable[[], list[str]]) -> None:
+        """A guest has ended: what it has to say is read now, the next may take its files."""
+        self.guests.remove(guest)
+        with contextlib.suppress(LabError):     # told of when the host is looked at
+            self._found += self._of(guest)
+
+    def _asked(self) -> tuple[list[str], list[str]]:
+        """The kernel's log, with levels, and what keeps physical functions."""
+        mark = "--- reset"
+        busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
+                       for name in self.spec.engines for engine in [accelerator.ENGINES[name]])
+        said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
+        at = said.index(mark)
+        (self.console.with_name(f"{self.name}.dmesg.log")).write_text("\n".join(said[:at]) + "\n", encoding="utf-8")
+        return said[:at], said[at + 1:]
+
+    def _new_mistakes(self) -> list[str]:
+        """What the devices newly count as mistakes of drivers."""
+        found = []
+        for name in self.spec.engines:
+            for function in range(max(self.spec.vfs, 1) + 1):
+                for mistake, count in self.counters(name, function)["guest-errors"].items():
+                    new = count - self._mistakes.get((name, function, mistake), 0)
+                    self._mistakes[name, function, mistake] = count
+                    if new:
+                        found.append(f"{self.name} {name} {function}: the device counted {new} times: {mistake}")
+        return found
 
     def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
         """The device model's own counts for a function: 0 is the physical one, n
@@ -207,6 +271,10 @@ class Host:
     def stop(self) -> None:
         """Switch the host off.  May be called twice.  Raises LabError where the outer
         QEMU looks for errors of its own, and found one."""
+        if watch.enabled and not self._stopped:
+            self._found = self.trouble()
+        self._stopped = True
+        self.guests.clear()
         if self._ssh:
             self._ssh.close()
             self._ssh = None

@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 os.umask(0o022)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import accelerator, cache, kernel, paths, qemu, versions  # noqa: E402
+from lab import accelerator, cache, kernel, paths, qemu, versions, watch  # noqa: E402
 from lab.context import Context, shared  # noqa: E402
 from lab.host import Host  # noqa: E402
 from lab.progress import Steps  # noqa: E402
@@ -33,6 +33,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SECONDS = 1500
 # For each part that a test builds, or waits for another to build: not counted above
 BUILD_SECONDS = 5400
+# Of what hosts say that nobody expected
+MOST_LINES = 30
 # What takes a test no longer is of interest to nobody
 QUIET_SECONDS = 30
 
@@ -66,6 +68,7 @@ def untimed() -> Iterator[None]:
 
 
 cache.untimed = untimed
+watch.enabled = True
 
 
 def terminal() -> TextIO:
@@ -86,6 +89,7 @@ def patient_steps() -> Steps:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """One test that waits for what never comes must not take the others with it."""
+    config.addinivalue_line("markers", "expect(*patterns, maybe=False): lines of logs that the test provokes; see watch.py")
     config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
         config.option.timeout = SECONDS
@@ -147,6 +151,35 @@ def context() -> Context:
 def outer(context: Context) -> pathlib.Path:
     """The QEMU that has the model in it."""
     return qemu.chosen(context)
+
+
+def complain(found: list[str], missing: list[str]) -> None:
+    """Fail for what no test provoked, and for what was provoked and did not come."""
+    told = [f"not expected: {line}" for line in found[:MOST_LINES]]
+    told += [f"... and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
+    told += [f"expected, and not there: {pattern}" for pattern in missing]
+    if told:
+        pytest.fail("\n".join(told), pytrace=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def judged_with_its_fixtures() -> Iterator[None]:
+    """What hosts of a module's fixtures say when these end."""
+    yield
+    complain(watch.end()[0], [])
+
+
+@pytest.fixture(autouse=True)
+def judged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test all hosts are looked at, with their guests and devices; what a test
+    provokes it names, by the marker `expect` or watch.expect()."""
+    for mark in request.node.iter_markers("expect"):
+        watch.expect(*mark.args, **mark.kwargs)
+    failed = request.session.testsfailed
+    yield
+    found, missing = watch.end()
+    # a test that stopped half-way has not provoked all of it
+    complain(found, missing if request.session.testsfailed == failed else [])
 
 
 @pytest.fixture
