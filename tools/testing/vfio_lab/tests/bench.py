@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,8 +23,6 @@ SEC = accelerator.ENGINES["sec"]
 VARIANT = accelerator.VARIANT_DRIVER
 KSELFTEST = "/lab/hisi_acc_migration_test"
 RIVAL = "/sys/module/qm_rival/parameters"
-SPLAT = re.compile("WARNING: |BUG: |Oops|panic|Call trace|possible circular|task .* blocked|lockup|UBSAN|"
-                   "refcount_t|Unable to handle|Internal error")
 PF = f"/sys/bus/pci/devices/{SEC.pf}"
 QUEUES = 4                              # of each of the two functions
 # The physical function's driver tests no algorithms: it has none
@@ -98,10 +95,6 @@ class Bench:
         """Commands that a function was ever given."""
         counts = self.host.counters("sec", function)
         return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
-
-    def splats(self) -> list[str]:
-        """Lines that no kernel may print, whatever the device does."""
-        return [line for line in self.host.trouble() if SPLAT.search(line)]
 
     def mistakes(self) -> dict[str, int]:
         """What the drivers did wrong, by the device's counts for all functions."""

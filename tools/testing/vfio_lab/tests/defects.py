@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 import defect_scenarios as scenarios
 from lab import versions
 from lab.kernel import flavoured
+from tap import PASSED, SKIPPED
 
 #: where a scenario runs: on a device of V3 with others, on one of V4 with others,
 #: in a boot of its own with nothing set up, on a pair of hosts, where WATCHED says
@@ -122,9 +123,6 @@ WATCHED = {"file_outlives_the_binding": flavoured("debug"), "function_works_with
 
 #: tests of the kselftest that are run only by name
 KSELFTEST_ALONE = ("lost_in_reset_of_all",)
-
-PASSED, SKIPPED = "passes", "-"
-
 
 def verdict(row: Row, results: Mapping[str, str]) -> str:
     """What one driver's tests say of a row: passes, - (nothing to say), or how the

@@ -11,7 +11,7 @@ import re
 
 import pytest
 
-from lab import accelerator, cross, kunit, paths
+from lab import accelerator, cross, kunit, paths, watch
 from lab.session import Choice
 
 MUTANTS = paths.LAB / "tests/mutants"
@@ -40,3 +40,4 @@ def test_the_kselftest_catches(boot, context, mutant):
     said = host.ssh.run(f"{REMOTE} {' '.join(functions[:2])}", timeout=600, check=False).stdout
     assert "ok 1 " in said
     assert re.findall(r"^not ok .*", said, re.M) + host.trouble() != [], f"{mutant.name} survives"
+    watch.expect(".", maybe=True)       # of what it has broken more may be told

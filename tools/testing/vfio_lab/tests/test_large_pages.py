@@ -24,4 +24,3 @@ def test_what_is_offered(new_session, context, hw_version, offered):
             vf.guest_up()
             assert vf.table() != 0
             assert vf.reset_only() == ""
-        assert one.host.trouble() == []

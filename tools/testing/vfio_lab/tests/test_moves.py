@@ -261,6 +261,7 @@ def test_a_guest_is_reset_meanwhile(new_session):
 
 
 @LONG
+@pytest.mark.expect("hisi_sec2", maybe=True)
 @pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
 @pytest.mark.parametrize("which", ["virtual", "physical"])
 def test_a_function_is_reset_meanwhile(new_session, which, phase):
@@ -290,8 +291,6 @@ def test_a_function_is_reset_meanwhile(new_session, which, phase):
         here.qmp.cmd("set-action", reboot="reset")
         here.qmp.cmd("system_reset")
         boots(scenario, here, first)
-        for one in (scenario.source, scenario.destination):
-            assert [line for line in one.trouble() if "hisi_sec2" not in line] == []
 
 
 @LONG

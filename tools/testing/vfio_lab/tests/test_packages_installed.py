@@ -70,7 +70,6 @@ def host(context, packages) -> Iterator[Host]:
         (host,) = session.boot([session.spec("host", choice, guest=False)])
         host.ssh.run(f"mv /lib/modules/{kernels[1].release} /lab")
         yield host
-        assert host.trouble() == []
 
 
 def found(host: Host, release: str = "$(uname -r)") -> str:
@@ -150,7 +149,6 @@ def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
     accelerator.bind(upgraded.ssh, [VF], MODULE)
     # built outside of the kernel's tree
     assert "O" in upgraded.ssh.out(f"cat /sys/module/{MODULE}/taint")
-    assert upgraded.trouble() == []
 
 
 def test_a_newer_package_takes_its_place(host):

@@ -27,6 +27,3 @@ def test_both_functions_pass_their_selftests(boot, version, mode):
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}
     assert host.counters("sec", 1)["events"]["requests-completed"] > 100
-    assert host.trouble() == []
-    for function in range(3):
-        assert {n: c for n, c in host.counters("sec", function)["guest-errors"].items() if c} == {}
