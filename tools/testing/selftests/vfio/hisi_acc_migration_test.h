@@ -30,8 +30,12 @@ extern const char *source_bdf, *destination_bdf;
 
 void check(const char *what, long got, long want, int line);
 
-/* Ends the test without a verdict */
+/* Ends the test without a verdict, unless a check has failed */
 void skip(const char *why);
+
+/* What of migration is offered, and whether a state is in it */
+uint64_t flags_of(struct device *d);
+bool has_state(uint64_t flags, int state);
 
 /* The image of the source, with or without a driver behind it */
 size_t make_image(uint8_t *image, bool guest_up);
