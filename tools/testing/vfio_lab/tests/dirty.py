@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from lab import accelerator, cross, paths
@@ -14,6 +14,8 @@ from lab.context import Context
 from lab.host import Host
 from lab.session import Choice, Session
 
+#: what each run has the SMMU say: a device writes to memory that is mapped for reading only
+REFUSED = r"arm-smmu-v3 \S+ (event 0x13 received|event: F_PERMISSION|\t0x|unpriv data write)"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/vfio_iommu_dirty_test"
 EDU, DISK = "0000:00:03.0", "0000:00:04.0"
