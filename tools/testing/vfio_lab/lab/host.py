@@ -219,6 +219,8 @@ class Host:
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
                        for name in self.spec.engines for engine in [accelerator.ENGINES[name]])
         said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
+        if "Booting Linux" not in said[0]:
+            said.insert(0, "<3>[    0.000000] the log is longer than what is kept of it")
         at = said.index(mark)
         (self.console.with_name(f"{self.name}.dmesg.log")).write_text("\n".join(said[:at]) + "\n", encoding="utf-8")
         return said[:at], said[at + 1:]
