@@ -93,10 +93,11 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
 
 
 def test_before_the_downtime(found):
-    """Nine reads of the physical function and five writes, at most."""
+    """Whether the state can be saved: two reads of the physical function, and three of
+    the virtual one, of registers that only change when they are written."""
     before = found["ours"]["before"]
-    assert before["pf reads"] <= 9 and before["pf writes"] <= 5
-    assert before["reads"] == before["writes"] == 0, "a running guest's function was touched"
+    assert before["pf reads"] <= 2 and before["pf writes"] == 0
+    assert before["reads"] <= 3 and before["writes"] == 0, "a running guest's function was touched"
 
 
 def test_what_saving_does_in_the_downtime(found):
