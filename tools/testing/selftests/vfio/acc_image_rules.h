@@ -24,6 +24,13 @@ enum image_offset {
 #define IMAGE_MAGIC_1	0xcdcdcdcdfeedaaccull
 #define IMAGE_MAGIC_2	0xaaccfeeddecadedeull
 
+/* What a guest's driver did with a function, as far as an image says it */
+enum image_guest {
+	GUEST_NONE,	/* nothing, or not enough to be at work: nothing of it is loaded */
+	GUEST_IDLE,	/* told the function something, which has no queue at work */
+	GUEST_UP,
+};
+
 /* What an image must agree with, in the units of the image */
 struct image_facts {
 	uint64_t device, queues, isolation, hw_version, window;
@@ -82,55 +89,81 @@ static inline bool image_match_fits(const uint8_t *image,
 	return image_zero(image, first ? MAJOR : HW_VERSION, MATCH_END);
 }
 
-static inline bool image_ring_fits(const uint8_t *image, unsigned int context,
-				   unsigned int ring)
+/* Of a ring: the address in its context, and in version 2 the one behind it */
+static inline bool image_has_ring(const uint8_t *image, unsigned int context,
+				  unsigned int ring)
 {
-	uint64_t base = image_get(image, context + 4, 8);
-	uint64_t last = image_get(image, context + 24, 2);
-
-	if (image_get(image, MAGIC, 8) == IMAGE_MAGIC_2 &&
-	    image_get(image, ring, 8) != base)
-		return false;
-	return base && !(base % 32) && image_get(image, context, 2) <= last &&
-	       image_get(image, context + 2, 2) <= last;
+	return image_get(image, context + 4, 8) &&
+	       (image_get(image, MAGIC, 8) == IMAGE_MAGIC_1 ||
+		image_get(image, ring, 8));
 }
 
-static inline bool image_guest_up(const uint8_t *image)
+static inline bool image_has_all(const uint8_t *image)
 {
-	return image_minor(image) ? image_get(image, GUEST, 4) == 1 :
-				    !image_zero(image, EQ_RING, IMAGE_END);
+	return image_has_ring(image, EQC, EQ_RING) &&
+	       image_has_ring(image, AEQC, AEQ_RING) &&
+	       image_get(image, SQC_TABLE, 8) && image_get(image, CQC_TABLE, 8);
 }
 
-static inline bool image_rest_fits(const uint8_t *image)
+/* Of a whole image */
+static inline enum image_guest image_guest_of(const uint8_t *image)
+{
+	if (!image_minor(image))
+		return image_has_all(image) ? GUEST_UP : GUEST_NONE;
+	if (image_get(image, GUEST, 4) == 1)
+		return GUEST_UP;
+	return image_zero(image, EQC, GUEST) &&
+	       image_zero(image, SQC_TABLE, IMAGE_END) ? GUEST_NONE : GUEST_IDLE;
+}
+
+/* Words that minor version 1 has, and minor version 0 does not */
+static inline bool image_words_fit(const uint8_t *image)
 {
 	unsigned int minor = image_minor(image);
 	uint64_t question = image_get(image, QUESTION, 4);
 	uint64_t guest = image_get(image, GUEST, 4);
-	uint64_t sqc = image_get(image, SQC_TABLE, 8);
-	uint64_t cqc = image_get(image, CQC_TABLE, 8);
 
-	if (!minor && !image_zero(image, GUEST, EQ_RING))
-		return false;
-	if (minor && (image_get(image, CHECKSUM, 4) != image_sum(image) ||
-		      guest < 1 || guest > 2 ||
-		      (question && (question < 4 || question > 6))))
-		return false;
-	if (minor && guest == 2 && !image_zero(image, EQ_RING, IMAGE_END))
+	if (!minor)
+		return image_zero(image, GUEST, EQ_RING);
+	if (image_get(image, CHECKSUM, 4) != image_sum(image) ||
+	    (question && (question < 4 || question > 6)))
 		return false;
 	if (minor == 1 && !(image_zero(image, RESERVED, CHECKSUM) &&
 			    image_zero(image, PADDING, EQ_RING)))
 		return false;
-	if (!image_guest_up(image))
+	/* with both of these words, other readers could take it for one at work */
+	if (guest == 2)
+		return image_zero(image, EQ_RING, SQC_TABLE);
+	return guest == 1 && image_has_all(image);
+}
+
+static inline bool image_ring_fits(const uint8_t *image, unsigned int context)
+{
+	uint64_t last = image_get(image, context + 24, 2);
+
+	return !(image_get(image, context + 4, 8) % 32) &&
+	       image_get(image, context, 2) <= last &&
+	       image_get(image, context + 2, 2) <= last;
+}
+
+static inline bool image_rest_fits(const uint8_t *image)
+{
+	enum image_guest guest = image_guest_of(image);
+
+	if (!image_words_fit(image))
+		return false;
+	if (guest == GUEST_NONE)
 		return true;
-	for (unsigned int flag = FLAGS; flag < MESSAGE_SET; flag += 4)
-		if (image_get(image, flag, 4) > 1)
-			return false;
+	if (image_get(image, MESSAGE_SET, 4) || image_get(image, PAGE_CODE, 4) > 2 ||
+	    !image_ring_fits(image, EQC) || !image_ring_fits(image, AEQC) ||
+	    image_get(image, SQC_TABLE, 8) % 32 || image_get(image, CQC_TABLE, 8) % 32)
+		return false;
+	if (guest == GUEST_IDLE)
+		return true;
 	return !image_get(image, GUEST_STATE, 4) &&
-	       !image_get(image, MESSAGE_SET, 4) &&
-	       image_get(image, PAGE_CODE, 4) <= 2 &&
-	       image_ring_fits(image, EQC, EQ_RING) &&
-	       image_ring_fits(image, AEQC, AEQ_RING) &&
-	       sqc && !(sqc % 32) && cqc && !(cqc % 32);
+	       (image_get(image, MAGIC, 8) == IMAGE_MAGIC_1 ||
+		(image_get(image, EQ_RING, 8) == image_get(image, EQC + 4, 8) &&
+		 image_get(image, AEQ_RING, 8) == image_get(image, AEQC + 4, 8)));
 }
 
 static inline bool is_image(const uint8_t *image, size_t len,

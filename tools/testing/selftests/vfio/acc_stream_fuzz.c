@@ -27,7 +27,6 @@ struct share {
 	const char *bdf;
 	struct image_facts facts;
 	uint64_t random;
-	bool loaded;		/* by the stream before, and not reset since */
 	unsigned long taken, refused;
 };
 
@@ -36,7 +35,7 @@ struct stream {
 	size_t length;
 };
 
-static struct stream seeds[6];
+static struct stream seeds[7];
 static unsigned int seed_count;
 static bool refused_only;
 static long left;
@@ -71,6 +70,17 @@ static void make_seeds(const char *source, bool guest_up)
 	save(&d, image);
 	device_close(&d);
 	add_seed(image, IMAGE_END);
+	if (guest_up) {
+		uint8_t idle[IMAGE_END];
+
+		/* the same, before its driver has told of the last of four addresses */
+		memcpy(idle, image, sizeof(idle));
+		image_put(idle, GUEST, 4, 2);
+		memset(idle + EQ_RING, 0, SQC_TABLE - EQ_RING);
+		image_put(idle, CQC_TABLE, 8, 0);
+		image_put(idle, CHECKSUM, 4, image_sum(idle));
+		add_seed(idle, IMAGE_END);
+	}
 	image_put(image, MINOR, 2, 0);
 	image_put(image, HW_VERSION, 8, 0);
 	memset(image + GUEST, 0, EQ_RING - GUEST);
@@ -155,6 +165,7 @@ static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 static bool says_the_same(struct device *d, const struct stream *stream)
 {
 	const uint8_t *in = stream->bytes;
+	enum image_guest guest;
 	uint8_t out[IMAGE_END];
 	int fd, read;
 
@@ -164,15 +175,19 @@ static bool says_the_same(struct device *d, const struct stream *stream)
 	close(fd);
 	if (read != IMAGE_END)
 		return false;
-	if (stream->length == MATCH_END || !image_guest_up(in))
-		return !image_guest_up(out);
+	guest = stream->length == MATCH_END ? GUEST_NONE : image_guest_of(in);
+	if (guest != image_guest_of(out))
+		return false;
+	if (guest == GUEST_NONE)
+		return true;
 	/*
 	 * The addresses of the rings are those in their contexts; that a message was
-	 * pending cannot be loaded.
+	 * pending cannot be loaded; of each mask, one bit has a meaning.
 	 */
-	return image_guest_up(out) &&
-	       !memcmp(in + FLAGS, out + FLAGS, MESSAGE_SOURCE - FLAGS) &&
-	       !memcmp(in + MESSAGE_MASK, out + MESSAGE_MASK, GUEST - MESSAGE_MASK) &&
+	for (unsigned int mask = FLAGS; mask < MESSAGE_SET; mask += 4)
+		if (mask != MESSAGE_SOURCE && ((in[mask] ^ out[mask]) & 1))
+			return false;
+	return !memcmp(in + MESSAGE_SET, out + MESSAGE_SET, GUEST - MESSAGE_SET) &&
 	       !memcmp(in + SQC_TABLE, out + SQC_TABLE, IMAGE_END - SQC_TABLE);
 }
 
@@ -191,7 +206,6 @@ static void reset(struct share *s, struct device *d, const struct stream *stream
 
 	if (err || device_state(d) != RUNNING)
 		complain(s, stream, "a reset", err);
-	s->loaded = false;
 }
 
 /* A reset takes a tenth of a second: only where the next stream wants it */
@@ -201,9 +215,6 @@ static void one_stream(struct share *s, struct device *d)
 	bool right = make_stream(s, &stream);
 	int fd, sent, err;
 
-	/* which says nothing of what was loaded before */
-	if (s->loaded && right && (stream.length == MATCH_END || !image_guest_up(stream.bytes)))
-		reset(s, d, &stream);
 	err = device_set_state(d, RESUMING, &fd);
 	if (err)
 		complain(s, &stream, "RESUMING was refused", err);
@@ -218,7 +229,6 @@ static void one_stream(struct share *s, struct device *d)
 		complain(s, &stream, "the state then", err);
 	if (right && !says_the_same(d, &stream))
 		complain(s, &stream, "a save says otherwise", 0);
-	s->loaded |= right;
 	if (!right)
 		reset(s, d, &stream);
 	close(fd);

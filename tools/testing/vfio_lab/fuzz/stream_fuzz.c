@@ -97,6 +97,12 @@ static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_facts 
 	return err ? err : hisi_acc_stream_decode(bytes, len, image, why);
 }
 
+static enum image_guest decoded_guest(const struct hisi_acc_image *image)
+{
+	return image->guest == HISI_ACC_GUEST_UP ? GUEST_UP :
+	       image->guest == HISI_ACC_GUEST_IDLE ? GUEST_IDLE : GUEST_NONE;
+}
+
 /* What is decoded is what the bytes say, and goes the same way back */
 static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, size_t len,
 		    const struct hisi_acc_facts *facts)
@@ -106,11 +112,11 @@ static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, si
 	struct hisi_acc_image again;
 	u8 sent[HISI_ACC_IMAGE_SIZE] __attribute__((aligned(HISI_ACC_IMAGE_ALIGN)));
 
-	must(image->guest_ready == (len == HISI_ACC_IMAGE_SIZE && image_guest_up(bytes)));
-	if (image->guest_ready) {
-		must(image->aeq_int_mask == image_get(bytes, FLAGS, 4) && image->eq_int_mask == image_get(bytes, FLAGS + 4, 4));
-		must(image->ifc_int_source == image_get(bytes, FLAGS + 8, 4) &&
-		     image->ifc_int_mask == image_get(bytes, FLAGS + 12, 4));
+	must(decoded_guest(image) == (len == HISI_ACC_IMAGE_SIZE ? image_guest_of(bytes) : GUEST_NONE));
+	if (decoded_guest(image) != GUEST_NONE) {
+		/* of each, one bit has a meaning */
+		must(image->aeq_int_mask == (bytes[FLAGS] & 1) && image->eq_int_mask == (bytes[FLAGS + 4] & 1));
+		must(image->ifc_int_source == (bytes[FLAGS + 8] & 1) && image->ifc_int_mask == (bytes[FLAGS + 12] & 1));
 		must(image->page_size == image_get(bytes, PAGE_CODE, 4));
 		for (unsigned int i = 0; i < HISI_ACC_XQC_WORDS; i++)
 			must(image->eqc[i] == image_get(bytes, EQC + 4 * i, 4) && image->aeqc[i] == image_get(bytes, AEQC + 4 * i, 4));
@@ -119,6 +125,7 @@ static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, si
 	}
 	hisi_acc_stream_encode(sent, image, facts);
 	must(is_image(sent, sizeof(sent), &rules));
+	must(image_guest_of(sent) == decoded_guest(image));
 	must(!decode(sent, sizeof(sent), facts, &again, &why));
 	must(!memcmp(&again, image, sizeof(again)));
 }
@@ -170,26 +177,39 @@ static unsigned int below(unsigned int *seed, unsigned int limit)
 	return (unsigned int)((uint64_t)(*seed ^ *seed >> 15) * limit >> 32);
 }
 
-/* A right image for the facts: of either version, the guest's driver up or not */
+static void set_up_ring(u32 *xqc, unsigned int *seed)
+{
+	xqc[1] = below(seed, ~0u) & ~31u;
+	xqc[2] = 1 + below(seed, 0xffff);
+	xqc[6] = below(seed, 0x10000) | 0x10000;
+	xqc[0] = below(seed, (xqc[6] & 0xffff) + 1) | below(seed, (xqc[6] & 0xffff) + 1) << 16;
+}
+
+/* A right image for the facts: of either version, with each of what a guest's driver does */
 static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, unsigned int *seed)
 {
 	static const unsigned int rings[][2] = { { EQC, EQ_RING }, { AEQC, AEQ_RING } };
 	u8 whole[HISI_ACC_IMAGE_SIZE] __attribute__((aligned(HISI_ACC_IMAGE_ALIGN)));
-	struct hisi_acc_image image = { .guest_ready = below(seed, 8) };
-	bool first = !below(seed, 4);
+	unsigned int choice = below(seed, 8);
+	struct hisi_acc_image image = {
+		.guest = !choice ? HISI_ACC_GUEST_NONE : choice < 4 ? HISI_ACC_GUEST_IDLE : HISI_ACC_GUEST_UP,
+	};
+	bool first = !below(seed, 4), up = image.guest == HISI_ACC_GUEST_UP;
 
-	if (image.guest_ready) {
+	if (image.guest != HISI_ACC_GUEST_NONE) {
+		image.aeq_int_mask = below(seed, 2);
 		image.eq_int_mask = below(seed, 2);
 		image.ifc_int_mask = below(seed, 2);
 		image.page_size = below(seed, 3);
-		for (u32 *xqc = image.eqc; xqc; xqc = xqc == image.eqc ? image.aeqc : NULL) {
-			xqc[1] = below(seed, ~0u) & ~31u;
-			xqc[2] = 1 + below(seed, 0xffff);
-			xqc[6] = below(seed, 0x10000) | 0x10000;
-			xqc[0] = below(seed, (xqc[6] & 0xffff) + 1) | below(seed, (xqc[6] & 0xffff) + 1) << 16;
-		}
-		image.sqc_table = 32 + 32ull * below(seed, ~0u);
-		image.cqc_table = 32 + 32ull * below(seed, ~0u);
+		/* a driver that is being started has told some of it */
+		if (up || below(seed, 2))
+			set_up_ring(image.eqc, seed);
+		if (up || below(seed, 2))
+			set_up_ring(image.aeqc, seed);
+		if (up || below(seed, 2))
+			image.sqc_table = 32 + 32ull * below(seed, ~0u);
+		if (up || below(seed, 2))
+			image.cqc_table = 32 + 32ull * below(seed, ~0u);
 		image.question = below(seed, 2) ? HISI_ACC_ASKED_QUEUES : HISI_ACC_ASKED_NOTHING;
 	}
 	hisi_acc_stream_encode(whole, &image, facts);
@@ -203,12 +223,16 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, un
 	if (first) {
 		image_put(bytes, MAGIC, 8, IMAGE_MAGIC_1);
 		image_put(bytes, MAJOR, 4, 0);
-		for (int i = 0; i < 2 && image.guest_ready; i++)
-			image_put(bytes, rings[i][1], 8, image_get(bytes, rings[i][0] + 8, 8) << 32 | 1);
 	}
-	if (!image.guest_ready)
-		image_put(bytes, GUEST_STATE, 4, 1);
-	return image.guest_ready || below(seed, 2) ? HISI_ACC_IMAGE_SIZE : HISI_ACC_MATCH_SIZE;
+	for (int i = 0; i < 2; i++) {
+		uint64_t base = image_get(bytes, rings[i][0] + 4, 8);
+
+		image_put(bytes, rings[i][1], 8, first && base ? image_get(bytes, rings[i][0] + 8, 8) << 32 | 1 : base);
+	}
+	if (image_guest_of(bytes) == GUEST_UP)
+		return HISI_ACC_IMAGE_SIZE;
+	image_put(bytes, GUEST_STATE, 4, below(seed, 2));
+	return below(seed, 2) ? HISI_ACC_IMAGE_SIZE : HISI_ACC_MATCH_SIZE;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
