@@ -260,6 +260,39 @@ static void a_refusal_wakes(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
+/* Would catch: an image that is sent, for every destination to refuse it */
+static void an_image_for_nobody(struct kunit *test)
+{
+	struct hisi_acc_image image = an_image;
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	image.page_size = 3;
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_data_file_fill(t.data, &image);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -ERANGE);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
+/* Would catch: a reader that waits for an image which will not come */
+static void there_is_no_image(struct kunit *test)
+{
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_data_file_fail(t.data, -EBUSY);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -EBUSY);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
 static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(any_pieces),
 	KUNIT_CASE(end_of_what_is_there),
@@ -269,6 +302,8 @@ static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(outlives_its_transfer),
 	KUNIT_CASE(sleepers_are_woken),
 	KUNIT_CASE(a_refusal_wakes),
+	KUNIT_CASE(an_image_for_nobody),
+	KUNIT_CASE(there_is_no_image),
 	{ }
 };
 

@@ -6,8 +6,25 @@
 #include <kunit/test.h>
 #include <linux/file.h>
 #include <linux/poll.h>
+#include <linux/vfio.h>
+#include <linux/workqueue.h>
 
+static unsigned int asked_in_vain;
+
+/* Of a kernel before 7.2, the core's own never comes back from some questions */
+static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
+		    enum vfio_device_mig_state to,
+		    enum vfio_device_mig_state *next)
+{
+	asked_in_vain += from == VFIO_DEVICE_STATE_STOP_COPY &&
+			 (to == VFIO_DEVICE_STATE_PRE_COPY ||
+			  to == VFIO_DEVICE_STATE_PRE_COPY_P2P);
+	return vfio_mig_get_next_state(vdev, from, to, next);
+}
+
+#define vfio_mig_get_next_state ask_core
 #include "migrate.c"
+#undef vfio_mig_get_next_state
 
 #include "fake_device.h"
 
@@ -66,6 +83,54 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 	}
 }
 
+/* Would catch: registers used without a claim, or a wait where nothing is used */
+static void arcs_have_what_they_need(struct kunit *test)
+{
+	for (int from = 0; from < STATES; from++) {
+		for (int to = 0; to < STATES; to++) {
+			const struct hisi_acc_arc *arc = &arcs[from][to];
+			enum arc_needs needs = NOTHING;
+
+			if (arc->action == quiesce || arc->action == restart ||
+			    arc->action == load)
+				needs = SOMETIME;
+			if (arc->action == announce || arc->action == save)
+				needs = NOW;
+			KUNIT_EXPECT_EQ_MSG(test, arc->needs, needs, "%d -> %d",
+					    from, to);
+		}
+	}
+}
+
+/* Would catch: a way whose first step needs nothing, walked without a claim */
+static void ways_have_what_they_need(struct kunit *test)
+{
+	static const struct {
+		int from, to;
+		enum arc_needs needs;
+	} ways[] = {
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP, NOTHING },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING, NOTHING },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY, NOW },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P, NOW },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_STOP, NOTHING },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
+		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY, SOMETIME },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_RUNNING, NOTHING },
+		{ VFIO_DEVICE_STATE_ERROR, VFIO_DEVICE_STATE_RUNNING, NOTHING },
+	};
+	struct fake_device *fake = fake_device(test);
+
+	for (int i = 0; i < ARRAY_SIZE(ways); i++) {
+		fake->vf.state = ways[i].from;
+		KUNIT_EXPECT_EQ_MSG(test, way_needs(&fake->vf, ways[i].to),
+				    ways[i].needs, "%d -> %d", ways[i].from,
+				    ways[i].to);
+	}
+}
+
 /* Bring a function, just opened or reset, into a state */
 static void bring(struct kunit *test, struct fake_device *fake, int state)
 {
@@ -98,6 +163,11 @@ static void sound(struct kunit *test, struct fake_device *fake, int from, int to
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 }
 
+static bool has_no_image(struct file *file)
+{
+	return vfs_poll(file, NULL) & EPOLLERR;
+}
+
 /* Would catch: a function that runs in a state that says it does not, or stands */
 static void all_ways(struct kunit *test)
 {
@@ -126,9 +196,29 @@ static void all_ways(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, fake->vf.state,
 					refused ? from : to);
 			sound(test, fake, from, to);
+			if (to == VFIO_DEVICE_STATE_STOP_COPY &&
+			    !IS_ERR_OR_NULL(file))
+				KUNIT_EXPECT_FALSE(test, has_no_image(file));
 			close_file(file);
 		}
 	}
+}
+
+/* Would catch: a VMM that hangs, where the kernel's own way is not to be had */
+static void some_ways_are_not_asked_for(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	bring(test, fake, VFIO_DEVICE_STATE_STOP_COPY);
+	asked_in_vain = 0;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test,
+			PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY_P2P)),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, asked_in_vain, 0);
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP_COPY);
 }
 
 struct fault {
@@ -230,11 +320,6 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
 }
 
-static bool has_no_image(struct file *file)
-{
-	return vfs_poll(file, NULL) & EPOLLERR;
-}
-
 /*
  * D19; would catch: an image of a function that has lost its state, and a refusal
  * that has the VMM reset it
@@ -264,6 +349,127 @@ static void a_lost_state_is_no_image(struct kunit *test)
 	}
 }
 
+/* Would catch: a migration that begins and cannot end, found out when the guest stands */
+static void precopy_looks(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+	struct file *file;
+
+	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	fake->busy_register = FAKE_ENGINE_STATUS;
+	fake->busy_reads = FAKE_ALWAYS;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
+	KUNIT_EXPECT_NULL(test, fake->vf.data);
+	fake->busy_reads = 0;
+	file = set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY);
+	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
+	close_file(file);
+}
+
+/* What somebody else does while the code under test waits */
+struct later {
+	struct delayed_work work;
+	struct fake_device *fake;
+};
+
+static void driver_is_done(struct work_struct *work)
+{
+	struct later *later = container_of(to_delayed_work(work), struct later,
+					   work);
+
+	clear_bit(QM_RESETTING, &later->fake->qm.misc_ctl);
+}
+
+static void reset_is_over(struct work_struct *work)
+{
+	struct later *later = container_of(to_delayed_work(work), struct later,
+					   work);
+
+	hisi_acc_access_reset_done(&later->fake->vf);
+}
+
+static void end_later(struct later *later)
+{
+	flush_delayed_work(&later->work);
+	destroy_delayed_work_on_stack(&later->work);
+}
+
+/* Would catch: a refusal after which a VMM resets the function */
+static void what_cannot_be_refused_waits(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct later later = { .fake = fake };
+
+	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	INIT_DELAYED_WORK_ONSTACK(&later.work, driver_is_done);
+	schedule_delayed_work(&later.work, msecs_to_jiffies(REFUSE_MS + 500));
+	KUNIT_EXPECT_NULL(test, set_state(&fake->vf.core.vdev,
+					  VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+	end_later(&later);
+}
+
+/* Would catch: a change of state that a reset at the same time makes fail */
+static void a_reset_is_waited_for(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct later later = { .fake = fake };
+	struct file *file;
+
+	bring(test, fake, VFIO_DEVICE_STATE_STOP);
+	hisi_acc_access_reset_prepare(&fake->vf);
+	INIT_DELAYED_WORK_ONSTACK(&later.work, reset_is_over);
+	schedule_delayed_work(&later.work, msecs_to_jiffies(REFUSE_MS + 500));
+	file = set_state(&fake->vf.core.vdev, VFIO_DEVICE_STATE_STOP_COPY);
+	KUNIT_EXPECT_FALSE(test, fake->vf.resetting);
+	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
+	if (!IS_ERR_OR_NULL(file))
+		KUNIT_EXPECT_FALSE(test, has_no_image(file));
+	close_file(file);
+	end_later(&later);
+}
+
+/* Would catch: a look at registers that is refused where a moment would do */
+static void a_look_waits(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct later later = { .fake = fake };
+
+	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	INIT_DELAYED_WORK_ONSTACK(&later.work, driver_is_done);
+	schedule_delayed_work(&later.work, msecs_to_jiffies(50));
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_begin(&fake->vf, 10000), 0);
+	hisi_acc_access_end(&fake->vf);
+	end_later(&later);
+}
+
+/* Would catch: a reset that waits for who waits for the reset */
+static void a_reset_of_who_has_a_claim(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_vf *vf = &fake->vf;
+
+	KUNIT_ASSERT_EQ(test, hisi_acc_pf_claim(vf->pf, 1000, TASK_KILLABLE), 0);
+	/* until nobody else can have one */
+	while (hisi_acc_pf_try_claim(vf->pf)) {
+		hisi_acc_pf_release(vf->pf);
+		hisi_acc_pf_pause(TASK_KILLABLE);
+	}
+	atomic_inc(&vf->core_calls);
+	hisi_acc_access_reset_prepare(vf);
+	KUNIT_EXPECT_TRUE(test, vf->reset_claim);
+	/* it has one of its own */
+	hisi_acc_pf_release(vf->pf);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
+	hisi_acc_access_reset_done(vf);
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
+	atomic_dec(&vf->core_calls);
+}
+
 /* Would catch: a transition while the function is being reset; one that waits */
 static void nothing_during_a_reset(struct kunit *test)
 {
@@ -271,6 +477,7 @@ static void nothing_during_a_reset(struct kunit *test)
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP);
 	hisi_acc_access_reset_prepare(&fake->vf);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 	hisi_acc_access_lock(&fake->vf);
 	KUNIT_EXPECT_FALSE(test, hisi_acc_access_try(&fake->vf, false));
 	hisi_acc_access_unlock(&fake->vf);
@@ -291,8 +498,10 @@ static void nothing_during_a_reset(struct kunit *test)
  */
 static void while_the_device_is_reset(struct kunit *test)
 {
+	unsigned long patience = msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
+	unsigned long start = jiffies;
 	struct file *file;
 
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
@@ -310,6 +519,7 @@ static void while_the_device_is_reset(struct kunit *test)
 	close_file(file);
 	/* no register is needed for it, so nobody is waited for */
 	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + patience));
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
 	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_RUNNING));
 	KUNIT_EXPECT_FALSE(test, fake->paused);
@@ -328,12 +538,20 @@ static void size_is_an_images(struct kunit *test)
 static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(arcs_are_those_of_the_core),
 	KUNIT_CASE(arcs_that_stop_can_be_undone),
+	KUNIT_CASE(arcs_have_what_they_need),
+	KUNIT_CASE(ways_have_what_they_need),
 	KUNIT_CASE(all_ways),
+	KUNIT_CASE(some_ways_are_not_asked_for),
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
 	KUNIT_CASE(a_lost_state_is_no_image),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(while_the_device_is_reset),
+	KUNIT_CASE(precopy_looks),
+	KUNIT_CASE(what_cannot_be_refused_waits),
+	KUNIT_CASE(a_reset_is_waited_for),
+	KUNIT_CASE(a_look_waits),
+	KUNIT_CASE(a_reset_of_who_has_a_claim),
 	KUNIT_CASE(size_is_an_images),
 	{ }
 };

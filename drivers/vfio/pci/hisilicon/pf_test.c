@@ -112,11 +112,31 @@ static void the_drivers_turn_is_a_rest(struct kunit *test)
 	hisi_acc_pf_put(pf);
 }
 
+/* Would catch: guests stopped for longer than the driver's sleep asks for */
+static void a_short_spell_has_a_short_rest(struct kunit *test)
+{
+	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
+	unsigned long rest = msecs_to_jiffies(REST_MS) + 1;
+	struct hisi_acc_pf *pf;
+
+	KUNIT_ASSERT_NOT_NULL(test, qm);
+	pf = hisi_acc_pf_get(qm);
+	KUNIT_ASSERT_NOT_NULL(test, pf);
+	KUNIT_ASSERT_TRUE(test, hisi_acc_pf_try_claim(pf));
+	hisi_acc_pf_release(pf);
+	pf->left -= rest;
+	pf->begun -= rest + msecs_to_jiffies(SPELL_MS) + 1;
+	KUNIT_EXPECT_TRUE(test, hisi_acc_pf_try_claim(pf));
+	hisi_acc_pf_release(pf);
+	hisi_acc_pf_put(pf);
+}
+
 static struct kunit_case pf_cases[] = {
 	KUNIT_CASE(ours_share_a_claim),
 	KUNIT_CASE(another_has_it),
 	KUNIT_CASE(a_spell_ends),
 	KUNIT_CASE(the_drivers_turn_is_a_rest),
+	KUNIT_CASE(a_short_spell_has_a_short_rest),
 	{ }
 };
 

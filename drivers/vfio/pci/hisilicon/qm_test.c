@@ -157,8 +157,68 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_EQ_INT_MASK / 4], 1);
+	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: a function paused that may have no table to read its contexts from */
+static void not_yet_at_work(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+
+	fake->sqc_table = 0x1234568000;
+	fake->bar[0x8024 / 4] = 0;
+	fake->bar[0x8028 / 4] = 0;
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+
+	fake->bar[0x8024 / 4] = 0x34566000;
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+}
+
+/* Would catch: what came by half, lost when the function moves on, or added to */
+static void idle_moves_twice(struct kunit *test)
+{
+	const struct hisi_acc_image sent = {
+		.guest = HISI_ACC_GUEST_IDLE,
+		.eq_int_mask = 1,
+		.aeq_int_mask = 1,
+		.sqc_table = 0x1234568000,
+	};
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_image image;
+
+	/* what the physical function here said is not for this guest */
+	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
+	KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 0);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_MEMEQ(test, &image, &sent, sizeof(image));
+}
+
+/* Would catch: a function that never gets to memory again after a reset */
+static void a_reset_lets_it_in(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+
+	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->cut_off);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	KUNIT_EXPECT_FALSE(test, fake->cut_off);
 }
 
 struct condition {
@@ -250,12 +310,15 @@ static void asleep(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+	const struct hisi_acc_image nothing = {};
 
 	fake->asleep = true;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
 	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	/* nobody has seen that it is as after a reset */
+	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
@@ -292,10 +355,13 @@ static void pause_refused(struct kunit *test)
 	struct fake_device *fake = working(test);
 
 	fake->fail_command = QM_MB_CMD_PAUSE;
+	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, quiesce(fake), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
 	KUNIT_EXPECT_EQ(test, unquiesce(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+	/* the guest, which goes on, finds its answer */
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
 }
 
 /* Would catch: a pause that comes into force after the function was restarted */
@@ -461,7 +527,7 @@ static void load_nothing(struct kunit *test)
 /* Would catch: a function that goes on with what it did before "nothing" came */
 static void load_over_a_live_function(struct kunit *test)
 {
-	struct hisi_acc_image nothing = {}, image;
+	struct hisi_acc_image nothing = {}, image, idle;
 	struct fake_device *fake = stopped(test);
 
 	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
@@ -474,6 +540,8 @@ static void load_over_a_live_function(struct kunit *test)
 	fake->reset_error = 0;
 	KUNIT_EXPECT_EQ(test, load(fake, &nothing), 0);
 	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_EQ(test, save(fake, &idle), 0);
+	KUNIT_EXPECT_EQ(test, idle.guest, HISI_ACC_GUEST_NONE);
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
@@ -483,6 +551,14 @@ static void load_over_a_live_function(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->resets, 1);
 	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+
+	/* and is no longer paused when nothing of it is at work */
+	idle = image;
+	idle.guest = HISI_ACC_GUEST_IDLE;
+	KUNIT_EXPECT_EQ(test, load(fake, &idle), 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 3);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
 }
 
 static const u32 load_commands[] = {
@@ -636,6 +712,9 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(quiesce_without_guest),
 	KUNIT_CASE(unannounced),
 	KUNIT_CASE(idle),
+	KUNIT_CASE(not_yet_at_work),
+	KUNIT_CASE(idle_moves_twice),
+	KUNIT_CASE(a_reset_lets_it_in),
 	KUNIT_CASE_PARAM(movable_waits, condition_gen_params),
 	KUNIT_CASE(movable_lets_others_go_first),
 	KUNIT_CASE_PARAM(movable_or_not, condition_gen_params),

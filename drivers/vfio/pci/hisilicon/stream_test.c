@@ -71,6 +71,7 @@ static void expect_golden(struct kunit *test, const u8 *bytes)
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
 	KUNIT_EXPECT_EQ(test, image.eq_int_mask, golden_image.eq_int_mask);
 	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, golden_image.aeq_int_mask);
+	KUNIT_EXPECT_EQ(test, image.ifc_int_source, golden_image.ifc_int_source);
 	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, golden_image.ifc_int_mask);
 	KUNIT_EXPECT_EQ(test, image.page_size, golden_image.page_size);
 	KUNIT_EXPECT_MEMEQ(test, image.eqc, golden_image.eqc,
@@ -271,6 +272,17 @@ static void idle(struct kunit *test)
 	put_unaligned_le64(0x1234564000, bytes + 144);
 	put_checksum(bytes);
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+
+	/* what it holds has to fit registers as any other's */
+	put_unaligned_le64(0, bytes + 144);
+	put_unaligned_le32(3, bytes + 60);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+	put_unaligned_le32(0, bytes + 60);
+	put_unaligned_le64(0x10, bytes + 168);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image),
+			-EADDRNOTAVAIL);
 }
 
 static const struct refusal {
