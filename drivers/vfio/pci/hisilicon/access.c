@@ -19,6 +19,13 @@
 
 #include "hisi_acc_vfio_pci.h"
 
+/*
+ * How long to try again where the core says -EAGAIN, as the lock of the device is
+ * taken. Whoever resets it has it for a moment; whoever unbinds it, until its user,
+ * who may be kept waiting here, has closed it.
+ */
+#define RETRY_MS	5000
+
 /* With which the calls around a reset can be sure that somebody has waited */
 static void begin_core_call(struct hisi_acc_vf *vf)
 {
@@ -107,7 +114,7 @@ void hisi_acc_access_end(struct hisi_acc_vf *vf)
 int hisi_acc_access_open(struct hisi_acc_vf *vf,
 			 int (*learn)(struct hisi_acc_vf *vf))
 {
-	unsigned long end = jiffies + msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
+	unsigned long end = jiffies + msecs_to_jiffies(RETRY_MS);
 	int err;
 
 	do {
@@ -158,7 +165,7 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
  */
 long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
+	unsigned long end = jiffies + msecs_to_jiffies(RETRY_MS);
 	long ret;
 	int err;
 
