@@ -38,11 +38,11 @@ def arcs(source: Path = paths.DRIVER / "migrate.c") -> list[Arc]:
     if not table:
         raise LabError(f"{source} has no table of arcs any more.")
     found, group = [], ""
-    for row in re.finditer(r"/\* (.+?) \*/|\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s+(\w+), (\w+), (?:true|false)\s+\}",
-                           table[1]):
+    for row in re.finditer(r"/\* (.+?) \*/|\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s+\.action = (\w+),"
+                           r"(?:\s+\.undo = (\w+),)?(?:\s+\.needs = \w+,)?\s+\}", table[1]):
         group = row[1] or group
         if not row[1]:
-            found.append(Arc(row[2], row[3], row[4], row[5], group))
+            found.append(Arc(row[2], row[3], row[4], row[5] or "", group))
     if len(found) != table[1].count("STATE(") // 2:
         raise LabError(f"a row of the table of arcs in {source} has an unknown form.")
     return found

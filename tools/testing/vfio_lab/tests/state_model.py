@@ -23,7 +23,7 @@ class Arc:
 
     action: str
     undo: str
-    uses_device: bool
+    needs: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +51,9 @@ def arcs(text: str) -> dict[tuple[str, str], Arc]:
     """The table in migrate.c."""
     table = text[text.index("\narcs["):]
     table = table[:table.index("\n};")]
-    found = re.findall(r"\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s*(\w+),\s*(\w+),\s*(true|false)\s*\}", table)
-    listed = {(start, end): Arc(action, undo, uses == "true") for start, end, action, undo, uses in found}
+    found = re.findall(r"\[STATE\((\w+)\)\]\[STATE\((\w+)\)\] = \{\s*\.action = (\w+),(?:\s*\.undo = (\w+),)?"
+                       r"(?:\s*\.needs = (\w+),)?\s*\}", table)
+    listed = {(start, end): Arc(action, undo, needs) for start, end, action, undo, needs in found}
     if len(listed) != len(found) or len(found) != table.count("STATE(") // 2:
         raise Wrong("an arc is there twice, or cannot be read")
     return listed
@@ -83,10 +84,9 @@ def _quiesce(f: Function) -> Outcomes:
 
 
 def _restart(f: Function) -> Outcomes:
+    yield "", f.but(stopped=False, paused=False, lost=False)
     if f.lost:
-        yield "ESTALE", f
         return
-    yield "", f.but(stopped=False, paused=False)
     yield "gone", f
 
 
@@ -102,15 +102,14 @@ def _announce(f: Function) -> Outcomes:
 
 
 def _save(f: Function) -> Outcomes:
-    if f.lost:
-        yield "ESTALE", f
-        return
-    yield "device", f
     if not f.stopped:
         raise Wrong("a running function is saved")
     if not f.data:
         yield "no memory", f
-    yield "", f.but(data="whole")
+    # what read() says then
+    yield "", f.but(data="error")
+    if not f.lost:
+        yield "", f.but(data="whole")
 
 
 def _receive(f: Function) -> Outcomes:
@@ -157,15 +156,15 @@ def _action(name: str) -> Callable[[Function], Outcomes]:
 
 def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
     """As walk_arc() of migrate.c goes."""
-    if arc.uses_device:
+    if arc.needs and arc.action != "save":
         yield "EBUSY", f
     for error, after in _action(arc.action)(f):
         if not error:
             yield "", after.but(state=end)
             continue
-        undone = list(_action(arc.undo)(after)) if arc.undo != "NULL" else [("", after)]
+        undone = list(_action(arc.undo)(after)) if arc.undo else [("", after)]
         for undo_error, left in undone:
-            if error == "ESTALE" or undo_error:
+            if undo_error:
                 left = left.but(state="ERROR", data="")
             yield error, left
 
@@ -181,10 +180,10 @@ def _check(f: Function, came: str) -> None:
         raise Wrong(f"{came}: the driver is wrong about the function in {f.state}")
     if f.half_loaded:
         raise Wrong(f"{came}: half an image in {f.state}")
-    want = {"match", "whole"} if f.state in SENDS else {"incoming"} if f.state == "RESUMING" else {""}
+    want = {"match", "whole", "error"} if f.state in SENDS else {"incoming"} if f.state == "RESUMING" else {""}
     if f.data not in want:
         raise Wrong(f"{came}: data file '{f.data}' in {f.state}")
-    if f.state == "STOP_COPY" and f.data != "whole":
+    if f.state == "STOP_COPY" and f.data == "match":
         raise Wrong(f"{came}: the end of the image is missing")
 
 

@@ -28,21 +28,20 @@ def test_no_way_leads_to_a_lie(source, step):
     assert walked == 15 and functions > len(STATES)
 
 
-QUIESCE = "quiesce, hisi_acc_qm_unquiesce,"
+RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = receive,\n\t},\n"
 
 
 @pytest.mark.parametrize("old, new, word", [
-    ("[STATE(STOP)][STATE(RESUMING)] = { receive, NULL, false },", "", "nobody handles STOP -> RESUMING"),
-    ("[STATE(STOP)][STATE(RESUMING)]", "[STATE(STOP)][STATE(RUNNING)] = { nothing, NULL, false },\n"
-     "\t[STATE(STOP)][STATE(RESUMING)]", "nobody asks for"),
-    (QUIESCE, "quiesce, NULL,", "stopped in RUNNING"),
-    ("restart, NULL, true", "nothing, NULL, true", "stopped in RUNNING"),
-    ("STATE(STOP)] = { nothing", "STATE(STOP)] = { restart", "running in STOP"),
-    ("load, load_undo, true", "load, NULL, true", "half an image"),
-    ("discard, NULL", "nothing, NULL", "data file"),
-    ("STATE(PRE_COPY_P2P)] = { announce", "STATE(PRE_COPY_P2P)] = { nothing", "data file ''"),
-    ("STATE(STOP_COPY)] = { save", "STATE(STOP_COPY)] = { announce", "second data file"),
-    ("load, load_undo, true", "unheard_of, load_undo, true", "does not know what unheard_of"),
+    (RECEIVE, "", "nobody handles STOP -> RESUMING"),
+    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = nothing,\n\t},\n" + RECEIVE, "nobody asks for"),
+    ("\t\t.undo = hisi_acc_qm_unquiesce,\n", "", "stopped in RUNNING"),
+    (".action = restart", ".action = nothing", "stopped in RUNNING"),
+    ("STATE(STOP)] = {\n\t\t.action = nothing", "STATE(STOP)] = {\n\t\t.action = restart", "running in STOP"),
+    ("\t\t.undo = load_undo,\n", "", "half an image"),
+    (".action = discard", ".action = nothing", "data file"),
+    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = announce", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = nothing", "data file ''"),
+    ("STATE(STOP_COPY)] = {\n\t\t.action = save", "STATE(STOP_COPY)] = {\n\t\t.action = announce", "second data file"),
+    (".action = load", ".action = unheard_of", "does not know what unheard_of"),
 ])
 def test_a_bent_table_is_found_out(source, step, old, new, word):
     """Would catch: an explorer that finds nothing."""
