@@ -205,6 +205,8 @@ enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
 enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
+enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
+
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
 /* What may be broken, see README.md; 0 is sound */
@@ -224,6 +226,7 @@ typedef struct HisiAccConfig {
     int pause_inflight;
     int eq_reraise;
     int writeback_scope;
+    int window_reset;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;

@@ -382,10 +382,11 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
     *storage(pf, off) = value;
 }
 
-/* Where the windows are outlives a reset: the drivers say so at probe only */
+/* The drivers say where the windows are at probe only */
 void hisi_acc_global_reset(HisiAccPf *pf)
 {
-    uint32_t windows = *storage(pf, MIG_REGION_SEL);
+    uint32_t windows = pf->cfg.window_reset == HISI_ACC_WINDOW_KEEP
+                       ? *storage(pf, MIG_REGION_SEL) : 0;
 
     memset(pf->qm_regs, 0, sizeof(pf->qm_regs));
     *storage(pf, MIG_REGION_SEL) = windows;

@@ -264,6 +264,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("pause-inflight=drop", "pause-inflight must be 'finish' or 'hold', not 'drop'"),
     ("eq-reraise=always", "eq-reraise must be 'nonempty' or 'never', not 'always'"),
     ("writeback-scope=none", "writeback-scope must be 'queues' or 'all', not 'none'"),
+    ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
     ("isolation=maybe", "isolation must be 'off' or 'on', not 'maybe'"),
     ("vfs=many", "Parameter 'vfs' expects integer"),

@@ -82,6 +82,31 @@ def test_the_old_place_is_empty_while_the_window_is_elsewhere(start, version):
     assert pf.mistakes() == {"window-not-there"}
 
 
+@pytest.mark.parametrize("version", LATER)
+@pytest.mark.parametrize("how", ["controller", "FLR"])
+@pytest.mark.parametrize("choice", ["keep", "lost"])
+def test_whether_a_reset_loses_the_windows_is_a_choice(start, version, how, choice):
+    vf = start(f",hw-version={version}")
+    assert not vf.model.set("window-reset", choice)
+    pf = windows(vf, 1)
+    if how == "controller":
+        vf.model.write(vf.model.config(0) + 0x40, 1)
+    else:
+        vf.model.reset(0)
+    vf.model.bring_up()
+    assert pf.read(REGION_SELECT) == (choice == "keep")
+    vf.start()
+    here, elsewhere = (Window(vf), vf) if choice == "keep" else (vf, Window(vf))
+    assert here.read(0x8004) == vf.eq & ALL_ONES and elsewhere.read(0x8004) == ALL_ONES
+
+
+def test_a_reset_of_a_virtual_function_never_loses_the_windows(start):
+    vf = start(",hw-version=v4,window-reset=lost")
+    pf = windows(vf, 1)
+    vf.model.reset(1)
+    assert pf.read(REGION_SELECT) == 1
+
+
 @pytest.mark.parametrize("number", [0, 3, 63])
 def test_windows_of_functions_that_do_not_exist(start, number):
     pf = windows(start(",hw-version=v4"), 1)
