@@ -167,6 +167,8 @@ struct HisiAccFunc {
     uint32_t page_size;
     uint32_t vf_state;
     uint32_t db_drop;
+    uint32_t msi_kept;              /* bit n: vector n may not be sent yet */
+    bool waiting;                   /* for the right to begin DMA */
     uint32_t sq_cq_doorbell_low;
     uint32_t eq_aeq_doorbell_low;
 
@@ -205,6 +207,12 @@ enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
 enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
+enum HisiAccMasterOff {
+    HISI_ACC_MASTER_FAIL,
+    HISI_ACC_MASTER_WAIT,
+    HISI_ACC_MASTER_RESET
+};
+enum HisiAccD3Access { HISI_ACC_D3_ALL_ONES, HISI_ACC_D3_ABORT };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
@@ -217,6 +225,7 @@ enum HisiAccMailboxFault {
 };
 enum HisiAccStateFault { HISI_ACC_STATE_READY = 1, HISI_ACC_STATE_NOT_READY };
 #define HISI_ACC_ANY         UINT32_MAX
+#define HISI_ACC_MB_LAST_CONTEXT 3       /* commands up to it need memory */
 
 /* What the user may choose, see README.md */
 typedef struct HisiAccConfig {
@@ -226,6 +235,8 @@ typedef struct HisiAccConfig {
     int pause_inflight;
     int eq_reraise;
     int writeback_scope;
+    int bus_master_off;
+    int d3_access;
     int window_reset;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
@@ -233,6 +244,7 @@ typedef struct HisiAccConfig {
     uint32_t engine_slots;
     int hw_version;
     int isolation;
+    int no_soft_reset;
     uint32_t vfs;
     uint32_t queues;
     uint32_t vf_vectors;
@@ -289,6 +301,27 @@ const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 void hisi_acc_engine_register(const HisiAccEngine *engine);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
+
+/* hisi_acc_power.c: D3hot, and who may begin DMA and interrupts */
+typedef struct HisiAccPower {
+    unsigned state;
+    bool master;
+} HisiAccPower;
+enum HisiAccPowerReset {
+    HISI_ACC_RESET_NONE,
+    HISI_ACC_RESET_REGISTERS,       /* configuration space stays */
+    HISI_ACC_RESET_ALL
+};
+bool hisi_acc_power_init(HisiAccFunc *f, Error **errp);
+bool hisi_acc_asleep(HisiAccFunc *f);
+bool hisi_acc_may_begin(HisiAccFunc *f);
+bool hisi_acc_waits(HisiAccFunc *f);
+void hisi_acc_power_go_on(HisiAccFunc *f);
+HisiAccPower hisi_acc_power(HisiAccFunc *f);
+enum HisiAccPowerReset hisi_acc_power_written(HisiAccFunc *f,
+                                              HisiAccPower before);
+void hisi_acc_power_reset(HisiAccFunc *f);
+void hisi_acc_power_wake(HisiAccFunc *f);
 
 /* hisi_acc_acpi.c: the method that resets the device, and its register */
 #define HISI_ACC_CAP_RESET   0x40        /* in the PF's configuration space */
@@ -349,6 +382,7 @@ bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q);
+bool hisi_acc_context_held(HisiAccFunc *f);
 void hisi_acc_writeback_start(HisiAccFunc *f);
 void hisi_acc_writeback_run(void *opaque);
 void hisi_acc_context_reset(HisiAccFunc *f);
@@ -356,6 +390,7 @@ void hisi_acc_context_reset(HisiAccFunc *f);
 /* hisi_acc_ring.c: doorbells and what goes back to the driver */
 void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue);
 bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index);
+void hisi_acc_cq_rearm(HisiAccFunc *f);
 void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq);
 bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
 bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
@@ -383,6 +418,7 @@ bool hisi_acc_fault_registers(HisiAccFunc *f);
 uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value);
 enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
                                                 unsigned command);
+void hisi_acc_fault_let_go(HisiAccFunc *f);
 void hisi_acc_faults_changed(HisiAccPf *pf);
 void hisi_acc_faults_class(ObjectClass *class);
 

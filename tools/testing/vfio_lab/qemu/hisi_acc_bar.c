@@ -91,34 +91,52 @@ static bool answers(const HisiAccAccess *a)
     return a->owner && !hisi_acc_fault_registers(a->owner);
 }
 
-static uint64_t bar_read(void *opaque, hwaddr addr, unsigned size)
+/* In D3hot a function's memory space is not there */
+static MemTxResult access_in_d3(HisiAccFunc *f, hwaddr addr)
 {
-    HisiAccAccess a = decode(opaque, addr, false, size);
-    uint64_t value = UINT64_MAX;
-
-    if (answers(&a)) {
-        value = hisi_acc_reg_read(a.owner, a.off, size);
-    }
-    hisi_acc_access(&a, false, value, size);
-    return value;
+    hisi_acc_guest_error(f, HISI_ACC_ERR_D3_ACCESS, addr);
+    return f->pf->cfg.d3_access == HISI_ACC_D3_ABORT ? MEMTX_ERROR : MEMTX_OK;
 }
 
-static void bar_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+static MemTxResult bar_read(void *opaque, hwaddr addr, uint64_t *value,
+                            unsigned size, MemTxAttrs attrs)
 {
-    HisiAccAccess a = decode(opaque, addr, true, size);
+    HisiAccAccess a;
 
+    *value = UINT64_MAX;
+    if (hisi_acc_asleep(opaque)) {
+        return access_in_d3(opaque, addr);
+    }
+    a = decode(opaque, addr, false, size);
+    if (answers(&a)) {
+        *value = hisi_acc_reg_read(a.owner, a.off, size);
+    }
+    hisi_acc_access(&a, false, *value, size);
+    return MEMTX_OK;
+}
+
+static MemTxResult bar_write(void *opaque, hwaddr addr, uint64_t value,
+                             unsigned size, MemTxAttrs attrs)
+{
+    HisiAccAccess a;
+
+    if (hisi_acc_asleep(opaque)) {
+        return access_in_d3(opaque, addr);
+    }
+    a = decode(opaque, addr, true, size);
     hisi_acc_access(&a, true, value, size);
     if (answers(&a)) {
         hisi_acc_reg_write(a.owner, a.off, value, size);
     }
+    return MEMTX_OK;
 }
 
 /* A 16-byte store of the guest's arrives as two of 8, the lower one first */
 #define ANY_WIDTH { .min_access_size = 1, .max_access_size = 8 }
 
 const MemoryRegionOps hisi_acc_bar_ops = {
-    .read = bar_read,
-    .write = bar_write,
+    .read_with_attrs = bar_read,
+    .write_with_attrs = bar_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = ANY_WIDTH,
     .impl = ANY_WIDTH,
@@ -142,23 +160,33 @@ static HisiAccAccess decode_db(HisiAccFunc *f, hwaddr addr)
     };
 }
 
-static uint64_t db_bar_read(void *opaque, hwaddr addr, unsigned size)
+static MemTxResult db_bar_read(void *opaque, hwaddr addr, uint64_t *value,
+                               unsigned size, MemTxAttrs attrs)
 {
     HisiAccAccess a = decode_db(opaque, addr);
-    uint64_t value = hisi_acc_fault_registers(a.owner) ? UINT64_MAX : 0;
 
-    hisi_acc_access(&a, false, value, size);
-    return value;
+    *value = UINT64_MAX;
+    if (hisi_acc_asleep(opaque)) {
+        return access_in_d3(opaque, addr);
+    }
+    if (answers(&a)) {
+        *value = 0;
+    }
+    hisi_acc_access(&a, false, *value, size);
+    return MEMTX_OK;
 }
 
-static void db_bar_write(void *opaque, hwaddr addr, uint64_t value,
-                         unsigned size)
+static MemTxResult db_bar_write(void *opaque, hwaddr addr, uint64_t value,
+                                unsigned size, MemTxAttrs attrs)
 {
     HisiAccAccess a = decode_db(opaque, addr);
 
+    if (hisi_acc_asleep(opaque)) {
+        return access_in_d3(opaque, addr);
+    }
     hisi_acc_access(&a, true, value, size);
     if (!answers(&a)) {
-        return;
+        return MEMTX_OK;
     }
     if (a.off != SQ_CQ_DOORBELL || size != 8) {
         hisi_acc_guest_error(a.owner, HISI_ACC_ERR_UNDEFINED, addr);
@@ -168,11 +196,12 @@ static void db_bar_write(void *opaque, hwaddr addr, uint64_t value,
     } else {
         hisi_acc_reg_write(a.owner, SQ_CQ_DOORBELL, value, size);
     }
+    return MEMTX_OK;
 }
 
 const MemoryRegionOps hisi_acc_db_bar_ops = {
-    .read = db_bar_read,
-    .write = db_bar_write,
+    .read_with_attrs = db_bar_read,
+    .write_with_attrs = db_bar_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = ANY_WIDTH,
     .impl = ANY_WIDTH,

@@ -231,6 +231,7 @@ static bool save(HisiAccFunc *f, uint64_t table, unsigned q, uint8_t *raw)
 /*
  * A queue that is at work while it is written back is the driver's mistake;
  * the device keeps its context, and the copy in memory is out of date at once.
+ * It also keeps what did not reach memory.
  */
 static void writeback_queue(HisiAccFunc *f, unsigned q)
 {
@@ -238,29 +239,44 @@ static void writeback_queue(HisiAccFunc *f, unsigned q)
     uint8_t raw[HISI_ACC_XQC_SIZE];
     bool busy = queue->in_flight ||
                 (hisi_acc_work_pending(f, q) && !hisi_acc_work_paused(f, q));
+    bool saved = true;
 
     if (busy) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_WB_BUSY, q);
     }
     if (queue->sq.ctx.held) {
         encode(&queue->sq.ctx, raw);
-        save(f, f->sqc_table, q, raw);
+        saved &= save(f, f->sqc_table, q, raw);
     }
     if (queue->cq.ctx.held) {
         cqc_encode(&queue->cq, raw);
-        save(f, f->cqc_table, q, raw);
+        saved &= save(f, f->cqc_table, q, raw);
     }
-    if (!busy) {
+    if (saved && !busy) {
         memset(&queue->sq, 0, sizeof(queue->sq));
         memset(&queue->cq, 0, sizeof(queue->cq));
         hisi_acc_work_update(f, q);
     }
 }
 
+bool hisi_acc_context_held(HisiAccFunc *f)
+{
+    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+        if (f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void hisi_acc_writeback_run(void *opaque)
 {
     HisiAccFunc *f = opaque;
 
+    if (hisi_acc_fault_writeback(f)) {  /* it came about in the meantime */
+        f->writeback_stuck = true;
+        return;
+    }
     f->writeback_running = false;
     hisi_acc_count(f, HISI_ACC_EV_WRITEBACK, 1);
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {

@@ -31,7 +31,8 @@ bool hisi_acc_fault_msi(HisiAccFunc *f)
 
 bool hisi_acc_fault_writeback(HisiAccFunc *f)
 {
-    return f->pf->cfg.fault_writeback && concerns(f);
+    return (f->pf->cfg.fault_writeback && concerns(f)) ||
+           (hisi_acc_context_held(f) && hisi_acc_waits(f));
 }
 
 bool hisi_acc_fault_registers(HisiAccFunc *f)
@@ -52,13 +53,16 @@ enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
 {
     const HisiAccConfig *cfg = &f->pf->cfg;
 
+    if (command <= HISI_ACC_MB_LAST_CONTEXT && hisi_acc_waits(f)) {
+        return HISI_ACC_MB_BUSY;
+    }
     if (cfg->fault_opcode != HISI_ACC_ANY && cfg->fault_opcode != command) {
         return 0;
     }
     return concerns(f) ? cfg->fault_mailbox : 0;
 }
 
-static void let_go(HisiAccFunc *f)
+void hisi_acc_fault_let_go(HisiAccFunc *f)
 {
     if (f->mailbox_stuck &&
         hisi_acc_fault_mailbox(f, f->mailbox[0]) != HISI_ACC_MB_BUSY) {
@@ -71,12 +75,13 @@ static void let_go(HisiAccFunc *f)
     }
 }
 
-/* After any property of the faults has changed */
+/* After a property has changed */
 void hisi_acc_faults_changed(HisiAccPf *pf)
 {
     for (unsigned n = 0; n < HISI_ACC_MAX_FUNCS; n++) {
         if (pf->funcs[n]) {
-            let_go(pf->funcs[n]);
+            hisi_acc_fault_let_go(pf->funcs[n]);
+            hisi_acc_power_go_on(pf->funcs[n]);
         }
     }
 }

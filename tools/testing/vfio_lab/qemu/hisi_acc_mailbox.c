@@ -112,6 +112,10 @@ void hisi_acc_mailbox_run(void *opaque)
     bool get = w0 & MB_GET;
     enum HisiAccMailboxFault fault = hisi_acc_fault_mailbox(f, command);
 
+    if (fault == HISI_ACC_MB_BUSY) {    /* it came about in the meantime */
+        f->mailbox_stuck = true;
+        return;
+    }
     if (command < HISI_ACC_MB_OPS) {
         (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
     }

@@ -46,19 +46,20 @@ void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
         hisi_acc_count(f, HISI_ACC_EV_MSI_LOST, 1);
         return;
     }
+    if (hisi_acc_waits(f)) {
+        f->msi_kept |= BIT(vector);
+        return;
+    }
+    if (!hisi_acc_may_begin(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_REFUSED, 1);
+        return;
+    }
     if (hisi_acc_fault_msi(f)) {
         hisi_acc_count(f, HISI_ACC_EV_MSI_DROPPED, 1);
         return;
     }
     hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
     msi_notify(dev, vector);
-}
-
-static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
-                                  int len)
-{
-    pci_default_write_config(dev, addr, val, len);
-    pcie_cap_flr_write_config(dev, addr, val, len);
 }
 
 static void reset_function(HisiAccFunc *f)
@@ -70,6 +71,7 @@ static void reset_function(HisiAccFunc *f)
     hisi_acc_work_reset(f);
     hisi_acc_ring_reset(f);
     hisi_acc_context_reset(f);
+    hisi_acc_power_reset(f);
     if (f->number == 0) {
         hisi_acc_global_reset(f->pf);
     }
@@ -78,6 +80,28 @@ static void reset_function(HisiAccFunc *f)
 static void function_reset_hold(Object *obj, ResetType type)
 {
     reset_function(HISI_ACC_FUNC(obj));
+    hisi_acc_power_wake(HISI_ACC_FUNC(obj));
+}
+
+static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
+                                  int len)
+{
+    HisiAccFunc *f = HISI_ACC_FUNC(dev);
+    HisiAccPower before = hisi_acc_power(f);
+
+    pci_default_write_config(dev, addr, val, len);
+    switch (hisi_acc_power_written(f, before)) {
+    case HISI_ACC_RESET_ALL:
+        pci_device_reset(dev);
+        break;
+    case HISI_ACC_RESET_REGISTERS:
+        reset_function(f);
+        break;
+    case HISI_ACC_RESET_NONE:
+        hisi_acc_power_go_on(f);
+        break;
+    }
+    pcie_cap_flr_write_config(dev, addr, val, len);
 }
 
 /* All functions at once, and nothing of their configuration space */
@@ -135,6 +159,11 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
     }
     if (pcie_endpoint_cap_init(dev, CAP_EXP) < 0) {
         error_setg(errp, "no room for the PCI Express capability");
+        msi_uninit(dev);
+        return false;
+    }
+    if (!hisi_acc_power_init(f, errp)) {
+        pcie_cap_exit(dev);
         msi_uninit(dev);
         return false;
     }

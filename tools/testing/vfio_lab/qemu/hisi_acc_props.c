@@ -39,6 +39,12 @@ static const Choice choices[] = {
     { "writeback-scope", { "queues", "all" },
       offsetof(HisiAccConfig, writeback_scope),
       "Whether a cache write-back covers EQC and AEQC, too" },
+    { "bus-master-off", { "fail", "wait", "reset" },
+      offsetof(HisiAccConfig, bus_master_off),
+      "What becomes of DMA and interrupts without bus master enable" },
+    { "d3-access", { "all-ones", "abort" },
+      offsetof(HisiAccConfig, d3_access),
+      "How the registers of a function in D3hot answer" },
     { "window-reset", { "keep", "lost" },
       offsetof(HisiAccConfig, window_reset),
       "Whether a reset of the PF forgets where the windows are" },
@@ -60,6 +66,9 @@ static const Choice choices[] = {
     { "isolation", { "off", "on" },
       offsetof(HisiAccConfig, isolation),
       "Whether each queue has a page of its own for doorbells, in BAR4", true },
+    { "no-soft-reset", { "off", "on" },
+      offsetof(HisiAccConfig, no_soft_reset),
+      "Whether a function comes from D3hot to D0 without a reset", true },
 };
 
 typedef struct Number {

@@ -181,6 +181,24 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     return true;
 }
 
+/* Tells of completions that are there already when their queue is armed */
+static void cq_event(HisiAccFunc *f, unsigned q)
+{
+    HisiAccCq *cq = &f->queues[q].cq;
+
+    if (cq->armed && cq->ctx.head != cq->ctx.tail && !hisi_acc_waits(f)) {
+        cq->armed = false;
+        eqe_post(f, q);
+    }
+}
+
+void hisi_acc_cq_rearm(HisiAccFunc *f)
+{
+    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+        cq_event(f, q);
+    }
+}
+
 static void resume_queue(HisiAccFunc *f, unsigned q)
 {
     HisiAccQueue *queue = &f->queues[q];
@@ -278,10 +296,7 @@ static void cq_doorbell(HisiAccFunc *f, const Doorbell *db)
     }
     cq->ctx.head = db->index;
     cq->armed = db->priority & 1;
-    if (cq->armed && cq->ctx.head != cq->ctx.tail) {
-        cq->armed = false;
-        eqe_post(f, db->queue);
-    }
+    cq_event(f, db->queue);
 }
 
 static void event_doorbell(HisiAccFunc *f, HisiAccEventQueue *eq,
@@ -328,6 +343,9 @@ void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue)
         return;
     }
     hisi_acc_count(f, HISI_ACC_EV_SQ_DOORBELL + db.command, 1);
+    if (!hisi_acc_may_begin(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_DB_NO_MASTER, 1);
+    }
     if (event_queue) {
         event_doorbell(f, db.command == DB_EQ ? &f->eq : &f->aeq, &db);
     } else if (db.queue >= hisi_acc_queue_count(f)) {

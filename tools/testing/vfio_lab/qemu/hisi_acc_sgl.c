@@ -32,6 +32,10 @@ static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
 {
     MemTxResult result;
 
+    if (!hisi_acc_may_begin(f)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_REFUSED, addr);
+        return false;
+    }
     result = pci_dma_rw(PCI_DEVICE(f), addr, buf, len,
                         write ? DMA_DIRECTION_FROM_DEVICE
                               : DMA_DIRECTION_TO_DEVICE,

@@ -17,6 +17,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_EQ_DOORBELL] = "eq-doorbells",
     [HISI_ACC_EV_AEQ_DOORBELL] = "aeq-doorbells",
     [HISI_ACC_EV_DB_DROPPED] = "doorbells-dropped",
+    [HISI_ACC_EV_DB_NO_MASTER] = "doorbells-without-bus-master",
     [HISI_ACC_EV_KICK] = "kicks",
     [HISI_ACC_EV_KICK_UNUSED] = "kicks-of-unused-queues",
     [HISI_ACC_EV_FETCHED] = "requests-fetched",
@@ -32,6 +33,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_MSI_ABNORMAL] = "msi-abnormal",
     [HISI_ACC_EV_MSI_LOST] = "msi-not-enabled",
     [HISI_ACC_EV_MSI_DROPPED] = "msi-dropped",
+    [HISI_ACC_EV_MSI_REFUSED] = "msi-without-bus-master",
     [HISI_ACC_EV_WRITEBACK] = "write-backs",
     [HISI_ACC_EV_CONTEXT_SAVED] = "contexts-written-back",
     [HISI_ACC_EV_CONTEXT_FETCHED] = "contexts-fetched",
@@ -121,6 +123,14 @@ static const struct {
         "message to a function not there"
     },
     [HISI_ACC_ERR_DMA_FAULT] = { "dma-fault", "DMA fault" },
+    [HISI_ACC_ERR_DMA_REFUSED] = {
+        "dma-without-bus-master",
+        "DMA of a function that is no bus master or in D3hot"
+    },
+    [HISI_ACC_ERR_D3_ACCESS] = {
+        "access-in-d3",
+        "access to a register of a function in D3hot"
+    },
     [HISI_ACC_ERR_SGL] = { "bad-sgl", "scatter list that makes no sense" },
     [HISI_ACC_ERR_BD] = { "bad-request", "request that makes no sense" },
 };

@@ -41,6 +41,11 @@ void hisi_acc_work_kick(HisiAccFunc *f)
     qemu_bh_schedule(f->engine_bh);
 }
 
+static bool kept_from_memory(HisiAccFunc *f)
+{
+    return hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f);
+}
+
 /* After anything that decides whether the engine may take from this queue */
 void hisi_acc_work_update(HisiAccFunc *f, unsigned q)
 {
@@ -128,7 +133,7 @@ void hisi_acc_work_run(void *opaque)
     unsigned burst = BURST;
     unsigned q;
 
-    if (hisi_acc_bus_closed(f->pf)) {
+    if (kept_from_memory(f)) {
         return;
     }
     for (;;) {
@@ -160,7 +165,7 @@ void hisi_acc_work_kick_all(HisiAccPf *pf)
 
 static void complete_all(HisiAccFunc *f)
 {
-    while (f->slot_used && !hisi_acc_bus_closed(f->pf)) {
+    while (f->slot_used && !kept_from_memory(f)) {
         complete(f);
     }
 }
@@ -193,7 +198,7 @@ void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
         }
     } else {
         complete_all(f);
-        while (hisi_acc_work_pending(f, q) && !hisi_acc_bus_closed(f->pf)) {
+        while (hisi_acc_work_pending(f, q) && !kept_from_memory(f)) {
             take(f, q);
             complete_all(f);
         }

@@ -38,7 +38,7 @@ GLOBAL = [0x100000, 0x100004, 0x100008, 0x10000C, 0x100044, 0x100058, 0x10005C,
 CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "doorbell"]),
            ("unpause", ["kick", "doorbell"]), ("pause-inflight", ["finish", "hold"]),
            ("eq-reraise", ["nonempty", "never"]), ("writeback-scope", ["queues", "all"]),
-           ("window-reset", ["keep", "lost"]), ("request-latency", [0, 1, 50]),
+           ("bus-master-off", ["fail", "wait", "reset"]), ("d3-access", ["all-ones", "abort"]), ("window-reset", ["keep", "lost"]), ("request-latency", [0, 1, 50]),
            ("mailbox-latency", [0, 3]), ("writeback-latency", [0, 3]), ("engine-slots", [1, 4, 64]),
            ("fault-mailbox", ["none", "none", "busy", "fail", "garbage"]),
            ("fault-writeback", ["none", "stuck"]), ("fault-function", ["all", "0", "1", "2"]),
@@ -231,7 +231,7 @@ class Guest:
         return f"write {SCRATCH + self.dice.randrange(0, SCRATCH_SIZE - 256, 4):#x} {len(raw)} 0x{raw.hex()}"
 
     def life(self) -> list[str]:
-        """A reset, functions off and on, bus mastering off and on."""
+        """A reset, functions off and on, bus mastering and D3hot off and on."""
         dice = self.dice
         config = self.model.config(dice.randrange(VFS + 1))
         kind = dice.random()
@@ -246,6 +246,8 @@ class Guest:
         if kind < 0.9:
             register = dice.choice([0x40, 0x54])    # memory initialisation, the VFT
             return [f"writel {PF_BAR + 0x100000 + register:#x} 1"]
+        if kind < 0.95:
+            return [f"writew {config + 0x74:#x} {dice.choice([0, 1, 3, 3])}"]
         return [f"writew {config + 4:#x} {dice.choice([0, 2, 4, 6]):#x}"]
 
     def round(self) -> list[str]:
