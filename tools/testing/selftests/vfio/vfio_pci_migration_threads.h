@@ -201,7 +201,8 @@ TEST_F(migration, two_set_states)
 	struct racer a = { .device = self->device, .flags = self->flags, .seed = 1 };
 	struct racer b = { .device = self->device, .flags = self->flags, .seed = 2 };
 
-	a.incomplete = b.incomplete = leave_without_image(self->fd);
+	a.incomplete = leave_without_image(self->fd);
+	b.incomplete = a.incomplete;
 	race(_metadata, set_any_state, &a, set_any_state, &b);
 	EXPECT_EQ(a.wrong + b.wrong, 0);
 	ASSERT_EQ(device_reset(self->fd), 0);

@@ -13,7 +13,7 @@ import errno
 import steps
 import tap
 from bench import PF, RIVAL, SEC, VARIANT, Bench, shown, wait_until
-from lab import accelerator, accesses, races
+from lab import accelerator, accesses, races, watch
 from lab.accesses import MAILBOX
 from steps import IMAGE, State
 
@@ -133,6 +133,7 @@ def reset_does_not_wait_for_ever(bench: Bench) -> None:
 
 def no_queues_is_an_error(bench: Bench) -> None:
     """R17: a function that owns no queue cannot be migrated."""
+    watch.expect("0000:00:08.2: its registers do not answer: -19$")
     with bench.rival():
         bench.tell("no_queues", 2)
     try:

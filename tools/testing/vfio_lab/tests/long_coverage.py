@@ -34,6 +34,7 @@ def work(host, functions: list[str], layout: str) -> None:
         host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
 
 
+@pytest.mark.expect(tap.PROVOKED)
 def test_nearly_all_lines_run(boot, context, tmp_path):
     """Would catch: code that came without a test.  The lines that did not run are
     listed, in build/check/coverage.txt."""

@@ -60,6 +60,7 @@ def test_the_kselftest(boot, context, version):
     leaks.forget(host)
     said = kselftest(host, functions)
     assert tap.wrong(said, version) == {}, said
+    watch.expect(tap.PROVOKED)
     assert host.trouble() == []
     watch.expect("hisi_sec2 ")
     for name in SLOW_TESTS:

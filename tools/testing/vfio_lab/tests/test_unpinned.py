@@ -47,6 +47,7 @@ def test_our_driver_lives_with_each(request, new_session):
         assert scenario.outcome.complaints == []
 
 
+@pytest.mark.expect(tap.PROVOKED)
 @pytest.mark.long("the kselftest, seven times")
 def test_the_kselftest_passes_with_each(boot, context):
     host, functions = bound_host(boot, context, versions.DEFAULT)
