@@ -29,13 +29,14 @@ QUEUES = 4                              # of each of the two functions
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
 
 
-def choice(context: Context, version: str, driver: str, **model: str) -> Choice:
+def choice(context: Context, version: str, driver: str, vfs: int = 2, **model: str) -> Choice:
     """What to boot: programs and modules that the tests use are in it."""
     selftests = sorted(steps.SELFTESTS.glob("hisi_acc_*.c"))
-    return Choice(kernel=version, driver=driver, model={
-        **MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + 2 * QUEUES),
+    return Choice(kernel=version, driver=driver, vfs=vfs, model={
+        **MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
+        steps.LOOP: steps.loop_program(context),
         KSELFTEST: cross.static_program(selftests, context),
         "/lab/qm_rival.ko": rival_module(kernel.kernel(version, context), context)})
 
@@ -48,9 +49,9 @@ class Bench:
     kernel: str
     driver: str
 
-    def bring_up(self) -> None:
-        """Physical function, two virtual ones, the variant driver on them."""
-        accelerator.bring_up(self.host.ssh, SEC, 2)
+    def bring_up(self, vfs: int = 2) -> None:
+        """Physical function, two virtual ones or more, the variant driver on them."""
+        accelerator.bring_up(self.host.ssh, SEC, vfs)
         self.bind()
 
     @property
@@ -150,9 +151,9 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
-          **model: str) -> Iterator[Bench]:
-    """Boot one, with nothing set up in it."""
-    (host,) = session.boot([session.spec(name, choice(context, version, driver, **model), guest=False)])
+          vfs: int = 2, **model: str) -> Iterator[Bench]:
+    """Boot one, with nothing set up in it, for so many functions at most."""
+    (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, **model), guest=False)])
     try:
         yield Bench(host, version, driver)
     finally:

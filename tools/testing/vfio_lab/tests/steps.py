@@ -4,10 +4,12 @@ breaks the device model in between."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import errno
 import select
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import cross, paths
@@ -17,6 +19,7 @@ from lab.process import killed_after
 
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/vfio_steps"
+LOOP = "/lab/vfio_loop"
 IMAGE = 176
 #: when a step counts as hanging, on a machine that nobody else uses
 STEP_SECONDS = 60
@@ -46,15 +49,88 @@ def program(context: Context) -> Path:
         [paths.LAB / "tests/vfio_steps.c", SELFTESTS / "hisi_acc_test_device.c"], context)
 
 
+def loop_program(context: Context) -> Path:
+    """What keeps several functions busy; see vfio_loop.c."""
+    return cross.static_program(
+        [paths.LAB / "tests/vfio_loop.c", SELFTESTS / "hisi_acc_test_device.c"], context)
+
+
+@dataclasses.dataclass
+class Loop:
+    """What came of a function's loop: how often, how often in vain, and why the
+    first time; the longest time in milliseconds."""
+
+    times: int
+    failed: int
+    error: str
+    longest_ms: int
+
+
+class Loops:
+    """Something that is done to each of several functions all the time, until end();
+    see vfio_loop.c. A context manager."""
+
+    def __init__(self, host: Host, what: str, addresses: Sequence[str]) -> None:
+        self._host, self._addresses = host, list(addresses)
+        self._process = host.ssh.popen(f"exec {LOOP} {what} {' '.join(addresses)} 2>&1", stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+        assert self._process.stdout
+        with killed_after(STEP_SECONDS * host.patience, self._process):
+            said = self._process.stdout.readline().decode().strip()
+        assert said == "going", f"{what}: not each function's turn has come: {said or 'one hangs'}"
+
+    def end(self) -> dict[str, Loop]:
+        """Stop them; what came of each, by address."""
+        with killed_after(STEP_SECONDS * self._host.patience, self._process):
+            lines = self._process.communicate()[0].decode().splitlines()
+        found = {}
+        for line in lines:
+            address, *rest = line.split()
+            times, failed, error, longest = map(int, rest)
+            found[address] = Loop(times, failed, errno.errorcode[error] if error else "", longest)
+        assert sorted(found) == sorted(self._addresses), "one of them hangs"
+        return found
+
+    def __enter__(self) -> Loops:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.communicate()
+
+
 class Function:
     """A virtual function that a test has open; a context manager."""
 
-    def __init__(self, host: Host, address: str, physical: str = "", before: str = "") -> None:
+    def __init__(self, host: Host, address: str, physical: str = "", before: str = "", wait: bool = True) -> None:
+        """Without `wait`, opened() has to be asked first of all."""
         self.host, self.address = host, address
-        self._process = host.ssh.popen(f"{before} exec {REMOTE} {address} {physical} 2>&1", stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE)
+        self._killed = False
+        self._pid = f"/run/steps-{address}"
+        self._process = host.ssh.popen(f"{before} echo $$ > {self._pid} && exec {REMOTE} {address} {physical} 2>&1",
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if wait:
+            self.opened()
+
+    def opened(self, seconds: float | None = None) -> bool:
+        """Whether it is open; does not wait for that longer than so many seconds."""
+        assert self._process.stdout
+        if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
+            return False
         said = self._line()
-        assert said == "open", f"{address} cannot be opened: {said or 'its user was killed'}"
+        assert said == "open", f"{self.address} cannot be opened: {said or 'its user was killed'}"
+        return True
+
+    def kill(self, seconds: float) -> bool:
+        """SIGKILL, at any moment; whether the program and all that it had open is gone
+        within so many seconds."""
+        self._killed = True
+        self.host.ssh.run(f"kill -9 $(cat {self._pid})")
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def __enter__(self) -> Function:
         return self
@@ -66,7 +142,8 @@ class Function:
         """The program ends, and with it all that it has open. May be called twice."""
         assert self._process.stdin
         self._process.stdin.close()
-        assert self._process.wait(STEP_SECONDS * self.host.patience) == 0
+        status = self._process.wait(STEP_SECONDS * self.host.patience)
+        assert self._killed or status == 0
 
     def _line(self) -> str:
         assert self._process.stdout
@@ -105,6 +182,10 @@ class Function:
         error = self._say("r")[0]
         return errno.errorcode[-error] if error else ""
 
+    def flr(self) -> tuple[str, State]:
+        """Function level reset by config space, of whose outcome a guest is not told."""
+        return self._outcome(self._say("F"))
+
     def hot_reset(self) -> tuple[str, State]:
         """VFIO_DEVICE_PCI_HOT_RESET."""
         return self._outcome(self._say("h"))
@@ -116,6 +197,10 @@ class Function:
     def start_reset(self) -> None:
         """VFIO_DEVICE_RESET, without waiting for it."""
         self._send("r")
+
+    def start_flr(self) -> None:
+        """Function level reset by config space, without waiting for it."""
+        self._send("F")
 
     def finish(self, seconds: float | None = None) -> tuple[str, State] | None:
         """The outcome of what was started, or None when it takes longer."""
@@ -173,6 +258,14 @@ class Function:
     def store(self, offset: int, value: int) -> None:
         """A register, as the guest writes it."""
         self._say(f"x {offset} {value}")
+
+    def command(self, command: int, address: int) -> None:
+        """A mailbox command of the guest's, until its end."""
+        self._say(f"a {command} {address}")
+
+    def limit_files(self, count: int) -> None:
+        """No file gets a number beyond that from now on."""
+        assert self._say(f"f {count}") == [0]
 
     def begin_command(self, command: int) -> None:
         """A mailbox command of the guest's, which does not look for its answer."""

@@ -11,6 +11,7 @@
  *   m      the flags of VFIO_DEVICE_FEATURE_MIGRATION, 0 without it
  *   r      VFIO_DEVICE_RESET       -> errno or 0, then the state
  *   h      VFIO_DEVICE_PCI_HOT_RESET -> errno or 0, then the state
+ *   F      function level reset by config space -> errno or 0, then the state
  *   t      the address of the SQC table, by the guest's mailbox
  *   d N    read N bytes of the last data file -> bytes or -errno
  *   w      write what was read last to the last data file -> bytes or -errno
@@ -22,6 +23,8 @@
  *   I HEX  take this for what was read last
  *   l N    load of the guest's register N
  *   x N V  store of V to it
+ *   a N V  mailbox command N with address V, and wait for its end
+ *   f N    open no more than N files from now on
  *   b N    start mailbox command N as the guest does, and do not look
  *   B      look: the answer
  *   c      close the device, not the data file
@@ -37,7 +40,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../../selftests/vfio/hisi_acc_test_device.h"
+#include "vfio_config.h"
 
 #define FILES	8192
 #define TOKEN	"5c5f6f12-4d4e-4f50-8152-535455565758"
@@ -110,6 +113,14 @@ static int keep_events(int count)
 	return n;
 }
 
+/* What is open already stays open, whatever its number */
+static int limit_files(int count)
+{
+	struct rlimit files = { count, FILES };
+
+	return setrlimit(RLIMIT_NOFILE, &files) ? -errno : 0;
+}
+
 static void step_transfer(char what, int n)
 {
 	int len;
@@ -168,6 +179,18 @@ static void step(struct device *d, char what, int n, int value)
 	case 'h':
 		err = hot_reset(d);
 		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'F':
+		err = config_flr(d);
+		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'f':
+		printf("%d\n", limit_files(n));
+		break;
+	case 'a':
+		device_mailbox_start(d, n, value);
+		device_mailbox_end(d);
+		printf("0\n");
 		break;
 	case 't':
 		printf("%llu\n", (unsigned long long)device_sqc_table(d));

@@ -2,17 +2,20 @@
 /*
  * Does to a physical function of SEC what its own driver may do at any time,
  * but when a test wants it, and for as long: hold it as for a reset, rewrite an
- * entry of the function table slowly, switch the migration windows, or pass for
- * older hardware. And has Linux take a virtual function for a plain one, as it
+ * entry of the function table slowly, switch the migration windows, send a
+ * message, or pass for older hardware. And has Linux take a virtual function for a plain one, as it
  * does in a guest. Everything is a module parameter, in sysfs.
  */
 #include <linux/delay.h>
 #include <linux/hisi_acc_qm.h>
 #include <linux/io.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/workqueue.h>
 
+#define IFC_INT_SET	0x100130
+#define IFC_INT_CFG	0x100134
 #define VFT_ENABLE	0x100054
 #define VFT_READ	0x100058
 #define VFT_TYPE	0x10005c
@@ -23,6 +26,8 @@
 #define WINDOWS_IN_PF	0x100198
 #define SHAPER		2
 #define RESET_MS	5000
+#define MAX_DELAY_MS	400
+#define TURN_MS		10
 
 static char *pf = "0000:00:08.0";
 module_param(pf, charp, 0444);
@@ -58,6 +63,63 @@ static int hold_get(char *text, const struct kernel_param *param)
 
 static const struct kernel_param_ops hold_ops = { .set = hold_set, .get = hold_get };
 module_param_cb(hold, &hold_ops, NULL, 0600);
+
+static struct {
+	unsigned int taken;
+	unsigned int longest_ms;
+} turns;
+
+/* As the driver of the physical function waits: less often the longer it takes */
+static int wait_for_turn(void)
+{
+	ktime_t start = ktime_get();
+	int delay = 0;
+
+	while (test_and_set_bit(QM_RESETTING, &qm->misc_ctl)) {
+		msleep(++delay);
+		if (delay > MAX_DELAY_MS)
+			return -EBUSY;
+	}
+	turns.taken++;
+	turns.longest_ms = max_t(unsigned int, turns.longest_ms,
+				 ktime_ms_delta(ktime_get(), start));
+	return 0;
+}
+
+/*
+ * "TIMES": take the physical function so often, and leave it to others for as long
+ * as it was held in between. Read it for how often that was, and the longest wait
+ * in milliseconds; EBUSY says that the last wait was too long.
+ */
+static int turns_set(const char *text, const struct kernel_param *param)
+{
+	unsigned int times;
+	int err;
+
+	if (kstrtouint(text, 0, &times))
+		return -EINVAL;
+	turns.taken = 0;
+	turns.longest_ms = 0;
+	while (times--) {
+		err = wait_for_turn();
+		if (err)
+			return err;
+		msleep(TURN_MS);
+		err = release();
+		if (err)
+			return err;
+		msleep(TURN_MS);
+	}
+	return 0;
+}
+
+static int turns_get(char *text, const struct kernel_param *param)
+{
+	return sysfs_emit(text, "%u %u\n", turns.taken, turns.longest_ms);
+}
+
+static const struct kernel_param_ops turns_ops = { .set = turns_set, .get = turns_get };
+module_param_cb(turns, &turns_ops, NULL, 0600);
 
 static void table_address(u32 read, u32 type, u32 function, u64 value)
 {
@@ -183,6 +245,21 @@ static int windows_set(const char *text, const struct kernel_param *param)
 
 static const struct kernel_param_ops windows_ops = { .set = windows_set };
 module_param_cb(windows, &windows_ops, NULL, 0200);
+
+/* "FUNCTION": tell a virtual function that there is a message for it */
+static int message_set(const char *text, const struct kernel_param *param)
+{
+	unsigned int function;
+
+	if (kstrtouint(text, 0, &function))
+		return -EINVAL;
+	writel(function, qm->io_base + IFC_INT_CFG);
+	writel(1, qm->io_base + IFC_INT_SET);
+	return 0;
+}
+
+static const struct kernel_param_ops message_ops = { .set = message_set };
+module_param_cb(message, &message_ops, NULL, 0200);
 
 static int version_set(const char *text, const struct kernel_param *param)
 {
