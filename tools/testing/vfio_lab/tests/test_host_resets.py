@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host that resets a function while its user does something else with it. Both
+get what they want, one after the other: QEMU gives the whole guest up where a
+function can neither be brought to a state nor reset."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import SEC, Bench, wait_until
+from defect_scenarios import go
+from lab import accelerator, paths, versions
+from lab.errors import LabError
+from lab.guest import Guest
+from lab.migration import Scenario
+from lab.progress import Steps
+from lab.session import Choice, Session
+from moves import ENDED, TRICKLE, ended, event
+from steps import IMAGE, Loops, State
+
+ROUNDS = 10
+
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here: each leaves both functions bound."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/host-resets") as session, \
+            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
+        one.bring_up()
+        yield one
+
+
+@pytest.mark.parametrize("states", [
+    (State.STOP, State.RUNNING), (State.STOP_COPY, State.RUNNING), (State.PRE_COPY, State.RUNNING),
+    (State.PRE_COPY, State.STOP_COPY, State.RUNNING)], ids=lambda states: "-".join(s.name for s in states))
+def test_each_state_is_reached_beside_them(bench, states):
+    """Would catch a refusal for the time of another's reset. The state that is asked
+    for afterwards is not judged: the next reset has led to RUNNING by then, perhaps."""
+    address = bench.functions[0]
+    with bench.open() as vf, Loops(bench.host, "sysfs", [address]) as resets:
+        errors = [vf.go(state)[0] for _ in range(ROUNDS) for state in states]
+        loop = resets.end()[address]
+        assert errors == [""] * len(errors)
+        assert loop.failed == 0 and loop.times >= ROUNDS, loop
+        vf.guest_up()
+        go(vf, State.STOP, State.STOP_COPY)
+        assert vf.read_image() == IMAGE
+        go(vf, State.RUNNING)
+
+
+def test_a_users_resets_beside_them(bench):
+    """Would catch a user who is told to try again while the host resets the function,
+    or a host that is."""
+    address, before = bench.functions[0], bench.count("resets")
+    with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
+        wait_until("the function was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
+        for loop in hosts.end()[address], users.end()[address]:
+            assert not loop.failed and loop.times >= ROUNDS, loop
+
+
+class Resets:
+    """Resets of one function after the other by the host, until end(), and no fewer
+    than `least`. A context manager."""
+
+    def __init__(self, scenario: Scenario, addresses: list[str], least: int) -> None:
+        self._host = scenario.source
+        self._host.ssh.run("touch /run/resets")
+        files = " ".join(f"/sys/bus/pci/devices/{address}/reset" for address in addresses)
+        self._process = self._host.ssh.popen(
+            f"n=0; while [ $n -lt {least} -o -e /run/resets ]; do for f in {files}; do echo 1 > $f || exit 1; done; "
+            "n=$((n + 1)); done; echo $n", stdout=subprocess.PIPE)
+
+    def end(self) -> int:
+        """How often all of them were reset."""
+        self._host.ssh.run("rm -f /run/resets")
+        said = self._process.communicate(timeout=3600)[0]
+        assert self._process.returncode == 0, "a reset by the host failed"
+        return int(said)
+
+    def __enter__(self) -> Resets:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def lives(guest: Guest) -> None:
+    """QEMU has not given its guest up."""
+    try:
+        assert guest.alive() and guest.qmp.cmd("query-status")["status"] in ("running", "paused", "postmigrate")
+    except LabError:
+        pytest.fail(f"QEMU is gone: {guest.last_words()}")
+
+
+#: into what a guest migrates, and how fast
+CANCELLED, FAILED, COMPLETED = ("cat", TRICKLE), ("head -c 1000000", 1 << 40), ("cat", 1 << 40)
+
+
+def migrate(guest: Guest, program: str, bandwidth: int) -> str:
+    """Migrate to nowhere, and go on here, however it ended; how it ended."""
+    began = time.monotonic()
+    try:
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth)
+        guest.qmp.cmd("migrate", uri=f"exec:{program} > /dev/null")
+        if bandwidth == TRICKLE:
+            guest.qmp.wait("it has begun", lambda e: e.name == "MIGRATION" and e.at >= began and
+                           e.data["status"] in ("active", *ENDED), 60, guest.alive)
+            guest.qmp.cmd("migrate_cancel")
+        how = ended(guest, began)
+        guest.qmp.cmd("cont")
+    except LabError as e:
+        if guest.alive():
+            raise
+        pytest.fail(f"QEMU is gone: {guest.last_words()}: {e}")
+    return how
+
+
+def beset(new_session, choice: Choice, migrations: int, least: int, physical: bool = False) -> None:
+    """Migrations that are cancelled, that fail, and that nothing hinders, beside resets
+    by the host; and in the end, without them, one that arrives."""
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest = scenario.guest
+        functions = accelerator.functions(scenario.source.ssh, SEC)[:choice.guest_vfs]
+        with Resets(scenario, [SEC.pf] if physical else functions, least) as resets:
+            outcomes = []
+            for number in range(migrations):
+                outcomes.append(migrate(guest, *(CANCELLED, FAILED, COMPLETED)[number % 3]))
+                lives(guest)
+            print(f"{', '.join(outcomes)}, beside {resets.end()} resets of each")
+        lives(guest)
+        arriving, began = scenario.expect_guest(), time.monotonic()
+        scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+        assert ended(guest, began) == "completed"
+        event(arriving, "RESUME", began)
+        lives(arriving)
+
+
+@pytest.mark.parametrize("driver", ["ours", pytest.param("mainline", marks=pytest.mark.long("for comparison"))])
+def test_a_machine_survives_them(new_session, driver):
+    """Would catch a QEMU that ends: its "Failed resetting device" ends the machine."""
+    beset(new_session, Choice(driver=driver), 6, 50)
+
+
+@pytest.mark.long("twenty migrations, 300 resets")
+@pytest.mark.parametrize("physical", [False, True], ids=["function", "physical-function"])
+@pytest.mark.parametrize("guest_vfs", [1, 3])
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_a_machine_survives_many(new_session, vmm, guest_vfs, physical):
+    """The same, with each release of QEMU, with several functions, and where all of
+    them are reset with the physical one."""
+    beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 20, 300, physical)
