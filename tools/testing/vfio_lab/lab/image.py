@@ -17,7 +17,7 @@ from . import accelerator, cpio, cross, paths, rootfs
 from .context import Context
 from .errors import LabError
 from .kernel import GUEST_FLAVOUR, Kernel
-from .load_module import load_module
+from .load_module import load_module, stock_qm
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in accelerator.ENGINES.values())
@@ -46,10 +46,12 @@ def _with_depmod(kernel: Kernel, tree: pathlib.Path) -> None:
 
 
 def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, context: Context,
-                 script: pathlib.Path | None = None, push: Mapping[str, pathlib.Path] | None = None) -> None:
+                 script: pathlib.Path | None = None, push: Mapping[str, pathlib.Path] | None = None,
+                 lacks: str = "") -> None:
     """Write the guest's whole initramfs to `out`.  With a `script`, which becomes
     /lab/script, others' tools that use accelerators are in it, too, and the files
-    of `push` (name in the guest: local)."""
+    of `push` (name in the guest: local).  `lacks` is a statement that the stock
+    drivers' common part is to be without."""
     tree = scratch / "guest"
     # No dependency names these: the kernel loads them when it looks for an algorithm
     software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
@@ -63,6 +65,8 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     updates = tree / "lib/modules" / kernel.release / "updates"
     updates.mkdir()
     shutil.copy(load_module(kernel, context), updates)
+    if lacks:
+        shutil.copy(stock_qm(kernel, lacks, context), updates)
     for list_file in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         shutil.copy(kernel.modules / "lib/modules" / kernel.release / list_file,
                     tree / "lib/modules" / kernel.release / list_file)

@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lab's own kernel modules: the part of the guest's load that has to run in
-the kernel, and a rival for a physical function's registers."""
+"""Kernel modules of the lab: the part of the guest's load that has to run in the
+kernel, a rival for a physical function's registers, and the stock drivers' common
+part for a guest that is to lack something of it."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import paths, processors
 from .cache import digest
 from .context import Context, shared
+from .errors import LabError
 from .kernel import BUILD_ENV, MAKE, Kernel
 from .run import run
 
 RECIPE = 1
 
 
-def _module(sources: Path, name: str, kernel: Kernel, context: Context | None) -> Path:
-    """The module `name` of the folder for this kernel, built if it is not cached."""
+def _module(files: Mapping[str, bytes], name: str, kernel: Kernel, context: Context | None) -> Path:
+    """The module `name` of these files for this kernel, built if it is not cached."""
     context = context or shared()
     module = f"{name}.ko"
-    files = {path.name: path.read_bytes() for path in sorted(sources.iterdir())
-             if path.suffix in (".c", ".h") or path.name == "Kbuild"}
 
     def build(folder: Path) -> None:
         log = context.cache.log(f"load-{kernel.version}")
@@ -41,11 +42,27 @@ def _module(sources: Path, name: str, kernel: Kernel, context: Context | None) -
                                context.waiting) / module
 
 
+def _files(folder: Path) -> dict[str, bytes]:
+    """What a module is built from."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())
+            if path.suffix in (".c", ".h") or path.name == "Kbuild"}
+
+
 def load_module(kernel: Kernel, context: Context | None = None) -> Path:
     """accel_load.ko for this kernel."""
-    return _module(paths.LAB / "guest/kernel", "accel_load", kernel, context)
+    return _module(_files(paths.LAB / "guest/kernel"), "accel_load", kernel, context)
 
 
 def rival_module(kernel: Kernel, context: Context | None = None) -> Path:
     """qm_rival.ko for this kernel: what else may use a physical function."""
-    return _module(paths.LAB / "host/kernel", "qm_rival", kernel, context)
+    return _module(_files(paths.LAB / "host/kernel"), "qm_rival", kernel, context)
+
+
+def stock_qm(kernel: Kernel, lacks: str, context: Context | None = None) -> Path:
+    """This kernel's own hisi_qm.ko without a statement."""
+    files = _files(kernel.source / "drivers/crypto/hisilicon")
+    if files["qm.c"].count(lacks.encode()) != 1:
+        raise LabError(f"Kernel {kernel.version}: qm.c does not have '{lacks}' once.")
+    files["qm.c"] = files["qm.c"].replace(lacks.encode(), b";")
+    files["Kbuild"] = b"obj-m := hisi_qm.o\nhisi_qm-objs := qm.o sgl.o debugfs.o\n"
+    return _module(files, "hisi_qm", kernel, context)

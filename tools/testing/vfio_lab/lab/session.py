@@ -39,7 +39,8 @@ class Choice:
     """What a user chooses for one host.  `driver` is ours, mainline or none;
     `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel;
     `script` is what a guest with the load "script" runs in place of a load, and
-    `guest_push` what it finds there; `roots` are archives on top of the host's root;
+    `guest_push` what it finds there; `guest_lacks` is a statement that its stock driver
+    is without; `roots` are archives on top of the host's root;
     `migration` is QEMU's enable-migration, where it is not to be what the backend
     needs; `slow` has requests take long while the guest stops, so that some are under
     way for sure; `vmm` is the release of QEMU in the host, `guest_extra` more of the
@@ -56,6 +57,7 @@ class Choice:
     patches: tuple[pathlib.Path, ...] = ()
     script: pathlib.Path | None = None
     guest_push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    guest_lacks: str = ""
     roots: tuple[pathlib.Path, ...] = ()
     backend: str = "iommufd"
     migration: str = ""
@@ -141,7 +143,7 @@ class Session:
         if guest:
             inner = kernel.kernel(choice.guest_kernel, self.context)
             image.guest_initrd(inner, parts / "guest.cpio", parts, self.context, choice.script,
-                               choice.guest_push)
+                               choice.guest_push, choice.guest_lacks)
             guest_files = (inner.image, parts / "guest.cpio")
         image.host_modules(built, module, parts / "modules.cpio", parts)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
