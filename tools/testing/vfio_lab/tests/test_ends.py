@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Ends that come from elsewhere: of the physical function's driver, of the files that
+a process may have, of the process itself, of fifty migrations. Nothing is left
+behind, and what comes next finds all as if they had not been."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import PF, SEC, Bench, wait_until
+from defect_scenarios import SQC_TABLE, go
+from lab import paths, versions
+from lab.progress import Steps
+from lab.session import Choice, Session
+from moves import ended, states
+from steps import IMAGE, Function, State
+from test_driver_life import STATES, waits
+
+DRIVER = f"/sys/bus/pci/drivers/{SEC.driver}"
+FAILURES = 50
+
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here: each leaves both functions bound."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/ends") as session, \
+            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
+        one.bring_up()
+        yield one
+
+
+def works(vf: Function) -> None:
+    """Once around."""
+    vf.guest_up()
+    go(vf, State.STOP, State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    go(vf, State.RUNNING)
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
+def test_the_physical_functions_driver_goes(bench, state):
+    """Would catch a driver that uses what has gone with the other, and one that keeps it
+    from going when the user has gone."""
+    before = waits(bench)
+    with bench.open() as vf:
+        vf.guest_up()
+        go(vf, state)
+        going = bench.host.ssh.popen(f"echo {SEC.pf} > {DRIVER}/unbind", stderr=subprocess.PIPE)
+        wait_until("the kernel waits for the user", lambda: waits(bench) > before, 10)
+        # the user is still served, but for resets: the kernel has the device for itself
+        assert vf.state() == state
+        if state != State.RESUMING:
+            go(vf, State.RUNNING)
+            works(vf)
+        assert going.poll() is None, "it did not wait for the user"
+    assert going.wait(60 * bench.host.patience) == 0
+    assert not bench.functions
+    bench.host.ssh.run(f"echo {SEC.pf} > {DRIVER}/bind")
+    bench.host.ssh.run(f"echo 0 > {PF}/sriov_drivers_autoprobe")
+    bench.enable(2)
+    bench.bind()
+    with bench.open() as vf:
+        works(vf)
+
+
+@pytest.mark.parametrize("states", [
+    (State.RUNNING, State.PRE_COPY), (State.STOP, State.STOP_COPY), (State.STOP, State.RESUMING)],
+    ids=lambda states: states[1].name)
+def test_no_number_is_left_for_a_file(bench, states):
+    """Would catch a data file, or a reference of one, that stays where nobody got it. The
+    kernel finds that out when the driver has done its part: the state is the new one."""
+    start, end = states
+    with bench.open() as vf:
+        works(vf)
+        used = bench.references()
+        for _ in range(3):
+            go(vf, start)
+            vf.limit_files(0)
+            assert vf.go(end) == ("EMFILE", end)
+            vf.limit_files(64)
+            assert vf.reset() == ("", State.RUNNING)
+            works(vf)
+        assert bench.references() == used
+    wait_until("nobody uses the driver", lambda: not bench.references(), 10)
+
+
+@pytest.mark.parametrize("fault, walked, arc", [
+    (SQC_TABLE, (State.STOP,), State.STOP_COPY), ("14", (), State.STOP),
+    (SQC_TABLE, (State.PRE_COPY,), State.STOP_COPY)], ids=["save", "pause", "pre-copy"])
+def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
+    """Would catch a device that stays claimed, or a driver in use, for a process that is
+    not there any more."""
+    with bench.rival():
+        vf = bench.open()
+        vf.guest_up()
+        go(vf, *walked)
+        with bench.broken(function="1", fault_mailbox="busy", fault_opcode=fault):
+            vf.start(arc)
+            wait_until("the device is claimed", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
+            assert vf.kill(20 * bench.host.patience)
+        vf.end()
+        assert bench.tell("turns", 1, check=False), "the device stays claimed"
+        wait_until("nobody uses the driver", lambda: not bench.references(), 10)
+        with bench.open() as after:
+            works(after)
+
+
+def test_fifty_failed_migrations_and_a_good_one(new_session):
+    """Would catch a file, a reference or an interrupt less with each: where the stream
+    breaks depends on its length, from the first page to the last state."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host = scenario.guest, scenario.source
+
+        def open_files() -> int:
+            return int(host.ssh.out("ls /proc/$(pidof qemu-system-aarch64)/fd | wc -l"))
+
+        used = Bench(host, versions.DEFAULT, "ours").references()
+        files = []
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        for number in range(FAILURES):
+            began = time.monotonic()
+            guest.qmp.cmd("migrate", uri=f"exec:head -c {(number % 10) * 3_000_000} > /dev/null")
+            assert ended(guest, began) == "failed"
+            wait_until("it runs again", lambda: guest.qmp.cmd("query-status")["status"] == "running")
+            assert states(scenario) == "RUNNING"
+            files.append(open_files())
+        assert files[-1] <= files[0] and Bench(host, versions.DEFAULT, "ours").references() == used
+        scenario.keep_going(guest)
+        scenario.migrate()
+        scenario.go_on()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
