@@ -51,6 +51,7 @@ _USUAL_WARNING = re.compile("|".join((
 _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: VFIO dma-buf not supported in kernel",
     r"warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR\?",
+    r"PCI peer-to-peer transactions on BARs are not supported[.]$",
     r"warning: vfio_container_dma_map\(.*\) = -14 \(Bad address\)",
     r"warning: \S+ VFIO device doesn't support device and IOMMU dirty tracking")))
 
