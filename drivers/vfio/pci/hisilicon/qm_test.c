@@ -151,7 +151,8 @@ static void idle(struct kunit *test)
 
 	/* what it holds goes to the destination, without a doorbell */
 	hisi_acc_pci_reset(&fake->vf);
-	fake->vf.used = false;
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
