@@ -80,6 +80,7 @@ def test_nothing_of_a_refused_image_reaches_a_register(host):
     assert stores(host) - before == for_one, "opening and closing it writes as often for 1 as for 301"
 
 
+@pytest.mark.expect(fuzz.PROVOKED)
 def test_whatever_is_asked_of_a_function(host, pytestconfig):
     """Would catch: a hang, an answer that the uAPI does not know, a function that a
     reset does not bring back."""
