@@ -292,6 +292,7 @@ def both_register_layouts_work(bench: Bench) -> None:
 
 def window_that_went_is_noticed(bench: Bench) -> None:
     """D18: registers that are no longer where they were give no image."""
+    watch.expect("sec 0: .*: window-not-there", maybe=True)
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("windows", 0)
