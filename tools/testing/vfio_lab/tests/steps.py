@@ -182,6 +182,10 @@ class Function:
         error = self._say("r")[0]
         return errno.errorcode[-error] if error else ""
 
+    def power(self, state: int) -> None:
+        """D0 or D3hot (3), by config space."""
+        assert self._say(f"P {state}")[0] == 0
+
     def flr(self) -> tuple[str, State]:
         """Function level reset by config space, of whose outcome a guest is not told."""
         return self._outcome(self._say("F"))

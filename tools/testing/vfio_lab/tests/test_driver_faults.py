@@ -263,3 +263,26 @@ def test_an_error_that_the_stock_driver_clears(host, vf, break_it, what, bits):
     wait_until(f"the driver clears {what}", lambda: not host.qmp.cmd(
         "qom-get", path="/machine/peripheral/sec", property=what))
     works(vf)
+
+
+@pytest.mark.parametrize("access", ["all-ones", "abort"])
+def test_a_function_that_is_asleep_is_not_touched(host, vf, break_it, access):
+    """A guest may put its function into D3hot, where a look at a register may be the end
+    of the host; and back into D0, which resets it."""
+    host.set_model("sec", "d3-access", access)
+    vf.power(3)
+    assert vf.go(State.PRE_COPY) == ("EIO", State.RUNNING)
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -errno.EIO
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    vf.power(0)
+    works(vf)
+    # asleep only after it was stopped
+    assert vf.go(State.STOP) == ("", State.STOP)
+    vf.power(3)
+    host.ssh.run(f"cat /sys/kernel/debug/vfio/{vf.address}/migration/hisi_acc/* > /dev/null", check=False)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    vf.power(0)
+    assert not host.counters("sec", 1)["guest-errors"]["access-in-d3"]
+    works_after_a_reset(vf)

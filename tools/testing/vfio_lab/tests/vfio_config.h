@@ -14,28 +14,50 @@
 
 #include "../../selftests/vfio/hisi_acc_test_device.h"
 
-/* A function level reset, of whose outcome a guest is not told: 0 or -errno of the write */
-static inline int config_flr(struct device *d)
+/* Where a capability is in the file of the device, or -errno */
+static inline off_t config_capability(struct device *d, uint8_t id)
 {
 	struct vfio_region_info info = {
 		.argsz = sizeof(info),
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
-	uint16_t control;
 	uint8_t at, cap[2];
 
 	if (ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &info) ||
 	    pread(d->fd, &at, 1, info.offset + PCI_CAPABILITY_LIST) != 1)
 		return -errno;
-	while (pread(d->fd, cap, 2, info.offset + at) == 2 && cap[0] != PCI_CAP_ID_EXP) {
-		if (!cap[1])
-			return -ENOENT;
+	while (at && pread(d->fd, cap, 2, info.offset + at) == 2) {
+		if (cap[0] == id)
+			return info.offset + at;
 		at = cap[1];
 	}
-	if (pread(d->fd, &control, 2, info.offset + at + PCI_EXP_DEVCTL) != 2)
+	return -ENOENT;
+}
+
+/* 0 or -errno */
+static inline int config_change(struct device *d, uint8_t id, int offset, uint16_t clear, uint16_t set)
+{
+	off_t at = config_capability(d, id);
+	uint16_t value;
+
+	if (at < 0)
+		return at;
+	if (pread(d->fd, &value, 2, at + offset) != 2)
 		return -errno;
-	control |= htole16(PCI_EXP_DEVCTL_BCR_FLR);
-	return pwrite(d->fd, &control, 2, info.offset + at + PCI_EXP_DEVCTL) == 2 ? 0 : -errno;
+	value = (value & ~htole16(clear)) | htole16(set);
+	return pwrite(d->fd, &value, 2, at + offset) == 2 ? 0 : -errno;
+}
+
+/* A function level reset, of whose outcome a guest is not told: 0 or -errno of the write */
+static inline int config_flr(struct device *d)
+{
+	return config_change(d, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, 0, PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+/* Power state: 0 is D0, 3 is D3hot */
+static inline int config_power(struct device *d, int state)
+{
+	return config_change(d, PCI_CAP_ID_PM, PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK, state);
 }
 
 #endif

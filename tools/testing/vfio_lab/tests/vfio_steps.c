@@ -184,6 +184,9 @@ static void step(struct device *d, char what, int n, int value)
 		err = config_flr(d);
 		printf("%d %d\n", err, device_state(d));
 		break;
+	case 'P':
+		printf("%d\n", config_power(d, n));
+		break;
 	case 'f':
 		printf("%d\n", limit_files(n));
 		break;
