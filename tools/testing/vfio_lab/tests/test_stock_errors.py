@@ -13,6 +13,8 @@ from test_stock_drivers import selftests
 
 SEC = accelerator.ENGINES["sec"]
 ECC, BUS = 0x4, 0x1
+# the driver's words for the error and its way out; what else is said is a failure
+pytestmark = pytest.mark.expect("hisi_sec2 0000:00:08.0: ")
 
 
 def wait_for(host, text: str, seconds: int = 60) -> None:
@@ -34,8 +36,6 @@ def works_when_loaded_again(host) -> None:
     accelerator.bring_up(host.ssh, SEC, 0)
     assert set(selftests(host).values()) == {"passed"}
     assert host.counters("sec", 0)["events"]["requests-completed"] > before + 100
-    counts = host.counters("sec", 0)["guest-errors"]
-    assert {name: count for name, count in counts.items() if count} == {}
 
 
 @pytest.mark.parametrize("version", EACH)
