@@ -23,6 +23,8 @@ from test_stock_errors import ECC, wait_for, works_when_loaded_again
 SEC = ENGINES["sec"]
 #: what each device is told to report: a bit for which its driver resets all of it
 ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("engine-error", 2)}
+# drivers' words for the errors, those in guests' too, and their way out
+pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
 QUEUES = {"queues": str(accelerator.PF_QUEUES + 2)}     # one for each of two functions
 
 
