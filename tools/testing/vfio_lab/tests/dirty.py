@@ -14,8 +14,10 @@ from lab.context import Context
 from lab.host import Host
 from lab.session import Choice, Session
 
-#: what each run has the SMMU say: a device writes to memory that is mapped for reading only
-REFUSED = r"arm-smmu-v3 \S+ (event 0x13 received|event: F_PERMISSION|\t0x|unpriv data write)"
+#: what each run provokes: a device writes to memory that is mapped for reading only, which
+#: the SMMU tells of, and the device counts; and it has no event queue
+PROVOKED = (r"sec \d: the device counted \d+ times: dma-fault", r"sec \d: the device counted \d+ times: event-queue-unset",
+            r"arm-smmu-v3 \S+ (event 0x13 received|event: F_PERMISSION|\t0x|unpriv data write)")
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/vfio_iommu_dirty_test"
 EDU, DISK = "0000:00:03.0", "0000:00:04.0"
