@@ -29,7 +29,7 @@ def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scen
         goes_on(scenario, guest)
         scenario.finish(guest)
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert not scenario.outcome.complaints, scenario.outcome.complaints
 
 
 def goes_on(scenario: Scenario, guest: Guest) -> None:
