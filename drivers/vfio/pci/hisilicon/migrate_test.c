@@ -476,6 +476,7 @@ static void a_reset_of_who_has_a_claim(struct kunit *test)
 static void nothing_during_a_reset(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
+	int err;
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP);
 	hisi_acc_access_reset_prepare(&fake->vf);
@@ -483,7 +484,10 @@ static void nothing_during_a_reset(struct kunit *test)
 	hisi_acc_access_lock(&fake->vf);
 	KUNIT_EXPECT_FALSE(test, hisi_acc_access_try(&fake->vf, false));
 	hisi_acc_access_unlock(&fake->vf);
-	KUNIT_EXPECT_EQ(test, hisi_acc_access_begin(&fake->vf, 0), -EBUSY);
+	err = hisi_acc_access_begin(&fake->vf, 0);
+	KUNIT_EXPECT_EQ(test, err, -EBUSY);
+	if (!err)
+		hisi_acc_access_end(&fake->vf);
 	hisi_acc_access_reset_done(&fake->vf);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, hisi_acc_access_begin(&fake->vf, 0), 0);
