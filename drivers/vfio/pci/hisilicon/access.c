@@ -104,6 +104,14 @@ void hisi_acc_access_end(struct hisi_acc_vf *vf)
 	hisi_acc_access_unlock(vf);
 }
 
+/* After -EAGAIN; @end is 0 the first time, then until when */
+static bool once_more(unsigned long *end)
+{
+	if (!*end)
+		*end = jiffies + msecs_to_jiffies(RETRY_MS);
+	return time_before(jiffies, *end) && !hisi_acc_pf_pause(TASK_KILLABLE);
+}
+
 /**
  * hisi_acc_access_open() - open and reset a function, its physical one claimed
  * @vf: the function
@@ -114,7 +122,7 @@ void hisi_acc_access_end(struct hisi_acc_vf *vf)
 int hisi_acc_access_open(struct hisi_acc_vf *vf,
 			 int (*learn)(struct hisi_acc_vf *vf))
 {
-	unsigned long end = jiffies + msecs_to_jiffies(RETRY_MS);
+	unsigned long end = 0;
 	int err;
 
 	do {
@@ -131,9 +139,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 		}
 		end_core_call(vf);
 		hisi_acc_pf_release(vf->pf);
-		/* the host resets the function at this moment */
-	} while (err == -EAGAIN && time_before(jiffies, end) &&
-		 !hisi_acc_pf_pause(TASK_KILLABLE));
+	} while (err == -EAGAIN && once_more(&end));
 	return err;
 }
 
@@ -165,7 +171,7 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
  */
 long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(RETRY_MS);
+	unsigned long end = 0;
 	long ret;
 	int err;
 
@@ -179,8 +185,7 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 		end_core_call(vf);
 		if (!err)
 			hisi_acc_pf_release(vf->pf);
-	} while (ret == -EAGAIN && time_before(jiffies, end) &&
-		 !hisi_acc_pf_pause(TASK_KILLABLE));
+	} while (ret == -EAGAIN && once_more(&end));
 	return ret;
 }
 

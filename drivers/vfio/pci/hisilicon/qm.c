@@ -201,20 +201,21 @@ static bool set_up(struct hisi_acc_vf *vf)
 	return ring_base(vf, 0);
 }
 
-/* Whether a driver that has not announced itself is at work */
-static bool at_work(struct hisi_acc_vf *vf)
+/* Whether a driver that has not announced itself is at work, or -errno */
+static int at_work(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
 	u64 sqc_table, cqc_table;
+	int err;
 
-	if (readl(window + QM_EQ_INT_MASK) & readl(window + QM_AEQ_INT_MASK) &
+	if (!set_up(vf) || !ring_base(vf, QM_AEQC_FROM_EQC) ||
+	    readl(window + QM_EQ_INT_MASK) & readl(window + QM_AEQ_INT_MASK) &
 	    QM_FLAG)
-		return false;
-	if (!ring_base(vf, QM_AEQC_FROM_EQC) || take_mailbox(vf) ||
-	    mailbox_get(&vf->regs, QM_MB_CMD_SQC_BT, &sqc_table) ||
-	    mailbox_get(&vf->regs, QM_MB_CMD_CQC_BT, &cqc_table))
-		return false;
-	return sqc_table && cqc_table;
+		return 0;
+	err = take_mailbox(vf) ?:
+	      mailbox_get(&vf->regs, QM_MB_CMD_SQC_BT, &sqc_table) ?:
+	      mailbox_get(&vf->regs, QM_MB_CMD_CQC_BT, &cqc_table);
+	return err ?: sqc_table && cqc_table;
 }
 
 static int pause_function(struct hisi_acc_vf *vf)
@@ -331,8 +332,12 @@ int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
 	if (ready < 0)
 		return ready;
 	vf->used = vf->used || ready || set_up(vf);
-	vf->unannounced = !ready && vf->used && at_work(vf);
-	if (ready || vf->unannounced)
+	vf->unannounced = !ready;
+	if (!ready && vf->used)
+		ready = at_work(vf);
+	if (ready < 0)
+		return ready;
+	if (ready)
 		return pause_function(vf) ?: write_back(vf);
 	vf->cut_off = hisi_acc_pci_cut_off(vf);
 	return 0;

@@ -47,13 +47,17 @@ _USUAL_WARNING = re.compile("|".join((
     r"\w+: \d+ callbacks suppressed")))
 
 # What a guest's QEMU warns of and a test cannot help: no peer-to-peer DMA between two
-# functions' BARs; a container without dirty tracking, which the lab asks for
+# functions' BARs; a container without dirty tracking, which the lab asks for; that a
+# migration has failed, which whoever begins one has to look at
 _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: VFIO dma-buf not supported in kernel",
     r"warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR\?",
     r"PCI peer-to-peer transactions on BARs are not supported[.]$",
     r"warning: vfio_container_dma_map\(.*\) = -14 \(Bad address\)",
-    r"warning: \S+ VFIO device doesn't support device and IOMMU dirty tracking")))
+    r"warning: \S+ VFIO device doesn't support device and IOMMU dirty tracking",
+    r"failed to save SaveStateEntry with id\(name\)",
+    r"Unable to (write to|read from) (socket|command)|Channel error: ",
+    r"error while loading state section id \d+|load of migration failed: ")))
 
 _RULE = re.compile(r"={20,}$")
 _RACE = re.compile(r"BUG: KCSAN: ")
