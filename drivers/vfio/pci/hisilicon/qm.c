@@ -156,6 +156,7 @@ static int take_mailbox(struct hisi_acc_vf *vf)
 	return 0;
 }
 
+/* A question that the device refuses is refused to the guest, who reads so itself */
 static int give_mailbox_back(struct hisi_acc_vf *vf)
 {
 	u64 answer;
@@ -163,7 +164,7 @@ static int give_mailbox_back(struct hisi_acc_vf *vf)
 
 	if (vf->question != HISI_ACC_ASKED_NOTHING)
 		err = mailbox_get(&vf->regs, vf->question, &answer);
-	if (err)
+	if (err && err != -EIO)
 		return err;
 	vf->question = HISI_ACC_ASKED_NOTHING;
 	vf->mailbox_taken = false;

@@ -671,6 +671,20 @@ static void guest_asked(struct kunit *test)
 			fake->cqc_table);
 }
 
+/* Would catch: a guest that loses its function for a question that has no answer */
+static void guest_asked_in_vain(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	fake->fail_command = QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->answer[0] & QM_MB_STATUS);
+	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_taken);
+}
+
 /* Would catch: a message to the guest, overwritten in the mailbox or left behind */
 static void guest_asked_for_a_message(struct kunit *test)
 {
@@ -738,6 +752,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(restart_rings),
 	KUNIT_CASE(restart_rings_heads),
 	KUNIT_CASE(guest_asked),
+	KUNIT_CASE(guest_asked_in_vain),
 	KUNIT_CASE(guest_asked_for_a_message),
 	KUNIT_CASE(window_in_pf),
 	{ }

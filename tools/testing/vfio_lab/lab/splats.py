@@ -57,7 +57,7 @@ _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: \S+ VFIO device doesn't support device and IOMMU dirty tracking",
     r"failed to save SaveStateEntry with id\(name\)",
     r"Unable to (write to|read from) (socket|command)|Channel error: ",
-    r"error while loading state section id \d+|load of migration failed: ")))
+    r"error while loading state section id \d+|load of migration failed: |check_section_footer: Read section footer failed: ")))
 
 _RULE = re.compile(r"={20,}$")
 _RACE = re.compile(r"BUG: KCSAN: ")
