@@ -110,7 +110,6 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
             works(after)
 
 
-@pytest.mark.expect("Broken pipe", "Input/output error", "failed to save SaveStateEntry")
 def test_failed_migrations_and_a_good_one(request, new_session):
     """Would catch a file, a reference or an interrupt less with each, whether memory
     could not be sent or the function not be saved. Fifty of them with --long."""
