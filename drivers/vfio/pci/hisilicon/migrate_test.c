@@ -24,6 +24,7 @@ static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
 
 #define vfio_mig_get_next_state ask_core
 #include "migrate.c"
+#include "access.c"
 #undef vfio_mig_get_next_state
 
 #include "fake_device.h"

@@ -30,6 +30,8 @@ _USUAL = re.compile("|".join((
     r"# hisi_acc_\w+: pass:\d+ fail:0 ",
     # the stock driver's words for a wrong tag, which the kernel's self-tests of AEADs give it
     r"hisi_sec2 \S+ flag\[3\], icv\[2\]",
+    # what the stock driver says before it asks another accelerator, or software
+    r"hisi_\w+ \S+ All \d+ queues of QM are busy!",
     # what Host.trouble() makes the stock driver say while it waits for a reset's end
     r"hisi_\w+ \S+ dev resetting, read alg qos failed!",
     # the last words of any kernel, at level emerg
@@ -39,6 +41,8 @@ _USUAL = re.compile("|".join((
 _USUAL_WARNING = re.compile("|".join((
     # before the command line's "quiet" takes effect
     r"Kernel command line: ",
+    # the guest has a module of the kernel's less than this one wants; nothing here does
+    r"lz4: Unknown symbol ",
     # an emulated processor is slow
     r"hrtimer: interrupt took ",
     r"pci-host-generic \S+ Memory resource size exceeds max for 32 bits",

@@ -59,7 +59,8 @@ def test_all_of_it_waits_for_a_reset_of_all(bench):
         for vf in reset, flr, stop:
             vf.guest_up()
         # D3hot, from which a reset by the host wakes it before anybody is asked, may reset it
-        bench.host.ssh.run(f"echo on > /sys/bus/pci/devices/{bench.functions[3]}/power/control")
+        bench.host.ssh.run("; ".join(f"echo on > /sys/bus/pci/devices/{address}/power/control"
+                                     for address in bench.functions[3:5]))
         before = resets(bench)
         bench.tell("hold", 1)
         reset.start_reset()
