@@ -18,7 +18,9 @@
  */
 bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
 {
-	return vf->core.pdev->current_state >= PCI_D3hot;
+	pci_power_t state = vf->core.pdev->current_state;
+
+	return state == PCI_D3hot || state == PCI_D3cold;
 }
 
 /**
