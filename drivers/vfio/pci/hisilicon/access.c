@@ -5,8 +5,8 @@
  * Somebody who changes the state of a function, or looks at it, needs three
  * things: memory_lock of the VFIO core, so that neither power state nor a reset by
  * ioctl changes what the registers are; state_mutex; and a claim on the physical
- * function. They are had together or not at all: nobody waits for one with another
- * in hand.
+ * function. Nobody waits for the claim with one of the locks held: who does not
+ * get it drops both, sleeps, and starts again.
  *
  * Resets come from elsewhere, with memory_lock or the lock of the device held:
  * where it is this driver that is asked for one, it waits for the physical

@@ -254,10 +254,10 @@ static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
 		      enum vfio_device_mig_state target,
 		      enum vfio_device_mig_state *next)
 {
-	/* vfio_mig_get_next_state() takes offence at being asked */
+	/* vfio_mig_get_next_state() WARNs if the current state is ERROR */
 	if (from == VFIO_DEVICE_STATE_ERROR)
 		return -EIO;
-	/* until Linux 7.2 it never came back when it was asked for one of these */
+	/* before a26b499b757c, vfio_mig_get_next_state() loops for ever on these */
 	if (from == VFIO_DEVICE_STATE_STOP_COPY &&
 	    (target == VFIO_DEVICE_STATE_PRE_COPY ||
 	     target == VFIO_DEVICE_STATE_PRE_COPY_P2P))

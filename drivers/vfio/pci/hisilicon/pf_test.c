@@ -6,6 +6,17 @@
 
 #include "pf.c"
 
+static struct hisi_acc_pf *a_pf(struct kunit *test)
+{
+	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
+	struct hisi_acc_pf *pf;
+
+	KUNIT_ASSERT_NOT_NULL(test, qm);
+	pf = hisi_acc_pf_get(qm);
+	KUNIT_ASSERT_NOT_NULL(test, pf);
+	return pf;
+}
+
 /* Would catch: two of ours that exclude each other; a bit that stays set */
 static void ours_share_a_claim(struct kunit *test)
 {
@@ -31,16 +42,12 @@ static void ours_share_a_claim(struct kunit *test)
 /* D4; would catch: a wait without end, and a bit cleared that is another's */
 static void another_has_it(struct kunit *test)
 {
-	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
-	struct hisi_acc_pf *pf;
+	struct hisi_acc_pf *pf = a_pf(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, qm);
-	pf = hisi_acc_pf_get(qm);
-	KUNIT_ASSERT_NOT_NULL(test, pf);
-	set_bit(QM_RESETTING, &qm->misc_ctl);
+	set_bit(QM_RESETTING, &pf->qm->misc_ctl);
 	KUNIT_EXPECT_EQ(test, hisi_acc_pf_claim(pf, 20, TASK_KILLABLE), -EBUSY);
-	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &qm->misc_ctl));
-	clear_bit(QM_RESETTING, &qm->misc_ctl);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &pf->qm->misc_ctl));
+	clear_bit(QM_RESETTING, &pf->qm->misc_ctl);
 	KUNIT_EXPECT_EQ(test, hisi_acc_pf_claim(pf, 20, TASK_KILLABLE), 0);
 	hisi_acc_pf_release(pf);
 	hisi_acc_pf_put(pf);
@@ -49,13 +56,9 @@ static void another_has_it(struct kunit *test)
 /* Would catch: functions that relieve each other and keep the driver out for good */
 static void a_spell_ends(struct kunit *test)
 {
-	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
 	unsigned long rest = msecs_to_jiffies(REST_MS), left;
-	struct hisi_acc_pf *pf;
+	struct hisi_acc_pf *pf = a_pf(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, qm);
-	pf = hisi_acc_pf_get(qm);
-	KUNIT_ASSERT_NOT_NULL(test, pf);
 	KUNIT_ASSERT_TRUE(test, hisi_acc_pf_try_claim(pf));
 	KUNIT_EXPECT_TRUE(test, hisi_acc_pf_try_claim(pf));
 	hisi_acc_pf_release(pf);
@@ -65,10 +68,10 @@ static void a_spell_ends(struct kunit *test)
 	/* a reset that somebody with a claim waits for */
 	KUNIT_EXPECT_TRUE(test, hisi_acc_pf_join(pf));
 	hisi_acc_pf_release(pf);
-	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &qm->misc_ctl));
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &pf->qm->misc_ctl));
 	hisi_acc_pf_release(pf);
 	left = pf->left;
-	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &qm->misc_ctl));
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &pf->qm->misc_ctl));
 	KUNIT_EXPECT_FALSE(test, hisi_acc_pf_join(pf));
 
 	/* then nobody has it for a while, and everybody after it */
@@ -95,17 +98,13 @@ static void a_spell_ends(struct kunit *test)
 /* Would catch: a rest after the driver has had its turn */
 static void the_drivers_turn_is_a_rest(struct kunit *test)
 {
-	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
-	struct hisi_acc_pf *pf;
+	struct hisi_acc_pf *pf = a_pf(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, qm);
-	pf = hisi_acc_pf_get(qm);
-	KUNIT_ASSERT_NOT_NULL(test, pf);
 	KUNIT_ASSERT_TRUE(test, hisi_acc_pf_try_claim(pf));
 	hisi_acc_pf_release(pf);
-	set_bit(QM_RESETTING, &qm->misc_ctl);
+	set_bit(QM_RESETTING, &pf->qm->misc_ctl);
 	KUNIT_EXPECT_FALSE(test, hisi_acc_pf_try_claim(pf));
-	clear_bit(QM_RESETTING, &qm->misc_ctl);
+	clear_bit(QM_RESETTING, &pf->qm->misc_ctl);
 	pf->begun -= msecs_to_jiffies(SPELL_MS) + 1;
 	KUNIT_EXPECT_TRUE(test, hisi_acc_pf_try_claim(pf));
 	hisi_acc_pf_release(pf);
@@ -115,13 +114,9 @@ static void the_drivers_turn_is_a_rest(struct kunit *test)
 /* Would catch: guests stopped for longer than the driver's sleep asks for */
 static void a_short_spell_has_a_short_rest(struct kunit *test)
 {
-	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
 	unsigned long rest = msecs_to_jiffies(REST_MS) + 1;
-	struct hisi_acc_pf *pf;
+	struct hisi_acc_pf *pf = a_pf(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, qm);
-	pf = hisi_acc_pf_get(qm);
-	KUNIT_ASSERT_NOT_NULL(test, pf);
 	KUNIT_ASSERT_TRUE(test, hisi_acc_pf_try_claim(pf));
 	hisi_acc_pf_release(pf);
 	pf->left -= rest;

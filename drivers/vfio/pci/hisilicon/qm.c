@@ -608,6 +608,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	if (image->guest == HISI_ACC_GUEST_UP) {
 		know_heads(vf, image->eqc, image->aeqc);
 		writel(QM_READY, regs->window + QM_VF_STATE);
+		vf->unannounced = false;
 		vf->paused = true;
 	}
 	vf->half_loaded = false;

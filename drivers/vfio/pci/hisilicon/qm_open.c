@@ -129,8 +129,10 @@ static int learn_facts(struct hisi_acc_vf *vf)
 	if (err)
 		return err;
 	/* as after the physical function's driver has taken them away */
-	if (!queues)
+	if (!queues) {
+		pci_err(vf->core.pdev, "owns no queues\n");
 		return -ENODEV;
+	}
 	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, queues);
 	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
 	vf->facts.que_iso_cfg = readl(qm->io_base + QM_QUE_ISO_CFG);
@@ -161,8 +163,10 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 	if (!err)
 		return 0;
 	hisi_acc_qm_close(vf);
+	if (err == -ENODEV)
+		return err;
 fail:
-	pci_err(pdev, "its registers do not answer: %d\n", err);
+	pci_err(pdev, "registers do not respond: %d\n", err);
 	return err;
 }
 

@@ -654,6 +654,29 @@ static void restart_rings_heads(struct kunit *test)
 			      QM_DB_INDEX_SHIFT_V2, 6);
 }
 
+/*
+ * Would catch: a function that a stop has found unused, and that is not loaded and
+ * restarted with as few accesses as any other
+ */
+static void restart_of_what_was_unused(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	hisi_acc_pci_reset(&fake->vf);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	fake_forget(fake);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_SQ_CQ_BASE_V2),
+			FAKE_QUEUES);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+}
+
 /* D21; would catch: an answer to us, found by a guest that had asked before */
 static void guest_asked(struct kunit *test)
 {
@@ -751,6 +774,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE_PARAM(load_fails, command_gen_params),
 	KUNIT_CASE(restart_rings),
 	KUNIT_CASE(restart_rings_heads),
+	KUNIT_CASE(restart_of_what_was_unused),
 	KUNIT_CASE(guest_asked),
 	KUNIT_CASE(guest_asked_in_vain),
 	KUNIT_CASE(guest_asked_for_a_message),

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import steps
-from lab import accelerator, cross, kernel
+from lab import accelerator, cross, kernel, paths, versions
 from lab.context import Context
 from lab.errors import LabError
 from lab.host import Host
 from lab.load_module import rival_module
 from lab.patience import MACHINE
+from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
 
 SEC = accelerator.ENGINES["sec"]
@@ -158,6 +160,16 @@ def bench(session: Session, context: Context, version: str, driver: str, name: s
         yield Bench(host, version, driver)
     finally:
         host.stop()
+
+
+@contextlib.contextmanager
+def one_host(context: Context, name: str, vfs: int = 2) -> Iterator[Bench]:
+    """A host of the default kernel with this driver, for all tests of a file: each of them
+    leaves the VFs bound.  Its logs are in build/check under `name`."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
+            bench(session, context, versions.DEFAULT, "ours", vfs=vfs) as one:
+        one.bring_up(vfs)
+        yield one
 
 
 def wait_until(what: str, test, seconds: float = 30) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 from lab import session
@@ -52,6 +53,17 @@ def event(guest: Guest, name: str, since: float, **data: str) -> None:
     """Wait for an event that came after `since`."""
     guest.qmp.wait(f"{name} {data or ''}", lambda e: e.name == name and e.at >= since and
                    all(e.data.get(k) == v for k, v in data.items()), 60, guest.alive)
+
+
+def stop_and_cont(scenario: Scenario, guest: Guest) -> None:
+    """QEMU's monitor stops the guest, and resumes it."""
+    began = time.monotonic()
+    guest.qmp.cmd("stop")
+    event(guest, "STOP", began)
+    assert states(scenario) == "STOP"
+    guest.qmp.cmd("cont")
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
 
 
 def ended(guest: Guest, since: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 from lab.migration import ENGINE, SLOW_REQUEST_US
 from lab.session import Choice
 from kernels import EACH
-from moves import TRICKLE, ended, event, goes_on, queues, running, states
+from moves import TRICKLE, ended, event, goes_on, queues, running, states, stop_and_cont
 
 
 def cancel_before_the_switch(scenario):
@@ -49,17 +49,6 @@ def cancel_after_the_switch(scenario, guest):
     arriving.close()
 
 
-def stop_and_cont(scenario, guest):
-    for _ in range(5):
-        began = time.monotonic()
-        guest.qmp.cmd("stop")
-        event(guest, "STOP", began)
-        assert states(scenario) == "STOP"
-        guest.qmp.cmd("cont")
-        event(guest, "RESUME", began)
-        assert states(scenario) == "RUNNING"
-
-
 @pytest.mark.parametrize("kernel", EACH)
 def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
     """After each of them the load has to get on in every lane."""
@@ -70,7 +59,8 @@ def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
         cancel_after_the_switch(scenario, guest)
         goes_on(scenario, guest)
         scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
-        stop_and_cont(scenario, guest)
+        for _ in range(5):
+            stop_and_cont(scenario, guest)
 
 
 def test_a_destination_that_does_not_fit_says_so_early(new_session):

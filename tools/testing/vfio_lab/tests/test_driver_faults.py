@@ -12,6 +12,7 @@ import pytest
 
 import steps
 from bench import wait_until
+from defect_scenarios import works
 from lab import accelerator, paths
 from lab.host import Host
 from lab.progress import Steps
@@ -58,15 +59,6 @@ def vf(host, break_it) -> Iterator[steps.Function]:
     with steps.Function(host, address) as function:
         function.guest_up()
         yield function
-
-
-def works(vf: steps.Function) -> None:
-    """The function goes once around the states, with an image that is whole."""
-    vf.guest_up()
-    assert vf.go(State.STOP) == ("", State.STOP)
-    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
-    assert vf.go(State.RUNNING) == ("", State.RUNNING)
 
 
 def works_after_a_reset(vf: steps.Function) -> None:

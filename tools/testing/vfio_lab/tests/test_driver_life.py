@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import io
 import subprocess
 from collections.abc import Iterator
 
@@ -15,11 +14,9 @@ import pytest
 import bench as lab_bench
 import tap
 from bench import PF, RIVAL, VARIANT, Bench, wait_until
-from defect_scenarios import SQC_TABLE, go
-from lab import accelerator, paths, versions
+from defect_scenarios import SQC_TABLE, go, works
+from lab import accelerator
 from lab.errors import LabError
-from lab.progress import Steps
-from lab.session import Session
 from steps import IMAGE, Function, State
 
 STATES = (State.RUNNING, State.RUNNING_P2P, State.STOP, State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY,
@@ -30,18 +27,8 @@ HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/driver-life") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
-        one.bring_up()
+    with lab_bench.one_host(context, "driver-life") as one:
         yield one
-
-
-def works(vf: Function) -> None:
-    """Once around."""
-    vf.guest_up()
-    go(vf, State.STOP, State.STOP_COPY)
-    assert vf.read_image() == IMAGE
-    go(vf, State.RUNNING)
 
 
 def waits(bench: Bench) -> int:

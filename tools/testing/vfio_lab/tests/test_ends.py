@@ -5,7 +5,6 @@ behind, and what comes next finds all as if they had not been."""
 
 from __future__ import annotations
 
-import io
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,12 +13,11 @@ import pytest
 
 import bench as lab_bench
 from bench import PF, SEC, Bench, wait_until
-from defect_scenarios import SQC_TABLE, go
-from lab import paths, versions
-from lab.progress import Steps
-from lab.session import Choice, Session
+from defect_scenarios import SQC_TABLE, go, works
+from lab import versions
+from lab.session import Choice
 from moves import ended, states
-from steps import IMAGE, Function, State
+from steps import State
 from test_driver_life import STATES, waits
 
 DRIVER = f"/sys/bus/pci/drivers/{SEC.driver}"
@@ -28,18 +26,8 @@ DRIVER = f"/sys/bus/pci/drivers/{SEC.driver}"
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/ends") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
-        one.bring_up()
+    with lab_bench.one_host(context, "ends") as one:
         yield one
-
-
-def works(vf: Function) -> None:
-    """Once around."""
-    vf.guest_up()
-    go(vf, State.STOP, State.STOP_COPY)
-    assert vf.read_image() == IMAGE
-    go(vf, State.RUNNING)
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)

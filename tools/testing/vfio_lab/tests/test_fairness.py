@@ -5,16 +5,12 @@ them keeps another from getting on."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 import pytest
 
 import bench as lab_bench
 from bench import RIVAL, Bench
-from lab import paths, versions
-from lab.progress import Steps
-from lab.session import Session
 from steps import Loop, Loops
 
 #: functions of a device: some, or as many as one has
@@ -26,9 +22,7 @@ TURNS, WAIT_MS = 20, 2000
 @pytest.fixture(scope="module", params=[SOME, pytest.param(ALL, marks=pytest.mark.long("takes minutes to bind"))])
 def bench(request, context) -> Iterator[Bench]:
     """One host with all virtual functions, which each test leaves bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / f"check/fairness-{request.param}") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours", vfs=request.param) as one:
-        one.bring_up(request.param)
+    with lab_bench.one_host(context, f"fairness-{request.param}", request.param) as one:
         yield one
 
 

@@ -5,7 +5,6 @@ function can neither be brought to a state nor reset."""
 
 from __future__ import annotations
 
-import io
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,15 +13,14 @@ import pytest
 
 import bench as lab_bench
 from bench import SEC, Bench, wait_until
-from defect_scenarios import go
-from lab import accelerator, paths, versions, watch
+from defect_scenarios import works
+from lab import accelerator, versions, watch
 from lab.errors import LabError
 from lab.guest import Guest
 from lab.migration import Scenario
-from lab.progress import Steps
-from lab.session import Choice, Session
+from lab.session import Choice
 from moves import ENDED, TRICKLE, ended, event
-from steps import IMAGE, Loops, State
+from steps import Loops, State
 
 ROUNDS = 10
 
@@ -30,9 +28,7 @@ ROUNDS = 10
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/host-resets") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
-        one.bring_up()
+    with lab_bench.one_host(context, "host-resets") as one:
         yield one
 
 
@@ -48,15 +44,12 @@ def test_each_state_is_reached_beside_them(bench, states):
         loop = resets.end()[address]
         assert errors == [""] * len(errors)
         assert loop.failed == 0 and loop.times >= ROUNDS, loop
-        vf.guest_up()
-        go(vf, State.STOP, State.STOP_COPY)
-        assert vf.read_image() == IMAGE
-        go(vf, State.RUNNING)
+        works(vf)
 
 
 def test_a_users_resets_beside_them(bench):
-    """Would catch a user who is told to try again while the host resets the function,
-    or a host that is."""
+    """VFIO_DEVICE_RESET must not fail with EAGAIN while the host resets the VF through
+    sysfs, nor the host's reset beside it."""
     address, before = bench.functions[0], bench.count("resets")
     with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
         wait_until("the function was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)

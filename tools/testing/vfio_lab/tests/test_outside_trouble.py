@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import io
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,11 +18,9 @@ import pytest
 import bench as lab_bench
 from bench import PF, RIVAL, Bench, wait_until
 from defect_scenarios import go
-from lab import paths, versions, watch
+from lab import watch
 from lab.migration import ENGINE
-from lab.progress import Steps
-from lab.session import Session
-from moves import TRICKLE, ended, event, goes_on, running, states
+from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
 from steps import IMAGE, Function, State
 
 # Registers of the guest's and a command of its mailbox
@@ -34,9 +31,7 @@ ECC = 4
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves the device sound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/outside-trouble") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
-        one.bring_up()
+    with lab_bench.one_host(context, "outside-trouble") as one:
         with one.rival():
             yield one
 
@@ -68,7 +63,7 @@ def engine_error(bench: Bench, vf: Function) -> Iterator[None]:
 
 @contextlib.contextmanager
 def message_to_guest(bench: Bench, vf: Function) -> Iterator[None]:
-    """The guest is told something, and has not looked: its processors stand still."""
+    """A message to the guest is pending, and its vCPUs are stopped."""
     vf.store(MESSAGE_MASK, 0)
     bench.tell("message", 1)
     yield
@@ -131,7 +126,7 @@ def test_a_function_is_stopped(bench, trouble):
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_migration_does_not_begin(bench, trouble):
     """Would catch a migration that can only fail when the guest has been stopped, and
-    an operator who is not told why it does not begin, or is told at length."""
+    a refusal without a line in the log, or with more than one."""
     with opened(bench, trouble) as vf, trouble.begins(bench, vf):
         for _ in range(2):
             before = len(said(bench, vf))
@@ -206,13 +201,7 @@ def test_a_guest_under_qemu(new_session):
 
         before = resets()
         error(ECC)
-        began = time.monotonic()
-        guest.qmp.cmd("stop")
-        event(guest, "STOP", began)
-        assert states(scenario) == "STOP"
-        guest.qmp.cmd("cont")
-        event(guest, "RESUME", began)
-        assert states(scenario) == "RUNNING"
+        stop_and_cont(scenario, guest)
         began = time.monotonic()
         guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
         assert ended(guest, began) == "failed"

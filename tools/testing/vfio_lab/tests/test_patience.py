@@ -6,7 +6,6 @@ the function; only the beginning of a migration is refused. Who waits can be end
 from __future__ import annotations
 
 import contextlib
-import io
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,11 +13,8 @@ import pytest
 
 import bench as lab_bench
 from bench import Bench, wait_until
-from defect_scenarios import go
-from lab import paths, versions
-from lab.progress import Steps
-from lab.session import Session
-from steps import IMAGE, Function, State
+from defect_scenarios import go, works
+from steps import Function, State
 
 VFS = 5
 #: longer than any wait that the driver ever had
@@ -32,23 +28,13 @@ KILLED_SECONDS = 8
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves all functions bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/patience") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours", vfs=VFS) as one:
-        one.bring_up(VFS)
+    with lab_bench.one_host(context, "patience", VFS) as one:
         yield one
 
 
 def resets(bench: Bench) -> list[int]:
     """How often each function was reset, the physical one first."""
     return [bench.count("resets", function=number) for number in range(VFS + 1)]
-
-
-def works(vf: Function) -> None:
-    """Once around."""
-    vf.guest_up()
-    go(vf, State.STOP, State.STOP_COPY)
-    assert vf.read_image() == IMAGE
-    go(vf, State.RUNNING)
 
 
 def test_all_of_it_waits_for_a_reset_of_all(bench):

@@ -5,7 +5,6 @@ is stopped and gets no new state, whose guest is not there any more."""
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 
@@ -14,10 +13,8 @@ import pytest
 import bench as lab_bench
 from bench import Bench
 from defect_scenarios import go, saved
-from lab import paths, versions
 from lab.migration import ENGINE, SLOW_REQUEST_US
-from lab.progress import Steps
-from lab.session import Choice, Session
+from lab.session import Choice
 from moves import event, goes_on, states
 from steps import IMAGE, Function, State
 
@@ -33,9 +30,7 @@ SILENT_SECONDS = 3
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each leaves both functions bound."""
-    with Session(Steps(io.StringIO()), paths.BUILD / "check/silent-guest") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
-        one.bring_up()
+    with lab_bench.one_host(context, "silent-guest") as one:
         yield one
 
 

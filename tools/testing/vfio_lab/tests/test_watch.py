@@ -76,7 +76,7 @@ def test_what_is_expected_is_not_told(bench):
     assert watch.end() == ([], [])
 
 
-#: a host that says what it is told to, and tests of one, two of which must fail
+#: a host whose log the test writes, and tests of it, two of which must fail
 INNER = """
 import pytest
 from lab import watch
