@@ -98,6 +98,28 @@ static u32 in_flight(struct vfio_pci_device *device)
 	return count;
 }
 
+/*
+ * Into STOP with requests that are yet to be answered; returns how many. A device
+ * that had answered all before it was stopped gets new ones: how fast it is against
+ * the processors is not ours to say.
+ */
+static u32 stop_in_flight(struct __test_metadata *_metadata,
+			  struct vfio_pci_device *device, void *src, void *dst)
+{
+	u32 left = 0;
+
+	for (int i = 0; i < 1000 && !left; i++) {
+		if (i) {
+			ASSERT_EQ(device_set_state(device->fd, RUNNING, NULL), 0);
+			ASSERT_EQ(vfio_pci_driver_memcpy_wait(device), 0);
+		}
+		start_copies(device, src, dst);
+		ASSERT_EQ(device_set_state(device->fd, STOP, NULL), 0);
+		left = in_flight(device);
+	}
+	return left;
+}
+
 static int save(struct vfio_pci_device *device, struct image *image, bool precopy)
 {
 	int data_fd, ret;
@@ -177,12 +199,9 @@ TEST_F(requests, finish_on_the_destination)
  */
 TEST_F(requests, stand_still_while_stopped)
 {
-	u32 left;
+	u32 left = stop_in_flight(_metadata, self->source, self->src, self->dst);
 
-	start_copies(self->source, self->src, self->dst);
-	ASSERT_EQ(device_set_state(self->source->fd, STOP, NULL), 0);
-	left = in_flight(self->source);
-	EXPECT_GT(left, 0);
+	ASSERT_GT(left, 0);
 	for (int i = 0; i < 3; i++) {
 		struct image image;
 
