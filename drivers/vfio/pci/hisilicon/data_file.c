@@ -12,8 +12,7 @@
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in
- * turn waits for this lock. An image is small: it is copied twice, by way of a
- * buffer that need not be zeroed, as no more of it is used than was filled.
+ * turn waits for this lock. An image is small: it is copied twice.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
@@ -70,7 +69,7 @@ static void data_free(struct kref *ref)
 
 	mutex_destroy(&data->lock);
 	put_device(&data->vdev->device);
-	kfree_sensitive(data);
+	kfree(data);
 }
 
 static void data_put(struct hisi_acc_data_file *data)
@@ -84,24 +83,13 @@ static int data_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void wake_locked(struct hisi_acc_data_file *data)
-{
-	lockdep_assert_held(&data->lock);
-	/*
-	 * Who polls is in the queue before asking for the lock: seen here, or
-	 * still to look at what has changed.
-	 */
-	if (waitqueue_active(&data->wait))
-		wake_up_interruptible(&data->wait);
-}
-
 /* One refusal spoils the session: what follows could not be placed */
 static int spoil_locked(struct hisi_acc_data_file *data, int err)
 {
 	lockdep_assert_held(&data->lock);
 	if (!data->error)
 		data->error = err;
-	wake_locked(data);
+	wake_up_interruptible(&data->wait);
 	return data->error;
 }
 
@@ -110,8 +98,8 @@ static void tell(struct hisi_acc_data_file *data, int err,
 {
 	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
 				  why->want);
-	pr_warn_ratelimited(KBUILD_MODNAME " %s: image refused (%d): %s is 0x%llx, 0x%llx here\n",
-			    data->name, err, why->what, why->got, why->want);
+	pr_warn_ratelimited(KBUILD_MODNAME " %s: image refused: %s is 0x%llx, 0x%llx here\n",
+			    data->name, why->what, why->got, why->want);
 }
 
 static int refuse_locked(struct hisi_acc_data_file *data, int err,
@@ -152,7 +140,7 @@ static ssize_t data_read(struct file *file, char __user *buf, size_t len,
 			 loff_t *pos)
 {
 	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE] __uninitialized;
+	u8 bounce[HISI_ACC_IMAGE_SIZE];
 	size_t end, left;
 	ssize_t got;
 	int err;
@@ -190,7 +178,7 @@ static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
 			  loff_t *pos)
 {
 	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE] __uninitialized;
+	u8 bounce[HISI_ACC_IMAGE_SIZE];
 	/* more than an image is refused below, whatever it contains */
 	size_t seen = min(len, sizeof(bounce));
 
@@ -352,7 +340,7 @@ void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 	if (err)
 		refuse_locked(data, err, &why);
 	else
-		wake_locked(data);
+		wake_up_interruptible(&data->wait);
 }
 
 /**
@@ -409,7 +397,7 @@ void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 		data->length = 0;
 		data->position = 0;
 		memzero_explicit(data->bytes, sizeof(data->bytes));
-		wake_locked(data);
+		wake_up_interruptible(&data->wait);
 	}
 	data_put(data);
 }

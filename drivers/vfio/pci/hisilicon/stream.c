@@ -181,10 +181,10 @@ static int check_hardware(const struct wire_image *wire,
 	if (!minor_of(wire))
 		return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
 	if (version != facts->hw_version)
-		return refuse(why, -EPFNOSUPPORT, "hardware version", version,
+		return refuse(why, -EOPNOTSUPP, "hardware version", version,
 			      facts->hw_version);
 	if (window != facts->window)
-		return refuse(why, -EOVERFLOW, "part of the BAR", window,
+		return refuse(why, -EOPNOTSUPP, "part of the BAR", window,
 			      facts->window);
 	return 0;
 }
@@ -199,12 +199,12 @@ static int check_match(const struct wire_image *wire,
 	u32 state = le32_to_cpu(wire->guest_state);
 
 	if (dev_id != facts->dev_id)
-		return refuse(why, -EXDEV, "device id", dev_id, facts->dev_id);
+		return refuse(why, -EOPNOTSUPP, "device id", dev_id, facts->dev_id);
 	if (qp_num != facts->qp_num)
-		return refuse(why, -ECHRNG, "number of queues", qp_num,
+		return refuse(why, -EOPNOTSUPP, "number of queues", qp_num,
 			      facts->qp_num);
 	if (iso != facts->que_iso_cfg)
-		return refuse(why, -EMEDIUMTYPE, "doorbell isolation", iso,
+		return refuse(why, -EOPNOTSUPP, "doorbell isolation", iso,
 			      facts->que_iso_cfg);
 	if (state > IMAGE_GUEST_NOT_READY)
 		return refuse(why, -ERANGE, "guest driver state", state,
@@ -222,7 +222,7 @@ static int check_address(const char *what, u64 address,
 			 struct hisi_acc_mismatch *why)
 {
 	if (!IS_ALIGNED(address, ADDRESS_ALIGN))
-		return refuse(why, -EADDRNOTAVAIL, what, address,
+		return refuse(why, -EBADMSG, what, address,
 			      ADDRESS_ALIGN);
 	return 0;
 }
@@ -259,7 +259,7 @@ static int check_base(const struct wire_image *wire, const char *what,
 
 	if (is_v1(wire) || sent == ring_base(wire_xqc))
 		return 0;
-	return refuse(why, -EADDRNOTAVAIL, what, sent, ring_base(wire_xqc));
+	return refuse(why, -EBADMSG, what, sent, ring_base(wire_xqc));
 }
 
 static int check_registers(const struct wire_image *wire,
@@ -326,7 +326,7 @@ static int check_additions(const struct wire_image *wire,
 		return check_reserved(wire, offsetof(struct wire_image, guest),
 				      offsetof(struct wire_image, eqe_dma), why);
 	if (le32_to_cpu(wire->checksum) != checksum(*wire))
-		return refuse(why, -EILSEQ, "checksum",
+		return refuse(why, -EBADMSG, "checksum",
 			      le32_to_cpu(wire->checksum), checksum(*wire));
 	if (guest != IMAGE_GUEST_UP && guest != IMAGE_GUEST_DOWN)
 		return refuse(why, -ERANGE, "guest driver", guest,
@@ -336,7 +336,7 @@ static int check_additions(const struct wire_image *wire,
 		return refuse(why, -ERANGE, "guest driver of a live function",
 			      guest, IMAGE_GUEST_UP);
 	if (guest == IMAGE_GUEST_UP && !has_addresses(wire))
-		return refuse(why, -EADDRNOTAVAIL, "an address of a live function",
+		return refuse(why, -EBADMSG, "an address of a live function",
 			      0, ADDRESS_ALIGN);
 	if (!hisi_acc_stream_is_question(question))
 		return refuse(why, -ERANGE, "question to the mailbox", question,
@@ -377,17 +377,13 @@ static int check_body(const struct wire_image *wire,
  * it was cut into writes.
  *
  * Return: 0 when nothing speaks against it so far, otherwise
- * -EBADMSG: not an image of this kind;
+ * -EBADMSG: not an image of this kind, or not what was sent, or with an address
+ * that is missing, misaligned or contradicts another;
  * -EPROTONOSUPPORT: a major version from the future;
- * -EXDEV: another kind of accelerator;
- * -ECHRNG: another number of queues;
- * -EMEDIUMTYPE: doorbells laid out otherwise;
- * -EPFNOSUPPORT: another version of the hardware;
- * -EOVERFLOW: the guest sees more or less of the BAR than here;
- * -EILSEQ: not what was sent;
+ * -EOPNOTSUPP: of a function that this one is not like: another kind of
+ * accelerator, version of the hardware, number of queues, layout of doorbells or
+ * part of the BAR;
  * -ERANGE: a value that the register or context cannot hold;
- * -EADDRNOTAVAIL: an address that is missing, misaligned or contradicts
- * another;
  * -EPROTO: a reserved word is in use;
  * -EFBIG: more bytes than an image has.
  */

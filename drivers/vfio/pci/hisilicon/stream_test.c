@@ -282,7 +282,7 @@ static void idle(struct kunit *test)
 	put_unaligned_le64(0x10, bytes + 168);
 	put_checksum(bytes);
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image),
-			-EADDRNOTAVAIL);
+			-EBADMSG);
 }
 
 static const struct refusal {
@@ -293,9 +293,9 @@ static const struct refusal {
 } refusals[] = {
 	{ "magic", 4, 0, -EBADMSG },
 	{ "major version", 28, 2, -EPROTONOSUPPORT },
-	{ "device", 12, 0xa259, -EXDEV },
-	{ "queues", 8, U32_MAX, -ECHRNG },
-	{ "isolation", 16, 0, -EMEDIUMTYPE },
+	{ "device", 12, 0xa259, -EOPNOTSUPP },
+	{ "queues", 8, U32_MAX, -EOPNOTSUPP },
+	{ "isolation", 16, 0, -EOPNOTSUPP },
 	{ "state", 24, 2, -ERANGE },
 	{ "state of a live function", 24, 1, -ERANGE },
 	{ "reserved in the match part", 36, 1, -EPROTO },
@@ -303,19 +303,19 @@ static const struct refusal {
 	{ "page size", 60, 3, -ERANGE },
 	{ "EQ head", 64, 0x0400, -ERANGE },
 	{ "AEQ tail", 92, 0x4000000, -ERANGE },
-	{ "EQ base against its context", 68, 0x34564020, -EADDRNOTAVAIL },
+	{ "EQ base against its context", 68, 0x34564020, -EBADMSG },
 	{ "reserved", 140, 1, -EPROTO },
-	{ "SQC table alignment", 160, 0x10, -EADDRNOTAVAIL },
+	{ "SQC table alignment", 160, 0x10, -EBADMSG },
 };
 
 static const struct refusal refusals_2_1[] = {
-	{ "hardware version", 32, 0x50, -EPFNOSUPPORT },
-	{ "window", 36, HISI_ACC_WINDOW_WHOLE, -EOVERFLOW },
+	{ "hardware version", 32, 0x50, -EOPNOTSUPP },
+	{ "window", 36, HISI_ACC_WINDOW_WHOLE, -EOPNOTSUPP },
 	{ "guest", 120, 0, -ERANGE },
 	{ "guest down", 120, 2, -ERANGE },
 	{ "reserved", 132, 1, -EPROTO },
 	{ "padding", 140, 1, -EPROTO },
-	{ "SQC table alignment", 160, 0x10, -EADDRNOTAVAIL },
+	{ "SQC table alignment", 160, 0x10, -EBADMSG },
 };
 
 static void refusal_name(const struct refusal *r, char *name)
@@ -369,7 +369,7 @@ static void missing_addresses(struct kunit *test)
 		put_unaligned_le64(0, bytes + places[i][1]);
 		put_checksum(bytes);
 		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &image),
-				    -EADDRNOTAVAIL, "at %u", places[i][0]);
+				    -EBADMSG, "at %u", places[i][0]);
 
 		/* Linux takes it for a function that is not in use */
 		memcpy(bytes, golden_v2, sizeof(bytes));

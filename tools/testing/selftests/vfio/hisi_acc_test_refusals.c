@@ -107,9 +107,9 @@ static void major_version(void)
 static void another_device(void)
 {
 	static const struct refusal cases[] = {
-		{ 12, 4, 0x1234, -EXDEV },
-		{ 12, 4, 0xa259, -EXDEV },
-		{ 12, 4, 0x1a256, -EXDEV },
+		{ 12, 4, 0x1234, -EOPNOTSUPP },
+		{ 12, 4, 0xa259, -EOPNOTSUPP },
+		{ 12, 4, 0x1a256, -EOPNOTSUPP },
 	};
 
 	expect_refusals(cases, ARRAY_SIZE(cases));
@@ -119,9 +119,9 @@ static void another_device(void)
 static void number_of_queues(void)
 {
 	static const struct refusal cases[] = {
-		{ 8, 4, 0, -ECHRNG },
-		{ 8, 4, 1, -ECHRNG },
-		{ 8, 4, 0x10001, -ECHRNG },
+		{ 8, 4, 0, -EOPNOTSUPP },
+		{ 8, 4, 1, -EOPNOTSUPP },
+		{ 8, 4, 0x10001, -EOPNOTSUPP },
 	};
 
 	expect_refusals(cases, ARRAY_SIZE(cases));
@@ -131,7 +131,7 @@ static void number_of_queues(void)
 static void isolation(void)
 {
 	static const struct refusal cases[] = {
-		{ 16, 4, 0x8000, -EMEDIUMTYPE },
+		{ 16, 4, 0x8000, -EOPNOTSUPP },
 	};
 
 	expect_refusals(cases, ARRAY_SIZE(cases));
@@ -141,9 +141,9 @@ static void isolation(void)
 static void hardware(void)
 {
 	struct refusal cases[] = {
-		{ 32, 4, 0x50, -EPFNOSUPPORT },
-		{ 32, 4, 0, -EPFNOSUPPORT },
-		{ 36, 4, 2, -EOVERFLOW },
+		{ 32, 4, 0x50, -EOPNOTSUPP },
+		{ 32, 4, 0, -EOPNOTSUPP },
+		{ 36, 4, 2, -EOPNOTSUPP },
 		{ 120, 4, 0, -ERANGE },
 		{ 120, 4, 2, -ERANGE },
 		{ 124, 4, 1, -ERANGE },
@@ -166,7 +166,7 @@ static void hardware(void)
 static void checksum(void)
 {
 	uint8_t image[IMAGE_SIZE], bad[IMAGE_SIZE];
-	const struct refusal r = { 40, 0, 0, -EILSEQ };
+	const struct refusal r = { 40, 0, 0, -EBADMSG };
 	struct device d;
 
 	make_image(image, true);
@@ -191,11 +191,11 @@ static void registers(void)
 		{ 60, 4, 3, -ERANGE },
 		{ 64, 4, 0xffff, -ERANGE },
 		{ 94, 2, 0xffff, -ERANGE },
-		{ 68, 4, 0x10001001, -EADDRNOTAVAIL },
-		{ 144, 8, 0, -EADDRNOTAVAIL },
-		{ 160, 8, 0, -EADDRNOTAVAIL },
-		{ 160, 8, 8, -EADDRNOTAVAIL },
-		{ 168, 8, 0, -EADDRNOTAVAIL },
+		{ 68, 4, 0x10001001, -EBADMSG },
+		{ 144, 8, 0, -EBADMSG },
+		{ 160, 8, 0, -EBADMSG },
+		{ 160, 8, 8, -EBADMSG },
+		{ 168, 8, 0, -EBADMSG },
 	};
 
 	expect_refusals(cases, ARRAY_SIZE(cases));

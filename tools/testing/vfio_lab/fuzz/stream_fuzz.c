@@ -79,8 +79,8 @@ static uint32_t image_sum(const uint8_t *image)
 
 static bool is_known(int err)
 {
-	static const int known[] = { EBADMSG, EPROTONOSUPPORT, EXDEV, ECHRNG, EMEDIUMTYPE, EPFNOSUPPORT, EOVERFLOW,
-				     EILSEQ, ERANGE, EADDRNOTAVAIL, EPROTO, EFBIG, ENODATA };
+	static const int known[] = { EBADMSG, EPROTONOSUPPORT, EOPNOTSUPP, ERANGE, EPROTO, EFBIG,
+				     ENODATA };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (err == -known[i])

@@ -67,8 +67,7 @@ def test_the_images_abi_is_the_table():
     assert [at + size for at, size in rows] == [at for at, _ in rows[1:]] + [176]
 
 
-@pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EXDEV", "ECHRNG", "EMEDIUMTYPE", "EPFNOSUPPORT",
-                                   "EOVERFLOW", "EILSEQ", "ERANGE", "EADDRNOTAVAIL", "EPROTO", "EFBIG", "ENODATA"])
+@pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
 def test_each_refusal_is_described(error):
     assert f"-{error}" in (paths.DRIVER / "stream.c").read_text()
     assert f"-{error}" in (PAGES / "stream.rst").read_text()
