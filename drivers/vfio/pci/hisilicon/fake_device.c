@@ -3,6 +3,7 @@
  * KUnit: a function whose registers are memory. It does what the device is known
  * to do, as far as the driver waits for it, and fails where it is told to.
  */
+#include <kunit/test-bug.h>
 #include <linux/bitfield.h>
 #include <linux/file.h>
 
@@ -23,13 +24,13 @@
 #define BAR_AT			((void __iomem *)0x10000)
 #define PF_AT			((void __iomem *)0x1000000)
 
-/* One test runs at a time */
-static struct fake_device *the_fake;
-
-static void take_down(char kind, u32 where, u64 value)
+static struct fake_device *the_fake(void)
 {
-	struct fake_device *fake = the_fake;
+	return kunit_get_current_test()->priv;
+}
 
+static void take_down(struct fake_device *fake, char kind, u32 where, u64 value)
+{
 	if (fake->count < FAKE_ACCESSES)
 		fake->accesses[fake->count] =
 			(struct fake_access) { kind, where, value };
@@ -37,11 +38,11 @@ static void take_down(char kind, u32 where, u64 value)
 }
 
 /* The register at an address: its place, and its offset as the driver knows it */
-static u32 *find(const void __iomem *reg, u32 *offset, bool *in_pf)
+static u32 *find(struct fake_device *fake, const void __iomem *reg, u32 *offset,
+		 bool *in_pf)
 {
 	unsigned long at = (unsigned long)reg;
 	unsigned long pf = (unsigned long)PF_AT;
-	struct fake_device *fake = the_fake;
 
 	*in_pf = at >= pf;
 	if (!*in_pf) {
@@ -54,32 +55,41 @@ static u32 *find(const void __iomem *reg, u32 *offset, bool *in_pf)
 	return &fake->pf_bar[(*offset - FAKE_PF_FIRST) / 4];
 }
 
-/** fake_readl() - readl() of the fake */
+/**
+ * fake_readl() - qm_readl() of the fake
+ * @reg: the register
+ *
+ * Return: its value.
+ */
 u32 fake_readl(const void __iomem *reg)
 {
-	struct fake_device *fake = the_fake;
+	struct fake_device *fake = the_fake();
 	u32 offset, value, *place;
 	bool in_pf;
 
-	place = find(reg, &offset, &in_pf);
+	place = find(fake, reg, &offset, &in_pf);
 	value = place ? *place : ~0;
 	if (fake->busy_register == offset && fake->busy_reads > 0) {
 		fake->busy_reads--;
 		value |= 1;
 	}
-	take_down(in_pf ? 'R' : 'r', offset, value);
+	take_down(fake, in_pf ? 'R' : 'r', offset, value);
 	return value;
 }
 
-/** fake_writel() - writel() of the fake */
+/**
+ * fake_writel() - qm_writel() of the fake
+ * @value: what to write
+ * @reg: the register
+ */
 void fake_writel(u32 value, void __iomem *reg)
 {
-	struct fake_device *fake = the_fake;
+	struct fake_device *fake = the_fake();
 	u32 offset, *place;
 	bool in_pf;
 
-	place = find(reg, &offset, &in_pf);
-	take_down(in_pf ? 'W' : 'w', offset, value);
+	place = find(fake, reg, &offset, &in_pf);
+	take_down(fake, in_pf ? 'W' : 'w', offset, value);
 	if (!place)
 		return;
 	if (!in_pf && offset == IFC_INT_SOURCE)
@@ -90,55 +100,68 @@ void fake_writel(u32 value, void __iomem *reg)
 		fake->bar[CACHE_WB_DONE / 4] = !fake->write_back_hangs;
 }
 
-/** fake_writeq() - writeq() of the fake: only doorbells are so wide */
+/**
+ * fake_writeq() - qm_writeq() of the fake: only doorbells are so wide
+ * @value: what to write
+ * @reg: the register
+ */
 void fake_writeq(u64 value, void __iomem *reg)
 {
+	struct fake_device *fake = the_fake();
 	u32 offset;
 	bool in_pf;
 
-	find(reg, &offset, &in_pf);
-	take_down('d', offset, value);
+	find(fake, reg, &offset, &in_pf);
+	take_down(fake, 'd', offset, value);
 	if (offset == QM_DOORBELL_SQ_CQ_BASE_V2 && value & DB_PRIORITY)
-		the_fake->paused = false;
+		fake->paused = false;
 }
 
-/** fake_command() - the mailbox of the fake takes a command */
-void fake_command(u64 lo, u64 hi)
+/**
+ * fake_mailbox_store() - qm_mailbox_store() of the fake
+ * @regs: of the function
+ * @mb: the command
+ */
+void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
 {
-	u64 base = hi << 32 | FIELD_GET(MB_BASE_L, lo);
-	struct fake_device *fake = the_fake;
-	u32 command = FIELD_GET(MB_CMD, lo);
+	u64 base = mb.hi << 32 | FIELD_GET(MB_BASE_L, mb.lo);
+	struct fake_device *fake = the_fake();
+	u32 command = FIELD_GET(MB_CMD, mb.lo);
 
-	take_down('m', command, base);
-	fake->answer[0] = lo;
-	fake->answer[1] = hi;
+	take_down(fake, 'm', command, base);
+	fake->mailbox = mb;
 	if (command == MB_CMD_PAUSE && command != fake->fail_command)
 		fake->paused = true;
 	if (command == fake->hang_command)
 		return;
-	fake->answer[0] &= ~MB_BUSY;
+	fake->mailbox.lo &= ~MB_BUSY;
 	if (command == fake->fail_command) {
-		fake->answer[0] |= MB_STATUS_BAD;
+		fake->mailbox.lo |= MB_STATUS_BAD;
 		return;
 	}
 	if (command != QM_MB_CMD_SQC_BT && command != QM_MB_CMD_CQC_BT)
 		return;
-	if (lo & MB_GET)
+	if (mb.lo & MB_GET)
 		base = command == QM_MB_CMD_SQC_BT ? fake->sqc_table :
 						     fake->cqc_table;
 	else if (command == QM_MB_CMD_SQC_BT)
 		fake->sqc_table = base;
 	else
 		fake->cqc_table = base;
-	fake->answer[0] &= ~MB_BASE_L;
-	fake->answer[0] |= FIELD_PREP(MB_BASE_L, lower_32_bits(base));
-	fake->answer[1] = upper_32_bits(base);
+	fake->mailbox.lo &= ~MB_BASE_L;
+	fake->mailbox.lo |= FIELD_PREP(MB_BASE_L, lower_32_bits(base));
+	fake->mailbox.hi = upper_32_bits(base);
 }
 
-/** fake_answer() - what the mailbox of the fake reads as */
-const u64 *fake_answer(void)
+/**
+ * fake_mailbox_load() - qm_mailbox_load() of the fake
+ * @regs: of the function
+ *
+ * Return: what the mailbox reads as.
+ */
+struct mailbox fake_mailbox_load(struct hisi_acc_regs *regs)
 {
-	return the_fake->answer;
+	return the_fake()->mailbox;
 }
 
 static struct fake_device *fake_of(struct hisi_acc_vf *vf)
@@ -182,14 +205,27 @@ int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
 	return 0;
 }
 
-/** fake_alone() - single_task_running() of the fake */
+/**
+ * fake_alone() - qm_alone() of the fake
+ *
+ * Return: whether nobody else wants the processor.
+ */
 bool fake_alone(void)
 {
-	the_fake->asked++;
-	return !the_fake->others;
+	struct fake_device *fake = the_fake();
+
+	fake->asked++;
+	return !fake->others;
 }
 
-/** fake_count() - how often the code under test did something */
+/**
+ * fake_count() - how often the code under test did something
+ * @fake: the function
+ * @kind: as in struct fake_access
+ * @where: as there, or FAKE_ANYWHERE
+ *
+ * Return: how often.
+ */
 unsigned int fake_count(const struct fake_device *fake, char kind, u32 where)
 {
 	unsigned int found = 0;
@@ -201,7 +237,14 @@ unsigned int fake_count(const struct fake_device *fake, char kind, u32 where)
 	return found;
 }
 
-/** fake_when() - as the how manieth access it did so first, or -1 */
+/**
+ * fake_when() - when the code under test did something first
+ * @fake: the function
+ * @kind: as in struct fake_access
+ * @where: as there
+ *
+ * Return: index of the access, or -1.
+ */
 int fake_when(const struct fake_device *fake, char kind, u32 where)
 {
 	for (int i = 0; i < min(fake->count, FAKE_ACCESSES); i++)
@@ -211,14 +254,20 @@ int fake_when(const struct fake_device *fake, char kind, u32 where)
 	return -1;
 }
 
-/** fake_forget() - count accesses from now on */
+/**
+ * fake_forget() - count accesses from now on
+ * @fake: the function
+ */
 void fake_forget(struct fake_device *fake)
 {
 	memset(fake->accesses, 0, sizeof(fake->accesses));
 	fake->count = 0;
 }
 
-/** fake_guest_up() - what a guest's driver leaves in the registers */
+/**
+ * fake_guest_up() - what a guest's driver leaves in the registers
+ * @fake: the function
+ */
 void fake_guest_up(struct fake_device *fake)
 {
 	static const u32 queues[] = {
@@ -249,7 +298,6 @@ static void put(void *vf)
 		hisi_acc_data_file_close(fake->vf.data);
 	put_device(&fake->vf.core.vdev.device);
 	hisi_acc_pf_put(fake->vf.pf);
-	the_fake = NULL;
 }
 
 /**
@@ -265,7 +313,8 @@ struct fake_device *fake_device(struct kunit *test)
 
 	fake = kunit_kzalloc(test, sizeof(*fake), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fake);
-	the_fake = fake;
+	test->priv = fake;
+	fake_registers(test);
 	fake->pdev.dev.init_name = "fake";
 	fake->qm.io_base = PF_AT;
 	fake->engine.name = "fake";

@@ -2,7 +2,7 @@
 /*
  * KUnit: a function whose registers are memory, and that can be told to fail.
  *
- * qm_test.c compiles qm.c against it; the other tests use what is built there.
+ * qm_test.c has qm.c use it; the other tests use what is built there.
  */
 #ifndef HISI_ACC_FAKE_DEVICE_H
 #define HISI_ACC_FAKE_DEVICE_H
@@ -12,6 +12,7 @@
 #include <linux/pci.h>
 
 #include "hisi_acc_vfio_pci.h"
+#include "registers.h"
 
 #define FAKE_QUEUES		5
 #define FAKE_ACCESSES		160
@@ -44,7 +45,7 @@ struct fake_access {
  * @pf_bar: registers of the physical function
  * @sqc_table: what the mailbox answers
  * @cqc_table: what the mailbox answers
- * @answer: what the mailbox reads as
+ * @mailbox: what the mailbox reads as
  * @paused: by PAUSE, and not rung since
  * @fail_command: this command of the mailbox fails, 0 is none
  * @hang_command: this one is never done, 0 is none
@@ -70,7 +71,7 @@ struct fake_device {
 	u32 pf_bar[FAKE_PF_SIZE / 4];
 	u64 sqc_table;
 	u64 cqc_table;
-	u64 answer[2];
+	struct mailbox mailbox;
 	bool paused;
 	u32 fail_command;
 	u32 hang_command;
@@ -89,6 +90,7 @@ struct fake_device {
 };
 
 struct fake_device *fake_device(struct kunit *test);
+void fake_registers(struct kunit *test);
 void fake_guest_up(struct fake_device *fake);
 void fake_forget(struct fake_device *fake);
 unsigned int fake_count(const struct fake_device *fake, char kind, u32 where);
@@ -96,12 +98,12 @@ int fake_when(const struct fake_device *fake, char kind, u32 where);
 
 #define FAKE_ANYWHERE		U32_MAX
 
-/* What the code under test calls instead of the kernel's functions */
+/* What fake_registers() puts in place of the functions of qm.h and registers.h */
 u32 fake_readl(const void __iomem *reg);
 void fake_writel(u32 value, void __iomem *reg);
 void fake_writeq(u64 value, void __iomem *reg);
-void fake_command(u64 lo, u64 hi);
-const u64 *fake_answer(void);
+void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb);
+struct mailbox fake_mailbox_load(struct hisi_acc_regs *regs);
 bool fake_alone(void);
 
 #endif

@@ -11,6 +11,7 @@
  * and PRE_COPY_P2P the function therefore is as stopped as it will be in STOP:
  * whoever enters these states has stopped what rings doorbells before.
  */
+#include <kunit/static_stub.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -249,6 +250,14 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 
 #undef STATE
 
+static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
+		    enum vfio_device_mig_state target,
+		    enum vfio_device_mig_state *next)
+{
+	KUNIT_STATIC_STUB_REDIRECT(ask_core, vdev, from, target, next);
+	return vfio_mig_get_next_state(vdev, from, target, next);
+}
+
 /* The next step to a state, as the core has it, or -errno */
 static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
 		      enum vfio_device_mig_state target,
@@ -262,7 +271,7 @@ static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
 	    (target == VFIO_DEVICE_STATE_PRE_COPY ||
 	     target == VFIO_DEVICE_STATE_PRE_COPY_P2P))
 		return -EINVAL;
-	return vfio_mig_get_next_state(&vf->core.vdev, from, target, next);
+	return ask_core(&vf->core.vdev, from, target, next);
 }
 
 /* Of the first arc on the way that needs anything, or NOTHING */

@@ -9,27 +9,25 @@
 #include <linux/vfio.h>
 #include <linux/workqueue.h>
 
+#include "migrate.c"
+#include "access.c"
+
+#include "fake_device.h"
+
+#define STATES	(VFIO_DEVICE_STATE_PRE_COPY_P2P + 1)
+
 static unsigned int asked_in_vain;
 
 /* Of a kernel before 7.2, the core's own never comes back from some questions */
-static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
-		    enum vfio_device_mig_state to,
-		    enum vfio_device_mig_state *next)
+static int count_asked(struct vfio_device *vdev, enum vfio_device_mig_state from,
+		       enum vfio_device_mig_state to,
+		       enum vfio_device_mig_state *next)
 {
 	asked_in_vain += from == VFIO_DEVICE_STATE_STOP_COPY &&
 			 (to == VFIO_DEVICE_STATE_PRE_COPY ||
 			  to == VFIO_DEVICE_STATE_PRE_COPY_P2P);
 	return vfio_mig_get_next_state(vdev, from, to, next);
 }
-
-#define vfio_mig_get_next_state ask_core
-#include "migrate.c"
-#include "access.c"
-#undef vfio_mig_get_next_state
-
-#include "fake_device.h"
-
-#define STATES	(VFIO_DEVICE_STATE_PRE_COPY_P2P + 1)
 
 static bool runs(enum vfio_device_mig_state state)
 {
@@ -215,6 +213,7 @@ static void some_ways_are_not_asked_for(struct kunit *test)
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP_COPY);
 	asked_in_vain = 0;
+	kunit_activate_static_stub(test, ask_core, count_asked);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test,
@@ -275,7 +274,7 @@ static void one_way_with_a_fault(struct kunit *test, struct fake_device *fake,
 	fake->hang_command = 0;
 	fake->write_back_hangs = false;
 	fake->busy_reads = 0;
-	fake->answer[0] = 0;
+	fake->mailbox.lo = 0;
 	/* D9: a reset leads out of it, whatever it is */
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 }

@@ -101,14 +101,22 @@ static void pf_free(struct kref *ref)
 	kfree(pf);
 }
 
-/** hisi_acc_pf_put() - give back what hisi_acc_pf_get() returned */
+/**
+ * hisi_acc_pf_put() - undo hisi_acc_pf_get()
+ * @pf: what it returned
+ */
 void hisi_acc_pf_put(struct hisi_acc_pf *pf)
 {
 	guard(mutex)(&all_pfs_lock);
 	kref_put(&pf->ref, pf_free);
 }
 
-/** hisi_acc_pf_qm() - the physical function's own description of itself */
+/**
+ * hisi_acc_pf_qm() - what the physical function's driver knows of it
+ * @pf: the physical function
+ *
+ * Return: the driver's own description, valid until hisi_acc_pf_put().
+ */
 struct hisi_qm *hisi_acc_pf_qm(struct hisi_acc_pf *pf)
 {
 	return pf->qm;

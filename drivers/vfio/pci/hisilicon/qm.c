@@ -25,7 +25,6 @@
 #include <linux/pci.h>
 #include <linux/time64.h>
 
-#include "mailbox.h"
 #include "qm.h"
 
 /* Registers of a function that only stopping needs */
@@ -62,11 +61,11 @@ static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
 	u64 end = 0;
 
 	do {
-		*mb = mailbox_load(regs);
+		*mb = qm_mailbox_load(regs);
 		if (mailbox_done(*mb))
 			return 0;
 	} while (qm_spin(&end));
-	return read_poll_timeout(mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
+	return read_poll_timeout(qm_mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
 				 timeout_us, false, regs);
 }
 
@@ -85,7 +84,7 @@ static int mailbox_run(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
 	};
 	int err;
 
-	mailbox_store(regs, mb);
+	qm_mailbox_store(regs, mb);
 	err = mailbox_wait(regs, &mb, MAILBOX_DONE_US);
 	if (err)
 		return err;
@@ -174,7 +173,7 @@ static int give_mailbox_back(struct hisi_acc_vf *vf)
 static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 		 u64 index, u64 priority)
 {
-	writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
+	qm_writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
 	       index << QM_DB_INDEX_SHIFT_V2 |
 	       priority << QM_DB_PRIORITY_SHIFT_V2, regs->bar + offset);
 }
@@ -184,7 +183,7 @@ static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 /* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
 static int announced(struct hisi_acc_vf *vf)
 {
-	u32 state = readl(vf->regs.window + QM_VF_STATE);
+	u32 state = qm_readl(vf->regs.window + QM_VF_STATE);
 
 	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
 }
@@ -193,7 +192,7 @@ static u64 ring_base(struct hisi_acc_vf *vf, u32 offset)
 {
 	void __iomem *xqc = vf->regs.window + vf->regs.xqc + offset;
 
-	return (u64)readl(xqc + 8) << 32 | readl(xqc + 4);
+	return (u64)qm_readl(xqc + 8) << 32 | qm_readl(xqc + 4);
 }
 
 /* The event queue is the first that a driver sets up */
@@ -210,7 +209,7 @@ static int at_work(struct hisi_acc_vf *vf)
 	int err;
 
 	if (!set_up(vf) || !ring_base(vf, QM_AEQC_FROM_EQC) ||
-	    readl(window + QM_EQ_INT_MASK) & readl(window + QM_AEQ_INT_MASK) &
+	    qm_readl(window + QM_EQ_INT_MASK) & qm_readl(window + QM_AEQ_INT_MASK) &
 	    QM_FLAG)
 		return 0;
 	err = take_mailbox(vf) ?:
@@ -239,7 +238,7 @@ static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
 	u32 val;
 
 	/* for readl_poll_timeout(), 0 is for ever */
-	val = timeout_us ? ~0 : readl(reg);
+	val = timeout_us ? ~0 : qm_readl(reg);
 	if (!val || (timeout_us && !qm_wait(reg, ~0, 0, timeout_us, &val)))
 		return 0;
 	dev_warn_ratelimited(&vf->core.pdev->dev,
@@ -300,7 +299,7 @@ static int write_back(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
 
-	writel(QM_FLAG, window + QM_CACHE_WB_START);
+	qm_writel(QM_FLAG, window + QM_CACHE_WB_START);
 	return qm_wait_flag(window + QM_CACHE_WB_DONE, WRITE_BACK_US);
 }
 
@@ -399,13 +398,13 @@ static bool was_reset(struct hisi_acc_vf *vf, bool ready)
 static void save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		xqc[i] = readl(regs->window + regs->xqc + offset + 4 * i);
+		xqc[i] = qm_readl(regs->window + regs->xqc + offset + 4 * i);
 }
 
 static void load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		writel(xqc[i], regs->window + regs->xqc + offset + 4 * i);
+		qm_writel(xqc[i], regs->window + regs->xqc + offset + 4 * i);
 }
 
 static void save_event_queues(struct hisi_acc_regs *regs,
@@ -427,14 +426,14 @@ static void save_registers(struct hisi_acc_regs *regs,
 {
 	void __iomem *window = regs->window;
 
-	image->aeq_int_mask = readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
-	image->eq_int_mask = readl(window + QM_EQ_INT_MASK) & QM_FLAG;
+	image->aeq_int_mask = qm_readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
+	image->eq_int_mask = qm_readl(window + QM_EQ_INT_MASK) & QM_FLAG;
 	/*
 	 * The message source stays 0: unmasked, it keeps the function from
 	 * being stopped, and no reader could make it pending again.
 	 */
-	image->ifc_int_mask = readl(window + QM_IFC_INT_MASK) & QM_FLAG;
-	image->page_size = readl(window + QM_PAGE_SIZE);
+	image->ifc_int_mask = qm_readl(window + QM_IFC_INT_MASK) & QM_FLAG;
+	image->page_size = qm_readl(window + QM_PAGE_SIZE);
 }
 
 static void load_registers(struct hisi_acc_vf *vf,
@@ -442,16 +441,16 @@ static void load_registers(struct hisi_acc_vf *vf,
 {
 	void __iomem *window = vf->regs.window;
 
-	writel(image->page_size, window + QM_PAGE_SIZE);
-	writel(vf->facts.que_iso_cfg, window + QM_QUE_ISO_CFG);
+	qm_writel(image->page_size, window + QM_PAGE_SIZE);
+	qm_writel(vf->facts.que_iso_cfg, window + QM_QUE_ISO_CFG);
 	/*
 	 * A message cannot be made pending by writing, only dropped: what the
 	 * physical function here said before the guest came is not for it.
 	 */
-	writel(QM_FLAG, window + QM_IFC_INT_SOURCE);
-	writel(image->ifc_int_mask, window + QM_IFC_INT_MASK);
-	writel(image->aeq_int_mask, window + QM_AEQ_INT_MASK);
-	writel(image->eq_int_mask, window + QM_EQ_INT_MASK);
+	qm_writel(QM_FLAG, window + QM_IFC_INT_SOURCE);
+	qm_writel(image->ifc_int_mask, window + QM_IFC_INT_MASK);
+	qm_writel(image->aeq_int_mask, window + QM_AEQ_INT_MASK);
+	qm_writel(image->eq_int_mask, window + QM_EQ_INT_MASK);
 }
 
 /*
@@ -607,7 +606,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	vf->mailbox_taken = true;
 	if (image->guest == HISI_ACC_GUEST_UP) {
 		know_heads(vf, image->eqc, image->aeqc);
-		writel(QM_READY, regs->window + QM_VF_STATE);
+		qm_writel(QM_READY, regs->window + QM_VF_STATE);
 		vf->unannounced = false;
 		vf->paused = true;
 	}
@@ -627,7 +626,7 @@ static void ring_queues(struct hisi_acc_vf *vf)
 static void read_heads(struct hisi_acc_vf *vf)
 {
 	void __iomem *eqc = vf->regs.window + vf->regs.xqc;
-	u32 eq = readl(eqc), aeq = readl(eqc + QM_AEQC_FROM_EQC);
+	u32 eq = qm_readl(eqc), aeq = qm_readl(eqc + QM_AEQC_FROM_EQC);
 
 	know_heads(vf, &eq, &aeq);
 }

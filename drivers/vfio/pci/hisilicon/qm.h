@@ -12,6 +12,7 @@
 #include <linux/sched/stat.h>
 
 #include "hisi_acc_vfio_pci.h"
+#include "registers.h"
 
 /* Registers of a function */
 #define QM_AEQ_INT_MASK		0x0004
@@ -27,6 +28,13 @@
 
 #define SPIN_NS			(30 * NSEC_PER_USEC)
 #define SLEEP_US		10
+
+/* Whether nobody else wants the processor */
+static inline bool qm_alone(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_alone);
+	return single_task_running();
+}
 
 /**
  * qm_spin() - whether to look again at once
@@ -47,7 +55,7 @@ static inline bool qm_spin(u64 *end)
 	cpu_relax();
 	if (!*end)
 		*end = now + SPIN_NS;
-	return now < *end && single_task_running();
+	return now < *end && qm_alone();
 }
 
 /**
@@ -66,15 +74,21 @@ static inline int qm_wait(void __iomem *reg, u32 mask, u32 want, u64 timeout_us,
 	u64 end = 0;
 
 	do {
-		*val = readl(reg);
+		*val = qm_readl(reg);
 		if ((*val & mask) == want)
 			return 0;
 	} while (qm_spin(&end));
-	return readl_poll_timeout(reg, *val, (*val & mask) == want, SLEEP_US,
-				  timeout_us);
+	return read_poll_timeout(qm_readl, *val, (*val & mask) == want,
+				 SLEEP_US, timeout_us, false, reg);
 }
 
-/** qm_wait_flag() - qm_wait() for the only bit of a register to be set */
+/**
+ * qm_wait_flag() - qm_wait() for the only bit of a register to be set
+ * @reg: the register
+ * @timeout_us: how long to wait, roughly
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
 static inline int qm_wait_flag(void __iomem *reg, u64 timeout_us)
 {
 	u32 val;

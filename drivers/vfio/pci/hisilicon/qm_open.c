@@ -24,9 +24,24 @@
 #define QM_BAR_SIZE		0x10000
 
 static const struct hisi_acc_engine engines[] = {
-	{ "SEC", PCI_DEVICE_ID_HUAWEI_SEC_VF, 0x301008, hisi_sec_get_pf_driver },
-	{ "HPRE", PCI_DEVICE_ID_HUAWEI_HPRE_VF, 0x301800, hisi_hpre_get_pf_driver },
-	{ "ZIP", PCI_DEVICE_ID_HUAWEI_ZIP_VF, 0x3010ac, hisi_zip_get_pf_driver },
+	{
+		.name = "SEC",
+		.vf_id = PCI_DEVICE_ID_HUAWEI_SEC_VF,
+		.core_status = 0x301008,
+		.pf_driver = hisi_sec_get_pf_driver,
+	},
+	{
+		.name = "HPRE",
+		.vf_id = PCI_DEVICE_ID_HUAWEI_HPRE_VF,
+		.core_status = 0x301800,
+		.pf_driver = hisi_hpre_get_pf_driver,
+	},
+	{
+		.name = "ZIP",
+		.vf_id = PCI_DEVICE_ID_HUAWEI_ZIP_VF,
+		.core_status = 0x3010ac,
+		.pf_driver = hisi_zip_get_pf_driver,
+	},
 };
 
 /**
@@ -69,7 +84,7 @@ bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm)
 
 	if (pf_qm->ver <= QM_HW_V3)
 		return false;
-	select = readl(pf_qm->io_base + QM_MIG_REGION_SEL);
+	select = qm_readl(pf_qm->io_base + QM_MIG_REGION_SEL);
 	return !PCI_POSSIBLE_ERROR(select) && select & QM_MIG_REGION_EN;
 }
 
@@ -135,7 +150,7 @@ static int learn_facts(struct hisi_acc_vf *vf)
 	}
 	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, queues);
 	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
-	vf->facts.que_iso_cfg = readl(qm->io_base + QM_QUE_ISO_CFG);
+	vf->facts.que_iso_cfg = qm_readl(qm->io_base + QM_QUE_ISO_CFG);
 	vf->facts.dev_id = vf->engine->vf_id;
 	vf->facts.hw_version = qm->ver;
 	return 0;

@@ -3,9 +3,24 @@
  * KUnit: what is done to the registers to stop a function, to save, to load and to
  * restart it, in which order, and what comes of a device that does not answer.
  */
+#include <kunit/static_stub.h>
+
 #include "fake_device.h"
-#include "fake_registers.h"
 #include "qm.c"
+
+/**
+ * fake_registers() - have qm.c use the fake
+ * @test: until it ends
+ */
+void fake_registers(struct kunit *test)
+{
+	kunit_activate_static_stub(test, qm_readl, fake_readl);
+	kunit_activate_static_stub(test, qm_writel, fake_writel);
+	kunit_activate_static_stub(test, qm_writeq, fake_writeq);
+	kunit_activate_static_stub(test, qm_mailbox_store, fake_mailbox_store);
+	kunit_activate_static_stub(test, qm_mailbox_load, fake_mailbox_load);
+	kunit_activate_static_stub(test, qm_alone, fake_alone);
+}
 
 static int quiesce(struct fake_device *fake)
 {
@@ -130,7 +145,7 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_TRUE(test, fake->cut_off);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
-	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
 	KUNIT_EXPECT_EQ(test, image.sqc_table, fake->sqc_table);
@@ -356,7 +371,7 @@ static void pause_refused(struct kunit *test)
 	struct fake_device *fake = working(test);
 
 	fake->fail_command = QM_MB_CMD_PAUSE;
-	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, quiesce(fake), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
 	KUNIT_EXPECT_EQ(test, unquiesce(fake), 0);
@@ -683,14 +698,14 @@ static void guest_asked(struct kunit *test)
 	struct fake_device *fake = working(test);
 	struct hisi_acc_image image;
 
-	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
 	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
-	fake->answer[0] = 0;
+	fake->mailbox.lo = 0;
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
-	KUNIT_EXPECT_EQ(test, fake->answer[1] << 32 | fake->answer[0] >> 32,
+	KUNIT_EXPECT_EQ(test, fake->mailbox.hi << 32 | fake->mailbox.lo >> 32,
 			fake->cqc_table);
 }
 
@@ -699,12 +714,12 @@ static void guest_asked_in_vain(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
-	fake->answer[0] = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
-	KUNIT_EXPECT_TRUE(test, fake->answer[0] & QM_MB_STATUS);
+	KUNIT_EXPECT_TRUE(test, fake->mailbox.lo & QM_MB_STATUS);
 	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_taken);
 }
 
@@ -714,7 +729,7 @@ static void guest_asked_for_a_message(struct kunit *test)
 	struct fake_device *fake = working(test);
 	struct hisi_acc_image image;
 
-	fake->answer[0] = HISI_ACC_ASKED_MESSAGE;
+	fake->mailbox.lo = HISI_ACC_ASKED_MESSAGE;
 	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
 	fake_forget(fake);

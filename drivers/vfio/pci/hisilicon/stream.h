@@ -120,13 +120,23 @@ struct hisi_acc_mismatch {
 	u64 want;
 };
 
-/** hisi_acc_xqc_head() - first entry of the ring that nobody has consumed */
+/**
+ * hisi_acc_xqc_head() - first entry of a ring that nobody has consumed
+ * @xqc: words of its context
+ *
+ * Return: the entry.
+ */
 static inline u16 hisi_acc_xqc_head(const u32 *xqc)
 {
 	return xqc[0];
 }
 
-/** hisi_acc_xqc_base() - IOVA of the ring */
+/**
+ * hisi_acc_xqc_base() - where a ring is
+ * @xqc: words of its context
+ *
+ * Return: its IOVA.
+ */
 static inline u64 hisi_acc_xqc_base(const u32 *xqc)
 {
 	return (u64)xqc[2] << 32 | xqc[1];

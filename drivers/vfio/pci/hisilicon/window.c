@@ -24,7 +24,15 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
 	return min_t(u64, count, vf->window_size - offset);
 }
 
-/** hisi_acc_window_read() - vfio_device_ops.read, within the window */
+/**
+ * hisi_acc_window_read() - vfio_device_ops.read, within the window
+ * @vdev: the function
+ * @buf: where to
+ * @count: how much
+ * @ppos: from where
+ *
+ * Return: what vfio_pci_core_read() does for the part inside, or -EINVAL.
+ */
 ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
 			     size_t count, loff_t *ppos)
 {
@@ -35,7 +43,16 @@ ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
 	return vfio_pci_core_read(vdev, buf, inside, ppos);
 }
 
-/** hisi_acc_window_write() - vfio_device_ops.write, within the window */
+/**
+ * hisi_acc_window_write() - vfio_device_ops.write, within the window
+ * @vdev: the function
+ * @buf: what to write
+ * @count: how much
+ * @ppos: where
+ *
+ * Return: what vfio_pci_core_write() does for the part inside, -EINVAL, or -EINTR
+ * of a reset.
+ */
 ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
 			      size_t count, loff_t *ppos)
 {
@@ -50,7 +67,13 @@ ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
 	return vfio_pci_core_write(vdev, buf, inside, ppos);
 }
 
-/** hisi_acc_window_mmap() - vfio_device_ops.mmap, within the window */
+/**
+ * hisi_acc_window_mmap() - vfio_device_ops.mmap, within the window
+ * @vdev: the function
+ * @vma: the mapping, all of it inside or it is refused
+ *
+ * Return: what vfio_pci_core_mmap() does, or -EINVAL.
+ */
 int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every access to a register. KUnit tests put functions of their own in place of
+ * these.
+ */
+#ifndef HISI_ACC_REGISTERS_H
+#define HISI_ACC_REGISTERS_H
+
+#include <kunit/static_stub.h>
+#include <linux/hisi_acc_qm.h>
+#include <linux/io.h>
+
+#include "hisi_acc_vfio_pci.h"
+
+/**
+ * qm_readl() - readl()
+ * @reg: the register
+ *
+ * Return: its value.
+ */
+static inline u32 qm_readl(const void __iomem *reg)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_readl, reg);
+	return readl(reg);
+}
+
+/**
+ * qm_writel() - writel()
+ * @value: what to write
+ * @reg: the register
+ */
+static inline void qm_writel(u32 value, void __iomem *reg)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_writel, value, reg);
+	writel(value, reg);
+}
+
+/**
+ * qm_writeq() - writeq(), as doorbells are rung
+ * @value: what to write
+ * @reg: the register
+ */
+static inline void qm_writeq(u64 value, void __iomem *reg)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_writeq, value, reg);
+	writeq(value, reg);
+}
+
+/**
+ * struct mailbox - a command or an answer, as the registers hold it
+ * @lo: in the first eight bytes
+ * @hi: in the next eight
+ */
+struct mailbox {
+	u64 lo;
+	u64 hi;
+};
+
+/**
+ * qm_mailbox_store() - give the mailbox a command
+ * @regs: of the function
+ * @mb: the command
+ *
+ * In one access of 16 bytes, or the device would start on half of a command. Only
+ * arm64 is known to have one.
+ */
+static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
+				    struct mailbox mb)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_store, regs, mb);
+#ifdef CONFIG_ARM64
+	wmb();	/* what the command refers to is in memory before it */
+	asm volatile("stp %x0, %x1, [%2]"
+		     :: "rZ" (cpu_to_le64(mb.lo)), "rZ" (cpu_to_le64(mb.hi)),
+			"r" (regs->window + QM_MB_CMD_SEND_BASE)
+		     : "memory");
+#endif
+}
+
+/**
+ * qm_mailbox_load() - what the mailbox holds
+ * @regs: of the function
+ *
+ * Return: a command that is not done, for ever where no access of 16 bytes is
+ * known, or one with its answer.
+ */
+static inline struct mailbox qm_mailbox_load(struct hisi_acc_regs *regs)
+{
+	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_load, regs);
+#ifdef CONFIG_ARM64
+	__le64 lo, hi;
+
+	asm volatile("ldp %x0, %x1, [%2]"
+		     : "=r" (lo), "=r" (hi)
+		     : "r" (regs->window + QM_MB_CMD_SEND_BASE) : "memory");
+	rmb();	/* what the command has put into memory is read after its end */
+	return (struct mailbox) { le64_to_cpu(lo), le64_to_cpu(hi) };
+#else
+	return (struct mailbox) { .lo = BIT_ULL(QM_MB_BUSY_SHIFT) };
+#endif
+}
+
+#endif
