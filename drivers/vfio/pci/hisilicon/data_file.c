@@ -84,7 +84,7 @@ static int data_release(struct inode *inode, struct file *file)
 }
 
 /* One refusal spoils the session: what follows could not be placed */
-static int spoil_locked(struct hisi_acc_data_file *data, int err)
+static int data_spoil_locked(struct hisi_acc_data_file *data, int err)
 {
 	lockdep_assert_held(&data->lock);
 	if (!data->error)
@@ -93,8 +93,8 @@ static int spoil_locked(struct hisi_acc_data_file *data, int err)
 	return data->error;
 }
 
-static void tell(struct hisi_acc_data_file *data, int err,
-		 const struct hisi_acc_mismatch *why)
+static void data_tell(struct hisi_acc_data_file *data, int err,
+		      const struct hisi_acc_mismatch *why)
 {
 	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
 				  why->want);
@@ -102,15 +102,15 @@ static void tell(struct hisi_acc_data_file *data, int err,
 			    data->name, why->what, why->got, why->want);
 }
 
-static int refuse_locked(struct hisi_acc_data_file *data, int err,
-			 const struct hisi_acc_mismatch *why)
+static int data_refuse_locked(struct hisi_acc_data_file *data, int err,
+			      const struct hisi_acc_mismatch *why)
 {
-	tell(data, err, why);
-	return spoil_locked(data, err);
+	data_tell(data, err, why);
+	return data_spoil_locked(data, err);
 }
 
-static ssize_t take(struct hisi_acc_data_file *data, u8 *bounce, size_t len,
-		    size_t *end)
+static ssize_t data_take(struct hisi_acc_data_file *data, u8 *bounce,
+			 size_t len, size_t *end)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
@@ -125,13 +125,14 @@ static ssize_t take(struct hisi_acc_data_file *data, u8 *bounce, size_t len,
 }
 
 /* What userspace could not take is the next to be read, unless it is lost */
-static int give_back(struct hisi_acc_data_file *data, size_t end, size_t len)
+static int data_give_back(struct hisi_acc_data_file *data, size_t end,
+			  size_t len)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
 	if (data->position != end)
-		return spoil_locked(data, -EIO);
+		return data_spoil_locked(data, -EIO);
 	data->position -= len;
 	return 0;
 }
@@ -145,20 +146,20 @@ static ssize_t data_read(struct file *file, char __user *buf, size_t len,
 	ssize_t got;
 	int err;
 
-	got = take(data, bounce, len, &end);
+	got = data_take(data, bounce, len, &end);
 	if (got <= 0)
 		return got;
 	left = copy_to_user(buf, bounce, got);
 	if (!left)
 		return got;
-	err = give_back(data, end, left);
+	err = data_give_back(data, end, left);
 	if (err)
 		return err;
 	return got > left ? got - left : -EFAULT;
 }
 
-static ssize_t append(struct hisi_acc_data_file *data, const u8 *bounce,
-		      size_t len)
+static ssize_t data_append(struct hisi_acc_data_file *data, const u8 *bounce,
+			   size_t len)
 {
 	struct hisi_acc_mismatch why = { "length", data->length + len,
 					 HISI_ACC_IMAGE_SIZE };
@@ -166,12 +167,12 @@ static ssize_t append(struct hisi_acc_data_file *data, const u8 *bounce,
 
 	lockdep_assert_held(&data->lock);
 	if (len > HISI_ACC_IMAGE_SIZE - data->length)
-		return refuse_locked(data, -EFBIG, &why);
+		return data_refuse_locked(data, -EFBIG, &why);
 	memcpy(data->bytes + data->length, bounce, len);
 	data->length += len;
 	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
 				    &why);
-	return err ? refuse_locked(data, err, &why) : len;
+	return err ? data_refuse_locked(data, err, &why) : len;
 }
 
 static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
@@ -188,7 +189,7 @@ static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	return append(data, bounce, len);
+	return data_append(data, bounce, len);
 }
 
 static __poll_t data_poll(struct file *file, poll_table *wait)
@@ -207,8 +208,8 @@ static __poll_t data_poll(struct file *file, poll_table *wait)
 	return ready;
 }
 
-static int precopy_info(struct hisi_acc_data_file *data,
-			struct vfio_precopy_info *info)
+static int data_precopy_info(struct hisi_acc_data_file *data,
+			     struct vfio_precopy_info *info)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
@@ -227,7 +228,7 @@ static long data_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	int err;
 
 	err = vfio_check_precopy_ioctl(data->vdev, cmd, arg, &info) ?:
-	      precopy_info(data, &info);
+	      data_precopy_info(data, &info);
 	if (err)
 		return err;
 	return copy_to_user((void __user *)arg, &info, sizeof(info)) ? -EFAULT :
@@ -338,7 +339,7 @@ void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
 				    &why);
 	if (err)
-		refuse_locked(data, err, &why);
+		data_refuse_locked(data, err, &why);
 	else
 		wake_up_interruptible(&data->wait);
 }
@@ -351,7 +352,7 @@ void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
 void hisi_acc_data_file_fail(struct hisi_acc_data_file *data, int err)
 {
 	guard(mutex)(&data->lock);
-	spoil_locked(data, err);
+	data_spoil_locked(data, err);
 }
 
 /**
@@ -377,7 +378,7 @@ int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
 		return data->error;
 	err = hisi_acc_stream_decode(data->bytes, data->length, image, &why);
 	if (err)
-		tell(data, err, &why);
+		data_tell(data, err, &why);
 	return err;
 }
 

@@ -120,18 +120,18 @@ static void end_of_what_is_there(struct kunit *test)
 	struct transfer t;
 
 	begin(test, &t, true);
-	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, data_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE), HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENOMSG);
 	KUNIT_EXPECT_EQ(test, get(&t, 0), 0);
 	KUNIT_EXPECT_TRUE(test, polled(&t, 0));
-	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, data_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, 0);
 	hisi_acc_data_file_fill(t.data, &an_image);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
-	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), -EINVAL);
+	KUNIT_EXPECT_EQ(test, data_precopy_info(t.data, &info), -EINVAL);
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE),
 			HISI_ACC_IMAGE_SIZE - HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), 0);
@@ -156,7 +156,7 @@ static void memory_that_is_not_there(struct kunit *test)
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, t.data->length, HISI_ACC_IMAGE_SIZE);
 	/* two that read at once: what one gives back is no longer the next */
-	KUNIT_EXPECT_EQ(test, give_back(t.data, 100, 1), -EIO);
+	KUNIT_EXPECT_EQ(test, data_give_back(t.data, 100, 1), -EIO);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -EIO);
 }
 
@@ -209,7 +209,7 @@ static void outlives_its_transfer(struct kunit *test)
 	t.fake->vf.data = NULL;
 	hisi_acc_data_file_close(t.data);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
-	KUNIT_EXPECT_EQ(test, precopy_info(t.data, &info), -ENODEV);
+	KUNIT_EXPECT_EQ(test, data_precopy_info(t.data, &info), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
 	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
 					   sizeof(t.data->bytes)));

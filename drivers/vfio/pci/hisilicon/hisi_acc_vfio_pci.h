@@ -108,6 +108,7 @@ struct hisi_acc_heads {
  * @cut_off: kept from memory while it is stopped, instead of being paused
  * @used: it is not as after a reset, as far as was seen when it was stopped
  * @mailbox_taken: commands of ours have been in the mailbox since it was stopped
+ * @mailbox_hung: the last of them had no answer in time
  * @question: what the guest had asked its mailbox when it was stopped
  * @heads: of the function's event queues while it is stopped
  * @half_loaded: an image was written to the function only in part
@@ -136,6 +137,7 @@ struct hisi_acc_vf {
 	bool cut_off;
 	bool used;
 	bool mailbox_taken;
+	bool mailbox_hung;
 	enum hisi_acc_question question;
 	struct hisi_acc_heads heads;
 	bool half_loaded;

@@ -18,19 +18,19 @@ static struct hisi_acc_vf *pci_to_vf(struct pci_dev *pdev)
 			    core);
 }
 
-static int init_device(struct vfio_device *vdev)
+static int hisi_acc_vf_init(struct vfio_device *vdev)
 {
 	mutex_init(&hisi_acc_vf(vdev)->state_mutex);
 	return vfio_pci_core_init_dev(vdev);
 }
 
-static void release_device(struct vfio_device *vdev)
+static void hisi_acc_vf_release(struct vfio_device *vdev)
 {
 	mutex_destroy(&hisi_acc_vf(vdev)->state_mutex);
 	vfio_pci_core_release_dev(vdev);
 }
 
-static int open_device(struct vfio_device *vdev)
+static int hisi_acc_vf_open(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	int err;
@@ -45,7 +45,7 @@ static int open_device(struct vfio_device *vdev)
 	return 0;
 }
 
-static void close_device(struct vfio_device *vdev)
+static void hisi_acc_vf_close(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
@@ -58,12 +58,12 @@ static void close_device(struct vfio_device *vdev)
 	hisi_acc_access_close(vf);
 }
 
-static const struct vfio_device_ops device_ops = {
+static const struct vfio_device_ops hisi_acc_vf_ops = {
 	.name = "hisi-acc-vfio-pci",
-	.init = init_device,
-	.release = release_device,
-	.open_device = open_device,
-	.close_device = close_device,
+	.init = hisi_acc_vf_init,
+	.release = hisi_acc_vf_release,
+	.open_device = hisi_acc_vf_open,
+	.close_device = hisi_acc_vf_close,
 	.ioctl = hisi_acc_window_ioctl,
 	.get_region_info_caps = hisi_acc_window_region_info,
 	.device_feature = vfio_pci_core_ioctl_feature,
@@ -118,7 +118,8 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 	return qm;
 }
 
-static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+static int hisi_acc_vf_probe(struct pci_dev *pdev,
+			     const struct pci_device_id *id)
 {
 	const struct hisi_acc_engine *engine = hisi_acc_qm_engine(pdev);
 	struct hisi_acc_pf *pf = NULL;
@@ -132,7 +133,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		if (!pf)
 			return -ENOMEM;
 	}
-	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev, &device_ops);
+	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev, &hisi_acc_vf_ops);
 	if (IS_ERR(vf)) {
 		err = PTR_ERR(vf);
 		goto put_pf;
@@ -165,7 +166,7 @@ put_pf:
 	return err;
 }
 
-static void remove(struct pci_dev *pdev)
+static void hisi_acc_vf_remove(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 	struct hisi_acc_pf *pf = vf->pf;
@@ -176,7 +177,7 @@ static void remove(struct pci_dev *pdev)
 		hisi_acc_pf_put(pf);
 }
 
-static void reset_prepare(struct pci_dev *pdev)
+static void hisi_acc_vf_reset_prepare(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
@@ -184,7 +185,7 @@ static void reset_prepare(struct pci_dev *pdev)
 		hisi_acc_access_reset_prepare(vf);
 }
 
-static void reset_done(struct pci_dev *pdev)
+static void hisi_acc_vf_reset_done(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
@@ -193,8 +194,8 @@ static void reset_done(struct pci_dev *pdev)
 }
 
 static const struct pci_error_handlers err_handlers = {
-	.reset_prepare = reset_prepare,
-	.reset_done = reset_done,
+	.reset_prepare = hisi_acc_vf_reset_prepare,
+	.reset_done = hisi_acc_vf_reset_done,
 	.error_detected = vfio_pci_core_aer_err_detected,
 };
 
@@ -212,8 +213,8 @@ MODULE_DEVICE_TABLE(pci, ids);
 static struct pci_driver hisi_acc_vfio_pci_driver = {
 	.name = KBUILD_MODNAME,
 	.id_table = ids,
-	.probe = probe,
-	.remove = remove,
+	.probe = hisi_acc_vf_probe,
+	.remove = hisi_acc_vf_remove,
 	.err_handler = &err_handlers,
 	.driver_managed_dma = true,
 };

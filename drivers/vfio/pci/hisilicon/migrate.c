@@ -60,7 +60,7 @@ static void end_transfer(struct hisi_acc_vf *vf)
 	vf->data = NULL;
 }
 
-static int quiesce(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_quiesce(struct hisi_acc_vf *vf, struct file **file)
 {
 	int err = hisi_acc_qm_quiesce(vf);
 
@@ -68,7 +68,7 @@ static int quiesce(struct hisi_acc_vf *vf, struct file **file)
 	return err;
 }
 
-static int restart(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_restart(struct hisi_acc_vf *vf, struct file **file)
 {
 	bool was_paused = vf->paused;
 	int err = hisi_acc_qm_restart(vf);
@@ -78,7 +78,7 @@ static int restart(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /* STOP is the function stopped, which it already is */
-static int nothing(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_nothing(struct hisi_acc_vf *vf, struct file **file)
 {
 	return 0;
 }
@@ -113,7 +113,7 @@ static int begin_save(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /* What keeps the state from being moved is best said while the guest runs */
-static int announce(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_announce(struct hisi_acc_vf *vf, struct file **file)
 {
 	return hisi_acc_qm_movable(vf, MESSAGE_MS) ?: begin_save(vf, file);
 }
@@ -123,7 +123,7 @@ static int announce(struct hisi_acc_vf *vf, struct file **file)
  * guest can go on from where it was stopped, though: so the arc succeeds, and
  * read() of the data file says that there is no image.
  */
-static int save(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_image image = {};
 	int err;
@@ -141,7 +141,7 @@ static int save(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
-static int receive(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_receive(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_data_file *data;
 
@@ -152,7 +152,7 @@ static int receive(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
-static int load(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_load(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_image image;
 	int err;
@@ -170,12 +170,12 @@ static int load(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /* A refused image has touched nothing; a device that failed halfway is lost */
-static int load_undo(struct hisi_acc_vf *vf)
+static int hisi_acc_arc_load_undo(struct hisi_acc_vf *vf)
 {
 	return vf->half_loaded ? -EIO : 0;
 }
 
-static int discard(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_discard(struct hisi_acc_vf *vf, struct file **file)
 {
 	end_transfer(vf);
 	return 0;
@@ -187,63 +187,63 @@ static const struct hisi_acc_arc
 arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* the function stops, or runs again */
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
-		.action = quiesce,
+		.action = hisi_acc_arc_quiesce,
 		.undo = hisi_acc_qm_unquiesce,
 		.needs = SOMETIME,
 	},
 	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
-		.action = quiesce,
+		.action = hisi_acc_arc_quiesce,
 		.undo = hisi_acc_qm_unquiesce,
 		.needs = SOMETIME,
 	},
 	[STATE(RUNNING_P2P)][STATE(RUNNING)] = {
-		.action = restart,
+		.action = hisi_acc_arc_restart,
 		.needs = SOMETIME,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = {
-		.action = restart,
+		.action = hisi_acc_arc_restart,
 		.needs = SOMETIME,
 	},
 	/* only the name changes */
 	[STATE(RUNNING_P2P)][STATE(STOP)] = {
-		.action = nothing,
+		.action = hisi_acc_arc_nothing,
 	},
 	[STATE(STOP)][STATE(RUNNING_P2P)] = {
-		.action = nothing,
+		.action = hisi_acc_arc_nothing,
 	},
 	/* an image leaves: its match part first, if there is time for it */
 	[STATE(RUNNING)][STATE(PRE_COPY)] = {
-		.action = announce,
+		.action = hisi_acc_arc_announce,
 		.needs = NOW,
 	},
 	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = {
-		.action = announce,
+		.action = hisi_acc_arc_announce,
 		.needs = NOW,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = {
-		.action = save,
+		.action = hisi_acc_arc_save,
 		.needs = NOW,
 	},
 	[STATE(STOP)][STATE(STOP_COPY)] = {
-		.action = save,
+		.action = hisi_acc_arc_save,
 		.needs = NOW,
 	},
 	[STATE(PRE_COPY)][STATE(RUNNING)] = {
-		.action = discard,
+		.action = hisi_acc_arc_discard,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(RUNNING_P2P)] = {
-		.action = discard,
+		.action = hisi_acc_arc_discard,
 	},
 	[STATE(STOP_COPY)][STATE(STOP)] = {
-		.action = discard,
+		.action = hisi_acc_arc_discard,
 	},
 	/* an image comes in */
 	[STATE(STOP)][STATE(RESUMING)] = {
-		.action = receive,
+		.action = hisi_acc_arc_receive,
 	},
 	[STATE(RESUMING)][STATE(STOP)] = {
-		.action = load,
-		.undo = load_undo,
+		.action = hisi_acc_arc_load,
+		.undo = hisi_acc_arc_load_undo,
 		.needs = SOMETIME,
 	},
 };
@@ -288,8 +288,8 @@ static enum arc_needs way_needs(struct hisi_acc_vf *vf,
 	return NOTHING;
 }
 
-static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
-		    struct file **file)
+static int hisi_acc_walk_arc(struct hisi_acc_vf *vf,
+			     enum vfio_device_mig_state to, struct file **file)
 {
 	enum vfio_device_mig_state from = vf->state;
 	const struct hisi_acc_arc *arc = &arcs[from][to];
@@ -311,15 +311,15 @@ static int walk_arc(struct hisi_acc_vf *vf, enum vfio_device_mig_state to,
 	return err;
 }
 
-static int walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target,
-		struct file **file)
+static int hisi_acc_walk(struct hisi_acc_vf *vf,
+			 enum vfio_device_mig_state target, struct file **file)
 {
 	while (vf->state != target) {
 		enum vfio_device_mig_state next;
 		int err;
 
 		err = next_state(vf, vf->state, target, &next) ?:
-		      walk_arc(vf, next, file);
+		      hisi_acc_walk_arc(vf, next, file);
 		if (!err && WARN_ON(*file && vf->state != target))
 			err = -EINVAL;
 		if (err)
@@ -332,7 +332,8 @@ static int walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target,
  * Locks, and a claim where the way asks for one. A save that does not get it goes
  * on to say so in its file.
  */
-static int begin_walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
+static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
+			       enum vfio_device_mig_state target)
 {
 	unsigned long start = jiffies;
 
@@ -362,7 +363,7 @@ static int begin_walk(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
 	}
 }
 
-static void end_walk(struct hisi_acc_vf *vf)
+static void hisi_acc_end_walk(struct hisi_acc_vf *vf)
 {
 	if (vf->claimed)
 		hisi_acc_pf_release(vf->pf);
@@ -370,22 +371,22 @@ static void end_walk(struct hisi_acc_vf *vf)
 	hisi_acc_access_unlock(vf);
 }
 
-static struct file *set_state(struct vfio_device *vdev,
-			      enum vfio_device_mig_state target)
+static struct file *hisi_acc_set_state(struct vfio_device *vdev,
+				       enum vfio_device_mig_state target)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	struct file *file = NULL;
 	int err;
 
-	err = begin_walk(vf, target);
+	err = hisi_acc_begin_walk(vf, target);
 	if (err) {
 		if (err == -EBUSY)
 			dev_warn_ratelimited(&vf->core.pdev->dev,
 					     "its physical function is busy\n");
 		return ERR_PTR(err);
 	}
-	err = walk(vf, target, &file);
-	end_walk(vf);
+	err = hisi_acc_walk(vf, target, &file);
+	hisi_acc_end_walk(vf);
 	if (!err)
 		return file;
 	if (file)
@@ -393,7 +394,8 @@ static struct file *set_state(struct vfio_device *vdev,
 	return ERR_PTR(err);
 }
 
-static int get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
+static int hisi_acc_get_state(struct vfio_device *vdev,
+			      enum vfio_device_mig_state *state)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
@@ -403,16 +405,17 @@ static int get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state
 }
 
 /* An image always has its full length, also without a driver in the guest */
-static int get_data_size(struct vfio_device *vdev, unsigned long *length)
+static int hisi_acc_get_data_size(struct vfio_device *vdev,
+				  unsigned long *length)
 {
 	*length = HISI_ACC_IMAGE_SIZE;
 	return 0;
 }
 
 const struct vfio_migration_ops hisi_acc_migration_ops = {
-	.migration_set_state = set_state,
-	.migration_get_state = get_state,
-	.migration_get_data_size = get_data_size,
+	.migration_set_state = hisi_acc_set_state,
+	.migration_get_state = hisi_acc_get_state,
+	.migration_get_data_size = hisi_acc_get_data_size,
 };
 
 /**

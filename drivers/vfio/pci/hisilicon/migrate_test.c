@@ -29,6 +29,12 @@ static int count_asked(struct vfio_device *vdev, enum vfio_device_mig_state from
 	return vfio_mig_get_next_state(vdev, from, to, next);
 }
 
+/* What is said to somebody who is refused a change of state */
+static long refusal(struct vfio_device *vdev, enum vfio_device_mig_state to)
+{
+	return PTR_ERR(hisi_acc_set_state(vdev, to));
+}
+
 static bool runs(enum vfio_device_mig_state state)
 {
 	return state == VFIO_DEVICE_STATE_RUNNING ||
@@ -87,16 +93,19 @@ static void arcs_have_what_they_need(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
 		for (int to = 0; to < STATES; to++) {
-			const struct hisi_acc_arc *arc = &arcs[from][to];
+			int (*action)(struct hisi_acc_vf *, struct file **) =
+				arcs[from][to].action;
 			enum arc_needs needs = NOTHING;
 
-			if (arc->action == quiesce || arc->action == restart ||
-			    arc->action == load)
+			if (action == hisi_acc_arc_quiesce ||
+			    action == hisi_acc_arc_restart ||
+			    action == hisi_acc_arc_load)
 				needs = SOMETIME;
-			if (arc->action == announce || arc->action == save)
+			if (action == hisi_acc_arc_announce ||
+			    action == hisi_acc_arc_save)
 				needs = NOW;
-			KUNIT_EXPECT_EQ_MSG(test, arc->needs, needs, "%d -> %d",
-					    from, to);
+			KUNIT_EXPECT_EQ_MSG(test, arcs[from][to].needs, needs,
+					    "%d -> %d", from, to);
 		}
 	}
 }
@@ -139,7 +148,7 @@ static void bring(struct kunit *test, struct fake_device *fake, int state)
 	fake->paused = false;
 	fake_guest_up(fake);
 	hisi_acc_access_reset_done(&fake->vf);
-	close_file(set_state(vdev, state));
+	close_file(hisi_acc_set_state(vdev, state));
 	KUNIT_ASSERT_EQ(test, fake->vf.state, state);
 	/* whoever comes next would wait for long */
 	KUNIT_ASSERT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
@@ -186,13 +195,13 @@ static void all_ways(struct kunit *test)
 				  (!to || to >= STATES ||
 				   vfio_mig_get_next_state(vdev, from, to,
 							   &next));
-			file = set_state(vdev, to);
+			file = hisi_acc_set_state(vdev, to);
 			/* an image that nobody has written is refused */
 			if (from == VFIO_DEVICE_STATE_RESUMING && from != to)
 				refused = true;
 			KUNIT_EXPECT_EQ_MSG(test, IS_ERR(file), refused,
 					    "%d -> %d", from, to);
-			get_state(vdev, &told);
+			hisi_acc_get_state(vdev, &told);
 			KUNIT_EXPECT_EQ(test, told, fake->vf.state);
 			KUNIT_EXPECT_EQ(test, fake->vf.state,
 					refused ? from : to);
@@ -214,11 +223,10 @@ static void some_ways_are_not_asked_for(struct kunit *test)
 	bring(test, fake, VFIO_DEVICE_STATE_STOP_COPY);
 	asked_in_vain = 0;
 	kunit_activate_static_stub(test, ask_core, count_asked);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test,
-			PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY_P2P)),
-			-EINVAL);
+			refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY_P2P), -EINVAL);
 	KUNIT_EXPECT_EQ(test, asked_in_vain, 0);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP_COPY);
 }
@@ -260,7 +268,7 @@ static void one_way_with_a_fault(struct kunit *test, struct fake_device *fake,
 	fake->busy_reads = fault->busy_register ? FAKE_ALWAYS : 0;
 	/* of an earlier way */
 	fake->bar[0x208 / 4] = 0;
-	file = set_state(&fake->vf.core.vdev, to);
+	file = hisi_acc_set_state(&fake->vf.core.vdev, to);
 	if (IS_ERR(file))
 		KUNIT_EXPECT_TRUE_MSG(test, fake->vf.state == from ||
 				      fake->vf.state == VFIO_DEVICE_STATE_ERROR,
@@ -307,17 +315,17 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
 	hisi_acc_data_file_fill(fake->vf.data, &image);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_STOP)),
+	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
 	fake->fail_command = 0;
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_ERROR);
 	KUNIT_EXPECT_NULL(test, fake->vf.data);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_STOP)),
+	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
 	hisi_acc_data_file_fill(fake->vf.data, &image);
-	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP);
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
 }
@@ -341,7 +349,7 @@ static void a_lost_state_is_no_image(struct kunit *test)
 
 		bring(test, fake, ways[i][0]);
 		fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
-		file = set_state(&fake->vf.core.vdev, ways[i][1]);
+		file = hisi_acc_set_state(&fake->vf.core.vdev, ways[i][1]);
 		KUNIT_EXPECT_FALSE(test, IS_ERR(file));
 		KUNIT_EXPECT_EQ(test, fake->vf.state, ways[i][1]);
 		if (!IS_ERR_OR_NULL(file))
@@ -361,12 +369,12 @@ static void precopy_looks(struct kunit *test)
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	fake->busy_register = FAKE_ENGINE_STATUS;
 	fake->busy_reads = FAKE_ALWAYS;
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_NULL(test, fake->vf.data);
 	fake->busy_reads = 0;
-	file = set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY);
+	file = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
 	close_file(file);
 }
@@ -409,8 +417,8 @@ static void what_cannot_be_refused_waits(struct kunit *test)
 	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
 	INIT_DELAYED_WORK_ONSTACK(&later.work, driver_is_done);
 	schedule_delayed_work(&later.work, msecs_to_jiffies(REFUSE_MS + 500));
-	KUNIT_EXPECT_NULL(test, set_state(&fake->vf.core.vdev,
-					  VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(&fake->vf.core.vdev,
+						   VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	end_later(&later);
 }
@@ -426,7 +434,7 @@ static void a_reset_is_waited_for(struct kunit *test)
 	hisi_acc_access_reset_prepare(&fake->vf);
 	INIT_DELAYED_WORK_ONSTACK(&later.work, reset_is_over);
 	schedule_delayed_work(&later.work, msecs_to_jiffies(REFUSE_MS + 500));
-	file = set_state(&fake->vf.core.vdev, VFIO_DEVICE_STATE_STOP_COPY);
+	file = hisi_acc_set_state(&fake->vf.core.vdev, VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_FALSE(test, fake->vf.resetting);
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
 	if (!IS_ERR_OR_NULL(file))
@@ -512,22 +520,22 @@ static void while_the_device_is_reset(struct kunit *test)
 
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY)),
+	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
 
-	close_file(set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	close_file(hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
-	file = set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY);
+	file = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
 	KUNIT_EXPECT_TRUE(test, has_no_image(file));
 	close_file(file);
 	/* no register is needed for it, so nobody is waited for */
-	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + patience));
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
-	KUNIT_EXPECT_NULL(test, set_state(vdev, VFIO_DEVICE_STATE_RUNNING));
+	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_RUNNING));
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
@@ -537,7 +545,7 @@ static void size_is_an_images(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 	unsigned long length;
 
-	KUNIT_EXPECT_EQ(test, get_data_size(&fake->vf.core.vdev, &length), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_get_data_size(&fake->vf.core.vdev, &length), 0);
 	KUNIT_EXPECT_EQ(test, length, HISI_ACC_IMAGE_SIZE);
 }
 

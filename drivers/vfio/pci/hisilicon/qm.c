@@ -50,42 +50,48 @@
 
 /* Mailbox */
 
-static bool mailbox_done(struct mailbox mb)
+static bool qm_mailbox_done(struct mailbox mb)
 {
 	return !(mb.lo & QM_MB_BUSY);
 }
 
-static int mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
-			u64 timeout_us)
+static int qm_mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
+			   u64 timeout_us)
 {
 	u64 end = 0;
 
 	do {
 		*mb = qm_mailbox_load(regs);
-		if (mailbox_done(*mb))
+		if (qm_mailbox_done(*mb))
 			return 0;
 	} while (qm_spin(&end));
-	return read_poll_timeout(qm_mailbox_load, *mb, mailbox_done(*mb), SLEEP_US,
+	return read_poll_timeout(qm_mailbox_load, *mb, qm_mailbox_done(*mb), SLEEP_US,
 				 timeout_us, false, regs);
 }
 
 /* The guest may have left a command to the device when it was stopped */
-static int mailbox_idle(struct hisi_acc_regs *regs, struct mailbox *mb)
+static int qm_mailbox_idle(struct hisi_acc_regs *regs, struct mailbox *mb)
 {
-	return mailbox_wait(regs, mb, MAILBOX_IDLE_US);
+	return qm_mailbox_wait(regs, mb, MAILBOX_IDLE_US);
 }
 
-static int mailbox_run(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
+static int qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 {
+	struct hisi_acc_regs *regs = &vf->regs;
 	struct mailbox mb = {
 		.lo = cmd | QM_MB_BUSY |
 		      FIELD_PREP(QM_MB_BASE_L, lower_32_bits(*base)),
 		.hi = upper_32_bits(*base),
 	};
+	struct mailbox before;
 	int err;
 
+	err = vf->mailbox_hung ? qm_mailbox_idle(regs, &before) : 0;
+	if (err)
+		return err;
 	qm_mailbox_store(regs, mb);
-	err = mailbox_wait(regs, &mb, MAILBOX_DONE_US);
+	err = qm_mailbox_wait(regs, &mb, MAILBOX_DONE_US);
+	vf->mailbox_hung = err;
 	if (err)
 		return err;
 	if (mb.lo & QM_MB_STATUS)
@@ -94,15 +100,15 @@ static int mailbox_run(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
 	return 0;
 }
 
-static int mailbox_set(struct hisi_acc_regs *regs, u64 cmd, u64 base)
+static int qm_mailbox_set(struct hisi_acc_vf *vf, u64 cmd, u64 base)
 {
-	return mailbox_run(regs, cmd, &base);
+	return qm_mailbox_run(vf, cmd, &base);
 }
 
-static int mailbox_get(struct hisi_acc_regs *regs, u64 cmd, u64 *base)
+static int qm_mailbox_get(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 {
 	*base = 0;
-	return mailbox_run(regs, cmd | QM_MB_GET, base);
+	return qm_mailbox_run(vf, cmd | QM_MB_GET, base);
 }
 
 /**
@@ -116,8 +122,8 @@ int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues)
 {
 	struct mailbox mb;
 
-	return mailbox_idle(&vf->regs, &mb) ?:
-	       mailbox_get(&vf->regs, QM_MB_CMD_SQC_VFT_V2, queues);
+	return qm_mailbox_idle(&vf->regs, &mb) ?:
+	       qm_mailbox_get(vf, QM_MB_CMD_SQC_VFT_V2, queues);
 }
 
 /*
@@ -126,7 +132,7 @@ int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues)
  * such a command has to be given again before the guest goes on. Of all others
  * the guest reads no more than that they are done.
  */
-static enum hisi_acc_question question_of(struct mailbox mb)
+static enum hisi_acc_question qm_question_of(struct mailbox mb)
 {
 	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
 
@@ -140,29 +146,29 @@ static enum hisi_acc_question question_of(struct mailbox mb)
 }
 
 /* From here on the mailbox of a function that is being stopped is ours */
-static int take_mailbox(struct hisi_acc_vf *vf)
+static int qm_take_mailbox(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
 	int err;
 
 	if (vf->mailbox_taken)
 		return 0;
-	err = mailbox_idle(&vf->regs, &mb);
+	err = qm_mailbox_idle(&vf->regs, &mb);
 	if (err)
 		return err;
-	vf->question = question_of(mb);
+	vf->question = qm_question_of(mb);
 	vf->mailbox_taken = true;
 	return 0;
 }
 
 /* A question that the device refuses is refused to the guest, who reads so itself */
-static int give_mailbox_back(struct hisi_acc_vf *vf)
+static int qm_give_mailbox_back(struct hisi_acc_vf *vf)
 {
 	u64 answer;
 	int err = 0;
 
 	if (vf->question != HISI_ACC_ASKED_NOTHING)
-		err = mailbox_get(&vf->regs, vf->question, &answer);
+		err = qm_mailbox_get(vf, vf->question, &answer);
 	if (err && err != -EIO)
 		return err;
 	vf->question = HISI_ACC_ASKED_NOTHING;
@@ -170,25 +176,25 @@ static int give_mailbox_back(struct hisi_acc_vf *vf)
 	return 0;
 }
 
-static void ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
-		 u64 index, u64 priority)
+static void qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
+		    u64 index, u64 priority)
 {
 	qm_writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
-	       index << QM_DB_INDEX_SHIFT_V2 |
-	       priority << QM_DB_PRIORITY_SHIFT_V2, regs->bar + offset);
+		  index << QM_DB_INDEX_SHIFT_V2 |
+		  priority << QM_DB_PRIORITY_SHIFT_V2, regs->bar + offset);
 }
 
 /* Stopping */
 
 /* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
-static int announced(struct hisi_acc_vf *vf)
+static int qm_announced(struct hisi_acc_vf *vf)
 {
 	u32 state = qm_readl(vf->regs.window + QM_VF_STATE);
 
 	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
 }
 
-static u64 ring_base(struct hisi_acc_vf *vf, u32 offset)
+static u64 qm_ring_base(struct hisi_acc_vf *vf, u32 offset)
 {
 	void __iomem *xqc = vf->regs.window + vf->regs.xqc + offset;
 
@@ -196,44 +202,44 @@ static u64 ring_base(struct hisi_acc_vf *vf, u32 offset)
 }
 
 /* The event queue is the first that a driver sets up */
-static bool set_up(struct hisi_acc_vf *vf)
+static bool qm_set_up(struct hisi_acc_vf *vf)
 {
-	return ring_base(vf, 0);
+	return qm_ring_base(vf, 0);
 }
 
 /* Whether a driver that has not announced itself is at work, or -errno */
-static int at_work(struct hisi_acc_vf *vf)
+static int qm_at_work(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
 	u64 sqc_table, cqc_table;
 	int err;
 
-	if (!set_up(vf) || !ring_base(vf, QM_AEQC_FROM_EQC) ||
+	if (!qm_set_up(vf) || !qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
 	    qm_readl(window + QM_EQ_INT_MASK) & qm_readl(window + QM_AEQ_INT_MASK) &
 	    QM_FLAG)
 		return 0;
-	err = take_mailbox(vf) ?:
-	      mailbox_get(&vf->regs, QM_MB_CMD_SQC_BT, &sqc_table) ?:
-	      mailbox_get(&vf->regs, QM_MB_CMD_CQC_BT, &cqc_table);
+	err = qm_take_mailbox(vf) ?:
+	      qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &sqc_table) ?:
+	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &cqc_table);
 	return err ?: sqc_table && cqc_table;
 }
 
-static int pause_function(struct hisi_acc_vf *vf)
+static int qm_pause_function(struct hisi_acc_vf *vf)
 {
 	int err;
 
-	err = take_mailbox(vf);
+	err = qm_take_mailbox(vf);
 	if (err)
 		return err;
 	vf->heads.known = false;
-	err = mailbox_set(&vf->regs, QM_MB_CMD_PAUSE, 0);
+	err = qm_mailbox_set(vf, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
 	vf->paused = !err || err == -ETIMEDOUT;
 	return err;
 }
 
-static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
-		      const char *what, u64 timeout_us)
+static int qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
+			 const char *what, u64 timeout_us)
 {
 	u32 val;
 
@@ -251,23 +257,23 @@ static int wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
  * are a matter of milliseconds. An error that is not ends with a reset of the
  * whole device, a message to the guest with its driver's look at it.
  */
-static int settle(struct hisi_acc_vf *vf, u64 to_guest_us)
+static int qm_settle(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
 	void __iomem *pf = hisi_acc_pf_qm(vf->pf)->io_base;
 	void __iomem *window = vf->regs.window;
 
-	return wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error",
-			  ERROR_US) ?:
-	       wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
-			  to_guest_us) ?:
-	       wait_clear(vf, window + QM_IFC_INT_SET, "message from guest",
-			  ERROR_US) ?:
-	       wait_clear(vf, pf + vf->engine->core_status, "engine error",
-			  ERROR_US);
+	return qm_wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error",
+			     ERROR_US) ?:
+	       qm_wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
+			     to_guest_us) ?:
+	       qm_wait_clear(vf, window + QM_IFC_INT_SET, "message from guest",
+			     ERROR_US) ?:
+	       qm_wait_clear(vf, pf + vf->engine->core_status, "engine error",
+			     ERROR_US);
 }
 
 /* What only a function with its registers in reach can be asked for */
-static int in_reach(struct hisi_acc_vf *vf)
+static int qm_in_reach(struct hisi_acc_vf *vf)
 {
 	if (!hisi_acc_pci_asleep(vf) && hisi_acc_pci_answers(vf))
 		return 0;
@@ -290,12 +296,12 @@ int hisi_acc_qm_movable(struct hisi_acc_vf *vf, unsigned int message_ms)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = in_reach(vf) ?: announced(vf);
-	return ready < 0 ? ready : settle(vf, message_ms * USEC_PER_MSEC);
+	ready = qm_in_reach(vf) ?: qm_announced(vf);
+	return ready < 0 ? ready : qm_settle(vf, message_ms * USEC_PER_MSEC);
 }
 
 /* Queue contexts that the device has cached go to guest memory */
-static int write_back(struct hisi_acc_vf *vf)
+static int qm_write_back(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
 
@@ -328,17 +334,17 @@ int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
 	}
 	if (!hisi_acc_pci_answers(vf))
 		return -EIO;
-	ready = announced(vf);
+	ready = qm_announced(vf);
 	if (ready < 0)
 		return ready;
-	vf->used = vf->used || ready || set_up(vf);
+	vf->used = vf->used || ready || qm_set_up(vf);
 	vf->unannounced = !ready;
 	if (!ready && vf->used)
-		ready = at_work(vf);
+		ready = qm_at_work(vf);
 	if (ready < 0)
 		return ready;
 	if (ready)
-		return pause_function(vf) ?: write_back(vf);
+		return qm_pause_function(vf) ?: qm_write_back(vf);
 	vf->cut_off = hisi_acc_pci_cut_off(vf);
 	return 0;
 }
@@ -362,7 +368,7 @@ int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
 
 	if (!vf->paused)
 		return hisi_acc_qm_restart(vf);
-	return mailbox_idle(&vf->regs, &mb) ?: write_back(vf) ?:
+	return qm_mailbox_idle(&vf->regs, &mb) ?: qm_write_back(vf) ?:
 	       hisi_acc_qm_restart(vf);
 }
 
@@ -384,45 +390,46 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->used = false;
 	vf->half_loaded = false;
 	vf->mailbox_taken = false;
+	vf->mailbox_hung = false;
 	vf->question = HISI_ACC_ASKED_NOTHING;
 }
 
 /* Whether a stopped function was reset since */
-static bool was_reset(struct hisi_acc_vf *vf, bool ready)
+static bool qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 {
-	return vf->paused && (vf->unannounced ? !set_up(vf) : !ready);
+	return vf->paused && (vf->unannounced ? !qm_set_up(vf) : !ready);
 }
 
 /* Saving and loading */
 
-static void save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
+static void qm_save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
 		xqc[i] = qm_readl(regs->window + regs->xqc + offset + 4 * i);
 }
 
-static void load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
+static void qm_load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
 		qm_writel(xqc[i], regs->window + regs->xqc + offset + 4 * i);
 }
 
-static void save_event_queues(struct hisi_acc_regs *regs,
+static void qm_save_event_queues(struct hisi_acc_regs *regs,
+				 struct hisi_acc_image *image)
+{
+	qm_save_xqc(regs, 0, image->eqc);
+	qm_save_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+}
+
+static void qm_load_event_queues(struct hisi_acc_regs *regs,
+				 const struct hisi_acc_image *image)
+{
+	qm_load_xqc(regs, 0, image->eqc);
+	qm_load_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+}
+
+static void qm_save_registers(struct hisi_acc_regs *regs,
 			      struct hisi_acc_image *image)
-{
-	save_xqc(regs, 0, image->eqc);
-	save_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
-}
-
-static void load_event_queues(struct hisi_acc_regs *regs,
-			      const struct hisi_acc_image *image)
-{
-	load_xqc(regs, 0, image->eqc);
-	load_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
-}
-
-static void save_registers(struct hisi_acc_regs *regs,
-			   struct hisi_acc_image *image)
 {
 	void __iomem *window = regs->window;
 
@@ -436,8 +443,8 @@ static void save_registers(struct hisi_acc_regs *regs,
 	image->page_size = qm_readl(window + QM_PAGE_SIZE);
 }
 
-static void load_registers(struct hisi_acc_vf *vf,
-			   const struct hisi_acc_image *image)
+static void qm_load_registers(struct hisi_acc_vf *vf,
+			      const struct hisi_acc_image *image)
 {
 	void __iomem *window = vf->regs.window;
 
@@ -457,16 +464,17 @@ static void load_registers(struct hisi_acc_vf *vf,
  * The doorbell tells the head again, so the device interrupts anew for entries
  * behind it: the guest may have been stopped before it saw the interrupt.
  */
-static void ring_event_queues(struct hisi_acc_vf *vf)
+static void qm_ring_event_queues(struct hisi_acc_vf *vf)
 {
-	ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ,
-	     vf->heads.eq, 0);
-	ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ,
-	     vf->heads.aeq, 0);
+	qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ,
+		vf->heads.eq, 0);
+	qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ,
+		vf->heads.aeq, 0);
 }
 
 /* A stopped function moves no head, so they are good until it is restarted */
-static void know_heads(struct hisi_acc_vf *vf, const u32 *eqc, const u32 *aeqc)
+static void qm_know_heads(struct hisi_acc_vf *vf, const u32 *eqc,
+			  const u32 *aeqc)
 {
 	vf->heads = (struct hisi_acc_heads) {
 		.known = true,
@@ -498,36 +506,36 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 	lockdep_assert_held(&vf->state_mutex);
 
 	*image = (struct hisi_acc_image) {};
-	err = in_reach(vf);
+	err = qm_in_reach(vf);
 	if (err)
 		return err;
-	ready = announced(vf);
+	ready = qm_announced(vf);
 	if (ready < 0)
 		return ready;
-	if (was_reset(vf, ready))
+	if (qm_was_reset(vf, ready))
 		return -ESTALE;
 	if (ready && !vf->paused)
 		return -EAGAIN;
 	/* its processors stand: the guest cannot take a message */
-	err = settle(vf, 0);
+	err = qm_settle(vf, 0);
 	if (err)
 		return err;
 	if (!vf->used)
 		return 0;
-	err = take_mailbox(vf);
+	err = qm_take_mailbox(vf);
 	if (err)
 		return err;
 	if (vf->question == HISI_ACC_ASKED_MESSAGE)
 		return -EBUSY;
-	save_registers(regs, image);
-	save_event_queues(regs, image);
+	qm_save_registers(regs, image);
+	qm_save_event_queues(regs, image);
 	if (vf->paused) {
-		know_heads(vf, image->eqc, image->aeqc);
+		qm_know_heads(vf, image->eqc, image->aeqc);
 		/* Linux since 6.16 loads an image and leaves this to the sender */
-		ring_event_queues(vf);
+		qm_ring_event_queues(vf);
 	}
-	err = mailbox_get(regs, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
-	      mailbox_get(regs, QM_MB_CMD_CQC_BT, &image->cqc_table);
+	err = qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
+	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &image->cqc_table);
 	if (err)
 		return err;
 	image->question = vf->question;
@@ -539,13 +547,13 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 }
 
 /* An address of 0 is one that the guest has not told yet */
-static int load_table(struct hisi_acc_regs *regs, u64 cmd, u64 address)
+static int qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 {
-	return address ? mailbox_set(regs, cmd, address) : 0;
+	return address ? qm_mailbox_set(vf, cmd, address) : 0;
 }
 
 /* "Nothing" is what a function holds after a reset, and so is what it did before */
-static int empty(struct hisi_acc_vf *vf)
+static int qm_empty(struct hisi_acc_vf *vf)
 {
 	int err;
 
@@ -561,6 +569,7 @@ static int empty(struct hisi_acc_vf *vf)
 	vf->paused = false;
 	vf->unannounced = false;
 	vf->mailbox_taken = false;
+	vf->mailbox_hung = false;
 	vf->used = false;
 	return 0;
 }
@@ -587,25 +596,25 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 	if (!vf->used && image->guest == HISI_ACC_GUEST_NONE)
 		return 0;
-	err = in_reach(vf) ?: empty(vf);
+	err = qm_in_reach(vf) ?: qm_empty(vf);
 	if (err || image->guest == HISI_ACC_GUEST_NONE)
 		return err;
-	err = mailbox_idle(regs, &mb);
+	err = qm_mailbox_idle(regs, &mb);
 	if (err)
 		return err;
 	vf->half_loaded = true;
 	vf->used = true;
-	err = load_table(regs, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
-	      load_table(regs, QM_MB_CMD_CQC_BT, image->cqc_table);
+	err = qm_load_table(vf, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
+	      qm_load_table(vf, QM_MB_CMD_CQC_BT, image->cqc_table);
 	if (err)
 		return err;
 	/* an interrupt that is unmasked before its ring is known stays silent */
-	load_registers(vf, image);
-	load_event_queues(regs, image);
+	qm_load_registers(vf, image);
+	qm_load_event_queues(regs, image);
 	vf->question = image->question;
 	vf->mailbox_taken = true;
 	if (image->guest == HISI_ACC_GUEST_UP) {
-		know_heads(vf, image->eqc, image->aeqc);
+		qm_know_heads(vf, image->eqc, image->aeqc);
 		qm_writel(QM_READY, regs->window + QM_VF_STATE);
 		vf->unannounced = false;
 		vf->paused = true;
@@ -616,23 +625,23 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 /* Restarting */
 
-static void ring_queues(struct hisi_acc_vf *vf)
+static void qm_ring_queues(struct hisi_acc_vf *vf)
 {
 	for (u32 i = 0; i < vf->facts.qp_num; i++)
-		ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
-		     QM_DOORBELL_CMD_SQ, 0, 1);
+		qm_ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
+			QM_DOORBELL_CMD_SQ, 0, 1);
 }
 
-static void read_heads(struct hisi_acc_vf *vf)
+static void qm_read_heads(struct hisi_acc_vf *vf)
 {
 	void __iomem *eqc = vf->regs.window + vf->regs.xqc;
 	u32 eq = qm_readl(eqc), aeq = qm_readl(eqc + QM_AEQC_FROM_EQC);
 
-	know_heads(vf, &eq, &aeq);
+	qm_know_heads(vf, &eq, &aeq);
 }
 
 /* The guest's driver finds a function as after a reset, which it will notice */
-static int lost(struct hisi_acc_vf *vf)
+static int qm_lost(struct hisi_acc_vf *vf)
 {
 	dev_warn_ratelimited(&vf->core.pdev->dev,
 			     "was reset while it was stopped\n");
@@ -668,21 +677,21 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 	if (!vf->paused && !vf->mailbox_taken)
 		return 0;
 	if (hisi_acc_pci_asleep(vf))
-		return lost(vf);
+		return qm_lost(vf);
 	if (!hisi_acc_pci_answers(vf))
 		return -EIO;
-	ready = announced(vf);
+	ready = qm_announced(vf);
 	if (ready < 0)
 		return ready;
-	if (was_reset(vf, ready))
-		return lost(vf);
-	err = give_mailbox_back(vf);
+	if (qm_was_reset(vf, ready))
+		return qm_lost(vf);
+	err = qm_give_mailbox_back(vf);
 	if (err || !vf->paused)
 		return err;
-	ring_queues(vf);
+	qm_ring_queues(vf);
 	if (!vf->heads.known)
-		read_heads(vf);
-	ring_event_queues(vf);
+		qm_read_heads(vf);
+	qm_ring_event_queues(vf);
 	vf->paused = false;
 	return 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What qm.c, qm_open.c and qm_show.c share: nobody else touches a register.
+ *
+ * Which register is where, here and in these files, is from
+ * drivers/crypto/hisilicon, Copyright (c) 2019 HiSilicon Limited.
  */
 #ifndef HISI_ACC_QM_ROOM_H
 #define HISI_ACC_QM_ROOM_H

@@ -486,7 +486,7 @@ static void save_came_up_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EAGAIN);
 }
 
-/* Would catch: an answer that is none, taken for an address */
+/* Would catch: an answer that is none, taken for an address; a command in another's place */
 static void save_mailbox_fails(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -497,6 +497,13 @@ static void save_mailbox_fails(struct kunit *test)
 	fake->fail_command = 0;
 	fake->hang_command = QM_MB_CMD_SQC_BT;
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	/* that command is still under way, until it is not */
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+	fake->hang_command = 0;
+	fake->mailbox.lo = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 }
 
 /* Would catch: a field that is saved and not loaded, or loaded elsewhere */

@@ -109,21 +109,20 @@ def without_pre_copy(files: Files) -> None:
     text = text[:table.start(1)] + "".join(kept) + text[table.end(1):]
     text = text.replace(": its match part first, if there is time for it */", " */")
     text = cut(text, r"^#define MESSAGE_MS[^\n]*\n")
-    files[place] = without_function(without_function(text, "nothing"), "announce")
+    files[place] = without_function(without_function(text, "hisi_acc_arc_nothing"), "hisi_acc_arc_announce")
 
     place = f"{DRIVER}/data_file.c"
     text = cut(files[place], r"^\t\.(?:unlocked_ioctl = data_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)
     text = cut(text, r"^ \* A file that was opened in PRE_COPY first.*?^ \*\n")
-    files[place] = without_function(without_function(text, "data_ioctl"), "precopy_info")
+    files[place] = without_function(without_function(text, "data_ioctl"), "data_precopy_info")
     place = f"{DRIVER}/main.c"
     files[place] = cut(files[place], r"VFIO_MIGRATION_STOP_COPY \|[^;]*;", "VFIO_MIGRATION_STOP_COPY;")
 
 
 def _plain(ops: str) -> str:
     """The table of operations where nothing is added to those of vfio-pci."""
-    ops = cut(ops, r"\b(init)_device,", r"vfio_pci_core_\1_dev,")
-    ops = cut(ops, r"\b(release)_device,", r"vfio_pci_core_\1_dev,")
-    ops = cut(ops, r"(?<== )(close_device),", r"vfio_pci_core_\1,")
+    ops = cut(ops, r"\bhisi_acc_vf_(init|release),", r"vfio_pci_core_\1_dev,", count=2)
+    ops = cut(ops, r"\bhisi_acc_vf_close,", "vfio_pci_core_close_device,")
     ops = cut(ops, r"\bhisi_acc_window_region_info\b", "vfio_pci_ioctl_get_region_info")
     return cut(ops, r"\bhisi_acc_window_(ioctl|read|write|mmap)\b", r"vfio_pci_core_\1", count=4)
 
@@ -131,15 +130,15 @@ def _plain(ops: str) -> str:
 def without_migration(files: Files) -> None:
     """Before migration: a driver that is vfio-pci, sketched in series/assign.c."""
     main = files[f"{DRIVER}/main.c"]
-    ops = re.search(r"^static const struct vfio_device_ops device_ops = \{.*?^\};\n", main, re.M | re.S)
+    ops = re.search(r"^static const struct vfio_device_ops hisi_acc_vf_ops = \{.*?^\};\n", main, re.M | re.S)
     end = re.search(r"^static const struct pci_device_id ids\[\].*", main, re.M | re.S)
     if not ops or not end:
-        raise LabError("the series no longer fits the driver: main.c has no device_ops or ids.")
+        raise LabError("the series no longer fits the driver: main.c has no hisi_acc_vf_ops or ids.")
     sketch = (SKETCHES / "assign.c").read_text(encoding="utf-8")
     keep = ("Kconfig", "Makefile", "stream.c", "stream.h", "stream_test.c")
     for place in [p for p in files if p.startswith(f"{DRIVER}/") and p.rsplit("/", 1)[1] not in keep]:
         del files[place]
-    files[f"{DRIVER}/main.c"] = cut(sketch, "@device_ops@", _plain(ops[0])).replace(
+    files[f"{DRIVER}/main.c"] = cut(sketch, "@hisi_acc_vf_ops@", _plain(ops[0])).replace(
         "@ids to end@\n", end[0].replace(" with live migration", ""))
     place = f"{DRIVER}/Makefile"
     files[place] = cut(files[place], r" stream\.o\b")

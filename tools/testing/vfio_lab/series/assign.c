@@ -8,7 +8,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
-static int open_device(struct vfio_device *vdev)
+static int hisi_acc_vf_open(struct vfio_device *vdev)
 {
 	struct vfio_pci_core_device *core =
 		container_of(vdev, struct vfio_pci_core_device, vdev);
@@ -20,14 +20,15 @@ static int open_device(struct vfio_device *vdev)
 	return err;
 }
 
-@device_ops@
-static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+@hisi_acc_vf_ops@
+static int hisi_acc_vf_probe(struct pci_dev *pdev,
+			     const struct pci_device_id *id)
 {
 	struct vfio_pci_core_device *core;
 	int err;
 
 	core = vfio_alloc_device(vfio_pci_core_device, vdev, &pdev->dev,
-				 &device_ops);
+				 &hisi_acc_vf_ops);
 	if (IS_ERR(core))
 		return PTR_ERR(core);
 	dev_set_drvdata(&pdev->dev, core);
@@ -37,7 +38,7 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return err;
 }
 
-static void remove(struct pci_dev *pdev)
+static void hisi_acc_vf_remove(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
 

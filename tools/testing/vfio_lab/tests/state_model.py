@@ -155,7 +155,7 @@ def _action(name: str) -> Callable[[Function], Outcomes]:
 
 
 def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
-    """As walk_arc() of migrate.c goes."""
+    """As hisi_acc_walk_arc() of migrate.c goes."""
     if arc.needs and arc.action != "save":
         yield "EBUSY", f
     for error, after in _action(arc.action)(f):

@@ -143,8 +143,6 @@ def test_nothing_of_a_guest_is_left(bench):
         assert vf.table() == 0 and vf.load(0x60) == 1
 
 
-# the guest that goes on has its question given again, to a mailbox that still hangs
-@pytest.mark.expect("sec 1: .*: mailbox-busy", maybe=True)
 def test_saving_one_does_not_wait_for_another(bench):
     """The first one's mailbox hangs, the second is saved meanwhile; and a physical
     function's driver that waits its turn holds up nobody who has it."""
