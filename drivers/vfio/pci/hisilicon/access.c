@@ -4,17 +4,20 @@
  *
  * Somebody who changes the state of a function, or looks at it, needs three
  * things: memory_lock of the VFIO core, so that neither power state nor a reset by
- * ioctl changes what the registers are; state_mutex; and a claim on the physical
- * function. Nobody waits for the claim with one of the locks held: who does not
- * get it drops both, sleeps, and starts again.
+ * ioctl changes what the registers are; state_mutex; and resets of the
+ * whole device blocked. Nobody waits for that with one of the locks held: who does
+ * not get it drops both, sleeps, and starts again.
  *
  * Resets come from elsewhere, with memory_lock or the lock of the device held:
  * where it is this driver that is asked for one, it waits for the physical
- * function before it asks the core, and holds its claim until the core is done.
+ * function before it asks the core, and blocks its resets until the core is done.
  */
+#include <linux/delay.h>
+#include <linux/hisi_acc_qm.h>
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio_pci_core.h>
 
 #include "hisi_acc_vfio_pci.h"
@@ -25,6 +28,42 @@
  * who may be kept waiting here, has closed it.
  */
 #define RETRY_MS	5000
+
+/**
+ * hisi_acc_access_pause() - sleep a little before the next look
+ * @state: TASK_KILLABLE, or TASK_UNINTERRUPTIBLE for who has to go on
+ *
+ * Return: 0, or -EINTR when the caller was killed meanwhile.
+ */
+int hisi_acc_access_pause(unsigned int state)
+{
+	usleep_range_state(1000, 2000, state);
+	return signal_pending_state(state, current) ? -EINTR : 0;
+}
+
+/**
+ * hisi_acc_access_block_reset() - keep the device from being reset or reassigned
+ * @pf_qm: of the physical function
+ * @timeout_ms: how long to wait, for what its own driver does at the moment
+ * @state: TASK_KILLABLE or TASK_UNINTERRUPTIBLE
+ *
+ * Context: no lock held that anybody waits for who blocks resets: memory_lock or
+ * state_mutex of a function. To be undone by hisi_qm_unblock_reset().
+ * Return: 0, -EBUSY when the wait was too long, or -EINTR.
+ */
+int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
+				unsigned int state)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
+
+	while (!hisi_qm_try_block_reset(pf_qm)) {
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		if (hisi_acc_access_pause(state))
+			return -EINTR;
+	}
+	return 0;
+}
 
 /* With which the calls around a reset can be sure that somebody has waited */
 static void begin_core_call(struct hisi_acc_vf *vf)
@@ -38,7 +77,7 @@ static void end_core_call(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_access_lock() - the locks around a function's state, without a claim
+ * hisi_acc_access_lock() - the locks around a function's state; blocks no reset
  * @vf: the function
  */
 void hisi_acc_access_lock(struct hisi_acc_vf *vf)
@@ -60,15 +99,15 @@ void hisi_acc_access_unlock(struct hisi_acc_vf *vf)
 /**
  * hisi_acc_access_try() - have all that the use of registers needs, or nothing
  * @vf: the function, open
- * @claim: whether registers will be used
+ * @block: whether registers will be used
  *
  * Context: under hisi_acc_access_lock().
- * Return: true; with @claim, the physical function is claimed then.
+ * Return: true; with @block, resets are blocked then.
  */
-bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool claim)
+bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool block)
 {
 	lockdep_assert_held(&vf->state_mutex);
-	return !vf->resetting && (!claim || hisi_acc_pf_try_claim(vf->pf));
+	return !vf->resetting && (!block || hisi_qm_try_block_reset(vf->pf_qm));
 }
 
 /**
@@ -89,7 +128,7 @@ int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms)
 		hisi_acc_access_unlock(vf);
 		if (time_after(jiffies, end))
 			return -EBUSY;
-		if (hisi_acc_pf_pause(TASK_KILLABLE))
+		if (hisi_acc_access_pause(TASK_KILLABLE))
 			return -EINTR;
 	}
 }
@@ -100,7 +139,7 @@ int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms)
  */
 void hisi_acc_access_end(struct hisi_acc_vf *vf)
 {
-	hisi_acc_pf_release(vf->pf);
+	hisi_qm_unblock_reset(vf->pf_qm);
 	hisi_acc_access_unlock(vf);
 }
 
@@ -109,13 +148,13 @@ static bool once_more(unsigned long *end)
 {
 	if (!*end)
 		*end = jiffies + msecs_to_jiffies(RETRY_MS);
-	return time_before(jiffies, *end) && !hisi_acc_pf_pause(TASK_KILLABLE);
+	return time_before(jiffies, *end) && !hisi_acc_access_pause(TASK_KILLABLE);
 }
 
 /**
- * hisi_acc_access_open() - open and reset a function, its physical one claimed
+ * hisi_acc_access_open() - open and reset a function, those of all blocked
  * @vf: the function
- * @learn: called with the function reset and still claimed
+ * @learn: called with the function reset and others still blocked
  *
  * Return: 0 with the function open, or -errno.
  */
@@ -126,8 +165,8 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 	int err;
 
 	do {
-		err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
-					TASK_KILLABLE);
+		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+						  TASK_KILLABLE);
 		if (err)
 			return err;
 		begin_core_call(vf);
@@ -138,25 +177,25 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 				vfio_pci_core_disable(&vf->core);
 		}
 		end_core_call(vf);
-		hisi_acc_pf_release(vf->pf);
+		hisi_qm_unblock_reset(vf->pf_qm);
 	} while (err == -EAGAIN && once_more(&end));
 	return err;
 }
 
 /**
- * hisi_acc_access_close() - close and reset a function, its physical one claimed
+ * hisi_acc_access_close() - close and reset a function, those of all blocked
  * @vf: the function
  *
  * The core resets it without the calls around a reset.
  */
 void hisi_acc_access_close(struct hisi_acc_vf *vf)
 {
-	int err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+	int err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
 				    TASK_UNINTERRUPTIBLE);
 
 	vfio_pci_core_close_device(&vf->core.vdev);
 	if (!err)
-		hisi_acc_pf_release(vf->pf);
+		hisi_qm_unblock_reset(vf->pf_qm);
 }
 
 /**
@@ -176,15 +215,15 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 	int err;
 
 	do {
-		err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
-					TASK_KILLABLE);
+		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+						  TASK_KILLABLE);
 		if (err == -EINTR)
 			return err;
 		begin_core_call(vf);
 		ret = vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
 		end_core_call(vf);
 		if (!err)
-			hisi_acc_pf_release(vf->pf);
+			hisi_qm_unblock_reset(vf->pf_qm);
 	} while (ret == -EAGAIN && once_more(&end));
 	return ret;
 }
@@ -212,14 +251,15 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 
 	if (offset > control || offset + count <= control)
 		return vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
-	err = hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS, TASK_KILLABLE);
+	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+					  TASK_KILLABLE);
 	if (err == -EINTR)
 		return err;
 	begin_core_call(vf);
 	ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
 	end_core_call(vf);
 	if (!err)
-		hisi_acc_pf_release(vf->pf);
+		hisi_qm_unblock_reset(vf->pf_qm);
 	return ret;
 }
 
@@ -236,11 +276,13 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
 {
 	if (atomic_read(&vf->core_calls))
-		vf->reset_claim = hisi_acc_pf_join(vf->pf);
+		vf->blocks_others = hisi_qm_extend_reset_block(vf->pf_qm);
 	else
-		vf->reset_claim = !hisi_acc_pf_claim(vf->pf, HISI_ACC_PATIENCE_MS,
+		vf->blocks_others =
+			!hisi_acc_access_block_reset(vf->pf_qm,
+						     HISI_ACC_PATIENCE_MS,
 						     TASK_UNINTERRUPTIBLE);
-	if (!vf->reset_claim)
+	if (!vf->blocks_others)
 		pci_warn(vf->core.pdev, "reset although its physical function is busy\n");
 
 	guard(mutex)(&vf->state_mutex);
@@ -259,7 +301,7 @@ void hisi_acc_access_reset_done(struct hisi_acc_vf *vf)
 		vf->resetting = false;
 		hisi_acc_migrate_start_over(vf);
 	}
-	if (vf->reset_claim)
-		hisi_acc_pf_release(vf->pf);
-	vf->reset_claim = false;
+	if (vf->blocks_others)
+		hisi_qm_unblock_reset(vf->pf_qm);
+	vf->blocks_others = false;
 }

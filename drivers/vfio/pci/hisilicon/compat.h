@@ -21,6 +21,13 @@
 #define QM_MIG_REGION_EN	BIT(0)
 #endif
 
+#ifdef COMPAT_RESET_BLOCK
+#include "compat_qm.h"
+#define hisi_qm_try_block_reset		compat_qm_try_block_reset
+#define hisi_qm_extend_reset_block	compat_qm_extend_reset_block
+#define hisi_qm_unblock_reset		compat_qm_unblock_reset
+#endif
+
 #ifndef kzalloc_obj
 #define kzalloc_obj(obj, gfp)	kzalloc(sizeof(obj), gfp)
 #endif

@@ -14,7 +14,7 @@
 
 #include "hisi_acc_vfio_pci.h"
 
-#define SHOW_CLAIM_MS	100
+#define SHOW_WAIT_MS	100
 
 static int show_registers(struct seq_file *seq,
 			  void (*show)(struct hisi_acc_vf *vf,
@@ -27,7 +27,7 @@ static int show_registers(struct seq_file *seq,
 	err = pm_runtime_resume_and_get(dev);
 	if (err)
 		return err;
-	err = hisi_acc_access_begin(vf, SHOW_CLAIM_MS);
+	err = hisi_acc_access_begin(vf, SHOW_WAIT_MS);
 	if (!err) {
 		if (!vf->open)
 			seq_puts(seq, "device is not open\n");

@@ -205,6 +205,39 @@ int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
 	return 0;
 }
 
+static struct fake_device *fake_with(struct hisi_qm *qm)
+{
+	return container_of(qm, struct fake_device, qm);
+}
+
+/* In place of hisi_qm, for one function: who waits for a reset is told to */
+bool hisi_qm_try_block_reset(struct hisi_qm *qm)
+{
+	struct fake_device *fake = fake_with(qm);
+
+	if (fake->reset_waits || (!fake->reset_blocks &&
+				  test_and_set_bit(QM_RESETTING, &qm->misc_ctl)))
+		return false;
+	fake->reset_blocks++;
+	return true;
+}
+
+bool hisi_qm_extend_reset_block(struct hisi_qm *qm)
+{
+	struct fake_device *fake = fake_with(qm);
+
+	if (!fake->reset_blocks)
+		return false;
+	fake->reset_blocks++;
+	return true;
+}
+
+void hisi_qm_unblock_reset(struct hisi_qm *qm)
+{
+	if (!--fake_with(qm)->reset_blocks)
+		clear_bit_unlock(QM_RESETTING, &qm->misc_ctl);
+}
+
 /**
  * fake_alone() - qm_alone() of the fake
  *
@@ -297,7 +330,6 @@ static void put(void *vf)
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_data_file_close(fake->vf.data);
 	put_device(&fake->vf.core.vdev.device);
-	hisi_acc_pf_put(fake->vf.pf);
 }
 
 /**
@@ -332,8 +364,7 @@ struct fake_device *fake_device(struct kunit *test)
 					VFIO_MIGRATION_P2P |
 					VFIO_MIGRATION_PRE_COPY;
 	vf->core.vdev.mig_ops = &hisi_acc_migration_ops;
-	vf->pf = hisi_acc_pf_get(&fake->qm);
-	KUNIT_ASSERT_NOT_NULL(test, vf->pf);
+	vf->pf_qm = &fake->qm;
 	vf->engine = &fake->engine;
 	vf->facts = (struct hisi_acc_facts) {
 		.dev_id = 0xa256,

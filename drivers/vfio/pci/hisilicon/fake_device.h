@@ -57,6 +57,8 @@ struct fake_access {
  * @cut_off: it cannot access memory
  * @resets: how often the code under test has reset it
  * @reset_error: what a reset says
+ * @reset_blocks: how many block resets
+ * @reset_waits: somebody waits for one, so that no more may
  * @others: somebody else wants the processor
  * @asked: how often the code under test asked whether somebody does
  * @accesses: what the code under test has done
@@ -83,6 +85,8 @@ struct fake_device {
 	bool cut_off;
 	int resets;
 	int reset_error;
+	unsigned int reset_blocks;
+	bool reset_waits;
 	bool others;
 	int asked;
 	struct fake_access accesses[FAKE_ACCESSES];

@@ -12,12 +12,11 @@
  * qm_open.c   the same: where they are, what the function owns
  * qm_show.c   the same, for a person to look at
  * pci.c       what configuration space says and does: power, memory, reset
- * pf.c        who may use the physical function's registers, and when
  * debugfs.c   what an operator may look at
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
- * by all who use registers), state_mutex, then the lock of a data file or of a
- * physical function. None of ours is held while memory of userspace is touched.
+ * by all who use registers), state_mutex, then the lock of a data file. None of
+ * ours is held while memory of userspace is touched.
  */
 #ifndef HISI_ACC_VFIO_PCI_H
 #define HISI_ACC_VFIO_PCI_H
@@ -41,7 +40,6 @@
 #define HISI_ACC_PATIENCE_MS	100000
 
 struct hisi_acc_data_file;
-struct hisi_acc_pf;
 struct hisi_qm;
 struct seq_file;
 
@@ -87,14 +85,14 @@ struct hisi_acc_heads {
 /**
  * struct hisi_acc_vf - one virtual function
  * @core: first, so that it is what the PCI driver data points to
- * @pf: the physical function, NULL when no migration is offered; all below
+ * @pf_qm: of the physical function, NULL when no migration is offered; all below
  *	but @window_size is unused then
  * @engine: what kind of accelerator it is
  * @number: of the function in the registers of the physical function
  * @sriov_cap: where the physical function's SR-IOV capability is
  * @core_calls: calls to the VFIO core at the moment that may reset the function,
  *	by somebody who has waited for the physical function
- * @reset_claim: the reset under way holds a claim on @pf; owned by the reset
+ * @blocks_others: the reset under way blocks others of @pf_qm; owned by the reset
  * @window_size: how much of BAR2 belongs to userspace, constant while it is open
  * @facts: what images must agree with, constant while the device is open
  * @regs: constant while the device is open
@@ -102,7 +100,7 @@ struct hisi_acc_heads {
  * @state: of the migration state machine
  * @open: @regs and @facts are valid
  * @resetting: between reset_prepare and reset_done no register is touched
- * @claimed: the change of state under way holds a claim on @pf
+ * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @unannounced: ... although VF_STATE did not say that it was in use
  * @cut_off: kept from memory while it is stopped, instead of being paused
@@ -117,12 +115,12 @@ struct hisi_acc_heads {
  */
 struct hisi_acc_vf {
 	struct vfio_pci_core_device core;
-	struct hisi_acc_pf *pf;
+	struct hisi_qm *pf_qm;
 	const struct hisi_acc_engine *engine;
 	u32 number;
 	int sriov_cap;
 	atomic_t core_calls;
-	bool reset_claim;
+	bool blocks_others;
 	resource_size_t window_size;
 	struct hisi_acc_facts facts;
 	struct hisi_acc_regs regs;
@@ -131,7 +129,7 @@ struct hisi_acc_vf {
 	enum vfio_device_mig_state state;
 	bool open;
 	bool resetting;
-	bool claimed;
+	bool blocks_reset;
 	bool paused;
 	bool unannounced;
 	bool cut_off;
@@ -150,17 +148,6 @@ static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
 	return container_of(vdev, struct hisi_acc_vf, core.vdev);
 }
 
-/* pf.c */
-struct hisi_acc_pf *hisi_acc_pf_get(struct hisi_qm *qm);
-void hisi_acc_pf_put(struct hisi_acc_pf *pf);
-struct hisi_qm *hisi_acc_pf_qm(struct hisi_acc_pf *pf);
-int hisi_acc_pf_pause(unsigned int state);
-int hisi_acc_pf_claim(struct hisi_acc_pf *pf, unsigned int timeout_ms,
-		      unsigned int state);
-bool hisi_acc_pf_try_claim(struct hisi_acc_pf *pf);
-bool hisi_acc_pf_join(struct hisi_acc_pf *pf);
-void hisi_acc_pf_release(struct hisi_acc_pf *pf);
-
 /* pci.c */
 bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf);
 bool hisi_acc_pci_answers(struct hisi_acc_vf *vf);
@@ -169,9 +156,12 @@ void hisi_acc_pci_let_in(struct hisi_acc_vf *vf);
 int hisi_acc_pci_reset(struct hisi_acc_vf *vf);
 
 /* access.c */
+int hisi_acc_access_pause(unsigned int state);
+int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
+				unsigned int state);
 void hisi_acc_access_lock(struct hisi_acc_vf *vf);
 void hisi_acc_access_unlock(struct hisi_acc_vf *vf);
-bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool claim);
+bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool block);
 int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms);
 void hisi_acc_access_end(struct hisi_acc_vf *vf);
 int hisi_acc_access_open(struct hisi_acc_vf *vf,

@@ -35,11 +35,11 @@ static int hisi_acc_vf_open(struct vfio_device *vdev)
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	int err;
 
-	err = vf->pf ? hisi_acc_access_open(vf, hisi_acc_qm_open) :
+	err = vf->pf_qm ? hisi_acc_access_open(vf, hisi_acc_qm_open) :
 		       vfio_pci_core_enable(&vf->core);
 	if (err)
 		return err;
-	if (vf->pf)
+	if (vf->pf_qm)
 		hisi_acc_migrate_open(vf);
 	vfio_pci_core_finish_enable(&vf->core);
 	return 0;
@@ -49,7 +49,7 @@ static void hisi_acc_vf_close(struct vfio_device *vdev)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
-	if (!vf->pf) {
+	if (!vf->pf_qm) {
 		vfio_pci_core_close_device(vdev);
 		return;
 	}
@@ -122,27 +122,17 @@ static int hisi_acc_vf_probe(struct pci_dev *pdev,
 			     const struct pci_device_id *id)
 {
 	const struct hisi_acc_engine *engine = hisi_acc_qm_engine(pdev);
-	struct hisi_acc_pf *pf = NULL;
 	struct hisi_acc_vf *vf;
-	struct hisi_qm *qm;
 	int err;
 
-	qm = migration_qm(pdev, engine);
-	if (qm) {
-		pf = hisi_acc_pf_get(qm);
-		if (!pf)
-			return -ENOMEM;
-	}
 	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev, &hisi_acc_vf_ops);
-	if (IS_ERR(vf)) {
-		err = PTR_ERR(vf);
-		goto put_pf;
-	}
-	vf->pf = pf;
+	if (IS_ERR(vf))
+		return PTR_ERR(vf);
+	vf->pf_qm = migration_qm(pdev, engine);
 	vf->engine = engine;
-	vf->number = pf ? pci_iov_vf_id(pdev) + 1 : 0;
+	vf->number = vf->pf_qm ? pci_iov_vf_id(pdev) + 1 : 0;
 	vf->window_size = pci_resource_len(pdev, HISI_ACC_BAR);
-	if (pf) {
+	if (vf->pf_qm) {
 		vf->sriov_cap = pci_find_ext_capability(pci_physfn(pdev),
 							PCI_EXT_CAP_ID_SRIOV);
 		vf->core.vdev.migration_flags = VFIO_MIGRATION_STOP_COPY |
@@ -153,35 +143,25 @@ static int hisi_acc_vf_probe(struct pci_dev *pdev,
 	dev_set_drvdata(&pdev->dev, &vf->core);
 	err = vfio_pci_core_register_device(&vf->core);
 	if (err)
-		goto put_vf;
-	if (pf)
+		vfio_put_device(&vf->core.vdev);
+	else if (vf->pf_qm)
 		hisi_acc_debugfs_init(vf);
-	return 0;
-
-put_vf:
-	vfio_put_device(&vf->core.vdev);
-put_pf:
-	if (pf)
-		hisi_acc_pf_put(pf);
 	return err;
 }
 
 static void hisi_acc_vf_remove(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
-	struct hisi_acc_pf *pf = vf->pf;
 
 	vfio_pci_core_unregister_device(&vf->core);
 	vfio_put_device(&vf->core.vdev);
-	if (pf)
-		hisi_acc_pf_put(pf);
 }
 
 static void hisi_acc_vf_reset_prepare(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
-	if (vf->pf)
+	if (vf->pf_qm)
 		hisi_acc_access_reset_prepare(vf);
 }
 
@@ -189,7 +169,7 @@ static void hisi_acc_vf_reset_done(struct pci_dev *pdev)
 {
 	struct hisi_acc_vf *vf = pci_to_vf(pdev);
 
-	if (vf->pf)
+	if (vf->pf_qm)
 		hisi_acc_access_reset_done(vf);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/hisi_acc_qm.h>
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -131,7 +132,7 @@ static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 	err = vf->data ? 0 : begin_save(vf, file);
 	if (err)
 		return err;
-	err = vf->claimed ? hisi_acc_qm_save(vf, &image) : -EBUSY;
+	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &image) : -EBUSY;
 	trace_hisi_acc_vf_save(&vf->core.pdev->dev,
 			       image.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
@@ -329,7 +330,7 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 }
 
 /*
- * Locks, and a claim where the way asks for one. A save that does not get it goes
+ * Locks, and resets blocked where the way asks for that. A save that does not get it goes
  * on to say so in its file.
  */
 static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
@@ -345,9 +346,9 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 		needs = way_needs(vf, target);
 		patience = needs == NOW && !vf->resetting ? REFUSE_MS :
 							    HISI_ACC_PATIENCE_MS;
-		vf->claimed = hisi_acc_access_try(vf, needs != NOTHING);
-		if (vf->claimed) {
-			vf->claimed = needs != NOTHING;
+		vf->blocks_reset = hisi_acc_access_try(vf, needs != NOTHING);
+		if (vf->blocks_reset) {
+			vf->blocks_reset = needs != NOTHING;
 			return 0;
 		}
 		if (time_after(jiffies, start + msecs_to_jiffies(patience))) {
@@ -358,16 +359,16 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			return -EBUSY;
 		}
 		hisi_acc_access_unlock(vf);
-		if (hisi_acc_pf_pause(TASK_KILLABLE))
+		if (hisi_acc_access_pause(TASK_KILLABLE))
 			return -EINTR;
 	}
 }
 
 static void hisi_acc_end_walk(struct hisi_acc_vf *vf)
 {
-	if (vf->claimed)
-		hisi_acc_pf_release(vf->pf);
-	vf->claimed = false;
+	if (vf->blocks_reset)
+		hisi_qm_unblock_reset(vf->pf_qm);
+	vf->blocks_reset = false;
 	hisi_acc_access_unlock(vf);
 }
 

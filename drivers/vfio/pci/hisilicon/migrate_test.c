@@ -88,7 +88,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 	}
 }
 
-/* Would catch: registers used without a claim, or a wait where nothing is used */
+/* Would catch: registers used without resets blocked, or a wait where nothing is used */
 static void arcs_have_what_they_need(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
@@ -110,7 +110,7 @@ static void arcs_have_what_they_need(struct kunit *test)
 	}
 }
 
-/* Would catch: a way whose first step needs nothing, walked without a claim */
+/* Would catch: a way whose first step needs nothing, walked without resets blocked */
 static void ways_have_what_they_need(struct kunit *test)
 {
 	static const struct {
@@ -457,23 +457,35 @@ static void a_look_waits(struct kunit *test)
 	end_later(&later);
 }
 
+/* D4; would catch: a wait without end, and a bit cleared that is another's */
+static void another_has_the_bit(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+
+	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_block_reset(&fake->qm, 20,
+							  TASK_KILLABLE), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
+	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_block_reset(&fake->qm, 20,
+							  TASK_KILLABLE), 0);
+	hisi_qm_unblock_reset(&fake->qm);
+}
+
 /* Would catch: a reset that waits for who waits for the reset */
-static void a_reset_of_who_has_a_claim(struct kunit *test)
+static void a_reset_of_who_blocks_them(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_vf *vf = &fake->vf;
 
-	KUNIT_ASSERT_EQ(test, hisi_acc_pf_claim(vf->pf, 1000, TASK_KILLABLE), 0);
-	/* until nobody else can have one */
-	while (hisi_acc_pf_try_claim(vf->pf)) {
-		hisi_acc_pf_release(vf->pf);
-		hisi_acc_pf_pause(TASK_KILLABLE);
-	}
+	KUNIT_ASSERT_TRUE(test, hisi_qm_try_block_reset(vf->pf_qm));
+	/* nobody else can have one */
+	fake->reset_waits = true;
 	atomic_inc(&vf->core_calls);
 	hisi_acc_access_reset_prepare(vf);
-	KUNIT_EXPECT_TRUE(test, vf->reset_claim);
+	KUNIT_EXPECT_TRUE(test, vf->blocks_others);
 	/* it has one of its own */
-	hisi_acc_pf_release(vf->pf);
+	hisi_qm_unblock_reset(vf->pf_qm);
 	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 	hisi_acc_access_reset_done(vf);
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
@@ -565,7 +577,8 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(what_cannot_be_refused_waits),
 	KUNIT_CASE(a_reset_is_waited_for),
 	KUNIT_CASE(a_look_waits),
-	KUNIT_CASE(a_reset_of_who_has_a_claim),
+	KUNIT_CASE(another_has_the_bit),
+	KUNIT_CASE(a_reset_of_who_blocks_them),
 	KUNIT_CASE(size_is_an_images),
 	{ }
 };

@@ -30,7 +30,7 @@ bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
  * The physical function's driver turns the memory space of itself and of all
  * virtual ones off to reset the device, and leaves it so when that fails.
  *
- * Context: the physical function claimed by the caller.
+ * Context: resets blocked by the caller.
  * Return: true when they can.
  */
 bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
@@ -87,7 +87,7 @@ void hisi_acc_pci_let_in(struct hisi_acc_vf *vf)
  * Configuration space stays as it is. The calls around a reset are not made: the
  * caller has what they would ask for.
  *
- * Context: under state_mutex, the physical function claimed. Sleeps for 100 ms
+ * Context: under state_mutex, with resets blocked. Sleeps for 100 ms
  * and more.
  * Return: 0, -EAGAIN when somebody else resets or removes it, or what the PCI
  * core says.

@@ -259,7 +259,7 @@ static int qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
  */
 static int qm_settle(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
-	void __iomem *pf = hisi_acc_pf_qm(vf->pf)->io_base;
+	void __iomem *pf = vf->pf_qm->io_base;
 	void __iomem *window = vf->regs.window;
 
 	return qm_wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error",
@@ -284,7 +284,7 @@ static int qm_in_reach(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_movable() - whether the state of a function could be saved
- * @vf: the function, running or not, its physical function claimed
+ * @vf: the function, running or not, with resets blocked
  * @message_ms: how long to wait for the guest to take a message
  *
  * Context: under @vf->state_mutex. Sleeps.
@@ -311,7 +311,7 @@ static int qm_write_back(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_quiesce() - stop a function, with all its contexts in memory
- * @vf: a running function, its physical function claimed
+ * @vf: a running function, with resets blocked
  *
  * Errors of the device and messages do not matter yet: they do not keep a guest
  * from being stopped and going on in the same place.
@@ -485,7 +485,7 @@ static void qm_know_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 
 /**
  * hisi_acc_qm_save() - read the state of a stopped function
- * @vf: the function, its physical function claimed
+ * @vf: the function, with resets blocked
  * @image: where the state goes
  *
  * Changes nothing in the function, but what its event queues have not yet been
@@ -576,7 +576,7 @@ static int qm_empty(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_load() - give a stopped function the state of another
- * @vf: the function, its physical function claimed
+ * @vf: the function, with resets blocked
  * @image: the state, as hisi_acc_stream_decode() gave it
  *
  * Without PAUSE: a function stands still until a doorbell tells it of a queue,
@@ -651,7 +651,7 @@ static int qm_lost(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_restart() - let a stopped function run again
- * @vf: the function, its physical function claimed
+ * @vf: the function, with resets blocked
  *
  * The same on the source, where migration was cancelled or never meant, and on
  * the destination. The number of queues is the function's own in both. A message

@@ -112,7 +112,7 @@ bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm
  */
 static int find_window(struct hisi_acc_vf *vf)
 {
-	const struct hisi_qm *qm = hisi_acc_pf_qm(vf->pf);
+	const struct hisi_qm *qm = vf->pf_qm;
 	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
 	struct hisi_acc_regs *regs = &vf->regs;
 
@@ -136,7 +136,7 @@ static int find_window(struct hisi_acc_vf *vf)
 /* No guest uses the mailbox yet */
 static int learn_facts(struct hisi_acc_vf *vf)
 {
-	const struct hisi_qm *qm = hisi_acc_pf_qm(vf->pf);
+	const struct hisi_qm *qm = vf->pf_qm;
 	u64 queues;
 	int err;
 
@@ -158,8 +158,8 @@ static int learn_facts(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_open() - make the function's registers usable
- * @vf: the function, reset, with no guest running on it yet; its physical
- *	function claimed
+ * @vf: the function, reset, with no guest running on it yet; resets
+ *	blocked
  *
  * Return: 0 with @vf->regs, @vf->facts and @vf->window_size valid, or -errno.
  */

@@ -60,7 +60,7 @@ ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
 
 	if (count && !inside)
 		return -EINVAL;
-	if (hisi_acc_vf(vdev)->pf &&
+	if (hisi_acc_vf(vdev)->pf_qm &&
 	    VFIO_PCI_OFFSET_TO_INDEX(*ppos) == VFIO_PCI_CONFIG_REGION_INDEX)
 		return hisi_acc_access_config_write(hisi_acc_vf(vdev), buf,
 						    count, ppos);
@@ -103,9 +103,9 @@ long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
-	if (vf->pf && cmd == VFIO_DEVICE_IOEVENTFD)
+	if (vf->pf_qm && cmd == VFIO_DEVICE_IOEVENTFD)
 		return -ENOTTY;
-	if (vf->pf && cmd == VFIO_DEVICE_RESET)
+	if (vf->pf_qm && cmd == VFIO_DEVICE_RESET)
 		return hisi_acc_access_reset(vf, arg);
 	return vfio_pci_core_ioctl(vdev, cmd, arg);
 }

@@ -27,8 +27,10 @@ INDEX = {
     "Documentation/admin-guide/index.rst": ("gpio/index", "hisi-acc-vfio-pci/index"),
     "Documentation/dev-tools/index.rst": ("testing-overview", "vfio-lab/index"),
 }
-#: the changes to the kernel's own selftests that ours come with
-SELFTESTS_HOOK = f"{SELFTESTS}/hook.patch"
+#: the changes to files of the kernel that ours come with
+QM_HOOK = "drivers/crypto/hisilicon/hook.patch"
+QM_PATCH = paths.ROOT / QM_HOOK
+HOOKS = (QM_HOOK, f"{SELFTESTS}/hook.patch")
 #: the kernel's own documentation of the driver that ours replaces
 REPLACED_ABI = "Documentation/ABI/testing/debugfs-hisi-migration"
 KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
@@ -38,16 +40,17 @@ OUT_OF_TREE = (f"{DRIVER}/build.sh", f"{DRIVER}/compat.h")
 OUT_OF_TREE_LINES = re.compile(r"^ifneq \(\$\(KBUILD_EXTMOD\),\)\n.*?^endif\n\n", re.M | re.S)
 #: of the lab, which stays where it is, programs that only it runs, and packages of what
 #: is not in the kernel
-LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/packages.rst", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
+LAB_ONLY = ("Documentation/dev-tools/", f"{DRIVER}/compat_qm", f"{GUIDE}/packages.rst", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
 #: lines that lead there
-LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   packages\n"}
+LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   packages\n",
+             f"{DRIVER}/Makefile": "obj-$(CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST) += compat_qm_test.o\n"}
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 
 def ours(lab: bool = True) -> dict[str, str]:
     """Files of this clone that are whole files of a kernel's tree, with or without
     what concerns the lab: place and text."""
-    names = [n for n in listed(*PLACES) if n != SELFTESTS_HOOK]
+    names = [n for n in listed(*PLACES) if n not in HOOKS]
     files = {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in names
              if n not in OUT_OF_TREE and (lab or not n.startswith(LAB_ONLY))}
     if not lab:
@@ -107,9 +110,9 @@ def with_maintainers(text: str, lab: bool = True) -> str:
     return text[:later.start()] + _our_section(LAB_SECTION) + "\n" + text[later.start():]
 
 
-def _hooked(base: Path) -> dict[str, str]:
-    """The kernel's own files of its selftests that have to know of ours, patched."""
-    hook = paths.ROOT / SELFTESTS_HOOK
+def hooked(base: Path, patch: str) -> dict[str, str]:
+    """The kernel's own files that have to know of ours, patched."""
+    hook = paths.ROOT / patch
     names = re.findall(r"^--- a/(\S+)$", hook.read_text(encoding="utf-8"), re.M)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
@@ -119,7 +122,7 @@ def _hooked(base: Path) -> dict[str, str]:
         done = subprocess.run(["patch", "-p1", "--quiet", "--fuzz=0", "-d", tree, "-i", hook],
                               capture_output=True, text=True, check=False)
         if done.returncode:
-            raise LabError(f"{SELFTESTS_HOOK} does not apply to that kernel.")
+            raise LabError(f"{patch} does not apply to that kernel.")
         return {name: (tree / name).read_text(encoding="utf-8") for name in names}
 
 
@@ -130,7 +133,8 @@ def changed(base: Path, lab: bool = True) -> dict[str, str]:
     for place in INDEX:
         if lab or not place.startswith(LAB_ONLY):
             files[place] = with_index(place, (base / place).read_text(encoding="utf-8"))
-    files |= _hooked(base)
+    for patch in HOOKS:
+        files |= hooked(base, patch)
     files["MAINTAINERS"] = with_maintainers((base / "MAINTAINERS").read_text(encoding="utf-8"), lab)
     return files
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import driver, paths, processors, versions
+from . import driver, kernel_tree, paths, processors, versions
 from .cache import digest
 from .context import Context
 from .errors import LabError
@@ -69,6 +69,14 @@ TARGETS = {target.name: target for target in (
 )}
 
 
+def _replace(file: Path, text: str) -> None:
+    """Change a file of the tree, and no build that it is in if it is so already."""
+    if file.read_text(encoding="utf-8") != text:
+        # A file of its own: the tree shares the others with the unpacked sources.
+        file.unlink()
+        file.write_text(text, encoding="utf-8")
+
+
 def _lay_over(source: Path, tree: Path) -> None:
     """Bring the tree's copy of this clone's files up to date."""
     shutil.rmtree(tree / FOLDER)
@@ -76,13 +84,12 @@ def _lay_over(source: Path, tree: Path) -> None:
         (tree / place).parent.mkdir(parents=True, exist_ok=True)
         (tree / place).write_text(text, encoding="utf-8")
     shutil.copy(paths.DRIVER / ".kunitconfig", tree / FOLDER)
-    makefile = tree / FOLDER.parent / "Makefile"
+    for place, text in kernel_tree.hooked(source, kernel_tree.QM_HOOK).items():
+        _replace(tree / place, text)
     text = (source / FOLDER.parent / "Makefile").read_text(encoding="utf-8")
     if DESCENT[0] not in text:
         raise LabError(f"{source.name}: {FOLDER.parent}/Makefile no longer names {FOLDER.name}.")
-    # A file of its own: the tree shares the others with the unpacked sources.
-    makefile.unlink(missing_ok=True)
-    makefile.write_text(text.replace(*DESCENT), encoding="utf-8")
+    _replace(tree / FOLDER.parent / "Makefile", text.replace(*DESCENT))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from .git import NOBODY, git, identity
 from .kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
 from .run import run
 from .series_cuts import Files
-from .series_steps import STEPS, states
+from .series_steps import QM_HEADER, STEPS, states
 
 MESSAGES = paths.LAB / "series"
 #: a pattern of MAINTAINERS covers what the patches add; they cannot each name it
@@ -115,12 +115,12 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
     """Build the driver as it is at a step, for a kernel of the lab."""
     shutil.rmtree(work, ignore_errors=True)
     for place, text in files.items():
-        if place.startswith(kernel_tree.DRIVER):
+        if place.startswith((kernel_tree.DRIVER, QM_HEADER)):
             (work / place).parent.mkdir(parents=True, exist_ok=True)
             (work / place).write_text(text, encoding="utf-8")
     warned: list[str] = []
     run([*MAKE, "-j2", "-C", built.build, f"M={work / kernel_tree.DRIVER}", "CONFIG_HISI_ACC_VFIO_PCI=m",
-         "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", "W=1", "modules"], log=log, env=BUILD_ENV,
+         "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", f"KCFLAGS=-include {work / QM_HEADER}", "W=1", "modules"], log=log, env=BUILD_ENV,
         on_line=lambda line: warned.append(line) if "warning:" in line else None, failure="A step of the series cannot be built.")
     if warned:
         raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)

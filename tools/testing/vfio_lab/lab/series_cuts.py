@@ -70,7 +70,7 @@ def without_sight(files: Files) -> None:
     place = f"{DRIVER}/qm.h"
     files[place] = cut(files[place], r"What qm\.c, qm_open\.c and qm_show\.c share", "What qm.c and qm_open.c share")
     place = f"{DRIVER}/main.c"
-    files[place] = cut(files[place], r"^\tif \(pf\)\n\t\thisi_acc_debugfs_init\(vf\);\n")
+    files[place] = cut(files[place], r"^\telse if \(vf->pf_qm\)\n\t\thisi_acc_debugfs_init\(vf\);\n")
     place = f"{DRIVER}/Makefile"
     files[place] = cut(files[place], r"^# define_trace[^\n]*\nCFLAGS_[^\n]*\n\n")
 

@@ -15,6 +15,8 @@ from .series_cuts import Files
 ABI = "Documentation/ABI/testing/debugfs-"
 IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-image"
 CONFIGS = "kernel/configs/"
+#: what the driver shares with that of the physical function
+QM_HEADER = "include/linux/hisi_acc_qm.h"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _driver(files: Files, base: Path) -> None:
 
 #: in the order of the series
 STEPS = (
+    Step("hisi_qm", "crypto: hisilicon/qm - Let other drivers block resets", _drop("drivers/crypto/", QM_HEADER)),
     Step("image", "hisi_acc_vfio_pci: The migration image as bytes", _drop(f"{tree.DRIVER}/"), True),
     Step("driver", "hisi_acc_vfio_pci: Start over: assign functions", _driver, True),
     Step("migration", "hisi_acc_vfio_pci: Stop, save, load and restart functions", _migration, True),

@@ -31,16 +31,17 @@ QUEUES = 4                              # of each of the two functions
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
 
 
-def choice(context: Context, version: str, driver: str, vfs: int = 2, **model: str) -> Choice:
-    """What to boot: programs and modules that the tests use are in it."""
+def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> Choice:
+    """What to boot: programs and modules that the tests use are in it. A patch is one of
+    the kernel."""
     selftests = sorted(steps.SELFTESTS.glob("hisi_acc_*.c"))
-    return Choice(kernel=version, driver=driver, vfs=vfs, model={
+    return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
         **MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
         steps.LOOP: steps.loop_program(context),
         KSELFTEST: cross.static_program(selftests, context),
-        "/lab/qm_rival.ko": rival_module(kernel.kernel(version, context), context)})
+        "/lab/qm_rival.ko": rival_module(kernel.kernel(version, context, patch), context)})
 
 
 @dataclasses.dataclass
@@ -153,9 +154,9 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
-          vfs: int = 2, **model: str) -> Iterator[Bench]:
+          vfs: int = 2, patch: Path | None = None, **model: str) -> Iterator[Bench]:
     """Boot one, with nothing set up in it, for so many functions at most."""
-    (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, **model), guest=False)])
+    (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, patch, **model), guest=False)])
     try:
         yield Bench(host, version, driver)
     finally:
@@ -163,11 +164,11 @@ def bench(session: Session, context: Context, version: str, driver: str, name: s
 
 
 @contextlib.contextmanager
-def one_host(context: Context, name: str, vfs: int = 2) -> Iterator[Bench]:
+def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = None) -> Iterator[Bench]:
     """A host of the default kernel with this driver, for all tests of a file: each of them
     leaves the VFs bound.  Its logs are in build/check under `name`."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
-            bench(session, context, versions.DEFAULT, "ours", vfs=vfs) as one:
+            bench(session, context, versions.DEFAULT, "ours", vfs=vfs, patch=patch) as one:
         one.bring_up(vfs)
         yield one
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 import bench as lab_bench
-from bench import RIVAL, Bench
+from bench import RIVAL, SEC, Bench
+from lab import kernel_tree
 from steps import Loop, Loops
 
 #: functions of a device: some, or as many as one has
@@ -47,4 +48,37 @@ def test_the_physical_functions_driver_gets_its_turn(bench, what, count):
     print(f"{what}, {len(bench.functions[:count])} functions: {longest_ms} ms; a function's user: {slowest_ms} ms")
     assert longest_ms <= WAIT_MS, f"waited for {longest_ms} ms; a function's user for {slowest_ms} ms"
     assert taken == TURNS
+    assert {address: loop for address, loop in done.items() if not got_on(what, loop)} == {}
+
+
+@pytest.fixture(scope="module")
+def patched(context) -> Iterator[Bench]:
+    """The same with a kernel whose hisi_qm knows of those who block resets."""
+    with lab_bench.one_host(context, "fairness-patched", SOME, kernel_tree.QM_PATCH) as one:
+        yield one
+
+
+def rounds(bench: Bench, what: str) -> tuple[list[float], dict[str, Loop]]:
+    """How long the physical function's driver took for each of its turns, in seconds, which
+    alg_qos of debugfs gives it; and what the functions did meanwhile."""
+    file = f"/sys/kernel/debug/hisi_sec2/{SEC.pf}/alg_qos"
+    with Loops(bench.host, what, bench.functions) as loops:
+        said = bench.host.ssh.out(f"""for i in $(seq {TURNS}); do
+            a=$(cut -d' ' -f1 /proc/uptime); cat {file} > /dev/null || exit 1; echo $a $(cut -d' ' -f1 /proc/uptime)
+        done""")
+        done = loops.end()
+    return [float(b) - float(a) for a, b in map(str.split, said.splitlines())], done
+
+
+@pytest.mark.long("builds a kernel")
+@pytest.mark.parametrize("what", ["sysfs", "reset", "flr", "states", "open", "debugfs", "all"])
+def test_with_hisi_qm_as_the_series_has_it(patched, what):
+    """The driver of the physical function must get its turn, by its own wait, and no
+    function may starve, where hisi_qm has hisi_qm_try_block_reset(): the driver uses it."""
+    symbols = patched.host.ssh.out("cat /proc/kallsyms")
+    assert "hisi_qm_try_block_reset\t[hisi_qm]" in symbols and "compat_qm_try_block_reset" not in symbols
+    seconds, done = rounds(patched, what)
+    print(f"{what}: the driver {max(seconds) * 1000:.0f} ms, "
+          f"a function's user {max(loop.longest_ms for loop in done.values())} ms")
+    assert max(seconds) * 1000 <= WAIT_MS and len(seconds) == TURNS
     assert {address: loop for address, loop in done.items() if not got_on(what, loop)} == {}

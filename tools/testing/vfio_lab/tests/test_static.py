@@ -69,11 +69,11 @@ def test_without_the_mailboxs_store_no_migration_is_offered(context, tree):
 
 def test_sparse_looks_at_endianness(context, tree):
     """Would catch: a check that checks nothing."""
-    file = tree / overlay.FOLDER / "pf.c"
+    file = tree / overlay.FOLDER / "pci.c"
     text = file.read_text()
     file.write_text(text + "u32 wrong(__le32 x);\nu32 wrong(__le32 x)\n{\n\treturn x;\n}\n")
     try:
-        said = said_of_us(overlay.build(tree, overlay.TARGETS["arm64-module"], context, *SPARSE, goal="pf.o"))
+        said = said_of_us(overlay.build(tree, overlay.TARGETS["arm64-module"], context, *SPARSE, goal="pci.o"))
     finally:
         file.write_text(text)
     assert any("restricted __le32" in line for line in said)

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For builds out of tree: hisi_qm_try_block_reset() and what belongs to it, for
+ * kernels whose hisi_qm does not have it.
+ *
+ * The driver of the physical function resets it, reassigns queues and changes
+ * bandwidth limits under one bit of its own. All functions of ours that do
+ * something together hold that bit once: the first to come sets it, the last
+ * to leave clears it, so they exclude the physical function's driver without
+ * excluding each other. Whoever did not set the bit never clears it.
+ *
+ * Nobody tells the physical function's driver that the bit is free: it looks
+ * after 1, 2, 3... and at last 400 ms, and gives up for good after 80 s. Functions
+ * that come and go one after the other could keep it out for ever. When they have
+ * held the bit for a while, nobody may join, and after the last has left it stays
+ * free for longer than that driver sleeps between two looks.
+ */
+#include <linux/cleanup.h>
+#include <linux/hisi_acc_qm.h>
+#include <linux/jiffies.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+
+#include "compat_qm.h"
+
+/*
+ * A spell of use is open to all for SPELL_MS, then ends when the last of them is
+ * done. How far apart the driver's looks are after a time t is sqrt(2 t), and a
+ * tick or two more.
+ */
+#define SPELL_MS	300
+#define LONG_SPELL_MS	2000
+#define REST_MS		100	/* after a spell of less than LONG_SPELL_MS */
+#define LONG_REST_MS	450
+
+/**
+ * struct compat_qm - a device whose resets were blocked
+ * @qm: of the physical function; NULL for none
+ * @blocks: how many rely on the bit
+ * @begun: in jiffies, when the last spell of use began
+ * @left: in jiffies, when the bit was last cleared by us
+ * @fresh: nobody has used it, or its driver had it, since the last spell
+ */
+struct compat_qm {
+	struct hisi_qm *qm;
+	unsigned int blocks;
+	unsigned long begun;
+	unsigned long left;
+	bool fresh;
+};
+
+/* More devices than a machine has: the one whose last use is longest ago goes */
+#define DEVICES	64
+static struct compat_qm compat_qms[DEVICES];
+static DEFINE_MUTEX(compat_qm_lock);
+
+/* NULL when all places are in use */
+static struct compat_qm *compat_qm_of(struct hisi_qm *qm)
+{
+	struct compat_qm *of = NULL;
+
+	lockdep_assert_held(&compat_qm_lock);
+	for (int i = 0; i < DEVICES; i++) {
+		struct compat_qm *one = &compat_qms[i];
+
+		if (one->qm == qm)
+			return one;
+		if (!one->blocks &&
+		    (!of || (of->qm && (!one->qm ||
+					time_before(one->left, of->left)))))
+			of = one;
+	}
+	if (of)
+		*of = (struct compat_qm) { .qm = qm, .fresh = true };
+	return of;
+}
+
+static bool rested(const struct compat_qm *of)
+{
+	unsigned long spell = of->left - of->begun;
+	unsigned int rest = spell > msecs_to_jiffies(LONG_SPELL_MS) ?
+			    LONG_REST_MS : REST_MS;
+
+	lockdep_assert_held(&compat_qm_lock);
+	return of->fresh ||
+	       time_after(jiffies, of->left + msecs_to_jiffies(rest));
+}
+
+/**
+ * compat_qm_try_block_reset() - hisi_qm_try_block_reset()
+ * @qm: of the physical function
+ *
+ * Return: true, to be undone by compat_qm_unblock_reset(); false while the bit is
+ * the driver's, or is kept free for it.
+ */
+bool compat_qm_try_block_reset(struct hisi_qm *qm)
+{
+	struct compat_qm *of;
+
+	guard(mutex)(&compat_qm_lock);
+	of = compat_qm_of(qm);
+	if (!of)
+		return false;
+	if (!of->blocks && rested(of))
+		of->begun = jiffies;
+	else if (time_after(jiffies, of->begun + msecs_to_jiffies(SPELL_MS)))
+		return false;
+	if (!of->blocks && test_and_set_bit(QM_RESETTING, &qm->misc_ctl)) {
+		of->fresh = true;
+		return false;
+	}
+	of->fresh = false;
+	of->blocks++;
+	return true;
+}
+
+/**
+ * compat_qm_extend_reset_block() - hisi_qm_extend_reset_block()
+ * @qm: of the physical function
+ *
+ * Return: true, to be undone by compat_qm_unblock_reset(); false when nobody
+ * blocks resets.
+ */
+bool compat_qm_extend_reset_block(struct hisi_qm *qm)
+{
+	struct compat_qm *of;
+
+	guard(mutex)(&compat_qm_lock);
+	of = compat_qm_of(qm);
+	if (!of || !of->blocks)
+		return false;
+	of->blocks++;
+	return true;
+}
+
+/**
+ * compat_qm_unblock_reset() - hisi_qm_unblock_reset()
+ * @qm: of the physical function, whose resets the caller has blocked
+ */
+void compat_qm_unblock_reset(struct hisi_qm *qm)
+{
+	struct compat_qm *of;
+
+	guard(mutex)(&compat_qm_lock);
+	of = compat_qm_of(qm);
+	if (--of->blocks)
+		return;
+	of->left = jiffies;
+	clear_bit_unlock(QM_RESETTING, &qm->misc_ctl);
+}
