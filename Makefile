@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The front door.  Everything behind it is in tools/testing/vfio_lab/vlab.
+# Short names for commands of tools/testing/vfio_lab/vlab.
 
 VLAB	:= tools/testing/vfio_lab/vlab
 SUDO	:= $(if $(filter 0,$(shell id -u)),,sudo)

@@ -98,7 +98,7 @@ static void data_tell(struct hisi_acc_data_file *data, int err,
 {
 	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
 				  why->want);
-	pr_warn_ratelimited(KBUILD_MODNAME " %s: image refused: %s is 0x%llx, 0x%llx here\n",
+	pr_warn_ratelimited(KBUILD_MODNAME " %s: migration data rejected: %s: got 0x%llx, expected 0x%llx\n",
 			    data->name, why->what, why->got, why->want);
 }
 

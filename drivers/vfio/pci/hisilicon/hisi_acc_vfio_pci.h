@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The contract between the rooms of the HiSilicon accelerator VFIO driver.
+ * Internal interfaces of the HiSilicon accelerator VFIO driver, by source file:
  *
  * main.c      PCI and VFIO glue: probe, open, close, reset
  * access.c    who may use a function's registers, and who waits how long

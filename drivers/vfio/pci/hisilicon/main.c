@@ -90,7 +90,7 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 	struct hisi_qm *qm;
 
 	if (!engine || !pdev->is_virtfn || pci_iov_vf_id(pdev) < 0) {
-		pci_info(pdev, "no migration: not a virtual function here\n");
+		pci_info(pdev, "no migration: not an SR-IOV VF\n");
 		return NULL;
 	}
 	qm = pci_iov_get_pf_drvdata(pdev, engine->pf_driver());

@@ -2,7 +2,7 @@
 /*
  * The migration image of one accelerator function, as bytes.
  *
- * Nothing in this room touches a device, takes a lock or allocates: bytes and
+ * Nothing in this file touches a device, takes a lock or allocates: bytes and
  * facts go in, fields or an errno come out.
  */
 #ifndef HISI_ACC_STREAM_H

@@ -112,7 +112,7 @@ TRACE_EVENT(hisi_acc_vf_refused,
 		__entry->want = want;
 	),
 
-	TP_printk("%s: %d, %s is 0x%llx, 0x%llx here", __get_str(device),
+	TP_printk("%s: %d, %s: got 0x%llx, expected 0x%llx", __get_str(device),
 		  __entry->err, __get_str(what), __entry->got, __entry->want)
 );
 

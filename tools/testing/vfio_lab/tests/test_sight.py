@@ -55,5 +55,5 @@ def test_events_tell_of_each_step(boot, context):
     trace = host.ssh.out(f"cat {TRACE}")
     for line in (r"hisi_acc_vf_quiesce: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
                  r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",
-                 r"hisi_acc_vf_refused: 0000:00:08.2: -74, magic is 0x\w+, 0xaaccfeeddecadede here"):
+                 r"hisi_acc_vf_refused: 0000:00:08.2: -74, magic: got 0x\w+, expected 0xaaccfeeddecadede"):
         assert re.search(line, trace), f"no {line} in:\n{trace}"

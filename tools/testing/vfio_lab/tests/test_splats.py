@@ -34,7 +34,7 @@ def test_a_splat_is_seen(line):
     "[    0.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 39000)",
     "[    0.0] Linux version 7.2.12-debug",
     "[    9.1] # hisi_acc_stream: pass:11 fail:0 skip:0 total:11",
-    "[    9.1] hisi_acc_vfio_pci 0000:00:08.1: image refused: magic is 0x0, 0x1 here",
+    "[    9.1] hisi_acc_vfio_pci 0000:00:08.1: migration data rejected: magic: got 0x0, expected 0x1",
 ])
 def test_the_usual_is_not(line):
     assert splats([line]) == []
