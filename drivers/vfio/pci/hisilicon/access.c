@@ -165,7 +165,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 	int err;
 
 	do {
-		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 						  TASK_KILLABLE);
 		if (err)
 			return err;
@@ -190,7 +190,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
  */
 void hisi_acc_access_close(struct hisi_acc_vf *vf)
 {
-	int err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+	int err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 				    TASK_UNINTERRUPTIBLE);
 
 	vfio_pci_core_close_device(&vf->core.vdev);
@@ -215,7 +215,7 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 	int err;
 
 	do {
-		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+		err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 						  TASK_KILLABLE);
 		if (err == -EINTR)
 			return err;
@@ -251,7 +251,7 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 
 	if (offset > control || offset + count <= control)
 		return vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
-	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_PATIENCE_MS,
+	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 					  TASK_KILLABLE);
 	if (err == -EINTR)
 		return err;
@@ -280,7 +280,7 @@ void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
 	else
 		vf->blocks_others =
 			!hisi_acc_access_block_reset(vf->pf_qm,
-						     HISI_ACC_PATIENCE_MS,
+						     HISI_ACC_RESET_WAIT_MS,
 						     TASK_UNINTERRUPTIBLE);
 	if (!vf->blocks_others)
 		pci_warn(vf->core.pdev, "reset although its physical function is busy\n");
@@ -293,7 +293,7 @@ void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
  * hisi_acc_access_reset_done() - the reset is over
  * @vf: the function
  *
- * A reset always leads to RUNNING. Data files of the time before answer -ENODEV.
+ * A reset always leads to RUNNING. Migration files of the time before answer -ENODEV.
  */
 void hisi_acc_access_reset_done(struct hisi_acc_vf *vf)
 {

@@ -31,7 +31,7 @@ static int show_registers(struct seq_file *seq,
 	if (!err) {
 		if (!vf->open)
 			seq_puts(seq, "device is not open\n");
-		else if (hisi_acc_pci_asleep(vf) || !hisi_acc_pci_answers(vf))
+		else if (hisi_acc_pci_in_d3(vf) || !hisi_acc_pci_mem_enabled(vf))
 			seq_puts(seq, "device does not answer\n");
 		else
 			show(vf, seq);
@@ -59,7 +59,7 @@ static int migf_data_show(struct seq_file *seq, void *unused)
 
 	guard(mutex)(&vf->state_mutex);
 	if (vf->data)
-		hisi_acc_data_file_show(vf->data, seq);
+		hisi_acc_migf_show(vf->data, seq);
 	else
 		seq_puts(seq, "no transfer\n");
 	return 0;

@@ -170,24 +170,24 @@ static struct fake_device *fake_of(struct hisi_acc_vf *vf)
 }
 
 /* In place of pci.c: the fake has no configuration space */
-bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_in_d3(struct hisi_acc_vf *vf)
 {
 	return fake_of(vf)->asleep;
 }
 
-bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf)
 {
 	return !fake_of(vf)->off;
 }
 
-bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_disable_dma(struct hisi_acc_vf *vf)
 {
-	return !xchg(&fake_of(vf)->cut_off, true);
+	return !xchg(&fake_of(vf)->dma_disabled, true);
 }
 
-void hisi_acc_pci_let_in(struct hisi_acc_vf *vf)
+void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
 {
-	fake_of(vf)->cut_off = false;
+	fake_of(vf)->dma_disabled = false;
 }
 
 int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
@@ -328,7 +328,7 @@ static void put(void *vf)
 	/* a file's last breath is drawn elsewhere, and needs the device */
 	flush_delayed_fput();
 	scoped_guard(mutex, &fake->vf.state_mutex)
-		hisi_acc_data_file_close(fake->vf.data);
+		hisi_acc_migf_close(fake->vf.data);
 	put_device(&fake->vf.core.vdev.device);
 }
 

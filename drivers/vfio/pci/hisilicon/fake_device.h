@@ -54,7 +54,7 @@ struct fake_access {
  * @busy_reads: ... for so many reads
  * @asleep: in a power state without registers
  * @off: its memory space is off
- * @cut_off: it cannot access memory
+ * @dma_disabled: it cannot access memory
  * @resets: how often the code under test has reset it
  * @reset_error: what a reset says
  * @reset_blocks: how many block resets
@@ -82,7 +82,7 @@ struct fake_device {
 	int busy_reads;
 	bool asleep;
 	bool off;
-	bool cut_off;
+	bool dma_disabled;
 	int resets;
 	int reset_error;
 	unsigned int reset_blocks;

@@ -4,10 +4,10 @@
  *
  * main.c      PCI and VFIO glue: probe, open, close, reset
  * access.c    who may use a function's registers, and who waits how long
- * window.c    what of BAR2 userspace may reach
+ * bar.c       what of BAR2 userspace may reach
  * migrate.c   the state machine: decides when, never how
- * data_file.c the files through which an image is read and written
- * stream.c    the image as bytes
+ * migf.c      the files through which an image is read and written
+ * vf_data.c   the image as bytes
  * qm.c        queue management registers: stop, save, load, restart
  * qm_open.c   the same: where they are, what the function owns
  * qm_show.c   the same, for a person to look at
@@ -15,7 +15,7 @@
  * debugfs.c   what an operator may look at
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
- * by all who use registers), state_mutex, then the lock of a data file. None of
+ * by all who use registers), state_mutex, then the lock of a migration file. None of
  * ours is held while memory of userspace is touched.
  */
 #ifndef HISI_ACC_VFIO_PCI_H
@@ -27,7 +27,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
-#include "stream.h"
+#include "vf_data.h"
 
 #define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
 
@@ -37,9 +37,9 @@
  * message to virtual functions and 20 s for each of their answers, both twice:
  * 82 s, and some seconds for the device itself.
  */
-#define HISI_ACC_PATIENCE_MS	100000
+#define HISI_ACC_RESET_WAIT_MS	100000
 
-struct hisi_acc_data_file;
+struct hisi_acc_migf;
 struct hisi_qm;
 struct seq_file;
 
@@ -72,12 +72,12 @@ struct hisi_acc_regs {
 
 /**
  * struct hisi_acc_heads - what of its event queues a stopped function has seen used
- * @known: since it was stopped, the words below were read or written
+ * @cached: since it was stopped, the words below were read or written
  * @eq: head of the event queue
  * @aeq: head of the queue of asynchronous events
  */
 struct hisi_acc_heads {
-	bool known;
+	bool cached;
 	u16 eq;
 	u16 aeq;
 };
@@ -86,14 +86,14 @@ struct hisi_acc_heads {
  * struct hisi_acc_vf - one virtual function
  * @core: first, so that it is what the PCI driver data points to
  * @pf_qm: of the physical function, NULL when no migration is offered; all below
- *	but @window_size is unused then
+ *	but @guest_bar_len is unused then
  * @engine: what kind of accelerator it is
  * @number: of the function in the registers of the physical function
  * @sriov_cap: where the physical function's SR-IOV capability is
  * @core_calls: calls to the VFIO core at the moment that may reset the function,
  *	by somebody who has waited for the physical function
  * @blocks_others: the reset under way blocks others of @pf_qm; owned by the reset
- * @window_size: how much of BAR2 belongs to userspace, constant while it is open
+ * @guest_bar_len: how much of BAR2 belongs to userspace, constant while it is open
  * @facts: what images must agree with, constant while the device is open
  * @regs: constant while the device is open
  * @state_mutex: protects all below
@@ -103,9 +103,9 @@ struct hisi_acc_heads {
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @unannounced: ... although VF_STATE did not say that it was in use
- * @cut_off: kept from memory while it is stopped, instead of being paused
+ * @dma_disabled: kept from memory while it is stopped, instead of being paused
  * @used: it is not as after a reset, as far as was seen when it was stopped
- * @mailbox_taken: commands of ours have been in the mailbox since it was stopped
+ * @mailbox_used: commands of ours have been in the mailbox since it was stopped
  * @mailbox_hung: the last of them had no answer in time
  * @question: what the guest had asked its mailbox when it was stopped
  * @heads: of the function's event queues while it is stopped
@@ -121,7 +121,7 @@ struct hisi_acc_vf {
 	int sriov_cap;
 	atomic_t core_calls;
 	bool blocks_others;
-	resource_size_t window_size;
+	resource_size_t guest_bar_len;
 	struct hisi_acc_facts facts;
 	struct hisi_acc_regs regs;
 
@@ -132,15 +132,15 @@ struct hisi_acc_vf {
 	bool blocks_reset;
 	bool paused;
 	bool unannounced;
-	bool cut_off;
+	bool dma_disabled;
 	bool used;
-	bool mailbox_taken;
+	bool mailbox_used;
 	bool mailbox_hung;
 	enum hisi_acc_question question;
 	struct hisi_acc_heads heads;
 	bool half_loaded;
 	bool untracked_told;
-	struct hisi_acc_data_file *data;
+	struct hisi_acc_migf *data;
 };
 
 static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
@@ -149,10 +149,10 @@ static inline struct hisi_acc_vf *hisi_acc_vf(struct vfio_device *vdev)
 }
 
 /* pci.c */
-bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf);
-bool hisi_acc_pci_answers(struct hisi_acc_vf *vf);
-bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf);
-void hisi_acc_pci_let_in(struct hisi_acc_vf *vf);
+bool hisi_acc_pci_in_d3(struct hisi_acc_vf *vf);
+bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf);
+bool hisi_acc_pci_disable_dma(struct hisi_acc_vf *vf);
+void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf);
 int hisi_acc_pci_reset(struct hisi_acc_vf *vf);
 
 /* access.c */
@@ -177,7 +177,7 @@ void hisi_acc_access_reset_done(struct hisi_acc_vf *vf);
 /* qm_open.c */
 const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev);
 bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm);
-bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm);
+bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm);
 bool hisi_acc_qm_has_registers(struct pci_dev *pdev,
 			       const struct hisi_qm *pf_qm);
 int hisi_acc_qm_open(struct hisi_acc_vf *vf);
@@ -185,9 +185,9 @@ void hisi_acc_qm_close(struct hisi_acc_vf *vf);
 
 /* qm.c */
 int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues);
-int hisi_acc_qm_movable(struct hisi_acc_vf *vf, unsigned int message_ms);
-int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf);
-int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf);
+int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms);
+int hisi_acc_qm_stop(struct hisi_acc_vf *vf);
+int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf);
 void hisi_acc_qm_forget(struct hisi_acc_vf *vf);
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image);
 int hisi_acc_qm_load(struct hisi_acc_vf *vf,
@@ -196,19 +196,19 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf);
 void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq);
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq);
 
-/* data_file.c */
-struct hisi_acc_data_file *
-hisi_acc_data_file_open_save(struct hisi_acc_vf *vf, struct file **file);
-struct hisi_acc_data_file *
-hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file);
-void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
-			     const struct hisi_acc_image *image);
-void hisi_acc_data_file_fail(struct hisi_acc_data_file *data, int err);
-int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
-			     struct hisi_acc_image *image);
-void hisi_acc_data_file_close(struct hisi_acc_data_file *data);
-void hisi_acc_data_file_show(struct hisi_acc_data_file *data,
-			     struct seq_file *seq);
+/* migf.c */
+struct hisi_acc_migf *
+hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file);
+struct hisi_acc_migf *
+hisi_acc_migf_open_resume(struct hisi_acc_vf *vf, struct file **file);
+void hisi_acc_migf_fill(struct hisi_acc_migf *data,
+			const struct hisi_acc_image *image);
+void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err);
+int hisi_acc_migf_image(struct hisi_acc_migf *data,
+			struct hisi_acc_image *image);
+void hisi_acc_migf_close(struct hisi_acc_migf *data);
+void hisi_acc_migf_show(struct hisi_acc_migf *data,
+			struct seq_file *seq);
 
 /* migrate.c */
 extern const struct vfio_migration_ops hisi_acc_migration_ops;
@@ -225,16 +225,16 @@ static inline void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
 }
 #endif
 
-/* window.c */
-ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
-			     size_t count, loff_t *ppos);
-ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
-			      size_t count, loff_t *ppos);
-int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
-long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
-			   unsigned long arg);
-int hisi_acc_window_region_info(struct vfio_device *vdev,
-				struct vfio_region_info *info,
+/* bar.c */
+ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
+			  size_t count, loff_t *ppos);
+ssize_t hisi_acc_bar_write(struct vfio_device *vdev, const char __user *buf,
+			   size_t count, loff_t *ppos);
+int hisi_acc_bar_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+long hisi_acc_bar_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			unsigned long arg);
+int hisi_acc_bar_region_info(struct vfio_device *vdev,
+			     struct vfio_region_info *info,
 				struct vfio_info_cap *caps);
 
 #endif

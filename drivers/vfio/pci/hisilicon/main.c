@@ -64,12 +64,12 @@ static const struct vfio_device_ops hisi_acc_vf_ops = {
 	.release = hisi_acc_vf_release,
 	.open_device = hisi_acc_vf_open,
 	.close_device = hisi_acc_vf_close,
-	.ioctl = hisi_acc_window_ioctl,
-	.get_region_info_caps = hisi_acc_window_region_info,
+	.ioctl = hisi_acc_bar_ioctl,
+	.get_region_info_caps = hisi_acc_bar_region_info,
 	.device_feature = vfio_pci_core_ioctl_feature,
-	.read = hisi_acc_window_read,
-	.write = hisi_acc_window_write,
-	.mmap = hisi_acc_window_mmap,
+	.read = hisi_acc_bar_read,
+	.write = hisi_acc_bar_write,
+	.mmap = hisi_acc_bar_mmap,
 	.request = vfio_pci_core_request,
 	.match = vfio_pci_core_match,
 	.match_token_uuid = vfio_pci_core_match_token_uuid,
@@ -109,7 +109,7 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 		return NULL;
 	}
 	/* what hisi_acc_qm_open() finds, unless the device forgets it in a reset */
-	if (!hisi_acc_qm_window_in_pf(qm) &&
+	if (!hisi_acc_qm_regs_in_pf(qm) &&
 	    pci_resource_len(pdev, HISI_ACC_BAR) / 2 < PAGE_SIZE) {
 		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
 			 PAGE_SIZE / SZ_1K);
@@ -131,7 +131,7 @@ static int hisi_acc_vf_probe(struct pci_dev *pdev,
 	vf->pf_qm = migration_qm(pdev, engine);
 	vf->engine = engine;
 	vf->number = vf->pf_qm ? pci_iov_vf_id(pdev) + 1 : 0;
-	vf->window_size = pci_resource_len(pdev, HISI_ACC_BAR);
+	vf->guest_bar_len = pci_resource_len(pdev, HISI_ACC_BAR);
 	if (vf->pf_qm) {
 		vf->sriov_cap = pci_find_ext_capability(pci_physfn(pdev),
 							PCI_EXT_CAP_ID_SRIOV);

@@ -55,17 +55,17 @@ struct hisi_acc_arc {
 	enum arc_needs needs;
 };
 
-static void end_transfer(struct hisi_acc_vf *vf)
+static void hisi_acc_end_session(struct hisi_acc_vf *vf)
 {
-	hisi_acc_data_file_close(vf->data);
+	hisi_acc_migf_close(vf->data);
 	vf->data = NULL;
 }
 
-static int hisi_acc_arc_quiesce(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_stop(struct hisi_acc_vf *vf, struct file **file)
 {
-	int err = hisi_acc_qm_quiesce(vf);
+	int err = hisi_acc_qm_stop(vf);
 
-	trace_hisi_acc_vf_quiesce(&vf->core.pdev->dev, vf->paused, err);
+	trace_hisi_acc_vf_stop(&vf->core.pdev->dev, vf->paused, err);
 	return err;
 }
 
@@ -79,7 +79,7 @@ static int hisi_acc_arc_restart(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /* STOP is the function stopped, which it already is */
-static int hisi_acc_arc_nothing(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_noop(struct hisi_acc_vf *vf, struct file **file)
 {
 	return 0;
 }
@@ -104,7 +104,7 @@ static void warn_if_untracked(struct hisi_acc_vf *vf)
 
 static int begin_save(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_data_file *data = hisi_acc_data_file_open_save(vf, file);
+	struct hisi_acc_migf *data = hisi_acc_migf_open_save(vf, file);
 
 	if (IS_ERR(data))
 		return PTR_ERR(data);
@@ -114,15 +114,15 @@ static int begin_save(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /* What keeps the state from being moved is best said while the guest runs */
-static int hisi_acc_arc_announce(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 {
-	return hisi_acc_qm_movable(vf, MESSAGE_MS) ?: begin_save(vf, file);
+	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?: begin_save(vf, file);
 }
 
 /*
  * Of all that can fail here a VMM's answer would be a reset of the device. The
  * guest can go on from where it was stopped, though: so the arc succeeds, and
- * read() of the data file says that there is no image.
+ * read() of the migration file says that there is no image.
  */
 static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
@@ -136,17 +136,18 @@ static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 	trace_hisi_acc_vf_save(&vf->core.pdev->dev,
 			       image.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
-		hisi_acc_data_file_fail(vf->data, err);
+		hisi_acc_migf_fail(vf->data, err);
 	else
-		hisi_acc_data_file_fill(vf->data, &image);
+		hisi_acc_migf_fill(vf->data, &image);
 	return 0;
 }
 
-static int hisi_acc_arc_receive(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_start_resuming(struct hisi_acc_vf *vf,
+				       struct file **file)
 {
-	struct hisi_acc_data_file *data;
+	struct hisi_acc_migf *data;
 
-	data = hisi_acc_data_file_open_resume(vf, file);
+	data = hisi_acc_migf_open_resume(vf, file);
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	vf->data = data;
@@ -158,7 +159,7 @@ static int hisi_acc_arc_load(struct hisi_acc_vf *vf, struct file **file)
 	struct hisi_acc_image image;
 	int err;
 
-	err = hisi_acc_data_file_image(vf->data, &image);
+	err = hisi_acc_migf_image(vf->data, &image);
 	if (err)
 		return err;
 	err = hisi_acc_qm_load(vf, &image);
@@ -166,7 +167,7 @@ static int hisi_acc_arc_load(struct hisi_acc_vf *vf, struct file **file)
 			       image.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
 		return err;
-	end_transfer(vf);
+	hisi_acc_end_session(vf);
 	return 0;
 }
 
@@ -176,9 +177,9 @@ static int hisi_acc_arc_load_undo(struct hisi_acc_vf *vf)
 	return vf->half_loaded ? -EIO : 0;
 }
 
-static int hisi_acc_arc_discard(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_arc_end_session(struct hisi_acc_vf *vf, struct file **file)
 {
-	end_transfer(vf);
+	hisi_acc_end_session(vf);
 	return 0;
 }
 
@@ -188,13 +189,13 @@ static const struct hisi_acc_arc
 arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* the function stops, or runs again */
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
-		.action = hisi_acc_arc_quiesce,
-		.undo = hisi_acc_qm_unquiesce,
+		.action = hisi_acc_arc_stop,
+		.undo = hisi_acc_qm_undo_stop,
 		.needs = SOMETIME,
 	},
 	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
-		.action = hisi_acc_arc_quiesce,
-		.undo = hisi_acc_qm_unquiesce,
+		.action = hisi_acc_arc_stop,
+		.undo = hisi_acc_qm_undo_stop,
 		.needs = SOMETIME,
 	},
 	[STATE(RUNNING_P2P)][STATE(RUNNING)] = {
@@ -207,18 +208,18 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	},
 	/* only the name changes */
 	[STATE(RUNNING_P2P)][STATE(STOP)] = {
-		.action = hisi_acc_arc_nothing,
+		.action = hisi_acc_arc_noop,
 	},
 	[STATE(STOP)][STATE(RUNNING_P2P)] = {
-		.action = hisi_acc_arc_nothing,
+		.action = hisi_acc_arc_noop,
 	},
 	/* an image leaves: its match part first, if there is time for it */
 	[STATE(RUNNING)][STATE(PRE_COPY)] = {
-		.action = hisi_acc_arc_announce,
+		.action = hisi_acc_arc_start_saving,
 		.needs = NOW,
 	},
 	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = {
-		.action = hisi_acc_arc_announce,
+		.action = hisi_acc_arc_start_saving,
 		.needs = NOW,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = {
@@ -230,17 +231,17 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 		.needs = NOW,
 	},
 	[STATE(PRE_COPY)][STATE(RUNNING)] = {
-		.action = hisi_acc_arc_discard,
+		.action = hisi_acc_arc_end_session,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(RUNNING_P2P)] = {
-		.action = hisi_acc_arc_discard,
+		.action = hisi_acc_arc_end_session,
 	},
 	[STATE(STOP_COPY)][STATE(STOP)] = {
-		.action = hisi_acc_arc_discard,
+		.action = hisi_acc_arc_end_session,
 	},
 	/* an image comes in */
 	[STATE(STOP)][STATE(RESUMING)] = {
-		.action = hisi_acc_arc_receive,
+		.action = hisi_acc_arc_start_resuming,
 	},
 	[STATE(RESUMING)][STATE(STOP)] = {
 		.action = hisi_acc_arc_load,
@@ -307,7 +308,7 @@ static int hisi_acc_walk_arc(struct hisi_acc_vf *vf,
 	else if (arc->undo && arc->undo(vf))
 		vf->state = VFIO_DEVICE_STATE_ERROR;
 	if (vf->state == VFIO_DEVICE_STATE_ERROR)
-		end_transfer(vf);
+		hisi_acc_end_session(vf);
 	trace_hisi_acc_vf_arc(&vf->core.pdev->dev, from, to, err, start);
 	return err;
 }
@@ -345,7 +346,7 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 		hisi_acc_access_lock(vf);
 		needs = way_needs(vf, target);
 		patience = needs == NOW && !vf->resetting ? REFUSE_MS :
-							    HISI_ACC_PATIENCE_MS;
+							    HISI_ACC_RESET_WAIT_MS;
 		vf->blocks_reset = hisi_acc_access_try(vf, needs != NOTHING);
 		if (vf->blocks_reset) {
 			vf->blocks_reset = needs != NOTHING;
@@ -409,7 +410,7 @@ static int hisi_acc_get_state(struct vfio_device *vdev,
 static int hisi_acc_get_data_size(struct vfio_device *vdev,
 				  unsigned long *length)
 {
-	*length = HISI_ACC_IMAGE_SIZE;
+	*length = HISI_ACC_DATA_SIZE;
 	return 0;
 }
 
@@ -428,7 +429,7 @@ const struct vfio_migration_ops hisi_acc_migration_ops = {
 void hisi_acc_migrate_start_over(struct hisi_acc_vf *vf)
 {
 	lockdep_assert_held(&vf->state_mutex);
-	end_transfer(vf);
+	hisi_acc_end_session(vf);
 	hisi_acc_qm_forget(vf);
 	vf->state = VFIO_DEVICE_STATE_RUNNING;
 }

@@ -83,7 +83,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, arc->needs, SOMETIME);
 			if (runs(from))
 				KUNIT_EXPECT_TRUE(test, arc->undo ==
-						  hisi_acc_qm_unquiesce);
+						  hisi_acc_qm_undo_stop);
 		}
 	}
 }
@@ -97,11 +97,11 @@ static void arcs_have_what_they_need(struct kunit *test)
 				arcs[from][to].action;
 			enum arc_needs needs = NOTHING;
 
-			if (action == hisi_acc_arc_quiesce ||
+			if (action == hisi_acc_arc_stop ||
 			    action == hisi_acc_arc_restart ||
 			    action == hisi_acc_arc_load)
 				needs = SOMETIME;
-			if (action == hisi_acc_arc_announce ||
+			if (action == hisi_acc_arc_start_saving ||
 			    action == hisi_acc_arc_save)
 				needs = NOW;
 			KUNIT_EXPECT_EQ_MSG(test, arcs[from][to].needs, needs,
@@ -313,7 +313,7 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
-	hisi_acc_data_file_fill(fake->vf.data, &image);
+	hisi_acc_migf_fill(fake->vf.data, &image);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
@@ -324,7 +324,7 @@ static void a_load_that_fails_half_way(struct kunit *test)
 			-EIO);
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
-	hisi_acc_data_file_fill(fake->vf.data, &image);
+	hisi_acc_migf_fill(fake->vf.data, &image);
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP);
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
@@ -524,7 +524,7 @@ static void nothing_during_a_reset(struct kunit *test)
  */
 static void while_the_device_is_reset(struct kunit *test)
 {
-	unsigned long patience = msecs_to_jiffies(HISI_ACC_PATIENCE_MS);
+	unsigned long patience = msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 	unsigned long start = jiffies;
@@ -558,7 +558,7 @@ static void size_is_an_images(struct kunit *test)
 	unsigned long length;
 
 	KUNIT_EXPECT_EQ(test, hisi_acc_get_data_size(&fake->vf.core.vdev, &length), 0);
-	KUNIT_EXPECT_EQ(test, length, HISI_ACC_IMAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, length, HISI_ACC_DATA_SIZE);
 }
 
 static struct kunit_case migrate_cases[] = {

@@ -8,7 +8,7 @@
 #include "hisi_acc_vfio_pci.h"
 
 /**
- * hisi_acc_pci_asleep() - whether a function is in a power state without registers
+ * hisi_acc_pci_in_d3() - whether a function is in a power state without registers
  * @vf: the function
  *
  * Userspace may have put it there. Such a function accesses no memory either.
@@ -16,7 +16,7 @@
  * Context: under memory_lock of the VFIO core.
  * Return: true when it is.
  */
-bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_in_d3(struct hisi_acc_vf *vf)
 {
 	pci_power_t state = vf->core.pdev->current_state;
 
@@ -24,7 +24,7 @@ bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_answers() - whether the registers of a function can be read
+ * hisi_acc_pci_mem_enabled() - whether the registers of a function can be read
  * @vf: the function
  *
  * The physical function's driver turns the memory space of itself and of all
@@ -33,7 +33,7 @@ bool hisi_acc_pci_asleep(struct hisi_acc_vf *vf)
  * Context: resets blocked by the caller.
  * Return: true when they can.
  */
-bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf)
 {
 	struct pci_dev *pf = pci_physfn(vf->core.pdev);
 	u16 command = 0, sriov = 0;
@@ -45,16 +45,16 @@ bool hisi_acc_pci_answers(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_cut_off() - keep a function from memory
+ * hisi_acc_pci_disable_dma() - keep a function from memory
  * @vf: the function
  *
  * Not for one with queues at work: what silicon makes of an access under way is
  * not known.
  *
  * Return: true when it could access memory before, so that
- * hisi_acc_pci_let_in() has something to undo.
+ * hisi_acc_pci_enable_dma() has something to undo.
  */
-bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf)
+bool hisi_acc_pci_disable_dma(struct hisi_acc_vf *vf)
 {
 	struct pci_dev *pdev = vf->core.pdev;
 	u16 command;
@@ -67,10 +67,10 @@ bool hisi_acc_pci_cut_off(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_let_in() - undo hisi_acc_pci_cut_off()
+ * hisi_acc_pci_enable_dma() - undo hisi_acc_pci_disable_dma()
  * @vf: the function
  */
-void hisi_acc_pci_let_in(struct hisi_acc_vf *vf)
+void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
 {
 	struct pci_dev *pdev = vf->core.pdev;
 	u16 command;

@@ -140,29 +140,29 @@ static enum hisi_acc_question qm_question_of(struct mailbox mb)
 	if (cmd == HISI_ACC_ASKED_MESSAGE && !(mb.lo & QM_MB_QUEUE))
 		return cmd;
 	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
-	    !hisi_acc_stream_is_question(cmd))
+	    !hisi_acc_vf_data_is_question(cmd))
 		return HISI_ACC_ASKED_NOTHING;
 	return cmd;
 }
 
 /* From here on the mailbox of a function that is being stopped is ours */
-static int qm_take_mailbox(struct hisi_acc_vf *vf)
+static int qm_mailbox_begin(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
 	int err;
 
-	if (vf->mailbox_taken)
+	if (vf->mailbox_used)
 		return 0;
 	err = qm_mailbox_idle(&vf->regs, &mb);
 	if (err)
 		return err;
 	vf->question = qm_question_of(mb);
-	vf->mailbox_taken = true;
+	vf->mailbox_used = true;
 	return 0;
 }
 
 /* A question that the device refuses is refused to the guest, who reads so itself */
-static int qm_give_mailbox_back(struct hisi_acc_vf *vf)
+static int qm_mailbox_replay(struct hisi_acc_vf *vf)
 {
 	u64 answer;
 	int err = 0;
@@ -172,7 +172,7 @@ static int qm_give_mailbox_back(struct hisi_acc_vf *vf)
 	if (err && err != -EIO)
 		return err;
 	vf->question = HISI_ACC_ASKED_NOTHING;
-	vf->mailbox_taken = false;
+	vf->mailbox_used = false;
 	return 0;
 }
 
@@ -187,7 +187,7 @@ static void qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 /* Stopping */
 
 /* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
-static int qm_announced(struct hisi_acc_vf *vf)
+static int qm_vf_ready(struct hisi_acc_vf *vf)
 {
 	u32 state = qm_readl(vf->regs.window + QM_VF_STATE);
 
@@ -202,23 +202,23 @@ static u64 qm_ring_base(struct hisi_acc_vf *vf, u32 offset)
 }
 
 /* The event queue is the first that a driver sets up */
-static bool qm_set_up(struct hisi_acc_vf *vf)
+static bool qm_has_event_queue(struct hisi_acc_vf *vf)
 {
 	return qm_ring_base(vf, 0);
 }
 
 /* Whether a driver that has not announced itself is at work, or -errno */
-static int qm_at_work(struct hisi_acc_vf *vf)
+static int qm_queues_active(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
 	u64 sqc_table, cqc_table;
 	int err;
 
-	if (!qm_set_up(vf) || !qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
+	if (!qm_has_event_queue(vf) || !qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
 	    qm_readl(window + QM_EQ_INT_MASK) & qm_readl(window + QM_AEQ_INT_MASK) &
 	    QM_FLAG)
 		return 0;
-	err = qm_take_mailbox(vf) ?:
+	err = qm_mailbox_begin(vf) ?:
 	      qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &sqc_table) ?:
 	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &cqc_table);
 	return err ?: sqc_table && cqc_table;
@@ -228,10 +228,10 @@ static int qm_pause_function(struct hisi_acc_vf *vf)
 {
 	int err;
 
-	err = qm_take_mailbox(vf);
+	err = qm_mailbox_begin(vf);
 	if (err)
 		return err;
-	vf->heads.known = false;
+	vf->heads.cached = false;
 	err = qm_mailbox_set(vf, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
 	vf->paused = !err || err == -ETIMEDOUT;
@@ -257,7 +257,7 @@ static int qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
  * are a matter of milliseconds. An error that is not ends with a reset of the
  * whole device, a message to the guest with its driver's look at it.
  */
-static int qm_settle(struct hisi_acc_vf *vf, u64 to_guest_us)
+static int qm_wait_idle(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
 	void __iomem *pf = vf->pf_qm->io_base;
 	void __iomem *window = vf->regs.window;
@@ -273,9 +273,9 @@ static int qm_settle(struct hisi_acc_vf *vf, u64 to_guest_us)
 }
 
 /* What only a function with its registers in reach can be asked for */
-static int qm_in_reach(struct hisi_acc_vf *vf)
+static int qm_check_accessible(struct hisi_acc_vf *vf)
 {
-	if (!hisi_acc_pci_asleep(vf) && hisi_acc_pci_answers(vf))
+	if (!hisi_acc_pci_in_d3(vf) && hisi_acc_pci_mem_enabled(vf))
 		return 0;
 	dev_warn_ratelimited(&vf->core.pdev->dev,
 			     "cannot be migrated now: its registers are off\n");
@@ -283,21 +283,21 @@ static int qm_in_reach(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_movable() - whether the state of a function could be saved
+ * hisi_acc_qm_can_save() - whether the state of a function could be saved
  * @vf: the function, running or not, with resets blocked
  * @message_ms: how long to wait for the guest to take a message
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, -EBUSY or -EIO, and a line in the log says what is in the way.
  */
-int hisi_acc_qm_movable(struct hisi_acc_vf *vf, unsigned int message_ms)
+int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 {
 	int ready;
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = qm_in_reach(vf) ?: qm_announced(vf);
-	return ready < 0 ? ready : qm_settle(vf, message_ms * USEC_PER_MSEC);
+	ready = qm_check_accessible(vf) ?: qm_vf_ready(vf);
+	return ready < 0 ? ready : qm_wait_idle(vf, message_ms * USEC_PER_MSEC);
 }
 
 /* Queue contexts that the device has cached go to guest memory */
@@ -310,7 +310,7 @@ static int qm_write_back(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_quiesce() - stop a function, with all its contexts in memory
+ * hisi_acc_qm_stop() - stop a function, with all its contexts in memory
  * @vf: a running function, with resets blocked
  *
  * Errors of the device and messages do not matter yet: they do not keep a guest
@@ -318,49 +318,49 @@ static int qm_write_back(struct hisi_acc_vf *vf)
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno with the function anywhere between running and
- * stopped, for hisi_acc_qm_unquiesce() to bring back:
+ * stopped, for hisi_acc_qm_undo_stop() to bring back:
  * -ETIMEDOUT: the device did not answer;
  * -EIO: it did not accept PAUSE, or is gone.
  */
-int hisi_acc_qm_quiesce(struct hisi_acc_vf *vf)
+int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
 {
 	int ready;
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (hisi_acc_pci_asleep(vf)) {
+	if (hisi_acc_pci_in_d3(vf)) {
 		vf->used = true;
 		return 0;
 	}
-	if (!hisi_acc_pci_answers(vf))
+	if (!hisi_acc_pci_mem_enabled(vf))
 		return -EIO;
-	ready = qm_announced(vf);
+	ready = qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
-	vf->used = vf->used || ready || qm_set_up(vf);
+	vf->used = vf->used || ready || qm_has_event_queue(vf);
 	vf->unannounced = !ready;
 	if (!ready && vf->used)
-		ready = qm_at_work(vf);
+		ready = qm_queues_active(vf);
 	if (ready < 0)
 		return ready;
 	if (ready)
 		return qm_pause_function(vf) ?: qm_write_back(vf);
-	vf->cut_off = hisi_acc_pci_cut_off(vf);
+	vf->dma_disabled = hisi_acc_pci_disable_dma(vf);
 	return 0;
 }
 
 /**
- * hisi_acc_qm_unquiesce() - undo a hisi_acc_qm_quiesce() that failed
+ * hisi_acc_qm_undo_stop() - undo a hisi_acc_qm_stop() that failed
  * @vf: the function
  *
  * A PAUSE without an answer must not come into force after the restart, and
  * contexts are written back before the restart makes the device take them up
- * again: quiesce may not have come so far.
+ * again: the stop may not have come so far.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0 with the function running, or -errno when that cannot be had.
  */
-int hisi_acc_qm_unquiesce(struct hisi_acc_vf *vf)
+int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
 
@@ -382,14 +382,14 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 {
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (vf->cut_off)
-		hisi_acc_pci_let_in(vf);
-	vf->cut_off = false;
+	if (vf->dma_disabled)
+		hisi_acc_pci_enable_dma(vf);
+	vf->dma_disabled = false;
 	vf->paused = false;
 	vf->unannounced = false;
 	vf->used = false;
 	vf->half_loaded = false;
-	vf->mailbox_taken = false;
+	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
 	vf->question = HISI_ACC_ASKED_NOTHING;
 }
@@ -397,7 +397,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 /* Whether a stopped function was reset since */
 static bool qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 {
-	return vf->paused && (vf->unannounced ? !qm_set_up(vf) : !ready);
+	return vf->paused && (vf->unannounced ? !qm_has_event_queue(vf) : !ready);
 }
 
 /* Saving and loading */
@@ -473,11 +473,11 @@ static void qm_ring_event_queues(struct hisi_acc_vf *vf)
 }
 
 /* A stopped function moves no head, so they are good until it is restarted */
-static void qm_know_heads(struct hisi_acc_vf *vf, const u32 *eqc,
-			  const u32 *aeqc)
+static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
+			   const u32 *aeqc)
 {
 	vf->heads = (struct hisi_acc_heads) {
-		.known = true,
+		.cached = true,
 		.eq = hisi_acc_xqc_head(eqc),
 		.aeq = hisi_acc_xqc_head(aeqc),
 	};
@@ -506,10 +506,10 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 	lockdep_assert_held(&vf->state_mutex);
 
 	*image = (struct hisi_acc_image) {};
-	err = qm_in_reach(vf);
+	err = qm_check_accessible(vf);
 	if (err)
 		return err;
-	ready = qm_announced(vf);
+	ready = qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
 	if (qm_was_reset(vf, ready))
@@ -517,12 +517,12 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 	if (ready && !vf->paused)
 		return -EAGAIN;
 	/* its processors stand: the guest cannot take a message */
-	err = qm_settle(vf, 0);
+	err = qm_wait_idle(vf, 0);
 	if (err)
 		return err;
 	if (!vf->used)
 		return 0;
-	err = qm_take_mailbox(vf);
+	err = qm_mailbox_begin(vf);
 	if (err)
 		return err;
 	if (vf->question == HISI_ACC_ASKED_MESSAGE)
@@ -530,7 +530,7 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 	qm_save_registers(regs, image);
 	qm_save_event_queues(regs, image);
 	if (vf->paused) {
-		qm_know_heads(vf, image->eqc, image->aeqc);
+		qm_cache_heads(vf, image->eqc, image->aeqc);
 		/* Linux since 6.16 loads an image and leaves this to the sender */
 		qm_ring_event_queues(vf);
 	}
@@ -553,7 +553,7 @@ static int qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 }
 
 /* "Nothing" is what a function holds after a reset, and so is what it did before */
-static int qm_empty(struct hisi_acc_vf *vf)
+static int qm_reset_used(struct hisi_acc_vf *vf)
 {
 	int err;
 
@@ -568,7 +568,7 @@ static int qm_empty(struct hisi_acc_vf *vf)
 	vf->half_loaded = false;
 	vf->paused = false;
 	vf->unannounced = false;
-	vf->mailbox_taken = false;
+	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
 	vf->used = false;
 	return 0;
@@ -577,7 +577,7 @@ static int qm_empty(struct hisi_acc_vf *vf)
 /**
  * hisi_acc_qm_load() - give a stopped function the state of another
  * @vf: the function, with resets blocked
- * @image: the state, as hisi_acc_stream_decode() gave it
+ * @image: the state, as hisi_acc_vf_data_decode() gave it
  *
  * Without PAUSE: a function stands still until a doorbell tells it of a queue,
  * and nobody knows what PAUSE does to one that has none.
@@ -596,7 +596,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 	if (!vf->used && image->guest == HISI_ACC_GUEST_NONE)
 		return 0;
-	err = qm_in_reach(vf) ?: qm_empty(vf);
+	err = qm_check_accessible(vf) ?: qm_reset_used(vf);
 	if (err || image->guest == HISI_ACC_GUEST_NONE)
 		return err;
 	err = qm_mailbox_idle(regs, &mb);
@@ -612,9 +612,9 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 	qm_load_registers(vf, image);
 	qm_load_event_queues(regs, image);
 	vf->question = image->question;
-	vf->mailbox_taken = true;
+	vf->mailbox_used = true;
 	if (image->guest == HISI_ACC_GUEST_UP) {
-		qm_know_heads(vf, image->eqc, image->aeqc);
+		qm_cache_heads(vf, image->eqc, image->aeqc);
 		qm_writel(QM_READY, regs->window + QM_VF_STATE);
 		vf->unannounced = false;
 		vf->paused = true;
@@ -637,11 +637,11 @@ static void qm_read_heads(struct hisi_acc_vf *vf)
 	void __iomem *eqc = vf->regs.window + vf->regs.xqc;
 	u32 eq = qm_readl(eqc), aeq = qm_readl(eqc + QM_AEQC_FROM_EQC);
 
-	qm_know_heads(vf, &eq, &aeq);
+	qm_cache_heads(vf, &eq, &aeq);
 }
 
 /* The guest's driver finds a function as after a reset, which it will notice */
-static int qm_lost(struct hisi_acc_vf *vf)
+static int qm_forget_lost(struct hisi_acc_vf *vf)
 {
 	dev_warn_ratelimited(&vf->core.pdev->dev,
 			     "was reset while it was stopped\n");
@@ -671,25 +671,25 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (vf->cut_off)
-		hisi_acc_pci_let_in(vf);
-	vf->cut_off = false;
-	if (!vf->paused && !vf->mailbox_taken)
+	if (vf->dma_disabled)
+		hisi_acc_pci_enable_dma(vf);
+	vf->dma_disabled = false;
+	if (!vf->paused && !vf->mailbox_used)
 		return 0;
-	if (hisi_acc_pci_asleep(vf))
-		return qm_lost(vf);
-	if (!hisi_acc_pci_answers(vf))
+	if (hisi_acc_pci_in_d3(vf))
+		return qm_forget_lost(vf);
+	if (!hisi_acc_pci_mem_enabled(vf))
 		return -EIO;
-	ready = qm_announced(vf);
+	ready = qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
 	if (qm_was_reset(vf, ready))
-		return qm_lost(vf);
-	err = qm_give_mailbox_back(vf);
+		return qm_forget_lost(vf);
+	err = qm_mailbox_replay(vf);
 	if (err || !vf->paused)
 		return err;
 	qm_ring_queues(vf);
-	if (!vf->heads.known)
+	if (!vf->heads.cached)
 		qm_read_heads(vf);
 	qm_ring_event_queues(vf);
 	vf->paused = false;

@@ -72,13 +72,13 @@ bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm)
 }
 
 /**
- * hisi_acc_qm_window_in_pf() - where the registers of migration are
+ * hisi_acc_qm_regs_in_pf() - where the registers of migration are
  * @pf_qm: of the physical function
  *
  * Return: true when they lie in the BAR of the physical function and the whole
  * BAR of the virtual one is the guest's.
  */
-bool hisi_acc_qm_window_in_pf(const struct hisi_qm *pf_qm)
+bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 {
 	u32 select;
 
@@ -116,11 +116,11 @@ static int find_window(struct hisi_acc_vf *vf)
 	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
 	struct hisi_acc_regs *regs = &vf->regs;
 
-	if (hisi_acc_qm_window_in_pf(qm)) {
+	if (hisi_acc_qm_regs_in_pf(qm)) {
 		regs->window = qm->io_base + QM_MIG_WINDOW(vf->number);
 		regs->xqc = QM_XQC_IN_PF_BAR;
 		vf->facts.window = HISI_ACC_WINDOW_WHOLE;
-		vf->window_size = bar;
+		vf->guest_bar_len = bar;
 		return 0;
 	}
 	/* both halves in one page would give the guest all of it */
@@ -129,7 +129,7 @@ static int find_window(struct hisi_acc_vf *vf)
 	regs->window = regs->bar;
 	regs->xqc = QM_XQC_IN_VF_BAR;
 	vf->facts.window = HISI_ACC_WINDOW_HALF;
-	vf->window_size = bar / 2;
+	vf->guest_bar_len = bar / 2;
 	return 0;
 }
 
@@ -161,14 +161,14 @@ static int learn_facts(struct hisi_acc_vf *vf)
  * @vf: the function, reset, with no guest running on it yet; resets
  *	blocked
  *
- * Return: 0 with @vf->regs, @vf->facts and @vf->window_size valid, or -errno.
+ * Return: 0 with @vf->regs, @vf->facts and @vf->guest_bar_len valid, or -errno.
  */
 int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 {
 	struct pci_dev *pdev = vf->core.pdev;
 	int err = -EIO;
 
-	if (!hisi_acc_pci_answers(vf))
+	if (!hisi_acc_pci_mem_enabled(vf))
 		goto fail;
 	vf->regs.bar = ioremap(pci_resource_start(pdev, HISI_ACC_BAR),
 			       pci_resource_len(pdev, HISI_ACC_BAR));

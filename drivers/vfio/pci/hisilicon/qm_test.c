@@ -22,16 +22,16 @@ void fake_registers(struct kunit *test)
 	kunit_activate_static_stub(test, qm_alone, fake_alone);
 }
 
-static int quiesce(struct fake_device *fake)
+static int stop(struct fake_device *fake)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_quiesce(&fake->vf);
+	return hisi_acc_qm_stop(&fake->vf);
 }
 
-static int unquiesce(struct fake_device *fake)
+static int undo_stop(struct fake_device *fake)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_unquiesce(&fake->vf);
+	return hisi_acc_qm_undo_stop(&fake->vf);
 }
 
 static int restart(struct fake_device *fake)
@@ -66,18 +66,18 @@ static struct fake_device *stopped(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	fake_forget(fake);
 	return fake;
 }
 
 /* Would catch: a write-back before the pause; a stop that depends on others */
-static void quiesce_in_order(struct kunit *test)
+static void stop_in_order(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	int pause, write_back;
 
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
 	pause = fake_when(fake, 'm', QM_MB_CMD_PAUSE);
@@ -89,24 +89,24 @@ static void quiesce_in_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 1);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'W', FAKE_ANYWHERE), 0);
-	KUNIT_EXPECT_FALSE(test, fake->cut_off);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 }
 
 /* Would catch: a function without a guest's driver that is paused all the same */
-static void quiesce_without_guest(struct kunit *test)
+static void stop_without_guest(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_image image;
 
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
-	KUNIT_EXPECT_TRUE(test, fake->cut_off);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 	KUNIT_EXPECT_EQ(test, fake->count, 3);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
-	KUNIT_EXPECT_FALSE(test, fake->cut_off);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
@@ -117,7 +117,7 @@ static void unannounced(struct kunit *test)
 	struct hisi_acc_image image;
 
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', QM_CACHE_WB_START), 1);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
@@ -126,7 +126,7 @@ static void unannounced(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 
 	/* what it holds goes with a reset, as a state of others does */
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	fake->bar[0x8004 / 4] = 0;
 	fake->bar[0x8008 / 4] = 0;
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -ESTALE);
@@ -141,9 +141,9 @@ static void idle(struct kunit *test)
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	fake->bar[QM_EQ_INT_MASK / 4] = 1;
 	fake->bar[QM_AEQ_INT_MASK / 4] = 1;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
-	KUNIT_EXPECT_TRUE(test, fake->cut_off);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
@@ -155,14 +155,14 @@ static void idle(struct kunit *test)
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
-	KUNIT_EXPECT_FALSE(test, fake->cut_off);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 
 	/* unmasked, and one table that is not told yet */
 	fake->bar[QM_EQ_INT_MASK / 4] = 0;
 	fake->cqc_table = 0;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
-	KUNIT_EXPECT_TRUE(test, fake->cut_off);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 
 	/* what it holds goes to the destination, without a doorbell */
 	hisi_acc_pci_reset(&fake->vf);
@@ -186,19 +186,19 @@ static void not_yet_at_work(struct kunit *test)
 
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	fake->sqc_table = 0;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 
 	fake->sqc_table = 0x1234568000;
 	fake->bar[0x8024 / 4] = 0;
 	fake->bar[0x8028 / 4] = 0;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 
 	fake->bar[0x8024 / 4] = 0x34566000;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 }
 
@@ -220,7 +220,7 @@ static void idle_moves_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 0);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 	KUNIT_EXPECT_MEMEQ(test, &image, &sent, sizeof(image));
 }
@@ -230,11 +230,11 @@ static void a_reset_lets_it_in(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
-	KUNIT_EXPECT_TRUE(test, fake->cut_off);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
-	KUNIT_EXPECT_FALSE(test, fake->cut_off);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 }
 
 struct condition {
@@ -259,7 +259,7 @@ KUNIT_ARRAY_PARAM(condition, conditions, condition_name);
 static int movable(struct fake_device *fake)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_movable(&fake->vf, 200);
+	return hisi_acc_qm_can_save(&fake->vf, 200);
 }
 
 /* D11; would catch: a condition of a moment that refuses a migration */
@@ -301,7 +301,7 @@ static void movable_or_not(struct kunit *test)
 	fake->busy_register = condition->where;
 	fake->busy_reads = FAKE_ALWAYS;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EBUSY);
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -330,7 +330,7 @@ static void asleep(struct kunit *test)
 
 	fake->asleep = true;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
 	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
 	/* nobody has seen that it is as after a reset */
@@ -341,7 +341,7 @@ static void asleep(struct kunit *test)
 
 	/* asleep only after it was stopped: it may have lost all */
 	fake->asleep = false;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	fake->asleep = true;
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
@@ -358,7 +358,7 @@ static void off(struct kunit *test)
 
 	fake->off = true;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
-	KUNIT_EXPECT_EQ(test, quiesce(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
 	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
 	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
@@ -372,9 +372,9 @@ static void pause_refused(struct kunit *test)
 
 	fake->fail_command = QM_MB_CMD_PAUSE;
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
-	KUNIT_EXPECT_EQ(test, unquiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 	/* the guest, which goes on, finds its answer */
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
@@ -386,9 +386,9 @@ static void pause_unanswered(struct kunit *test)
 	struct fake_device *fake = working(test);
 
 	fake->hang_command = QM_MB_CMD_PAUSE;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
-	KUNIT_EXPECT_EQ(test, unquiesce(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
@@ -398,10 +398,10 @@ static void write_back_unanswered(struct kunit *test)
 	struct fake_device *fake = working(test);
 
 	fake->write_back_hangs = true;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), -ETIMEDOUT);
-	KUNIT_EXPECT_EQ(test, unquiesce(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
 	fake->write_back_hangs = false;
-	KUNIT_EXPECT_EQ(test, unquiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
@@ -412,7 +412,7 @@ static void gone(struct kunit *test)
 	struct hisi_acc_image image;
 
 	fake->bar[QM_VF_STATE / 4] = ~0;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
 	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
@@ -479,7 +479,7 @@ static void save_came_up_later(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_image image;
 
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
 	fake_guest_up(fake);
@@ -670,7 +670,7 @@ static void restart_rings_heads(struct kunit *test)
 			      QM_DB_INDEX_SHIFT_V2, 5);
 
 	fake->bar[0x8000 / 4] = 0x90006;
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	KUNIT_ASSERT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake->accesses[fake->count - 2].value >>
 			      QM_DB_INDEX_SHIFT_V2, 6);
@@ -689,7 +689,7 @@ static void restart_of_what_was_unused(struct kunit *test)
 	hisi_acc_pci_reset(&fake->vf);
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
 	fake_forget(fake);
 	KUNIT_ASSERT_EQ(test, restart(fake), 0);
@@ -706,7 +706,7 @@ static void guest_asked(struct kunit *test)
 	struct hisi_acc_image image;
 
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
 	fake->mailbox.lo = 0;
 	fake_forget(fake);
@@ -722,12 +722,12 @@ static void guest_asked_in_vain(struct kunit *test)
 	struct fake_device *fake = working(test);
 
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_TRUE(test, fake->mailbox.lo & QM_MB_STATUS);
-	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_taken);
+	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_used);
 }
 
 /* Would catch: a message to the guest, overwritten in the mailbox or left behind */
@@ -737,7 +737,7 @@ static void guest_asked_for_a_message(struct kunit *test)
 	struct hisi_acc_image image;
 
 	fake->mailbox.lo = HISI_ACC_ASKED_MESSAGE;
-	KUNIT_ASSERT_EQ(test, quiesce(fake), 0);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -757,7 +757,7 @@ static void window_in_pf(struct kunit *test)
 	memcpy(&fake->bar[0x4000 / 4], fake->bar, 0x400);
 	memcpy(&fake->bar[0x5c00 / 4], &fake->bar[0x8000 / 4], 0x40);
 	fake->bar[0x4208 / 4] = 1;
-	KUNIT_EXPECT_EQ(test, quiesce(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
 	KUNIT_EXPECT_EQ(test, hisi_acc_xqc_head(image.eqc), 7);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -768,8 +768,8 @@ static void window_in_pf(struct kunit *test)
 }
 
 static struct kunit_case qm_cases[] = {
-	KUNIT_CASE(quiesce_in_order),
-	KUNIT_CASE(quiesce_without_guest),
+	KUNIT_CASE(stop_in_order),
+	KUNIT_CASE(stop_without_guest),
 	KUNIT_CASE(unannounced),
 	KUNIT_CASE(idle),
 	KUNIT_CASE(not_yet_at_work),

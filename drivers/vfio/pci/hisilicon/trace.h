@@ -74,7 +74,7 @@ DECLARE_EVENT_CLASS(hisi_acc_vf_work,
 		  __entry->in_use ? "in use" : "not in use", __entry->err)
 );
 
-DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_quiesce,
+DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_stop,
 	TP_PROTO(const struct device *dev, bool in_use, int err),
 	TP_ARGS(dev, in_use, err));
 

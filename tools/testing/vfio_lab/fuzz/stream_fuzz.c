@@ -27,12 +27,12 @@ static void cpu_to_le32_array(u32 *words, unsigned int count)
 		words[count] = cpu_to_le32(words[count]);
 }
 
-#include "stream.c"
+#include "vf_data.c"
 
 #include "acc_image_rules.h"
 
 #define FACTS_BYTE	1
-#define LONGEST		(FACTS_BYTE + HISI_ACC_IMAGE_SIZE + 8)
+#define LONGEST		(FACTS_BYTE + HISI_ACC_DATA_SIZE + 8)
 #define POISON		0xa5
 
 #define must(what) \
@@ -70,7 +70,7 @@ static struct image_facts rules_of(const struct hisi_acc_facts *facts)
 
 static uint32_t image_sum(const uint8_t *image)
 {
-	uint8_t copy[HISI_ACC_IMAGE_SIZE];
+	uint8_t copy[HISI_ACC_DATA_SIZE];
 
 	memcpy(copy, image, sizeof(copy));
 	image_put(copy, CHECKSUM, 4, 0);
@@ -92,9 +92,9 @@ static bool is_known(int err)
 static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_facts *facts, struct hisi_acc_image *image,
 		  struct hisi_acc_mismatch *why)
 {
-	int err = hisi_acc_stream_check(bytes, len, facts, why);
+	int err = hisi_acc_vf_data_check(bytes, len, facts, why);
 
-	return err ? err : hisi_acc_stream_decode(bytes, len, image, why);
+	return err ? err : hisi_acc_vf_data_decode(bytes, len, image, why);
 }
 
 static enum image_guest decoded_guest(const struct hisi_acc_image *image)
@@ -110,9 +110,9 @@ static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, si
 	struct image_facts rules = rules_of(facts);
 	struct hisi_acc_mismatch why;
 	struct hisi_acc_image again;
-	u8 sent[HISI_ACC_IMAGE_SIZE] __attribute__((aligned(HISI_ACC_IMAGE_ALIGN)));
+	u8 sent[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
 
-	must(decoded_guest(image) == (len == HISI_ACC_IMAGE_SIZE ? image_guest_of(bytes) : GUEST_NONE));
+	must(decoded_guest(image) == (len == HISI_ACC_DATA_SIZE ? image_guest_of(bytes) : GUEST_NONE));
 	if (decoded_guest(image) != GUEST_NONE) {
 		/* of each, one bit has a meaning */
 		must(image->aeq_int_mask == (bytes[FLAGS] & 1) && image->eq_int_mask == (bytes[FLAGS + 4] & 1));
@@ -123,7 +123,7 @@ static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, si
 		must(image->sqc_table == image_get(bytes, SQC_TABLE, 8) && image->cqc_table == image_get(bytes, CQC_TABLE, 8));
 		must(image->question == (image_minor(bytes) ? image_get(bytes, QUESTION, 4) : 0));
 	}
-	hisi_acc_stream_encode(sent, image, facts);
+	hisi_acc_vf_data_encode(sent, image, facts);
 	must(is_image(sent, sizeof(sent), &rules));
 	must(image_guest_of(sent) == decoded_guest(image));
 	must(!decode(sent, sizeof(sent), facts, &again, &why));
@@ -150,8 +150,8 @@ static void judge(uint8_t choice, const uint8_t *bytes, size_t len)
 		look_at(&image, bytes, len, &facts);
 	}
 	/* what a prefix is refused for, all of it is */
-	for (size_t part = 0; part <= len && len <= HISI_ACC_IMAGE_SIZE; part += 1 + choice % 13) {
-		so_far = hisi_acc_stream_check(bytes, part, &facts, &why);
+	for (size_t part = 0; part <= len && len <= HISI_ACC_DATA_SIZE; part += 1 + choice % 13) {
+		so_far = hisi_acc_vf_data_check(bytes, part, &facts, &why);
 		must(!so_far || so_far == err);
 	}
 }
@@ -189,7 +189,7 @@ static void set_up_ring(u32 *xqc, unsigned int *seed)
 static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, unsigned int *seed)
 {
 	static const unsigned int rings[][2] = { { EQC, EQ_RING }, { AEQC, AEQ_RING } };
-	u8 whole[HISI_ACC_IMAGE_SIZE] __attribute__((aligned(HISI_ACC_IMAGE_ALIGN)));
+	u8 whole[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
 	unsigned int choice = below(seed, 8);
 	struct hisi_acc_image image = {
 		.guest = !choice ? HISI_ACC_GUEST_NONE : choice < 4 ? HISI_ACC_GUEST_IDLE : HISI_ACC_GUEST_UP,
@@ -212,10 +212,10 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, un
 			image.cqc_table = 32 + 32ull * below(seed, ~0u);
 		image.question = below(seed, 2) ? HISI_ACC_ASKED_QUEUES : HISI_ACC_ASKED_NOTHING;
 	}
-	hisi_acc_stream_encode(whole, &image, facts);
+	hisi_acc_vf_data_encode(whole, &image, facts);
 	memcpy(bytes, whole, sizeof(whole));
 	if (!first && below(seed, 3))
-		return HISI_ACC_IMAGE_SIZE;
+		return HISI_ACC_DATA_SIZE;
 	/* as others wrote it */
 	image_put(bytes, MINOR, 2, 0);
 	image_put(bytes, HW_VERSION, 8, 0);
@@ -230,9 +230,9 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, un
 		image_put(bytes, rings[i][1], 8, first && base ? image_get(bytes, rings[i][0] + 8, 8) << 32 | 1 : base);
 	}
 	if (image_guest_of(bytes) == GUEST_UP)
-		return HISI_ACC_IMAGE_SIZE;
+		return HISI_ACC_DATA_SIZE;
 	image_put(bytes, GUEST_STATE, 4, below(seed, 2));
-	return below(seed, 2) ? HISI_ACC_IMAGE_SIZE : HISI_ACC_MATCH_SIZE;
+	return below(seed, 2) ? HISI_ACC_DATA_SIZE : HISI_ACC_MATCH_SIZE;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
@@ -250,12 +250,12 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 		size = FACTS_BYTE + right_image(image, &facts, &seed);
 	}
 	for (unsigned int changes = below(&seed, 4); changes; changes--)
-		if (size == FACTS_BYTE + HISI_ACC_IMAGE_SIZE && below(&seed, 4))
-			image_put(image, 4 * below(&seed, HISI_ACC_IMAGE_SIZE / 4), 4,
+		if (size == FACTS_BYTE + HISI_ACC_DATA_SIZE && below(&seed, 4))
+			image_put(image, 4 * below(&seed, HISI_ACC_DATA_SIZE / 4), 4,
 			    values[below(&seed, sizeof(values) / sizeof(*values))]);
 		else
 			size = LLVMFuzzerMutate(data, size, LONGEST);
-	if (size >= FACTS_BYTE + HISI_ACC_IMAGE_SIZE && image_minor(image) && below(&seed, 8))
+	if (size >= FACTS_BYTE + HISI_ACC_DATA_SIZE && image_minor(image) && below(&seed, 8))
 		image_put(image, CHECKSUM, 4, image_sum(image));
 	return size;
 }

@@ -59,7 +59,8 @@ def dot(table: list[Arc]) -> str:
              "\t{ rank=same; STOP; STOP_COPY; }"]
     for arc in table:
         colour = COLOURS[groups.index(arc.group)]
-        label = "" if arc.action == "nothing" else arc.action
+        action = arc.action.removeprefix("hisi_acc_arc_").replace("_", " ")
+        label = "" if action == "noop" else action
         lines.append(f'\t{arc.start} -> {arc.end} [label=" {label} ", color="{colour}", fontcolor="{colour}"];')
     return "\n".join([*lines, "}", ""])
 

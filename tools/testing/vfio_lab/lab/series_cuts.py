@@ -74,11 +74,11 @@ def without_sight(files: Files) -> None:
     place = f"{DRIVER}/Makefile"
     files[place] = cut(files[place], r"^# define_trace[^\n]*\nCFLAGS_[^\n]*\n\n")
 
-    place = f"{DRIVER}/data_file.c"
+    place = f"{DRIVER}/migf.c"
     text = cut(files[place], r'^#include "trace\.h"\n')
     text = cut(text, r"^#include <linux/seq_file\.h>\n")
     text = cut(text, r"^\ttrace_hisi_acc_\w+\([^;]*;\n", count=0)
-    files[place] = without_function(text, "hisi_acc_data_file_show")
+    files[place] = without_function(text, "hisi_acc_migf_show")
 
     place = f"{DRIVER}/migrate.c"
     text = cut(files[place], r'^\n#define CREATE_TRACE_POINTS\n#include "trace\.h"\n')
@@ -109,12 +109,12 @@ def without_pre_copy(files: Files) -> None:
     text = text[:table.start(1)] + "".join(kept) + text[table.end(1):]
     text = text.replace(": its match part first, if there is time for it */", " */")
     text = cut(text, r"^#define MESSAGE_MS[^\n]*\n")
-    files[place] = without_function(without_function(text, "hisi_acc_arc_nothing"), "hisi_acc_arc_announce")
+    files[place] = without_function(without_function(text, "hisi_acc_arc_noop"), "hisi_acc_arc_start_saving")
 
-    place = f"{DRIVER}/data_file.c"
-    text = cut(files[place], r"^\t\.(?:unlocked_ioctl = data_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)
+    place = f"{DRIVER}/migf.c"
+    text = cut(files[place], r"^\t\.(?:unlocked_ioctl = migf_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)
     text = cut(text, r"^ \* A file that was opened in PRE_COPY first.*?^ \*\n")
-    files[place] = without_function(without_function(text, "data_ioctl"), "data_precopy_info")
+    files[place] = without_function(without_function(text, "migf_ioctl"), "migf_precopy_info")
     place = f"{DRIVER}/main.c"
     files[place] = cut(files[place], r"VFIO_MIGRATION_STOP_COPY \|[^;]*;", "VFIO_MIGRATION_STOP_COPY;")
 
@@ -123,8 +123,8 @@ def _plain(ops: str) -> str:
     """The table of operations where nothing is added to those of vfio-pci."""
     ops = cut(ops, r"\bhisi_acc_vf_(init|release),", r"vfio_pci_core_\1_dev,", count=2)
     ops = cut(ops, r"\bhisi_acc_vf_close,", "vfio_pci_core_close_device,")
-    ops = cut(ops, r"\bhisi_acc_window_region_info\b", "vfio_pci_ioctl_get_region_info")
-    return cut(ops, r"\bhisi_acc_window_(ioctl|read|write|mmap)\b", r"vfio_pci_core_\1", count=4)
+    ops = cut(ops, r"\bhisi_acc_bar_region_info\b", "vfio_pci_ioctl_get_region_info")
+    return cut(ops, r"\bhisi_acc_bar_(ioctl|read|write|mmap)\b", r"vfio_pci_core_\1", count=4)
 
 
 def without_migration(files: Files) -> None:
@@ -135,13 +135,13 @@ def without_migration(files: Files) -> None:
     if not ops or not end:
         raise LabError("the series no longer fits the driver: main.c has no hisi_acc_vf_ops or ids.")
     sketch = (SKETCHES / "assign.c").read_text(encoding="utf-8")
-    keep = ("Kconfig", "Makefile", "stream.c", "stream.h", "stream_test.c")
+    keep = ("Kconfig", "Makefile", "vf_data.c", "vf_data.h", "vf_data_test.c")
     for place in [p for p in files if p.startswith(f"{DRIVER}/") and p.rsplit("/", 1)[1] not in keep]:
         del files[place]
     files[f"{DRIVER}/main.c"] = cut(sketch, "@hisi_acc_vf_ops@", _plain(ops[0])).replace(
         "@ids to end@\n", end[0].replace(" with live migration", ""))
     place = f"{DRIVER}/Makefile"
-    files[place] = cut(files[place], r" stream\.o\b")
+    files[place] = cut(files[place], r" vf_data\.o\b")
     place = f"{DRIVER}/Kconfig"
     files[place] = cut(files[place], r" Functions of\n\t  hardware version 3[^\n]*\n[^\n]*\n(?=\n)|"
                        r" Functions of\n\t  hardware version 3 and later can also be migrated while they run\.\n", "\n")

@@ -45,12 +45,12 @@ def _drop(*places: str) -> Callable[[Files, Path], None]:
 
 def _kunit(files: Files, base: Path) -> None:
     """All tests but that of the image, which came with it."""
-    for place in [p for p in files if p.startswith(f"{tree.DRIVER}/") and not p.endswith("/stream_test.c")]:
+    for place in [p for p in files if p.startswith(f"{tree.DRIVER}/") and not p.endswith("/vf_data_test.c")]:
         if place.endswith(("_test.c", "/.kunitconfig")) or "/fake_" in place:
             del files[place]
     place = f"{tree.DRIVER}/Makefile"
     text = cuts.cut(files[place], r"^# Each test.*?^CFLAGS_migrate_test[^\n]*\n")
-    files[place] = cuts.cut(text, r"^hisi_acc_kunit-y.*\Z", "hisi_acc_kunit-y := stream_test.o\n")
+    files[place] = cuts.cut(text, r"^hisi_acc_kunit-y.*\Z", "hisi_acc_kunit-y := vf_data_test.o\n")
 
 
 def _sight(files: Files, base: Path) -> None:

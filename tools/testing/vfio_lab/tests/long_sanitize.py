@@ -128,7 +128,7 @@ def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
 #: what each mutant is found by: a kernel, what runs, a word of the report
 FOUND_BY = {
     # often: what is lost once may go unseen
-    "leak-of-a-data-file": (DEBUG, 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_data_file_open"),
+    "leak-of-a-data-file": (DEBUG, 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_migf_open"),
     "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": (DEBUG, ("two_writers",), "KASAN"),

@@ -77,7 +77,7 @@ def core(text: str) -> Callable[[str, str], str]:
 Outcomes = Iterator[tuple[str, Function]]
 
 
-def _quiesce(f: Function) -> Outcomes:
+def _stop(f: Function) -> Outcomes:
     yield "", f.but(stopped=True, paused=True)
     yield "refused", f
     yield "stuck after PAUSE", f.but(stopped=True, paused=True)
@@ -90,11 +90,11 @@ def _restart(f: Function) -> Outcomes:
     yield "gone", f
 
 
-def _nothing(f: Function) -> Outcomes:
+def _noop(f: Function) -> Outcomes:
     yield "", f
 
 
-def _announce(f: Function) -> Outcomes:
+def _start_saving(f: Function) -> Outcomes:
     if f.data:
         raise Wrong("a second data file beside the first")
     yield "", f.but(data="match")
@@ -112,7 +112,7 @@ def _save(f: Function) -> Outcomes:
         yield "", f.but(data="whole")
 
 
-def _receive(f: Function) -> Outcomes:
+def _start_resuming(f: Function) -> Outcomes:
     if f.data:
         raise Wrong("a second data file beside the first")
     yield "", f.but(data="incoming")
@@ -125,11 +125,11 @@ def _load(f: Function) -> Outcomes:
     yield "", f.but(stopped=True, paused=True, half_loaded=False, lost=False, data="")
 
 
-def _discard(f: Function) -> Outcomes:
+def _end_session(f: Function) -> Outcomes:
     yield "", f.but(data="")
 
 
-def _unquiesce(f: Function) -> Outcomes:
+def _undo_stop(f: Function) -> Outcomes:
     if not f.paused:
         yield "", f
         return
@@ -142,9 +142,11 @@ def _load_undo(f: Function) -> Outcomes:
 
 
 ACTIONS: dict[str, Callable[[Function], Outcomes]] = {
-    "quiesce": _quiesce, "restart": _restart, "nothing": _nothing, "announce": _announce, "save": _save,
-    "receive": _receive, "load": _load, "discard": _discard, "hisi_acc_qm_unquiesce": _unquiesce,
-    "load_undo": _load_undo,
+    "hisi_acc_arc_stop": _stop, "hisi_acc_arc_restart": _restart, "hisi_acc_arc_noop": _noop,
+    "hisi_acc_arc_start_saving": _start_saving, "hisi_acc_arc_save": _save,
+    "hisi_acc_arc_start_resuming": _start_resuming, "hisi_acc_arc_load": _load,
+    "hisi_acc_arc_end_session": _end_session, "hisi_acc_qm_undo_stop": _undo_stop,
+    "hisi_acc_arc_load_undo": _load_undo,
 }
 
 
@@ -156,7 +158,7 @@ def _action(name: str) -> Callable[[Function], Outcomes]:
 
 def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
     """As hisi_acc_walk_arc() of migrate.c goes."""
-    if arc.needs and arc.action != "save":
+    if arc.needs and arc.action != "hisi_acc_arc_save":
         yield "EBUSY", f
     for error, after in _action(arc.action)(f):
         if not error:

@@ -46,8 +46,8 @@ def test_each_test_says_what_it_catches():
 
 
 def test_the_images_table_is_the_sources():
-    source = (paths.DRIVER / "stream.c").read_text()
-    placed = dict(re.findall(r"static_assert\(offsetof\(struct wire_image, (\w+)\) == (\w+)\)", source))
+    source = (paths.DRIVER / "vf_data.c").read_text()
+    placed = dict(re.findall(r"static_assert\(offsetof\(struct acc_vf_data, (\w+)\) == (\w+)\)", source))
     rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", (PAGES / "stream.rst").read_text(), re.M)
     offsets = {name: int(offset) for offset, _, name in rows}
     assert {n: int(o.replace("HISI_ACC_MATCH_SIZE", "40")) for n, o in placed.items()}.items() <= offsets.items()
@@ -69,7 +69,7 @@ def test_the_images_abi_is_the_table():
 
 @pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
 def test_each_refusal_is_described(error):
-    assert f"-{error}" in (paths.DRIVER / "stream.c").read_text()
+    assert f"-{error}" in (paths.DRIVER / "vf_data.c").read_text()
     assert f"-{error}" in (PAGES / "stream.rst").read_text()
 
 

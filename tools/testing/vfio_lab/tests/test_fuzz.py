@@ -25,10 +25,10 @@ BENT = {
     "a-byte-too-many": ("bool whole = len == sizeof(*wire);", "bool whole = len + 1 >= sizeof(*wire);"),
     "another-question": ("image->question = le32_to_cpu(wire->question);", "image->question = 0;"),
     "a-mask-of-more-bits": ("le32_to_cpu(wire->eq_int_mask) & FLAG;", "le32_to_cpu(wire->eq_int_mask);"),
-    "an-idle-one-with-a-ring": ("if (guest == IMAGE_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))", "if (0)"),
+    "an-idle-one-with-a-ring": ("if (guest == DATA_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))", "if (0)"),
     "an-idle-one-taken-for-none": ("!wire->sqc_dma && !wire->cqc_dma ? HISI_ACC_GUEST_NONE :", "!wire->sqc_dma ? HISI_ACC_GUEST_NONE :"),
     "half-of-the-addresses": ("return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&", "return wire->sqc_dma && ring_base(wire->eqc) &&"),
-    "a-live-one-without-an-address": ("if (guest == IMAGE_GUEST_UP && !has_addresses(wire))", "if (0)"),
+    "a-live-one-without-an-address": ("if (guest == DATA_GUEST_UP && !has_addresses(wire))", "if (0)"),
 }
 
 
@@ -43,10 +43,10 @@ def test_a_bent_decoder_is_found_out(context, tmp_path, name):
     """Would catch: a fuzzer that never comes to where it matters."""
     bent = tmp_path / "driver"
     shutil.copytree(paths.DRIVER, bent)
-    text = (bent / "stream.c").read_text()
+    text = (bent / "vf_data.c").read_text()
     before, after = BENT[name]
     assert text.count(before) == 1
-    (bent / "stream.c").write_text(text.replace(before, after))
+    (bent / "vf_data.c").write_text(text.replace(before, after))
     with pytest.raises(LabError, match="the decoder is wrong about an input"):
         fuzz.decoder(context, 1_000_000, SEED, tmp_path, bent)
 

@@ -53,7 +53,7 @@ def test_events_tell_of_each_step(boot, context):
     host.ssh.run(f"echo 1 > {EVENTS}/enable")
     host.ssh.run(f"{REMOTE} {' '.join(functions)} guest_up && {REMOTE} {' '.join(functions)} refused_magic")
     trace = host.ssh.out(f"cat {TRACE}")
-    for line in (r"hisi_acc_vf_quiesce: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
+    for line in (r"hisi_acc_vf_stop: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
                  r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",
                  r"hisi_acc_vf_refused: 0000:00:08.2: -74, magic: got 0x\w+, expected 0xaaccfeeddecadede"):
         assert re.search(line, trace), f"no {line} in:\n{trace}"

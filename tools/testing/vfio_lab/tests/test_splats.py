@@ -24,7 +24,7 @@ RULE = "[   91.0] " + "=" * 66
     "[    9.1] arm-smmu-v3 9050000.smmuv3: event 0x10 received:",
     "[    9.1] arm-smmu-v3 9050000.smmuv3: event: F_TRANSLATION client: 0000:00:09.0 sid: 0x48",
     "[    9.1] hisi_sec2 0000:00:08.0: sec_me_ooo_error found",
-    "[    9.1] # hisi_acc_stream: pass:10 fail:1 skip:0 total:11",
+    "[    9.1] # hisi_acc_vf_data: pass:10 fail:1 skip:0 total:11",
 ])
 def test_a_splat_is_seen(line):
     assert splats(["quiet before", line, "quiet after"]) == [line.partition("] ")[2]]
@@ -33,7 +33,7 @@ def test_a_splat_is_seen(line):
 @pytest.mark.parametrize("line", [
     "[    0.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 39000)",
     "[    0.0] Linux version 7.2.12-debug",
-    "[    9.1] # hisi_acc_stream: pass:11 fail:0 skip:0 total:11",
+    "[    9.1] # hisi_acc_vf_data: pass:11 fail:0 skip:0 total:11",
     "[    9.1] hisi_acc_vfio_pci 0000:00:08.1: migration data rejected: magic: got 0x0, expected 0x1",
 ])
 def test_the_usual_is_not(line):

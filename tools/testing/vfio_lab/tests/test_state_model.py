@@ -28,20 +28,20 @@ def test_no_way_leads_to_a_lie(source, step):
     assert walked == 15 and functions > len(STATES)
 
 
-RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = receive,\n\t},\n"
+RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_start_resuming,\n\t},\n"
 
 
 @pytest.mark.parametrize("old, new, word", [
     (RECEIVE, "", "nobody handles STOP -> RESUMING"),
-    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = nothing,\n\t},\n" + RECEIVE, "nobody asks for"),
-    ("\t\t.undo = hisi_acc_qm_unquiesce,\n", "", "stopped in RUNNING"),
-    (".action = restart", ".action = nothing", "stopped in RUNNING"),
-    ("STATE(STOP)] = {\n\t\t.action = nothing", "STATE(STOP)] = {\n\t\t.action = restart", "running in STOP"),
-    ("\t\t.undo = load_undo,\n", "", "half an image"),
-    (".action = discard", ".action = nothing", "data file"),
-    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = announce", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = nothing", "data file ''"),
-    ("STATE(STOP_COPY)] = {\n\t\t.action = save", "STATE(STOP_COPY)] = {\n\t\t.action = announce", "second data file"),
-    (".action = load", ".action = unheard_of", "does not know what unheard_of"),
+    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = hisi_acc_arc_noop,\n\t},\n" + RECEIVE, "nobody asks for"),
+    ("\t\t.undo = hisi_acc_qm_undo_stop,\n", "", "stopped in RUNNING"),
+    (".action = hisi_acc_arc_restart", ".action = hisi_acc_arc_noop", "stopped in RUNNING"),
+    ("STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_noop", "STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_restart", "running in STOP"),
+    ("\t\t.undo = hisi_acc_arc_load_undo,\n", "", "half an image"),
+    (".action = hisi_acc_arc_end_session", ".action = hisi_acc_arc_noop", "data file"),
+    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_start_saving", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_noop", "data file ''"),
+    ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second data file"),
+    (".action = hisi_acc_arc_load", ".action = unheard_of", "does not know what unheard_of"),
 ])
 def test_a_bent_table_is_found_out(source, step, old, new, word):
     """Would catch: an explorer that finds nothing."""

@@ -30,25 +30,25 @@
 #include <linux/string.h>
 #include <linux/stddef.h>
 
-#include "stream.h"
+#include "vf_data.h"
 
-#define IMAGE_MAGIC_V1		0xCDCDCDCDFEEDAACCULL
-#define IMAGE_MAGIC_V2		0xAACCFEEDDECADEDEULL
-#define IMAGE_MAJOR		1
-#define IMAGE_MINOR		1
+#define DATA_MAGIC_V1		0xCDCDCDCDFEEDAACCULL
+#define DATA_MAGIC_V2		0xAACCFEEDDECADEDEULL
+#define DATA_MAJOR		1
+#define DATA_MINOR		1
 
-#define IMAGE_GUEST_READY	0
-#define IMAGE_GUEST_NOT_READY	1
+#define DATA_GUEST_READY	0
+#define DATA_GUEST_NOT_READY	1
 
-#define IMAGE_GUEST_UP		1	/* of minor version 1 */
-#define IMAGE_GUEST_DOWN	2
+#define DATA_GUEST_UP		1	/* of minor version 1 */
+#define DATA_GUEST_DOWN	2
 
 #define FLAG			1	/* all that is used of most registers */
 #define PAGE_SIZE_CODE_MAX	2	/* 0, 1, 2: 4, 16 and 64 KiB */
 #define XQC_DEPTH_MASK		0xffff	/* word 6, entries - 1 */
 #define ADDRESS_ALIGN		32	/* rings and context tables alike */
 
-struct wire_image {
+struct acc_vf_data {
 	__le64 magic;
 	__le32 qp_num;
 	__le32 dev_id;
@@ -79,33 +79,33 @@ struct wire_image {
 	__le64 cqc_dma;
 };
 
-static_assert(sizeof(struct wire_image) == HISI_ACC_IMAGE_SIZE);
-static_assert(__alignof__(struct wire_image) <= HISI_ACC_IMAGE_ALIGN);
-static_assert(offsetof(struct wire_image, qp_num) == 8);
-static_assert(offsetof(struct wire_image, dev_id) == 12);
-static_assert(offsetof(struct wire_image, que_iso_cfg) == 16);
-static_assert(offsetof(struct wire_image, qp_base) == 20);
-static_assert(offsetof(struct wire_image, guest_state) == 24);
-static_assert(offsetof(struct wire_image, major) == 28);
-static_assert(offsetof(struct wire_image, minor) == 30);
-static_assert(offsetof(struct wire_image, hw_version) == 32);
-static_assert(offsetof(struct wire_image, window) == 36);
-static_assert(offsetof(struct wire_image, aeq_int_mask) == HISI_ACC_MATCH_SIZE);
-static_assert(offsetof(struct wire_image, eq_int_mask) == 44);
-static_assert(offsetof(struct wire_image, ifc_int_source) == 48);
-static_assert(offsetof(struct wire_image, ifc_int_mask) == 52);
-static_assert(offsetof(struct wire_image, ifc_int_set) == 56);
-static_assert(offsetof(struct wire_image, page_size) == 60);
-static_assert(offsetof(struct wire_image, eqc) == 64);
-static_assert(offsetof(struct wire_image, aeqc) == 92);
-static_assert(offsetof(struct wire_image, guest) == 120);
-static_assert(offsetof(struct wire_image, question) == 124);
-static_assert(offsetof(struct wire_image, checksum) == 136);
-static_assert(offsetof(struct wire_image, padding) == 140);
-static_assert(offsetof(struct wire_image, eqe_dma) == 144);
-static_assert(offsetof(struct wire_image, aeqe_dma) == 152);
-static_assert(offsetof(struct wire_image, sqc_dma) == 160);
-static_assert(offsetof(struct wire_image, cqc_dma) == 168);
+static_assert(sizeof(struct acc_vf_data) == HISI_ACC_DATA_SIZE);
+static_assert(__alignof__(struct acc_vf_data) <= HISI_ACC_DATA_ALIGN);
+static_assert(offsetof(struct acc_vf_data, qp_num) == 8);
+static_assert(offsetof(struct acc_vf_data, dev_id) == 12);
+static_assert(offsetof(struct acc_vf_data, que_iso_cfg) == 16);
+static_assert(offsetof(struct acc_vf_data, qp_base) == 20);
+static_assert(offsetof(struct acc_vf_data, guest_state) == 24);
+static_assert(offsetof(struct acc_vf_data, major) == 28);
+static_assert(offsetof(struct acc_vf_data, minor) == 30);
+static_assert(offsetof(struct acc_vf_data, hw_version) == 32);
+static_assert(offsetof(struct acc_vf_data, window) == 36);
+static_assert(offsetof(struct acc_vf_data, aeq_int_mask) == HISI_ACC_MATCH_SIZE);
+static_assert(offsetof(struct acc_vf_data, eq_int_mask) == 44);
+static_assert(offsetof(struct acc_vf_data, ifc_int_source) == 48);
+static_assert(offsetof(struct acc_vf_data, ifc_int_mask) == 52);
+static_assert(offsetof(struct acc_vf_data, ifc_int_set) == 56);
+static_assert(offsetof(struct acc_vf_data, page_size) == 60);
+static_assert(offsetof(struct acc_vf_data, eqc) == 64);
+static_assert(offsetof(struct acc_vf_data, aeqc) == 92);
+static_assert(offsetof(struct acc_vf_data, guest) == 120);
+static_assert(offsetof(struct acc_vf_data, question) == 124);
+static_assert(offsetof(struct acc_vf_data, checksum) == 136);
+static_assert(offsetof(struct acc_vf_data, padding) == 140);
+static_assert(offsetof(struct acc_vf_data, eqe_dma) == 144);
+static_assert(offsetof(struct acc_vf_data, aeqe_dma) == 152);
+static_assert(offsetof(struct acc_vf_data, sqc_dma) == 160);
+static_assert(offsetof(struct acc_vf_data, cqc_dma) == 168);
 
 static int refuse(struct hisi_acc_mismatch *why, int err, const char *what,
 		  u64 got, u64 want)
@@ -114,24 +114,24 @@ static int refuse(struct hisi_acc_mismatch *why, int err, const char *what,
 	return err;
 }
 
-static bool is_v1(const struct wire_image *wire)
+static bool is_v1(const struct acc_vf_data *wire)
 {
-	return le64_to_cpu(wire->magic) == IMAGE_MAGIC_V1;
+	return le64_to_cpu(wire->magic) == DATA_MAGIC_V1;
 }
 
-static u16 minor_of(const struct wire_image *wire)
+static u16 minor_of(const struct acc_vf_data *wire)
 {
 	return is_v1(wire) ? 0 : le16_to_cpu(wire->minor);
 }
 
-static u32 checksum(struct wire_image wire)
+static u32 checksum(struct acc_vf_data wire)
 {
 	wire.checksum = 0;
 	return ~crc32_le(~0, (const u8 *)&wire, sizeof(wire));
 }
 
 /* From one offset to another, both of words */
-static bool all_zero(const struct wire_image *wire, size_t from, size_t to)
+static bool all_zero(const struct acc_vf_data *wire, size_t from, size_t to)
 {
 	const __le32 *words = (const __le32 *)wire;
 
@@ -141,19 +141,19 @@ static bool all_zero(const struct wire_image *wire, size_t from, size_t to)
 	return true;
 }
 
-static int check_version(const struct wire_image *wire,
+static int check_version(const struct acc_vf_data *wire,
 			 struct hisi_acc_mismatch *why)
 {
 	u64 magic = le64_to_cpu(wire->magic);
 	u16 major = le16_to_cpu(wire->major);
 
-	if (magic != IMAGE_MAGIC_V1 && magic != IMAGE_MAGIC_V2)
-		return refuse(why, -EBADMSG, "magic", magic, IMAGE_MAGIC_V2);
+	if (magic != DATA_MAGIC_V1 && magic != DATA_MAGIC_V2)
+		return refuse(why, -EBADMSG, "magic", magic, DATA_MAGIC_V2);
 	if (is_v1(wire))
 		return 0;
-	if (major != IMAGE_MAJOR)
+	if (major != DATA_MAJOR)
 		return refuse(why, -EPROTONOSUPPORT, "major version", major,
-			      IMAGE_MAJOR);
+			      DATA_MAJOR);
 	return 0;
 }
 
@@ -161,20 +161,20 @@ static int check_version(const struct wire_image *wire,
  * A newer minor version may put to use what is reserved here, in a way that
  * an older reader can do without; in the versions known here it is 0.
  */
-static int check_reserved(const struct wire_image *wire, size_t from, size_t to,
-			  struct hisi_acc_mismatch *why)
+static int check_reserved(const struct acc_vf_data *wire, size_t from,
+			  size_t to, struct hisi_acc_mismatch *why)
 {
-	if (minor_of(wire) > IMAGE_MINOR || all_zero(wire, from, to))
+	if (minor_of(wire) > DATA_MINOR || all_zero(wire, from, to))
 		return 0;
 	return refuse(why, -EPROTO, "reserved word near offset", from, 0);
 }
 
-static int check_hardware(const struct wire_image *wire,
+static int check_hardware(const struct acc_vf_data *wire,
 			  const struct hisi_acc_facts *facts,
 			  struct hisi_acc_mismatch *why)
 {
-	size_t reserved = is_v1(wire) ? offsetof(struct wire_image, major) :
-			  offsetof(struct wire_image, hw_version);
+	size_t reserved = is_v1(wire) ? offsetof(struct acc_vf_data, major) :
+			  offsetof(struct acc_vf_data, hw_version);
 	u32 version = le32_to_cpu(wire->hw_version);
 	u32 window = le32_to_cpu(wire->window);
 
@@ -189,7 +189,7 @@ static int check_hardware(const struct wire_image *wire,
 	return 0;
 }
 
-static int check_match(const struct wire_image *wire,
+static int check_match(const struct acc_vf_data *wire,
 		       const struct hisi_acc_facts *facts,
 		       struct hisi_acc_mismatch *why)
 {
@@ -206,9 +206,9 @@ static int check_match(const struct wire_image *wire,
 	if (iso != facts->que_iso_cfg)
 		return refuse(why, -EOPNOTSUPP, "doorbell isolation", iso,
 			      facts->que_iso_cfg);
-	if (state > IMAGE_GUEST_NOT_READY)
+	if (state > DATA_GUEST_NOT_READY)
 		return refuse(why, -ERANGE, "guest driver state", state,
-			      IMAGE_GUEST_READY);
+			      DATA_GUEST_READY);
 	return check_hardware(wire, facts, why);
 }
 
@@ -251,7 +251,7 @@ static int check_ring(const char *what, const __le32 *wire_xqc,
 }
 
 /* Version 1 has them put together from the wrong words */
-static int check_base(const struct wire_image *wire, const char *what,
+static int check_base(const struct acc_vf_data *wire, const char *what,
 		      const __le32 *wire_xqc, __le64 wire_base,
 		      struct hisi_acc_mismatch *why)
 {
@@ -262,7 +262,7 @@ static int check_base(const struct wire_image *wire, const char *what,
 	return refuse(why, -EBADMSG, what, sent, ring_base(wire_xqc));
 }
 
-static int check_registers(const struct wire_image *wire,
+static int check_registers(const struct acc_vf_data *wire,
 			   struct hisi_acc_mismatch *why)
 {
 	u32 page_size = le32_to_cpu(wire->page_size);
@@ -280,7 +280,7 @@ static int check_registers(const struct wire_image *wire,
 }
 
 /* All four, told or in the words of the context */
-static bool has_addresses(const struct wire_image *wire)
+static bool has_addresses(const struct acc_vf_data *wire)
 {
 	return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&
 	       ring_base(wire->aeqc) &&
@@ -288,27 +288,27 @@ static bool has_addresses(const struct wire_image *wire)
 }
 
 /* What the guest's driver did: told, or to be concluded */
-static enum hisi_acc_guest guest_of(const struct wire_image *wire)
+static enum hisi_acc_guest guest_of(const struct acc_vf_data *wire)
 {
 	if (!minor_of(wire))
 		return has_addresses(wire) ? HISI_ACC_GUEST_UP :
 					     HISI_ACC_GUEST_NONE;
-	if (le32_to_cpu(wire->guest) == IMAGE_GUEST_UP)
+	if (le32_to_cpu(wire->guest) == DATA_GUEST_UP)
 		return HISI_ACC_GUEST_UP;
-	return all_zero(wire, offsetof(struct wire_image, eqc),
-			offsetof(struct wire_image, guest)) &&
+	return all_zero(wire, offsetof(struct acc_vf_data, eqc),
+			offsetof(struct acc_vf_data, guest)) &&
 	       !wire->sqc_dma && !wire->cqc_dma ? HISI_ACC_GUEST_NONE :
 						  HISI_ACC_GUEST_IDLE;
 }
 
 /**
- * hisi_acc_stream_is_question() - whether a number is one of enum
+ * hisi_acc_vf_data_is_question() - whether a number is one of enum
  * hisi_acc_question
  * @value: the number
  *
  * Return: true when it is.
  */
-bool hisi_acc_stream_is_question(u32 value)
+bool hisi_acc_vf_data_is_question(u32 value)
 {
 	return value == HISI_ACC_ASKED_NOTHING ||
 	       value == HISI_ACC_ASKED_SQC_TABLE ||
@@ -316,38 +316,38 @@ bool hisi_acc_stream_is_question(u32 value)
 	       value == HISI_ACC_ASKED_QUEUES;
 }
 
-static int check_additions(const struct wire_image *wire,
+static int check_additions(const struct acc_vf_data *wire,
 			   struct hisi_acc_mismatch *why)
 {
 	u32 guest = le32_to_cpu(wire->guest);
 	u32 question = le32_to_cpu(wire->question);
 
 	if (!minor_of(wire))
-		return check_reserved(wire, offsetof(struct wire_image, guest),
-				      offsetof(struct wire_image, eqe_dma), why);
+		return check_reserved(wire, offsetof(struct acc_vf_data, guest),
+				      offsetof(struct acc_vf_data, eqe_dma), why);
 	if (le32_to_cpu(wire->checksum) != checksum(*wire))
 		return refuse(why, -EBADMSG, "checksum",
 			      le32_to_cpu(wire->checksum), checksum(*wire));
-	if (guest != IMAGE_GUEST_UP && guest != IMAGE_GUEST_DOWN)
+	if (guest != DATA_GUEST_UP && guest != DATA_GUEST_DOWN)
 		return refuse(why, -ERANGE, "guest driver", guest,
-			      IMAGE_GUEST_UP);
+			      DATA_GUEST_UP);
 	/* left out, so that no other reader takes it for a live function */
-	if (guest == IMAGE_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))
+	if (guest == DATA_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))
 		return refuse(why, -ERANGE, "guest driver of a live function",
-			      guest, IMAGE_GUEST_UP);
-	if (guest == IMAGE_GUEST_UP && !has_addresses(wire))
+			      guest, DATA_GUEST_UP);
+	if (guest == DATA_GUEST_UP && !has_addresses(wire))
 		return refuse(why, -EBADMSG, "an address of a live function",
 			      0, ADDRESS_ALIGN);
-	if (!hisi_acc_stream_is_question(question))
+	if (!hisi_acc_vf_data_is_question(question))
 		return refuse(why, -ERANGE, "question to the mailbox", question,
 			      HISI_ACC_ASKED_NOTHING);
-	return check_reserved(wire, offsetof(struct wire_image, reserved),
-			      offsetof(struct wire_image, checksum), why) ?:
-	       check_reserved(wire, offsetof(struct wire_image, padding),
-			      offsetof(struct wire_image, eqe_dma), why);
+	return check_reserved(wire, offsetof(struct acc_vf_data, reserved),
+			      offsetof(struct acc_vf_data, checksum), why) ?:
+	       check_reserved(wire, offsetof(struct acc_vf_data, padding),
+			      offsetof(struct acc_vf_data, eqe_dma), why);
 }
 
-static int check_body(const struct wire_image *wire,
+static int check_body(const struct acc_vf_data *wire,
 		      struct hisi_acc_mismatch *why)
 {
 	u32 state = le32_to_cpu(wire->guest_state);
@@ -359,16 +359,16 @@ static int check_body(const struct wire_image *wire,
 	err = check_registers(wire, why);
 	if (err || guest_of(wire) == HISI_ACC_GUEST_IDLE)
 		return err;
-	if (state != IMAGE_GUEST_READY)
+	if (state != DATA_GUEST_READY)
 		return refuse(why, -ERANGE, "guest driver state of a live function",
-			      state, IMAGE_GUEST_READY);
+			      state, DATA_GUEST_READY);
 	return check_base(wire, "EQ ring", wire->eqc, wire->eqe_dma, why) ?:
 	       check_base(wire, "AEQ ring", wire->aeqc, wire->aeqe_dma, why);
 }
 
 /**
- * hisi_acc_stream_check() - look at as much of an image as has arrived
- * @bytes: the image so far, aligned to HISI_ACC_IMAGE_ALIGN
+ * hisi_acc_vf_data_check() - look at as much of an image as has arrived
+ * @bytes: the image so far, aligned to HISI_ACC_DATA_ALIGN
  * @len: how much of it there is
  * @facts: what it must agree with
  * @why: filled in when it is refused
@@ -387,11 +387,11 @@ static int check_body(const struct wire_image *wire,
  * -EPROTO: a reserved word is in use;
  * -EFBIG: more bytes than an image has.
  */
-int hisi_acc_stream_check(const u8 *bytes, size_t len,
-			  const struct hisi_acc_facts *facts,
+int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
+			   const struct hisi_acc_facts *facts,
 			  struct hisi_acc_mismatch *why)
 {
-	const struct wire_image *wire = (const struct wire_image *)bytes;
+	const struct acc_vf_data *wire = (const struct acc_vf_data *)bytes;
 	int err;
 
 	if (len > sizeof(*wire))
@@ -405,9 +405,9 @@ int hisi_acc_stream_check(const u8 *bytes, size_t len,
 }
 
 /**
- * hisi_acc_stream_decode() - the fields of a whole image
- * @bytes: the image, hisi_acc_stream_check() had nothing against all of it;
- *	aligned to HISI_ACC_IMAGE_ALIGN
+ * hisi_acc_vf_data_decode() - the fields of a whole image
+ * @bytes: the image, hisi_acc_vf_data_check() had nothing against all of it;
+ *	aligned to HISI_ACC_DATA_ALIGN
  * @len: its length
  * @image: where the fields go
  * @why: filled in when it is refused
@@ -415,11 +415,11 @@ int hisi_acc_stream_check(const u8 *bytes, size_t len,
  * Return: 0, or -ENODATA when the image is not whole. @image is untouched
  * unless 0 is returned.
  */
-int hisi_acc_stream_decode(const u8 *bytes, size_t len,
-			   struct hisi_acc_image *image,
+int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
+			    struct hisi_acc_image *image,
 			   struct hisi_acc_mismatch *why)
 {
-	const struct wire_image *wire = (const struct wire_image *)bytes;
+	const struct acc_vf_data *wire = (const struct acc_vf_data *)bytes;
 	bool whole = len == sizeof(*wire);
 
 	if (!whole && (len != HISI_ACC_MATCH_SIZE || minor_of(wire)))
@@ -451,51 +451,51 @@ static void xqc_to_wire(__le32 *wire, const u32 *words)
 	cpu_to_le32_array((__force u32 *)wire, HISI_ACC_XQC_WORDS);
 }
 
-static void match_to_wire(struct wire_image *wire,
+static void match_to_wire(struct acc_vf_data *wire,
 			  const struct hisi_acc_facts *facts)
 {
-	wire->magic = cpu_to_le64(IMAGE_MAGIC_V2);
+	wire->magic = cpu_to_le64(DATA_MAGIC_V2);
 	wire->qp_num = cpu_to_le32(facts->qp_num);
 	wire->dev_id = cpu_to_le32(facts->dev_id);
 	wire->que_iso_cfg = cpu_to_le32(facts->que_iso_cfg);
 	wire->qp_base = cpu_to_le32(facts->qp_base);
-	wire->guest_state = cpu_to_le32(IMAGE_GUEST_READY);
-	wire->major = cpu_to_le16(IMAGE_MAJOR);
-	wire->minor = cpu_to_le16(IMAGE_MINOR);
+	wire->guest_state = cpu_to_le32(DATA_GUEST_READY);
+	wire->major = cpu_to_le16(DATA_MAJOR);
+	wire->minor = cpu_to_le16(DATA_MINOR);
 	wire->hw_version = cpu_to_le32(facts->hw_version);
 	wire->window = cpu_to_le32(facts->window);
 }
 
 /**
- * hisi_acc_stream_encode_match() - write what is known while the guest runs
+ * hisi_acc_vf_data_encode_match() - write what is known while the guest runs
  * @bytes: where it goes, the match part of it is written; aligned to
- *	HISI_ACC_IMAGE_ALIGN
+ *	HISI_ACC_DATA_ALIGN
  * @facts: of the function
  */
-void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
-				  const struct hisi_acc_facts *facts)
+void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
+				   const struct hisi_acc_facts *facts)
 {
-	match_to_wire((struct wire_image *)bytes, facts);
+	match_to_wire((struct acc_vf_data *)bytes, facts);
 }
 
 /**
- * hisi_acc_stream_encode() - write a whole image
+ * hisi_acc_vf_data_encode() - write a whole image
  * @bytes: where it goes, all of it is written, the match part as
- *	hisi_acc_stream_encode_match() does; aligned as there
+ *	hisi_acc_vf_data_encode_match() does; aligned as there
  * @image: the state
  * @facts: of the function that it was read from
  */
-void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
-			    const struct hisi_acc_image *image,
+void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
+			     const struct hisi_acc_image *image,
 			    const struct hisi_acc_facts *facts)
 {
-	struct wire_image *wire = (struct wire_image *)bytes;
+	struct acc_vf_data *wire = (struct acc_vf_data *)bytes;
 
 	match_to_wire(wire, facts);
 	memset(bytes + HISI_ACC_MATCH_SIZE, 0,
-	       HISI_ACC_IMAGE_SIZE - HISI_ACC_MATCH_SIZE);
+	       HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
 	wire->guest = cpu_to_le32(image->guest == HISI_ACC_GUEST_UP ?
-				  IMAGE_GUEST_UP : IMAGE_GUEST_DOWN);
+				  DATA_GUEST_UP : DATA_GUEST_DOWN);
 	if (image->guest != HISI_ACC_GUEST_NONE) {
 		wire->aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
 		wire->eq_int_mask = cpu_to_le32(image->eq_int_mask);

@@ -6,7 +6,7 @@
 #include <linux/module.h>
 #include <linux/unaligned.h>
 
-#include "stream.c"
+#include "vf_data.c"
 
 static const struct hisi_acc_facts facts = {
 	.dev_id = 0xa256,
@@ -18,7 +18,7 @@ static const struct hisi_acc_facts facts = {
 };
 
 /* As Linux 7.2 sends it, word for word */
-static const u8 golden_v2[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN) = {
+static const u8 golden_v2[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN) = {
 	0xde, 0xde, 0xca, 0xde, 0xed, 0xfe, 0xcc, 0xaa,	/* magic */
 	0x10, 0x00, 0x00, 0x00, 0x56, 0xa2, 0x00, 0x00,	/* queues, device */
 	0x01, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00,	/* isolation, base */
@@ -59,15 +59,15 @@ static int decode(const u8 *bytes, size_t len, struct hisi_acc_image *image)
 {
 	struct hisi_acc_mismatch why;
 
-	return hisi_acc_stream_check(bytes, len, &facts, &why) ?:
-	       hisi_acc_stream_decode(bytes, len, image, &why);
+	return hisi_acc_vf_data_check(bytes, len, &facts, &why) ?:
+	       hisi_acc_vf_data_decode(bytes, len, image, &why);
 }
 
 static void expect_golden(struct kunit *test, const u8 *bytes)
 {
 	struct hisi_acc_image image;
 
-	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_IMAGE_SIZE, &image), 0);
+	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_DATA_SIZE, &image), 0);
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
 	KUNIT_EXPECT_EQ(test, image.eq_int_mask, golden_image.eq_int_mask);
 	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, golden_image.aeq_int_mask);
@@ -87,7 +87,7 @@ static void expect_golden(struct kunit *test, const u8 *bytes)
 
 static void put_checksum(u8 *bytes)
 {
-	struct wire_image wire;
+	struct acc_vf_data wire;
 
 	memcpy(&wire, bytes, sizeof(wire));
 	put_unaligned_le32(checksum(wire), bytes + 136);
@@ -96,7 +96,7 @@ static void put_checksum(u8 *bytes)
 /* What minor version 1 adds to the golden image */
 static void make_v2_1(u8 *bytes)
 {
-	memcpy(bytes, golden_v2, HISI_ACC_IMAGE_SIZE);
+	memcpy(bytes, golden_v2, HISI_ACC_DATA_SIZE);
 	put_unaligned_le16(1, bytes + 30);
 	put_unaligned_le32(0x30, bytes + 32);
 	put_unaligned_le32(1, bytes + 36);
@@ -107,16 +107,16 @@ static void make_v2_1(u8 *bytes)
 /* Nothing but the additions differs from what Linux 7.2 sends */
 static void encodes_version_2_1(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
-	u8 want[HISI_ACC_IMAGE_SIZE];
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	u8 want[HISI_ACC_DATA_SIZE];
 
 	make_v2_1(want);
 	memset(bytes, 0xff, sizeof(bytes));
-	hisi_acc_stream_encode(bytes, &golden_image, &facts);
+	hisi_acc_vf_data_encode(bytes, &golden_image, &facts);
 	KUNIT_EXPECT_MEMEQ(test, bytes, want, sizeof(bytes));
 
 	memset(bytes, 0xff, sizeof(bytes));
-	hisi_acc_stream_encode_match(bytes, &facts);
+	hisi_acc_vf_data_encode_match(bytes, &facts);
 	KUNIT_EXPECT_MEMEQ(test, bytes, want, HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
 }
@@ -124,7 +124,7 @@ static void encodes_version_2_1(struct kunit *test)
 /* R2; would catch: a field read from another place */
 static void decodes_version_2(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	expect_golden(test, golden_v2);
 	make_v2_1(bytes);
@@ -134,10 +134,10 @@ static void decodes_version_2(struct kunit *test)
 /* Ring addresses as 5.18 to 6.0 wrote them, then as 6.1 to 6.15 did */
 static void decodes_version_1(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
-	put_unaligned_le64(IMAGE_MAGIC_V1, bytes);
+	put_unaligned_le64(DATA_MAGIC_V1, bytes);
 	put_unaligned_le32(0, bytes + 28);
 	expect_golden(test, bytes);
 
@@ -150,12 +150,12 @@ static void decodes_version_1(struct kunit *test)
 static void guest_not_up(struct kunit *test)
 {
 	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &image), 0);
 	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
 
-	hisi_acc_stream_encode(bytes, &image, &facts);
+	hisi_acc_vf_data_encode(bytes, &image, &facts);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
 	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + HISI_ACC_MATCH_SIZE, 0,
 					    120 - HISI_ACC_MATCH_SIZE));
@@ -168,19 +168,19 @@ static void guest_not_up(struct kunit *test)
 /* Every prefix is as good as what follows may be, and only two are images */
 static void truncated(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	make_v2_1(bytes);
-	for (size_t len = 0; len < HISI_ACC_IMAGE_SIZE; len++) {
+	for (size_t len = 0; len < HISI_ACC_DATA_SIZE; len++) {
 		struct hisi_acc_image image;
 		struct hisi_acc_mismatch why;
 
-		KUNIT_EXPECT_EQ(test, hisi_acc_stream_check(golden_v2, len,
-							    &facts, &why), 0);
+		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(golden_v2, len,
+							     &facts, &why), 0);
 		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &image),
 				len == HISI_ACC_MATCH_SIZE ? 0 : -ENODATA);
-		KUNIT_EXPECT_EQ(test, hisi_acc_stream_check(bytes, len, &facts,
-							    &why), 0);
+		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(bytes, len, &facts,
+							     &why), 0);
 		KUNIT_EXPECT_EQ(test, decode(bytes, len, &image), -ENODATA);
 	}
 }
@@ -188,7 +188,7 @@ static void truncated(struct kunit *test)
 /* No bit of the match part but those of @qp_base can be other than it is */
 static void flipped_bits(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 	struct hisi_acc_image image;
 
 	for (unsigned int bit = 0; bit < HISI_ACC_MATCH_SIZE * 8; bit++) {
@@ -208,9 +208,9 @@ static void flipped_bits(struct kunit *test)
 static void flipped_bits_2_1(struct kunit *test)
 {
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
-	for (unsigned int bit = 0; bit < HISI_ACC_IMAGE_SIZE * 8; bit++) {
+	for (unsigned int bit = 0; bit < HISI_ACC_DATA_SIZE * 8; bit++) {
 		make_v2_1(bytes);
 		bytes[bit / 8] ^= BIT(bit % 8);
 		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
@@ -221,7 +221,7 @@ static void flipped_bits_2_1(struct kunit *test)
 /* What a newer minor version says in reserved words can be ignored */
 static void newer_minor(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 	struct hisi_acc_image image;
 
 	make_v2_1(bytes);
@@ -236,7 +236,7 @@ static void newer_minor(struct kunit *test)
 /* Would catch: a reader that takes less than Linux sends */
 static void masks_have_one_bit(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
 	put_unaligned_le32(0xfffffffe, bytes + 40);
@@ -259,10 +259,10 @@ static const struct hisi_acc_image idle_image = {
 /* Would catch: what a driver has told by half, lost or taken for all of it */
 static void idle(struct kunit *test)
 {
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 	struct hisi_acc_image image;
 
-	hisi_acc_stream_encode(bytes, &idle_image, &facts);
+	hisi_acc_vf_data_encode(bytes, &idle_image, &facts);
 	KUNIT_ASSERT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
 	KUNIT_EXPECT_MEMEQ(test, &image, &idle_image, sizeof(image));
 	/* one address that is 0 is what other readers go by */
@@ -330,7 +330,7 @@ static void refused(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
 	struct hisi_acc_image image = golden_image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
 	put_unaligned_le32(r->value, bytes + r->offset);
@@ -345,7 +345,7 @@ static void refused_2_1(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	make_v2_1(bytes);
 	put_unaligned_le32(r->value, bytes + r->offset);
@@ -361,7 +361,7 @@ static void missing_addresses(struct kunit *test)
 		{ 144, 68 }, { 152, 96 }, { 160, 160 }, { 168, 168 },
 	};
 	struct hisi_acc_image image;
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	for (int i = 0; i < ARRAY_SIZE(places); i++) {
 		make_v2_1(bytes);
@@ -386,8 +386,8 @@ static void too_long(struct kunit *test)
 	struct hisi_acc_mismatch why;
 
 	KUNIT_EXPECT_EQ(test,
-			hisi_acc_stream_check(golden_v2, HISI_ACC_IMAGE_SIZE + 1,
-					      &facts, &why), -EFBIG);
+			hisi_acc_vf_data_check(golden_v2, HISI_ACC_DATA_SIZE + 1,
+					       &facts, &why), -EFBIG);
 }
 
 static struct kunit_case stream_cases[] = {
@@ -409,7 +409,7 @@ static struct kunit_case stream_cases[] = {
 };
 
 static struct kunit_suite stream_suite = {
-	.name = "hisi_acc_stream",
+	.name = "hisi_acc_vf_data",
 	.test_cases = stream_cases,
 };
 

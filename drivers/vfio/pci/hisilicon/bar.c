@@ -19,13 +19,13 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
 
 	if (VFIO_PCI_OFFSET_TO_INDEX(pos) != HISI_ACC_BAR)
 		return count;
-	if (offset >= vf->window_size)
+	if (offset >= vf->guest_bar_len)
 		return 0;
-	return min_t(u64, count, vf->window_size - offset);
+	return min_t(u64, count, vf->guest_bar_len - offset);
 }
 
 /**
- * hisi_acc_window_read() - vfio_device_ops.read, within the window
+ * hisi_acc_bar_read() - vfio_device_ops.read, within the window
  * @vdev: the function
  * @buf: where to
  * @count: how much
@@ -33,8 +33,8 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
  *
  * Return: what vfio_pci_core_read() does for the part inside, or -EINVAL.
  */
-ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
-			     size_t count, loff_t *ppos)
+ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
+			  size_t count, loff_t *ppos)
 {
 	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
 
@@ -44,7 +44,7 @@ ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
 }
 
 /**
- * hisi_acc_window_write() - vfio_device_ops.write, within the window
+ * hisi_acc_bar_write() - vfio_device_ops.write, within the window
  * @vdev: the function
  * @buf: what to write
  * @count: how much
@@ -53,8 +53,8 @@ ssize_t hisi_acc_window_read(struct vfio_device *vdev, char __user *buf,
  * Return: what vfio_pci_core_write() does for the part inside, -EINVAL, or -EINTR
  * of a reset.
  */
-ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
-			      size_t count, loff_t *ppos)
+ssize_t hisi_acc_bar_write(struct vfio_device *vdev, const char __user *buf,
+			   size_t count, loff_t *ppos)
 {
 	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
 
@@ -68,13 +68,13 @@ ssize_t hisi_acc_window_write(struct vfio_device *vdev, const char __user *buf,
 }
 
 /**
- * hisi_acc_window_mmap() - vfio_device_ops.mmap, within the window
+ * hisi_acc_bar_mmap() - vfio_device_ops.mmap, within the window
  * @vdev: the function
  * @vma: the mapping, all of it inside or it is refused
  *
  * Return: what vfio_pci_core_mmap() does, or -EINVAL.
  */
-int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+int hisi_acc_bar_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 	loff_t pos = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
@@ -86,7 +86,7 @@ int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 }
 
 /**
- * hisi_acc_window_ioctl() - vfio_device_ops.ioctl, without the ways around
+ * hisi_acc_bar_ioctl() - vfio_device_ops.ioctl, without the ways around
  * @vdev: the function
  * @cmd: the request
  * @arg: its argument
@@ -98,8 +98,8 @@ int hisi_acc_window_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
  *
  * Return: what vfio_pci_core_ioctl() does, or -ENOTTY.
  */
-long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
-			   unsigned long arg)
+long hisi_acc_bar_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			unsigned long arg)
 {
 	struct hisi_acc_vf *vf = hisi_acc_vf(vdev);
 
@@ -111,20 +111,20 @@ long hisi_acc_window_ioctl(struct vfio_device *vdev, unsigned int cmd,
 }
 
 /**
- * hisi_acc_window_region_info() - vfio_device_ops.get_region_info_caps
+ * hisi_acc_bar_region_info() - vfio_device_ops.get_region_info_caps
  * @vdev: the function
  * @info: the region
  * @caps: its capabilities
  *
  * Return: what vfio_pci_ioctl_get_region_info() does, with the true size.
  */
-int hisi_acc_window_region_info(struct vfio_device *vdev,
-				struct vfio_region_info *info,
+int hisi_acc_bar_region_info(struct vfio_device *vdev,
+			     struct vfio_region_info *info,
 				struct vfio_info_cap *caps)
 {
 	int err = vfio_pci_ioctl_get_region_info(vdev, info, caps);
 
 	if (!err && info->index == HISI_ACC_BAR)
-		info->size = hisi_acc_vf(vdev)->window_size;
+		info->size = hisi_acc_vf(vdev)->guest_bar_len;
 	return err;
 }

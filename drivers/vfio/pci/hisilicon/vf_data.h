@@ -5,14 +5,14 @@
  * Nothing in this file touches a device, takes a lock or allocates: bytes and
  * facts go in, fields or an errno come out.
  */
-#ifndef HISI_ACC_STREAM_H
-#define HISI_ACC_STREAM_H
+#ifndef HISI_ACC_VF_DATA_H
+#define HISI_ACC_VF_DATA_H
 
 #include <linux/types.h>
 
 #define HISI_ACC_MATCH_SIZE	40	/* enough to tell whether it fits here */
-#define HISI_ACC_IMAGE_SIZE	176
-#define HISI_ACC_IMAGE_ALIGN	8
+#define HISI_ACC_DATA_SIZE	176
+#define HISI_ACC_DATA_ALIGN	8
 #define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
 
 /**
@@ -79,7 +79,7 @@ enum hisi_acc_guest {
 };
 
 /**
- * struct hisi_acc_image - the state of a quiesced function
+ * struct hisi_acc_image - the state of a stopped function
  * @guest: what the guest's driver did with it
  * @aeq_int_mask: AEQ interrupt mask
  * @eq_int_mask: EQ interrupt mask
@@ -142,17 +142,17 @@ static inline u64 hisi_acc_xqc_base(const u32 *xqc)
 	return (u64)xqc[2] << 32 | xqc[1];
 }
 
-bool hisi_acc_stream_is_question(u32 value);
-void hisi_acc_stream_encode_match(u8 bytes[HISI_ACC_IMAGE_SIZE],
-				  const struct hisi_acc_facts *facts);
-void hisi_acc_stream_encode(u8 bytes[HISI_ACC_IMAGE_SIZE],
-			    const struct hisi_acc_image *image,
+bool hisi_acc_vf_data_is_question(u32 value);
+void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
+				   const struct hisi_acc_facts *facts);
+void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
+			     const struct hisi_acc_image *image,
 			    const struct hisi_acc_facts *facts);
-int hisi_acc_stream_check(const u8 *bytes, size_t len,
-			  const struct hisi_acc_facts *facts,
+int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
+			   const struct hisi_acc_facts *facts,
 			  struct hisi_acc_mismatch *why);
-int hisi_acc_stream_decode(const u8 *bytes, size_t len,
-			   struct hisi_acc_image *image,
+int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
+			    struct hisi_acc_image *image,
 			   struct hisi_acc_mismatch *why);
 
 #endif

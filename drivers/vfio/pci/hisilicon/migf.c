@@ -34,7 +34,7 @@
 #define NAME_LEN	24
 
 /**
- * struct hisi_acc_data_file - one transfer of an image
+ * struct hisi_acc_migf - one transfer of an image
  * @ref: held by the file and, while the transfer is on, by the device
  * @wait: for poll
  * @vdev: the device, referenced: what userspace has asked of it stays
@@ -48,7 +48,7 @@
  * @error: what every access is answered with, 0 while all is well
  * @bytes: the image
  */
-struct hisi_acc_data_file {
+struct hisi_acc_migf {
 	struct kref ref;
 	wait_queue_head_t wait;
 	struct vfio_device *vdev;
@@ -59,32 +59,32 @@ struct hisi_acc_data_file {
 	size_t length;
 	size_t position;
 	int error;
-	u8 bytes[HISI_ACC_IMAGE_SIZE] __aligned(HISI_ACC_IMAGE_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 };
 
-static void data_free(struct kref *ref)
+static void migf_free(struct kref *ref)
 {
-	struct hisi_acc_data_file *data =
-		container_of(ref, struct hisi_acc_data_file, ref);
+	struct hisi_acc_migf *data =
+		container_of(ref, struct hisi_acc_migf, ref);
 
 	mutex_destroy(&data->lock);
 	put_device(&data->vdev->device);
 	kfree(data);
 }
 
-static void data_put(struct hisi_acc_data_file *data)
+static void migf_put(struct hisi_acc_migf *data)
 {
-	kref_put(&data->ref, data_free);
+	kref_put(&data->ref, migf_free);
 }
 
-static int data_release(struct inode *inode, struct file *file)
+static int migf_release(struct inode *inode, struct file *file)
 {
-	data_put(file->private_data);
+	migf_put(file->private_data);
 	return 0;
 }
 
 /* One refusal spoils the session: what follows could not be placed */
-static int data_spoil_locked(struct hisi_acc_data_file *data, int err)
+static int migf_fail_locked(struct hisi_acc_migf *data, int err)
 {
 	lockdep_assert_held(&data->lock);
 	if (!data->error)
@@ -93,8 +93,8 @@ static int data_spoil_locked(struct hisi_acc_data_file *data, int err)
 	return data->error;
 }
 
-static void data_tell(struct hisi_acc_data_file *data, int err,
-		      const struct hisi_acc_mismatch *why)
+static void migf_log(struct hisi_acc_migf *data, int err,
+		     const struct hisi_acc_mismatch *why)
 {
 	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
 				  why->want);
@@ -102,15 +102,15 @@ static void data_tell(struct hisi_acc_data_file *data, int err,
 			    data->name, why->what, why->got, why->want);
 }
 
-static int data_refuse_locked(struct hisi_acc_data_file *data, int err,
+static int migf_reject_locked(struct hisi_acc_migf *data, int err,
 			      const struct hisi_acc_mismatch *why)
 {
-	data_tell(data, err, why);
-	return data_spoil_locked(data, err);
+	migf_log(data, err, why);
+	return migf_fail_locked(data, err);
 }
 
-static ssize_t data_take(struct hisi_acc_data_file *data, u8 *bounce,
-			 size_t len, size_t *end)
+static ssize_t migf_read_chunk(struct hisi_acc_migf *data, u8 *bounce,
+			       size_t len, size_t *end)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
@@ -125,61 +125,61 @@ static ssize_t data_take(struct hisi_acc_data_file *data, u8 *bounce,
 }
 
 /* What userspace could not take is the next to be read, unless it is lost */
-static int data_give_back(struct hisi_acc_data_file *data, size_t end,
-			  size_t len)
+static int migf_unread(struct hisi_acc_migf *data, size_t end,
+		       size_t len)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
 	if (data->position != end)
-		return data_spoil_locked(data, -EIO);
+		return migf_fail_locked(data, -EIO);
 	data->position -= len;
 	return 0;
 }
 
-static ssize_t data_read(struct file *file, char __user *buf, size_t len,
+static ssize_t migf_read(struct file *file, char __user *buf, size_t len,
 			 loff_t *pos)
 {
-	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	struct hisi_acc_migf *data = file->private_data;
+	u8 bounce[HISI_ACC_DATA_SIZE];
 	size_t end, left;
 	ssize_t got;
 	int err;
 
-	got = data_take(data, bounce, len, &end);
+	got = migf_read_chunk(data, bounce, len, &end);
 	if (got <= 0)
 		return got;
 	left = copy_to_user(buf, bounce, got);
 	if (!left)
 		return got;
-	err = data_give_back(data, end, left);
+	err = migf_unread(data, end, left);
 	if (err)
 		return err;
 	return got > left ? got - left : -EFAULT;
 }
 
-static ssize_t data_append(struct hisi_acc_data_file *data, const u8 *bounce,
+static ssize_t migf_append(struct hisi_acc_migf *data, const u8 *bounce,
 			   size_t len)
 {
 	struct hisi_acc_mismatch why = { "length", data->length + len,
-					 HISI_ACC_IMAGE_SIZE };
+					 HISI_ACC_DATA_SIZE };
 	int err;
 
 	lockdep_assert_held(&data->lock);
-	if (len > HISI_ACC_IMAGE_SIZE - data->length)
-		return data_refuse_locked(data, -EFBIG, &why);
+	if (len > HISI_ACC_DATA_SIZE - data->length)
+		return migf_reject_locked(data, -EFBIG, &why);
 	memcpy(data->bytes + data->length, bounce, len);
 	data->length += len;
-	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
-				    &why);
-	return err ? data_refuse_locked(data, err, &why) : len;
+	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->facts,
+				     &why);
+	return err ? migf_reject_locked(data, err, &why) : len;
 }
 
-static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
+static ssize_t migf_write(struct file *file, const char __user *buf, size_t len,
 			  loff_t *pos)
 {
-	struct hisi_acc_data_file *data = file->private_data;
-	u8 bounce[HISI_ACC_IMAGE_SIZE];
+	struct hisi_acc_migf *data = file->private_data;
+	u8 bounce[HISI_ACC_DATA_SIZE];
 	/* more than an image is refused below, whatever it contains */
 	size_t seen = min(len, sizeof(bounce));
 
@@ -189,12 +189,12 @@ static ssize_t data_write(struct file *file, const char __user *buf, size_t len,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	return data_append(data, bounce, len);
+	return migf_append(data, bounce, len);
 }
 
-static __poll_t data_poll(struct file *file, poll_table *wait)
+static __poll_t migf_poll(struct file *file, poll_table *wait)
 {
-	struct hisi_acc_data_file *data = file->private_data;
+	struct hisi_acc_migf *data = file->private_data;
 	__poll_t ready = file->f_mode & FMODE_READ ? EPOLLIN | EPOLLRDNORM :
 						     EPOLLOUT | EPOLLWRNORM;
 
@@ -208,7 +208,7 @@ static __poll_t data_poll(struct file *file, poll_table *wait)
 	return ready;
 }
 
-static int data_precopy_info(struct hisi_acc_data_file *data,
+static int migf_precopy_info(struct hisi_acc_migf *data,
 			     struct vfio_precopy_info *info)
 {
 	guard(mutex)(&data->lock);
@@ -221,14 +221,14 @@ static int data_precopy_info(struct hisi_acc_data_file *data,
 	return 0;
 }
 
-static long data_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long migf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct hisi_acc_data_file *data = file->private_data;
+	struct hisi_acc_migf *data = file->private_data;
 	struct vfio_precopy_info info;
 	int err;
 
 	err = vfio_check_precopy_ioctl(data->vdev, cmd, arg, &info) ?:
-	      data_precopy_info(data, &info);
+	      migf_precopy_info(data, &info);
 	if (err)
 		return err;
 	return copy_to_user((void __user *)arg, &info, sizeof(info)) ? -EFAULT :
@@ -237,26 +237,26 @@ static long data_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static const struct file_operations save_fops = {
 	.owner = THIS_MODULE,
-	.read = data_read,
-	.poll = data_poll,
-	.unlocked_ioctl = data_ioctl,
+	.read = migf_read,
+	.poll = migf_poll,
+	.unlocked_ioctl = migf_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.release = data_release,
+	.release = migf_release,
 };
 
 static const struct file_operations resume_fops = {
 	.owner = THIS_MODULE,
-	.write = data_write,
-	.poll = data_poll,
-	.release = data_release,
+	.write = migf_write,
+	.poll = migf_poll,
+	.release = migf_release,
 };
 
-static struct hisi_acc_data_file *
-data_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
+static struct hisi_acc_migf *
+migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 	  struct file **file)
 {
 	struct vfio_device *vdev = &vf->core.vdev;
-	struct hisi_acc_data_file *data;
+	struct hisi_acc_migf *data;
 
 	data = kzalloc_obj(*data, GFP_KERNEL_ACCOUNT);
 	if (!data)
@@ -273,7 +273,7 @@ data_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 	if (IS_ERR(*file)) {
 		int err = PTR_ERR(*file);
 
-		data_put(data);
+		migf_put(data);
 		return ERR_PTR(err);
 	}
 	stream_open((*file)->f_inode, *file);
@@ -282,93 +282,93 @@ data_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 }
 
 /**
- * hisi_acc_data_file_open_save() - begin to send an image
+ * hisi_acc_migf_open_save() - begin to send an image
  * @vf: whose image it will be
  * @file: the file to hand to userspace, it has the match part until
- *	hisi_acc_data_file_fill()
+ *	hisi_acc_migf_fill()
  *
- * Return: the object, to be given back by hisi_acc_data_file_close(), or an
+ * Return: the object, to be given back by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
-struct hisi_acc_data_file *
-hisi_acc_data_file_open_save(struct hisi_acc_vf *vf, struct file **file)
+struct hisi_acc_migf *
+hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_data_file *data;
+	struct hisi_acc_migf *data;
 
-	data = data_open(vf, &save_fops, O_RDONLY, file);
+	data = migf_open(vf, &save_fops, O_RDONLY, file);
 	if (IS_ERR(data))
 		return data;
 	guard(mutex)(&data->lock);
-	hisi_acc_stream_encode_match(data->bytes, &data->facts);
+	hisi_acc_vf_data_encode_match(data->bytes, &data->facts);
 	data->length = HISI_ACC_MATCH_SIZE;
 	return data;
 }
 
 /**
- * hisi_acc_data_file_open_resume() - begin to receive an image
+ * hisi_acc_migf_open_resume() - begin to receive an image
  * @vf: whose facts the image must agree with
  * @file: the file to hand to userspace
  *
- * Return: the object, to be given back by hisi_acc_data_file_close(), or an
+ * Return: the object, to be given back by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
-struct hisi_acc_data_file *
-hisi_acc_data_file_open_resume(struct hisi_acc_vf *vf, struct file **file)
+struct hisi_acc_migf *
+hisi_acc_migf_open_resume(struct hisi_acc_vf *vf, struct file **file)
 {
-	return data_open(vf, &resume_fops, O_WRONLY, file);
+	return migf_open(vf, &resume_fops, O_WRONLY, file);
 }
 
 /**
- * hisi_acc_data_file_fill() - let userspace read a whole image
- * @data: opened by hisi_acc_data_file_open_save()
+ * hisi_acc_migf_fill() - let userspace read a whole image
+ * @data: opened by hisi_acc_migf_open_save()
  * @image: the state
  *
  * An image that no destination would take, because of what the guest has written
  * to its registers, is refused here: read() says why, and the guest goes on.
  */
-void hisi_acc_data_file_fill(struct hisi_acc_data_file *data,
-			     const struct hisi_acc_image *image)
+void hisi_acc_migf_fill(struct hisi_acc_migf *data,
+			const struct hisi_acc_image *image)
 {
 	struct hisi_acc_mismatch why;
 	int err;
 
 	guard(mutex)(&data->lock);
-	hisi_acc_stream_encode(data->bytes, image, &data->facts);
+	hisi_acc_vf_data_encode(data->bytes, image, &data->facts);
 	data->length = sizeof(data->bytes);
 	data->whole = true;
-	err = hisi_acc_stream_check(data->bytes, data->length, &data->facts,
-				    &why);
+	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->facts,
+				     &why);
 	if (err)
-		data_refuse_locked(data, err, &why);
+		migf_reject_locked(data, err, &why);
 	else
 		wake_up_interruptible(&data->wait);
 }
 
 /**
- * hisi_acc_data_file_fail() - let userspace read that there is no image
- * @data: opened by hisi_acc_data_file_open_save()
+ * hisi_acc_migf_fail() - let userspace read that there is no image
+ * @data: opened by hisi_acc_migf_open_save()
  * @err: what read() says from now on
  */
-void hisi_acc_data_file_fail(struct hisi_acc_data_file *data, int err)
+void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
 {
 	guard(mutex)(&data->lock);
-	data_spoil_locked(data, err);
+	migf_fail_locked(data, err);
 }
 
 /**
- * hisi_acc_data_file_image() - the image that userspace has written
- * @data: opened by hisi_acc_data_file_open_resume()
+ * hisi_acc_migf_image() - the image that userspace has written
+ * @data: opened by hisi_acc_migf_open_resume()
  * @image: where it goes
  *
  * All of it was checked in one go when the last of it was written, and nobody
  * but write() changes it. An image that is only too short does not end the
  * session: it can still be completed.
  *
- * Return: 0, what hisi_acc_stream_decode() says, or what was said when the
+ * Return: 0, what hisi_acc_vf_data_decode() says, or what was said when the
  * session was spoilt.
  */
-int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
-			     struct hisi_acc_image *image)
+int hisi_acc_migf_image(struct hisi_acc_migf *data,
+			struct hisi_acc_image *image)
 {
 	struct hisi_acc_mismatch why;
 	int err;
@@ -376,20 +376,20 @@ int hisi_acc_data_file_image(struct hisi_acc_data_file *data,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	err = hisi_acc_stream_decode(data->bytes, data->length, image, &why);
+	err = hisi_acc_vf_data_decode(data->bytes, data->length, image, &why);
 	if (err)
-		data_tell(data, err, &why);
+		migf_log(data, err, &why);
 	return err;
 }
 
 /**
- * hisi_acc_data_file_close() - end the transfer
+ * hisi_acc_migf_close() - end the transfer
  * @data: the object, of no use to the caller afterwards; NULL is ignored
  *
  * The file answers -ENODEV from now on, for as long as userspace keeps it, and
  * nothing of the image is left in it.
  */
-void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
+void hisi_acc_migf_close(struct hisi_acc_migf *data)
 {
 	if (!data)
 		return;
@@ -400,20 +400,20 @@ void hisi_acc_data_file_close(struct hisi_acc_data_file *data)
 		memzero_explicit(data->bytes, sizeof(data->bytes));
 		wake_up_interruptible(&data->wait);
 	}
-	data_put(data);
+	migf_put(data);
 }
 
 /**
- * hisi_acc_data_file_show() - tell how far a transfer has come
+ * hisi_acc_migf_show() - tell how far a transfer has come
  * @data: the transfer, not closed
  * @seq: where to write it
  */
-void hisi_acc_data_file_show(struct hisi_acc_data_file *data,
-			     struct seq_file *seq)
+void hisi_acc_migf_show(struct hisi_acc_migf *data,
+			struct seq_file *seq)
 {
 	guard(mutex)(&data->lock);
 	seq_printf(seq, "bytes: %zu of %u\nread: %zu\nresult: %d\n",
-		   data->length, HISI_ACC_IMAGE_SIZE, data->position,
+		   data->length, HISI_ACC_DATA_SIZE, data->position,
 		   data->error);
 	seq_hex_dump(seq, "", DUMP_PREFIX_OFFSET, 16, 4, data->bytes,
 		     data->length, false);
