@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may use the registers of a function, and who waits for whom how long.
+ * Access to the registers of a VF: locks, blocked resets of the PF, timeouts.
  *
- * Somebody who changes the state of a function, or looks at it, needs three
- * things: memory_lock of the VFIO core, so that neither power state nor a reset by
- * ioctl changes what the registers are; state_mutex; and resets of the
- * whole device blocked. Nobody waits for that with one of the locks held: who does
- * not get it drops both, sleeps, and starts again.
+ * To change the state of a VF, or to show it, takes three things: memory_lock of
+ * vfio-pci-core, so that neither the power state nor a reset by ioctl makes the
+ * registers inaccessible; state_mutex; and resets of the PF blocked. Nobody waits
+ * for the last with one of the locks held: on failure both are dropped before the
+ * next try.
  *
- * Resets come from elsewhere, with memory_lock or the lock of the device held:
+ * Resets of the VF come with memory_lock or the lock of the device held:
  * where it is this driver that is asked for one, it waits for the physical
  * function before it asks the core, and blocks its resets until the core is done.
  */
@@ -43,7 +43,7 @@ int hisi_acc_access_pause(unsigned int state)
 
 /**
  * hisi_acc_access_block_reset() - keep the device from being reset or reassigned
- * @pf_qm: of the physical function
+ * @pf_qm: of the PF
  * @timeout_ms: how long to wait, for what its own driver does at the moment
  * @state: TASK_KILLABLE or TASK_UNINTERRUPTIBLE
  *
@@ -78,7 +78,7 @@ static void end_core_call(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_access_lock() - the locks around a function's state; blocks no reset
- * @vf: the function
+ * @vf: the VF
  */
 void hisi_acc_access_lock(struct hisi_acc_vf *vf)
 {
@@ -88,7 +88,7 @@ void hisi_acc_access_lock(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_access_unlock() - undo hisi_acc_access_lock()
- * @vf: the function
+ * @vf: the VF
  */
 void hisi_acc_access_unlock(struct hisi_acc_vf *vf)
 {
@@ -98,7 +98,7 @@ void hisi_acc_access_unlock(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_access_try() - have all that the use of registers needs, or nothing
- * @vf: the function, open
+ * @vf: the VF, open
  * @block: whether registers will be used
  *
  * Context: under hisi_acc_access_lock().
@@ -112,7 +112,7 @@ bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool block)
 
 /**
  * hisi_acc_access_begin() - have all that the use of registers needs
- * @vf: the function
+ * @vf: the VF
  * @timeout_ms: how long to wait
  *
  * Return: 0, to be undone by hisi_acc_access_end(); -EBUSY or -EINTR.
@@ -135,7 +135,7 @@ int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms)
 
 /**
  * hisi_acc_access_end() - undo hisi_acc_access_begin()
- * @vf: the function
+ * @vf: the VF
  */
 void hisi_acc_access_end(struct hisi_acc_vf *vf)
 {
@@ -153,7 +153,7 @@ static bool once_more(unsigned long *end)
 
 /**
  * hisi_acc_access_open() - open and reset a function, those of all blocked
- * @vf: the function
+ * @vf: the VF
  * @learn: called with the function reset and others still blocked
  *
  * Return: 0 with the function open, or -errno.
@@ -184,7 +184,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 
 /**
  * hisi_acc_access_close() - close and reset a function, those of all blocked
- * @vf: the function
+ * @vf: the VF
  *
  * The core resets it without the calls around a reset.
  */
@@ -200,7 +200,7 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_access_reset() - VFIO_DEVICE_RESET
- * @vf: the function
+ * @vf: the VF
  * @arg: of the ioctl
  *
  * A VMM takes -EAGAIN, which the core has for a reset that is under way already,
@@ -230,7 +230,7 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 
 /**
  * hisi_acc_access_config_write() - a write to configuration space
- * @vf: the function
+ * @vf: the VF
  * @buf: what to write
  * @count: how much
  * @ppos: where
@@ -265,12 +265,12 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 
 /**
  * hisi_acc_access_reset_prepare() - keep off a function that will be reset
- * @vf: the function
+ * @vf: the VF
  *
  * Resets of a function come one at a time: the core holds the lock of its device.
- * Who asked for it here has waited for the physical function.
+ * Who asked for it here has waited for the PF.
  *
- * When the physical function stays busy for too long, the reset goes on
+ * When the PF stays busy for too long, the reset goes on
  * without its protection: it may be what somebody tries as the last resort.
  */
 void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
@@ -291,7 +291,7 @@ void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_access_reset_done() - the reset is over
- * @vf: the function
+ * @vf: the VF
  *
  * A reset always leads to RUNNING. Migration files of the time before answer -ENODEV.
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What of BAR2 userspace may reach.
+ * The guest's part of BAR2.
  *
- * Where the registers of migration lie in the upper half of the BAR, userspace
- * owns the lower half only, by whatever way it comes. Without migration, and
- * where the registers lie elsewhere, all of it is userspace's.
+ * Where the migration registers are in the upper half of the BAR, userspace gets
+ * the lower half only, by every way to access it. Without migration, and where
+ * these registers are elsewhere, it gets the whole BAR.
  */
 #include <linux/mm.h>
 #include <linux/vfio.h>
@@ -26,7 +26,7 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
 
 /**
  * hisi_acc_bar_read() - vfio_device_ops.read, within the window
- * @vdev: the function
+ * @vdev: the VF
  * @buf: where to
  * @count: how much
  * @ppos: from where
@@ -45,7 +45,7 @@ ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
 
 /**
  * hisi_acc_bar_write() - vfio_device_ops.write, within the window
- * @vdev: the function
+ * @vdev: the VF
  * @buf: what to write
  * @count: how much
  * @ppos: where
@@ -69,7 +69,7 @@ ssize_t hisi_acc_bar_write(struct vfio_device *vdev, const char __user *buf,
 
 /**
  * hisi_acc_bar_mmap() - vfio_device_ops.mmap, within the window
- * @vdev: the function
+ * @vdev: the VF
  * @vma: the mapping, all of it inside or it is refused
  *
  * Return: what vfio_pci_core_mmap() does, or -EINVAL.
@@ -87,7 +87,7 @@ int hisi_acc_bar_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 
 /**
  * hisi_acc_bar_ioctl() - vfio_device_ops.ioctl, without the ways around
- * @vdev: the function
+ * @vdev: the VF
  * @cmd: the request
  * @arg: its argument
  *
@@ -112,7 +112,7 @@ long hisi_acc_bar_ioctl(struct vfio_device *vdev, unsigned int cmd,
 
 /**
  * hisi_acc_bar_region_info() - vfio_device_ops.get_region_info_caps
- * @vdev: the function
+ * @vdev: the VF
  * @info: the region
  * @caps: its capabilities
  *

@@ -3,13 +3,13 @@
  * For builds out of tree: hisi_qm_try_block_reset() and what belongs to it, for
  * kernels whose hisi_qm does not have it.
  *
- * The driver of the physical function resets it, reassigns queues and changes
+ * The driver of the PF resets it, reassigns queues and changes
  * bandwidth limits under one bit of its own. All functions of ours that do
  * something together hold that bit once: the first to come sets it, the last
- * to leave clears it, so they exclude the physical function's driver without
+ * to leave clears it, so they exclude the PF's driver without
  * excluding each other. Whoever did not set the bit never clears it.
  *
- * Nobody tells the physical function's driver that the bit is free: it looks
+ * Nobody tells the PF's driver that the bit is free: it looks
  * after 1, 2, 3... and at last 400 ms, and gives up for good after 80 s. Functions
  * that come and go one after the other could keep it out for ever. When they have
  * held the bit for a while, nobody may join, and after the last has left it stays
@@ -35,7 +35,7 @@
 
 /**
  * struct compat_qm - a device whose resets were blocked
- * @qm: of the physical function; NULL for none
+ * @qm: of the PF; NULL for none
  * @blocks: how many rely on the bit
  * @begun: in jiffies, when the last spell of use began
  * @left: in jiffies, when the bit was last cleared by us
@@ -88,7 +88,7 @@ static bool rested(const struct compat_qm *of)
 
 /**
  * compat_qm_try_block_reset() - hisi_qm_try_block_reset()
- * @qm: of the physical function
+ * @qm: of the PF
  *
  * Return: true, to be undone by compat_qm_unblock_reset(); false while the bit is
  * the driver's, or is kept free for it.
@@ -116,7 +116,7 @@ bool compat_qm_try_block_reset(struct hisi_qm *qm)
 
 /**
  * compat_qm_extend_reset_block() - hisi_qm_extend_reset_block()
- * @qm: of the physical function
+ * @qm: of the PF
  *
  * Return: true, to be undone by compat_qm_unblock_reset(); false when nobody
  * blocks resets.
@@ -135,7 +135,7 @@ bool compat_qm_extend_reset_block(struct hisi_qm *qm)
 
 /**
  * compat_qm_unblock_reset() - hisi_qm_unblock_reset()
- * @qm: of the physical function, whose resets the caller has blocked
+ * @qm: of the PF, whose resets the caller has blocked
  */
 void compat_qm_unblock_reset(struct hisi_qm *qm)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an operator may look at: three files in hisi_acc/, in the folder
- * "migration" that the VFIO core keeps for each device.
+ * Three files in hisi_acc/, below the directory "migration" that the VFIO core
+ * creates for each device.
  *
- * They tell of the present only. A device that is not open has nothing to show,
- * and no image is kept for show after its transfer.
+ * They show the present only: nothing of a device that is not open, and no
+ * migration data after the end of the session.
  */
 #include <linux/cleanup.h>
 #include <linux/dcache.h>
@@ -68,7 +68,7 @@ DEFINE_SHOW_ATTRIBUTE(migf_data);
 
 /**
  * hisi_acc_debugfs_init() - add the files of a device
- * @vf: the function, registered with the VFIO core
+ * @vf: the VF, registered with the VFIO core
  *
  * The core removes its folder with all that is in it, before the device goes.
  */

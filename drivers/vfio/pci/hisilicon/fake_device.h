@@ -25,7 +25,7 @@
 /**
  * struct fake_access - one access of the code under test
  * @kind: 'r' and 'w' for a register of the function, 'R' and 'W' for one of the
- *	physical function, 'm' for a command of the mailbox, 'd' for a doorbell
+ *	PF, 'm' for a command of the mailbox, 'd' for a doorbell
  * @where: offset, or number of the command
  * @value: what was read, written, rung
  */
@@ -36,13 +36,13 @@ struct fake_access {
 };
 
 /**
- * struct fake_device - a virtual function and what it needs of its physical one
+ * struct fake_device - a VF and what it needs of its PF
  * @vf: as the driver knows it
  * @pdev: its PCI device, as far as messages need it
- * @qm: of the physical function
+ * @qm: of the PF
  * @engine: what kind of accelerator it is
  * @bar: registers of the function
- * @pf_bar: registers of the physical function
+ * @pf_bar: registers of the PF
  * @sqc_table: what the mailbox answers
  * @cqc_table: what the mailbox answers
  * @mailbox: what the mailbox reads as

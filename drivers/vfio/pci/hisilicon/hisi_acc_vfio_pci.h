@@ -32,9 +32,9 @@
 #define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
 
 /*
- * How long whoever cannot be refused waits for the physical function's driver. The
+ * How long whoever cannot be refused waits for the PF's driver. The
  * longest that Linux 7.3 takes for a reset of the whole device is 21 s for each
- * message to virtual functions and 20 s for each of their answers, both twice:
+ * message to VFs and 20 s for each of their answers, both twice:
  * 82 s, and some seconds for the device itself.
  */
 #define HISI_ACC_RESET_WAIT_MS	100000
@@ -46,9 +46,9 @@ struct seq_file;
 /**
  * struct hisi_acc_engine - what differs between the accelerators
  * @name: for messages
- * @vf_id: PCI device id of the virtual function
- * @core_status: register of the physical function that tells engine errors
- * @pf_driver: the driver that must own the physical function
+ * @vf_id: PCI device id of the VF
+ * @core_status: register of the PF that tells engine errors
+ * @pf_driver: the driver that must own the PF
  */
 struct hisi_acc_engine {
 	const char *name;
@@ -59,7 +59,7 @@ struct hisi_acc_engine {
 
 /**
  * struct hisi_acc_regs - the registers of one function, as the host sees them
- * @bar: BAR2 of the virtual function; doorbells are always rung here, where
+ * @bar: BAR2 of the VF; doorbells are always rung here, where
  *	no other function's registers can be hit
  * @window: the registers that the guest sees too, and those of migration
  * @xqc: offset in @window of the words of the event queues' contexts
@@ -83,15 +83,15 @@ struct hisi_acc_heads {
 };
 
 /**
- * struct hisi_acc_vf - one virtual function
+ * struct hisi_acc_vf - one VF
  * @core: first, so that it is what the PCI driver data points to
- * @pf_qm: of the physical function, NULL when no migration is offered; all below
+ * @pf_qm: of the PF, NULL when no migration is offered; all below
  *	but @guest_bar_len is unused then
  * @engine: what kind of accelerator it is
- * @number: of the function in the registers of the physical function
- * @sriov_cap: where the physical function's SR-IOV capability is
+ * @number: of the function in the registers of the PF
+ * @sriov_cap: where the PF's SR-IOV capability is
  * @core_calls: calls to the VFIO core at the moment that may reset the function,
- *	by somebody who has waited for the physical function
+ *	by somebody who has waited for the PF
  * @blocks_others: the reset under way blocks others of @pf_qm; owned by the reset
  * @guest_bar_len: how much of BAR2 belongs to userspace, constant while it is open
  * @facts: what images must agree with, constant while the device is open

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO driver for the virtual functions of HiSilicon's SEC, HPRE and ZIP
- * accelerators: vfio-pci, and live migration where the device can do it.
+ * VFIO driver for the VFs of HiSilicon's SEC, HPRE and ZIP accelerators: vfio-pci,
+ * and live migration where the device supports it.
  */
 #include <linux/hisi_acc_qm.h>
 #include <linux/module.h>
@@ -80,9 +80,9 @@ static const struct vfio_device_ops hisi_acc_vf_ops = {
 };
 
 /*
- * The physical function's queue manager when @pdev can be migrated, otherwise
+ * The PF's queue manager when @pdev can be migrated, otherwise
  * NULL, and one line says why. Both are settled for as long as @pdev is bound:
- * its physical function's driver goes only after us.
+ * its PF's driver goes only after us.
  */
 static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 				    const struct hisi_acc_engine *engine)

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files through which userspace reads and writes an image.
+ * Migration files, through which userspace reads and writes migration data.
  *
- * A file may outlive the device that it came from, by dup() or in another
- * process. It therefore uses nothing of the device but what it has a copy of,
- * or what a reference keeps, and the device holds nothing of the file: what both
- * hold is the object below.
+ * A file may outlive the device, by dup() or in another process. It therefore uses
+ * copies of what it needs of the device, or what a reference keeps, and the device
+ * holds no reference to the file: what both share is the object below.
  *
- * A file that was opened in PRE_COPY first has the match part only; the rest
- * comes with STOP_COPY. In between its end is not yet the end.
+ * A file that was opened in PRE_COPY first has the match data only; the rest
+ * comes with STOP_COPY. Until then a read at its end fails with -ENOMSG.
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in

@@ -34,7 +34,7 @@
  * enum arc_needs - what an arc needs of the device
  * @NOTHING: no register
  * @NOW: registers, soon, or it is better refused: nothing is lost by that
- * @SOMETIME: registers, whatever the physical function's driver does with them
+ * @SOMETIME: registers, whatever the PF's driver does with them
  *	at the moment
  */
 enum arc_needs {
@@ -422,7 +422,7 @@ const struct vfio_migration_ops hisi_acc_migration_ops = {
 
 /**
  * hisi_acc_migrate_start_over() - what a reset does to the state machine
- * @vf: the function
+ * @vf: the VF
  *
  * Context: under state_mutex.
  */
@@ -436,7 +436,7 @@ void hisi_acc_migrate_start_over(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_migrate_open() - a device starts in RUNNING each time it is opened
- * @vf: the function, reset
+ * @vf: the VF, reset
  */
 void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
@@ -448,7 +448,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_migrate_close() - end what the device was closed in the middle of
- * @vf: the function, its registers still mapped
+ * @vf: the VF, its registers still mapped
  */
 void hisi_acc_migrate_close(struct hisi_acc_vf *vf)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the configuration space of a function says and does: whether its registers
- * can be reached, whether it may access memory, and a reset of it.
+ * Configuration space of a VF: power state, memory enable, bus mastering, reset.
  */
 #include <linux/pci.h>
 
@@ -9,7 +8,7 @@
 
 /**
  * hisi_acc_pci_in_d3() - whether a function is in a power state without registers
- * @vf: the function
+ * @vf: the VF
  *
  * Userspace may have put it there. Such a function accesses no memory either.
  *
@@ -25,10 +24,10 @@ bool hisi_acc_pci_in_d3(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_pci_mem_enabled() - whether the registers of a function can be read
- * @vf: the function
+ * @vf: the VF
  *
- * The physical function's driver turns the memory space of itself and of all
- * virtual ones off to reset the device, and leaves it so when that fails.
+ * The PF's driver turns the memory space of itself and of all
+ * VFs off to reset the device, and leaves it so when that fails.
  *
  * Context: resets blocked by the caller.
  * Return: true when they can.
@@ -46,7 +45,7 @@ bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_pci_disable_dma() - keep a function from memory
- * @vf: the function
+ * @vf: the VF
  *
  * Not for one with queues at work: what silicon makes of an access under way is
  * not known.
@@ -68,7 +67,7 @@ bool hisi_acc_pci_disable_dma(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_pci_enable_dma() - undo hisi_acc_pci_disable_dma()
- * @vf: the function
+ * @vf: the VF
  */
 void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
 {
@@ -82,7 +81,7 @@ void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_pci_reset() - reset a function from within an arc
- * @vf: the function
+ * @vf: the VF
  *
  * Configuration space stays as it is. The calls around a reset are not made: the
  * caller has what they would ask for.

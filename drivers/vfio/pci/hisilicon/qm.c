@@ -31,7 +31,7 @@
 #define QM_CACHE_WB_START	0x0204
 #define QM_CACHE_WB_DONE	0x0208
 
-/* Registers of the physical function */
+/* Registers of the PF */
 #define QM_ABNORMAL_INT_STATUS	0x100008
 
 /* Mailbox */
@@ -113,7 +113,7 @@ static int qm_mailbox_get(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 
 /**
  * hisi_acc_qm_ask_queues() - ask a function which queues it owns
- * @vf: the function, its registers mapped, with no guest on it
+ * @vf: the VF, its registers mapped, with no guest on it
  * @queues: the answer, 0 for none
  *
  * Return: 0, -ETIMEDOUT or -EIO.
@@ -284,7 +284,7 @@ static int qm_check_accessible(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_can_save() - whether the state of a function could be saved
- * @vf: the function, running or not, with resets blocked
+ * @vf: the VF, running or not, with resets blocked
  * @message_ms: how long to wait for the guest to take a message
  *
  * Context: under @vf->state_mutex. Sleeps.
@@ -311,7 +311,7 @@ static int qm_write_back(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_stop() - stop a function, with all its contexts in memory
- * @vf: a running function, with resets blocked
+ * @vf: a running VF, with resets blocked
  *
  * Errors of the device and messages do not matter yet: they do not keep a guest
  * from being stopped and going on in the same place.
@@ -351,7 +351,7 @@ int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_undo_stop() - undo a hisi_acc_qm_stop() that failed
- * @vf: the function
+ * @vf: the VF
  *
  * A PAUSE without an answer must not come into force after the restart, and
  * contexts are written back before the restart makes the device take them up
@@ -374,7 +374,7 @@ int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_forget() - what was known of a function that was reset
- * @vf: the function
+ * @vf: the VF
  *
  * Context: under @vf->state_mutex.
  */
@@ -452,7 +452,7 @@ static void qm_load_registers(struct hisi_acc_vf *vf,
 	qm_writel(vf->facts.que_iso_cfg, window + QM_QUE_ISO_CFG);
 	/*
 	 * A message cannot be made pending by writing, only dropped: what the
-	 * physical function here said before the guest came is not for it.
+	 * PF here said before the guest came is not for it.
 	 */
 	qm_writel(QM_FLAG, window + QM_IFC_INT_SOURCE);
 	qm_writel(image->ifc_int_mask, window + QM_IFC_INT_MASK);
@@ -485,7 +485,7 @@ static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 
 /**
  * hisi_acc_qm_save() - read the state of a stopped function
- * @vf: the function, with resets blocked
+ * @vf: the VF, with resets blocked
  * @image: where the state goes
  *
  * Changes nothing in the function, but what its event queues have not yet been
@@ -576,7 +576,7 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_load() - give a stopped function the state of another
- * @vf: the function, with resets blocked
+ * @vf: the VF, with resets blocked
  * @image: the state, as hisi_acc_vf_data_decode() gave it
  *
  * Without PAUSE: a function stands still until a doorbell tells it of a queue,
@@ -651,11 +651,11 @@ static int qm_forget_lost(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_restart() - let a stopped function run again
- * @vf: the function, with resets blocked
+ * @vf: the VF, with resets blocked
  *
  * The same on the source, where migration was cancelled or never meant, and on
  * the destination. The number of queues is the function's own in both. A message
- * of the physical function that came meanwhile is still pending, masked or not
+ * of the PF that came meanwhile is still pending, masked or not
  * as the guest has it.
  *
  * A function that was reset since it was stopped runs, with nothing to do: to

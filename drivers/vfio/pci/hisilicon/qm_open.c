@@ -14,7 +14,7 @@
 #define QM_VFT_BASE		GENMASK_ULL(43, 28)
 #define QM_VFT_COUNT		GENMASK_ULL(54, 45)
 
-/* In the physical function's BAR, for each of up to 63 virtual ones */
+/* In the PF's BAR, for each of up to 63 VFs */
 #define QM_MIG_WINDOW_SIZE	0x2000
 #define QM_MIG_WINDOW(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
 
@@ -46,7 +46,7 @@ static const struct hisi_acc_engine engines[] = {
 
 /**
  * hisi_acc_qm_engine() - what kind of accelerator a function belongs to
- * @pdev: the function
+ * @pdev: the VF
  *
  * Return: its description, or NULL when it is none.
  */
@@ -60,7 +60,7 @@ const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev)
 
 /**
  * hisi_acc_qm_can_migrate() - whether the hardware can save and load functions
- * @pf_qm: of the physical function
+ * @pf_qm: of the PF
  *
  * The mailbox wants a store of 16 bytes, which only arm64 is known to do.
  *
@@ -73,10 +73,10 @@ bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm)
 
 /**
  * hisi_acc_qm_regs_in_pf() - where the registers of migration are
- * @pf_qm: of the physical function
+ * @pf_qm: of the PF
  *
- * Return: true when they lie in the BAR of the physical function and the whole
- * BAR of the virtual one is the guest's.
+ * Return: true when they lie in the BAR of the PF and the whole
+ * BAR of the VF is the guest's.
  */
 bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 {
@@ -90,8 +90,8 @@ bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 
 /**
  * hisi_acc_qm_has_registers() - whether the BARs are as large as they should be
- * @pdev: the function
- * @pf_qm: of the physical function
+ * @pdev: the VF
+ * @pf_qm: of the PF
  *
  * Return: true when all registers of migration lie within what the device has.
  */
@@ -105,9 +105,9 @@ bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm
 }
 
 /*
- * Where the registers of migration are: in the BAR of the physical function, with
- * the whole BAR of the virtual one for the guest, or in the upper half of that.
- * The physical function's driver decides when it is bound. Whether the device
+ * Where the registers of migration are: in the BAR of the PF, with
+ * the whole BAR of the VF for the guest, or in the upper half of that.
+ * The PF's driver decides when it is bound. Whether the device
  * remembers it through each reset is not known, so it is asked at each open.
  */
 static int find_window(struct hisi_acc_vf *vf)
@@ -143,7 +143,7 @@ static int learn_facts(struct hisi_acc_vf *vf)
 	err = hisi_acc_qm_ask_queues(vf, &queues);
 	if (err)
 		return err;
-	/* as after the physical function's driver has taken them away */
+	/* as after the PF's driver has taken them away */
 	if (!queues) {
 		pci_err(vf->core.pdev, "owns no queues\n");
 		return -ENODEV;
@@ -158,7 +158,7 @@ static int learn_facts(struct hisi_acc_vf *vf)
 
 /**
  * hisi_acc_qm_open() - make the function's registers usable
- * @vf: the function, reset, with no guest running on it yet; resets
+ * @vf: the VF, reset, with no guest running on it yet; resets
  *	blocked
  *
  * Return: 0 with @vf->regs, @vf->facts and @vf->guest_bar_len valid, or -errno.
@@ -187,7 +187,7 @@ fail:
 
 /**
  * hisi_acc_qm_close() - undo hisi_acc_qm_open()
- * @vf: the function
+ * @vf: the VF
  */
 void hisi_acc_qm_close(struct hisi_acc_vf *vf)
 {

@@ -36,7 +36,7 @@ static void show_xqc(struct hisi_acc_regs *regs, struct seq_file *seq,
 
 /**
  * hisi_acc_qm_show() - the registers that make up a function's state
- * @vf: the function, with resets blocked
+ * @vf: the VF, with resets blocked
  * @seq: where to write them
  *
  * Context: under @vf->state_mutex.
@@ -57,7 +57,7 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
 
 /**
  * hisi_acc_qm_show_mailbox() - whether a function would take a command
- * @vf: the function, with resets blocked
+ * @vf: the VF, with resets blocked
  * @seq: where to write it
  *
  * Reads the first word only, which changes nothing.

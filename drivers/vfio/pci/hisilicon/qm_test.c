@@ -214,7 +214,7 @@ static void idle_moves_twice(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_image image;
 
-	/* what the physical function here said is not for this guest */
+	/* what the PF here said is not for this guest */
 	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
 	KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 0);
@@ -744,7 +744,7 @@ static void guest_asked_for_a_message(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', HISI_ACC_ASKED_MESSAGE), 1);
 }
 
-/* D17; would catch: a doorbell rung in the physical function's BAR */
+/* D17; would catch: a doorbell rung in the PF's BAR */
 static void window_in_pf(struct kunit *test)
 {
 	struct fake_device *fake = working(test);

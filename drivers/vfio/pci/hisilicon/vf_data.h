@@ -32,7 +32,7 @@ enum hisi_acc_window {
  * @HISI_ACC_ASKED_SQC_TABLE: where the table of submission queues is
  * @HISI_ACC_ASKED_CQC_TABLE: where the table of completion queues is
  * @HISI_ACC_ASKED_QUEUES: which queues the function owns
- * @HISI_ACC_ASKED_MESSAGE: what the physical function says; in no image, as it is
+ * @HISI_ACC_ASKED_MESSAGE: what the PF says; in no image, as it is
  *	another one's at the destination
  */
 enum hisi_acc_question {
@@ -83,7 +83,7 @@ enum hisi_acc_guest {
  * @guest: what the guest's driver did with it
  * @aeq_int_mask: AEQ interrupt mask
  * @eq_int_mask: EQ interrupt mask
- * @ifc_int_source: message pending from the physical function
+ * @ifc_int_source: message pending from the PF
  * @ifc_int_mask: message interrupt mask
  * @page_size: code of the guest's page size
  * @eqc: words of the event queue's context
