@@ -155,6 +155,7 @@ struct HisiAccFunc {
 
     HisiAccPf *pf;
     unsigned number;
+    unsigned resets;                /* tells a DMA that one came meanwhile */
     MemoryRegion bar;
     MemoryRegion db_bar;
 
@@ -285,6 +286,9 @@ struct HisiAccPf {
     bool message_written;           /* to the register that V4 has for it */
     uint64_t ifc_ready;             /* bit n: VF n has not acknowledged */
     uint64_t ifc_source;            /* bit n: VF n has sent */
+
+    bool dma_active;
+    bool dma_refused;               /* the one that is active */
 
     FILE *trace;
     char *trace_path;
@@ -438,6 +442,9 @@ void hisi_acc_trace_class(ObjectClass *class);
 
 /* hisi_acc_sgl.c: memory of the guest; a failure is counted and logged */
 enum HisiAccBuffer { HISI_ACC_FLAT, HISI_ACC_SGL };
+void hisi_acc_dma_begin(HisiAccPf *pf);
+bool hisi_acc_dma_end(HisiAccPf *pf);
+bool hisi_acc_dma_to_itself(HisiAccPf *pf);
 bool hisi_acc_dma_read(HisiAccFunc *f, uint64_t addr, void *buf, size_t len);
 bool hisi_acc_dma_write(HisiAccFunc *f, uint64_t addr, const void *buf,
                         size_t len);

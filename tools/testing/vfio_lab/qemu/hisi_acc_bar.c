@@ -91,21 +91,28 @@ static bool answers(const HisiAccAccess *a)
     return a->owner && !hisi_acc_fault_registers(a->owner);
 }
 
-/* In D3hot a function's memory space is not there */
-static MemTxResult access_in_d3(HisiAccFunc *f, hwaddr addr)
+/* Whether the memory space is not there; then the access ends with @result */
+static bool no_access(HisiAccFunc *f, hwaddr addr, MemTxResult *result)
 {
-    hisi_acc_guest_error(f, HISI_ACC_ERR_D3_ACCESS, addr);
-    return f->pf->cfg.d3_access == HISI_ACC_D3_ABORT ? MEMTX_ERROR : MEMTX_OK;
+    if (hisi_acc_asleep(f)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_D3_ACCESS, addr);
+        *result = f->pf->cfg.d3_access == HISI_ACC_D3_ABORT ? MEMTX_ERROR
+                                                            : MEMTX_OK;
+        return true;
+    }
+    *result = MEMTX_ACCESS_ERROR;
+    return hisi_acc_dma_to_itself(f->pf);
 }
 
 static MemTxResult bar_read(void *opaque, hwaddr addr, uint64_t *value,
                             unsigned size, MemTxAttrs attrs)
 {
+    MemTxResult result;
     HisiAccAccess a;
 
     *value = UINT64_MAX;
-    if (hisi_acc_asleep(opaque)) {
-        return access_in_d3(opaque, addr);
+    if (no_access(opaque, addr, &result)) {
+        return result;
     }
     a = decode(opaque, addr, false, size);
     if (answers(&a)) {
@@ -118,10 +125,11 @@ static MemTxResult bar_read(void *opaque, hwaddr addr, uint64_t *value,
 static MemTxResult bar_write(void *opaque, hwaddr addr, uint64_t value,
                              unsigned size, MemTxAttrs attrs)
 {
+    MemTxResult result;
     HisiAccAccess a;
 
-    if (hisi_acc_asleep(opaque)) {
-        return access_in_d3(opaque, addr);
+    if (no_access(opaque, addr, &result)) {
+        return result;
     }
     a = decode(opaque, addr, true, size);
     hisi_acc_access(&a, true, value, size);
@@ -164,10 +172,11 @@ static MemTxResult db_bar_read(void *opaque, hwaddr addr, uint64_t *value,
                                unsigned size, MemTxAttrs attrs)
 {
     HisiAccAccess a = decode_db(opaque, addr);
+    MemTxResult result;
 
     *value = UINT64_MAX;
-    if (hisi_acc_asleep(opaque)) {
-        return access_in_d3(opaque, addr);
+    if (no_access(opaque, addr, &result)) {
+        return result;
     }
     if (answers(&a)) {
         *value = 0;
@@ -180,9 +189,10 @@ static MemTxResult db_bar_write(void *opaque, hwaddr addr, uint64_t value,
                                 unsigned size, MemTxAttrs attrs)
 {
     HisiAccAccess a = decode_db(opaque, addr);
+    MemTxResult result;
 
-    if (hisi_acc_asleep(opaque)) {
-        return access_in_d3(opaque, addr);
+    if (no_access(opaque, addr, &result)) {
+        return result;
     }
     hisi_acc_access(&a, true, value, size);
     if (!answers(&a)) {

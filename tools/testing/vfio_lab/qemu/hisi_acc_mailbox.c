@@ -110,6 +110,8 @@ void hisi_acc_mailbox_run(void *opaque)
     uint64_t data = ldq_le_p(f->mailbox + 4);
     unsigned command = w0 & MB_COMMAND;
     bool get = w0 & MB_GET;
+    unsigned resets = f->resets;
+    bool done;
     enum HisiAccMailboxFault fault = hisi_acc_fault_mailbox(f, command);
 
     if (fault == HISI_ACC_MB_BUSY) {    /* it came about in the meantime */
@@ -121,8 +123,12 @@ void hisi_acc_mailbox_run(void *opaque)
     }
     f->mailbox_running = false;
     w0 &= ~(MB_BUSY | MB_STATUS);
-    if (fault == HISI_ACC_MB_FAIL ||
-        !execute(f, command, get, lduw_le_p(f->mailbox + 2), &data)) {
+    done = fault != HISI_ACC_MB_FAIL &&
+           execute(f, command, get, lduw_le_p(f->mailbox + 2), &data);
+    if (f->resets != resets) {
+        return;
+    }
+    if (!done) {
         w0 |= MB_FAILED;
     }
     if (fault == HISI_ACC_MB_GARBAGE) {

@@ -59,12 +59,18 @@ void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
         return;
     }
     hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
+    hisi_acc_dma_begin(f->pf);
     msi_notify(dev, vector);
+    if (!hisi_acc_dma_end(f->pf)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_FAULT,
+                             msi_get_message(dev, vector).address);
+    }
 }
 
 static void reset_function(HisiAccFunc *f)
 {
     hisi_acc_count(f, HISI_ACC_EV_RESET, 1);
+    f->resets++;
     hisi_acc_regs_reset(f);
     hisi_acc_ifc_reset(f);
     hisi_acc_mailbox_reset(f);
@@ -89,6 +95,9 @@ static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
     HisiAccFunc *f = HISI_ACC_FUNC(dev);
     HisiAccPower before = hisi_acc_power(f);
 
+    if (hisi_acc_dma_to_itself(f->pf)) {
+        return;
+    }
     pci_default_write_config(dev, addr, val, len);
     switch (hisi_acc_power_written(f, before)) {
     case HISI_ACC_RESET_ALL:
@@ -115,6 +124,9 @@ static void reset_controller(HisiAccPf *pf)
 static void pf_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
                             int len)
 {
+    if (hisi_acc_dma_to_itself(HISI_ACC_PF(dev))) {
+        return;
+    }
     function_write_config(dev, addr, val, len);
     if (ranges_overlap(addr, len, HISI_ACC_CAP_RESET, 1) &&
         val >> (HISI_ACC_CAP_RESET - addr) * 8 & 1) {

@@ -140,6 +140,7 @@ static void eqe_post(HisiAccFunc *f, unsigned q)
 bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
 {
     unsigned n = f->queues[q].sq.cq;
+    unsigned resets = f->resets;
     HisiAccCq *cq = &f->queues[n].cq;
     uint8_t cqe[HISI_ACC_CQE_SIZE] = { 0 };
     uint64_t addr;
@@ -178,7 +179,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
         cq->armed = false;
         eqe_post(f, n);
     }
-    return true;
+    return f->resets == resets;
 }
 
 /* Tells of completions that are there already when their queue is armed */

@@ -27,26 +27,55 @@ typedef struct Walk {
     unsigned entries;
 } Walk;
 
+/*
+ * DMA of a function's, and its messages, may reach the registers of the device
+ * that they come from. What a queue or a context is must not change in the
+ * middle of its use: such a transfer is refused, which QEMU itself does only
+ * for the function's own BARs.
+ */
+void hisi_acc_dma_begin(HisiAccPf *pf)
+{
+    pf->dma_active = true;
+    pf->dma_refused = false;
+}
+
+/* Whether nothing of it was refused */
+bool hisi_acc_dma_end(HisiAccPf *pf)
+{
+    pf->dma_active = false;
+    return !pf->dma_refused;
+}
+
+/* To be asked before each access; true for one that has to be refused */
+bool hisi_acc_dma_to_itself(HisiAccPf *pf)
+{
+    pf->dma_refused |= pf->dma_active;
+    return pf->dma_active;
+}
+
 static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
                      bool write)
 {
+    unsigned resets = f->resets;
     MemTxResult result;
 
     if (!hisi_acc_may_begin(f)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_REFUSED, addr);
         return false;
     }
+    hisi_acc_dma_begin(f->pf);
     result = pci_dma_rw(PCI_DEVICE(f), addr, buf, len,
                         write ? DMA_DIRECTION_FROM_DEVICE
                               : DMA_DIRECTION_TO_DEVICE,
                         MEMTXATTRS_UNSPECIFIED);
-    if (result != MEMTX_OK) {
+    if (!hisi_acc_dma_end(f->pf) || result != MEMTX_OK) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_FAULT, addr);
         return false;
     }
     hisi_acc_count(f, write ? HISI_ACC_EV_DMA_WRITE : HISI_ACC_EV_DMA_READ,
                    len);
-    return true;
+    /* it may have made the bus reset the function: a port's register */
+    return f->resets == resets;
 }
 
 bool hisi_acc_dma_read(HisiAccFunc *f, uint64_t addr, void *buf, size_t len)

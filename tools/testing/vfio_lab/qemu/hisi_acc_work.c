@@ -68,7 +68,7 @@ static void take(HisiAccFunc *f, unsigned q)
 
     if (!hisi_acc_dma_read(f, sq->ctx.base + (uint64_t)sq->fetch * size, r->sqe,
                            size)) {
-        sq->stopped = true;
+        sq->stopped = sq->ctx.held;
         hisi_acc_work_update(f, q);
         return;
     }
@@ -103,7 +103,7 @@ static void complete(HisiAccFunc *f)
     addr = sq->ctx.base + (uint64_t)r.index * engine->sqe_size + first;
     if (!hisi_acc_dma_write(f, addr, r.sqe + first, length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {
-        sq->stopped = true;
+        sq->stopped = sq->ctx.held;     /* not after a reset */
         hisi_acc_work_update(f, r.queue);
         return;
     }

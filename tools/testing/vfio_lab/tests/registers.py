@@ -58,22 +58,26 @@ class Line:
         return text.strip()
 
 
-def arguments(qemu: Path, options: str, device: str = "hisi-sec2") -> list[str]:
-    """A machine with nothing but the accelerator in it."""
+def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = False) -> list[str]:
+    """A machine with nothing but the accelerator in it, and a root port before it if wanted."""
+    place = "rp,addr=0.0" if port else f"pcie.0,addr={SLOT}.0"
     return [str(qemu), *sandbox(), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
             "-display", "none", "-m", "256",
-            "-device", f"{device},id=sec0,bus=pcie.0,addr={SLOT}.0{options}"]
+            *(["-device", f"pcie-root-port,id=rp,bus=pcie.0,addr={SLOT}.0"] if port else []),
+            "-device", f"{device},id=sec0,bus={place}{options}"]
 
 
 class Model:
     """One machine: its memory, its configuration space, its PCI functions."""
 
-    def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2") -> None:
+    def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2",
+                 port: bool = False) -> None:
+        self.port = ECAM + (SLOT << 15) if port else None
         self.log = folder / "log"
         self._qtest, self._qmp = Line(), Line()
         with self._qtest.end as registers, self._qmp.end as monitor:
             self._process = subprocess.Popen([
-                *arguments(qemu, options, device),
+                *arguments(qemu, options, device, port),
                 "-chardev", f"socket,id=registers,fd={registers.fileno()}", "-qtest", "chardev:registers",
                 "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=control",
                 "-qtest-log", "none", "-d", "guest_errors", "-D", str(self.log)],
@@ -151,13 +155,17 @@ class Model:
         self._command(f"clock_step {microseconds * 1000}")
         self.settle()
 
-    @staticmethod
-    def config(function: int) -> int:
+    def config(self, function: int) -> int:
         """Where the configuration space of a function is."""
-        return ECAM + ((SLOT << 3) + function) * 4096
+        return ECAM + (((1 << 8 if self.port else SLOT << 3) + function) << 12)
 
     def bring_up(self, vfs: int = 2, queues: int = 4) -> None:
         """Memory decode, SR-IOV on, so many queues for each function."""
+        if self.port:                   # bus 1 behind it, and all of the memory above 4 GiB
+            self.write(self.port + 0x18, 0x010100)
+            for register, value in ((0x24, 0xFFF00000), (0x28, 0x80), (0x2C, 0x80)):
+                self.write(self.port + register, value)
+            self.write(self.port + 4, 6, 2)
         pf = self.config(0)
         self.write(pf + 0x18, PF_BAR & 0xFFFFFFFF)
         self.write(pf + 0x1C, PF_BAR >> 32)

@@ -17,7 +17,7 @@ import pytest
 
 import steps
 from lab import paths
-from registers import (CIPHER, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_SIZE, VF_DB_BAR, Function,
+from registers import (CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_SIZE, VF_DB_BAR, Function,
                        Model)
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
@@ -35,6 +35,8 @@ GLOBAL = [0x100000, 0x100004, 0x100008, 0x10000C, 0x100044, 0x100058, 0x10005C,
           0x100198, 0x100250, 0x100280, 0x104700, 0x104804, 0x1040E4, 0x300000, 0x300150, 0x301000,
           0x301008, 0x301010, 0x301014, 0x3010A0, 0x3010A4, 0x3010AC, 0x301100, 0x301104, 0x301400,
           0x301600, 0x301800, 0x301A00, 0x302004, 0x302020, 0x302080, 0x182000, 0x182060, 0x183C00, 0x184000, 0x200000]
+#: command, BAR2, reset of all, MSI, power, FLR, SR-IOV
+CONFIG = [0x4, 0x18, 0x20, 0x40, 0x52, 0x54, 0x5C, 0x74, 0x88, 0x208, 0x210, 0x22C]
 CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "doorbell"]),
            ("unpause", ["kick", "doorbell"]), ("pause-inflight", ["finish", "hold"]),
            ("eq-reraise", ["nonempty", "never"]), ("writeback-scope", ["queues", "all"]),
@@ -130,14 +132,26 @@ class Guest:
                             self.address()])
 
     def address(self) -> int:
-        """Mostly memory; sometimes a BAR of the device itself, or nothing at all."""
+        """Mostly memory; sometimes a register of the device itself, or nothing at all."""
         dice = self.dice
         kind = dice.random()
         if kind < 0.9:
             return SCRATCH + dice.randrange(0, SCRATCH_SIZE, 4)
         if kind < 0.97:
-            return dice.choice([PF_BAR, VF_BAR, VF_BAR + VF_BAR_SIZE]) + dice.choice(LOCAL)
+            return self.own_register()
         return dice.getrandbits(64)
+
+    def own_register(self) -> int:
+        """The device's, of any function: local or global, a doorbell, in a window or in
+        configuration space."""
+        dice = self.dice
+        function = dice.randrange(VFS + 1)
+        bar = VF_BAR + (function - 1) * VF_BAR_SIZE if function else PF_BAR
+        return dice.choice([
+            bar + dice.choice(LOCAL), bar + dice.choice([0x1000, 0x2000]), PF_BAR + dice.choice(GLOBAL),
+            PF_BAR + 0x180000 + 0x2000 * function + dice.choice(LOCAL) % 0x2000,
+            (VF_DB_BAR + (function - 1) * (1 << 20) if function else PF_DB_BAR) + dice.randrange(4) * 0x10000 + 0x1000,
+            self.model.config(function) + dice.choice(CONFIG)])
 
     def register(self) -> str:
         """Any register, any width."""
@@ -168,9 +182,10 @@ class Guest:
             address = bar + (value & 0xF) * 0x10000 + dice.choice([0x1000, 0x1000, 0x2000])
         return f"writeq {address:#x} {value:#x}"
 
-    def submission(self) -> list[str]:
+    def submission(self, function: Sec | Deflate | PublicKey | None = None, queue: int = 0) -> list[str]:
         """A request where the device looks for it, and the doorbell that is due."""
-        function, queue = self.dice.choice(self.functions), self.dice.randrange(2)
+        if function is None:
+            function, queue = self.dice.choice(self.functions), self.dice.randrange(2)
         tail = function.tail[queue]
         request = self.request()
         function.tail[queue] = (tail + 1) % Function.DEPTH
@@ -188,6 +203,23 @@ class Guest:
                | dice.choice([0, 1, 2, 3, dice.getrandbits(16)]) << 16 | (data & 0xFFFFFFFF) << 32)
         return [f"writeq {function.bar + 0x300:#x} {low:#x}",
                 f"writeq {function.bar + 0x308:#x} {data >> 32:#x}"]
+
+    def misplaced(self) -> list[str]:
+        """A completion or event queue that works, in the device's own registers: one of
+        its first entries hits the register with its first or its second half."""
+        dice = self.dice
+        function, queue = dice.choice(self.functions), dice.randrange(2)
+        base = max(4, self.own_register() - dice.choice([0, 8, 16, 24]))
+        if dice.random() < 0.7:
+            command = 1
+            raw = struct.pack("<HHQIHHHHII", 0, 0, base, Function.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0)
+        else:
+            command = dice.choice([2, 3])
+            raw = struct.pack("<HHQIIII", 0, 0, base, 0, 0, 0, Function.DEPTH - 1 | 1 << 16)
+        return [f"write {function.buffer:#x} {len(raw)} 0x{raw.hex()}",
+                f"writeq {function.bar + 0x300:#x} {command | 1 << 13 | queue << 16 | (function.buffer & 0xFFFFFFFF) << 32:#x}",
+                f"writeq {function.bar + 0x308:#x} {function.buffer >> 32:#x}",
+                *self.submission(function, queue), *self.submission(function, queue)]
 
     def context(self) -> bytes:
         """An SQC or a CQC, or nearly so."""
@@ -246,8 +278,12 @@ class Guest:
         if kind < 0.9:
             register = dice.choice([0x40, 0x54])    # memory initialisation, the VFT
             return [f"writel {PF_BAR + 0x100000 + register:#x} 1"]
-        if kind < 0.95:
+        if kind < 0.93:
             return [f"writew {config + 0x74:#x} {dice.choice([0, 1, 3, 3])}"]
+        if kind < 0.96:                 # messages that go to a register, and their data
+            address = dice.choice([MSI_WORDS, self.own_register()])
+            return [f"writel {config + 0x54:#x} {address & 0xFFFFFFFC:#x}", f"writel {config + 0x58:#x} {address >> 32:#x}",
+                    f"writew {config + 0x5C:#x} {dice.getrandbits(16):#x}"]
         return [f"writew {config + 4:#x} {dice.choice([0, 2, 4, 6]):#x}"]
 
     def round(self) -> list[str]:
@@ -261,6 +297,8 @@ class Guest:
                 commands += self.submission()
             elif kind < 0.65:
                 commands.append(self.doorbell())
+            elif kind < 0.67:
+                commands += self.misplaced()
             elif kind < 0.8:
                 commands += self.mailbox()
             elif kind < 0.95:

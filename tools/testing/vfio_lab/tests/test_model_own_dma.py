@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A function whose rings, data or interrupts lie in the device's own registers:
+such DMA fails as any other that goes nowhere, and changes nothing."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from registers import PF_BAR, VF_BAR, VF_BAR_SIZE, Function, Model
+
+WINDOW = PF_BAR + 0x182000              # V4: VF 1's registers in the PF's BAR2
+WRITE_BACK = 0x204
+RESET_OF_ALL = 0x40                     # in the PF's configuration space
+
+
+def cqe_at(vf: Function, address: int) -> None:
+    """The second CQE of queue 0 has its index, which is 1, there."""
+    vf.model.put(vf.buffer, struct.pack("<HHQIHHHHII", 0, 0, address - 24, Function.DEPTH - 1 | 4 << 12,
+                                        0, 0, 0, 0, 3, 0))
+    vf.ask(1, vf.buffer, 0)
+    vf.submit(0)
+    vf.submit(0)
+
+
+def eqe_at(vf: Function, address: int) -> None:
+    """The first EQE, which names queue 1, goes there."""
+    vf.model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, address, 0, 0, 0, Function.DEPTH - 1))
+    vf.ask(2, vf.buffer)
+    vf.submit(1)
+
+
+def result_at(vf: Function, address: int) -> None:
+    """The result of a request, of odd bytes, goes there."""
+    vf.model.put(vf.data, bytes(32))
+    for word in range(8):
+        vf.model.put(vf.data + 0x100, struct.pack("<IIII", word, 0, 0, 0))
+        vf.submit(0, vf.request(vf.data + 0x100, address))
+        vf.reap(0)
+
+
+def message_at(vf: Function, address: int) -> None:
+    """The interrupt, of vector 0, is a 1 that goes there."""
+    config = vf.model.config(1)
+    vf.model.write(config + 0x54, address & 0xFFFFFFFF)
+    vf.model.write(config + 0x58, address >> 32)
+    vf.model.write(config + 0x5C, 1 << 8 | 1, 2)
+    vf.submit(0)
+
+
+@pytest.mark.parametrize("version", ["v3", "v4", "v5"])
+@pytest.mark.parametrize("how", [cqe_at, eqe_at, result_at, message_at])
+@pytest.mark.parametrize("target", [
+    lambda model: WINDOW + WRITE_BACK, lambda model: VF_BAR + WRITE_BACK, lambda model: model.config(0) + RESET_OF_ALL],
+    ids=["window", "own register", "reset of all"])
+def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Callable[[Function, int], None],
+                                                  target: Callable[[Model], int]):
+    """No write-back, no reset, and the function's other queue goes on."""
+    vf = start(f",hw-version={version}")
+    address = target(vf.model)
+    if version != "v3":
+        Function(vf.model, 0).write(0x100198, 1)
+    before = vf.events()
+    how(vf, address)
+    vf.model.settle()
+    after = vf.events()
+    assert [after[name] - before[name] for name in ("write-backs", "resets")] == [0, 0]
+    assert vf.mistakes() <= {"dma-fault", "doorbell-of-stopped-queue"}
+    vf.set_up(2)
+    vf.submit(2)
+    assert vf.reap(2) == [(0, 0)]
+
+
+def test_dma_to_another_function_changes_nothing(start):
+    """A doorbell of VF 2's, written by VF 1, starts nothing there."""
+    vf = start()
+    other = Function(vf.model, 2)
+    other.start()
+    other.model.put(other.sq(0), other.request(other.data, other.data))
+    before = other.events()
+    cqe_at(vf, VF_BAR + VF_BAR_SIZE + 0x1000)
+    vf.model.settle()
+    assert other.events() == before and not other.mistakes()
+    assert vf.mistakes() == {"dma-fault", "doorbell-of-stopped-queue"}
+
+
+def test_dma_that_has_the_bus_reset_the_function_ends_with_it(outer, tmp_path):
+    """Secondary bus reset, which is in a register of the root port's: what is done
+    after that DMA does not use a context that has gone."""
+    with Model(outer, tmp_path, port=True) as model:
+        model.bring_up()
+        vf = Function(model, 1)
+        vf.start()
+        model.assign(1, 100, 100)
+        vf.set_up(64)
+        assert model.port is not None
+        model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, model.port + 0x3E, 0, 0, 0, Function.DEPTH - 1))
+        vf.ask(2, vf.buffer)
+        before = vf.events()["resets"]
+        vf.submit(64)
+        model.settle()
+        assert vf.events()["resets"] > before
+        model.write(model.port + 0x3E, 0, 2)
+        model.bring_up()
+        vf.start()
+        vf.submit(0)
+        assert vf.reap(0) == [(0, 0)]
