@@ -234,9 +234,8 @@ bool hisi_acc_bus_closed(HisiAccPf *pf)
 }
 
 /*
- * The only way to change one of the four registers that close the bus, so that
- * the requests which had to wait go on however it opens. A reset clears them as
- * well, but with them what the functions had to do.
+ * The only way but for resets to change one of the four registers that close
+ * the bus, so that the requests which had to wait go on however it opens.
  */
 static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
@@ -400,4 +399,6 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     pf->message_written = false;
     pf->ifc_ready = 0;
     pf->ifc_source = 0;
+    /* the bus is open, and VFs may not have been reset with the PF */
+    hisi_acc_work_kick_all(pf);
 }

@@ -214,14 +214,15 @@ def completed(*functions: Function) -> list[int]:
     return [f.events()["requests-completed"] for f in functions]
 
 
-@pytest.mark.parametrize("opens", ["driver clears it", "user clears it", "other selection", "no selection"])
+@pytest.mark.parametrize("opens", ["driver clears it", "user clears it", "other selection", "no selection",
+                                   "loss of bus mastering"])
 @pytest.mark.parametrize("engine", [False, True], ids=["queue manager", "engine"])
 @pytest.mark.parametrize("kind", ENGINE_ERRORS, ids=lambda kind: kind.DEVICE)
 def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engine, opens):
     """All functions complete what they had taken and what their drivers rang for
     in the meantime, whether the error goes or its selection, without another
     doorbell. The stock drivers write the selection alone around the reset of a VF."""
-    vf = start(",request-latency=100", kind)
+    vf = start(",request-latency=100,bus-master-off=reset", kind)
     model, pf, other = vf.model, Function(vf.model, 0), kind(vf.model, 2)
     other.start()
     name = "engine-error" if engine else "abnormal-error"
@@ -244,6 +245,10 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
             pf.write(select, 8)
         case "no selection":
             pf.write(select, 0)
+        case "loss of bus mastering":   # of the PF, which resets its registers alone
+            model.write(model.config(0) + 4, 2, 2)
+            model.assign(1, 4, 4)
+            model.assign(2, 8, 4)
     model.step(1)                       # what had been taken has had its time
     assert completed(vf, other) == [1, 1]
     model.step(100)
