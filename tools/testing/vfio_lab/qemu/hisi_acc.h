@@ -116,6 +116,7 @@ typedef struct HisiAccContext {
 
 typedef struct HisiAccSq {
     HisiAccContext ctx;
+    bool draining;                  /* empties its ring, to be stopped */
     bool stopped;
     uint16_t fetch;                 /* first request not taken by the engine */
     uint16_t cq;
@@ -175,6 +176,7 @@ struct HisiAccFunc {
 
     uint8_t mailbox[16];
     bool mailbox_running;
+    bool mailbox_draining;          /* its command waits for requests */
     bool mailbox_stuck;
     QEMUTimer *mailbox_timer;
     QEMUBH *mailbox_bh;
@@ -196,6 +198,8 @@ struct HisiAccFunc {
     unsigned slot_first;
     unsigned slot_used;
     unsigned next_queue;
+    bool pausing;
+    unsigned pause_left;            /* requests that the pause waits for */
     QEMUBH *engine_bh;
     QEMUTimer *engine_timer;
 
@@ -378,6 +382,7 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
                             unsigned size);
 uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size);
 void hisi_acc_mailbox_run(void *opaque);
+void hisi_acc_mailbox_drained(HisiAccFunc *f);
 void hisi_acc_mailbox_reset(HisiAccFunc *f);
 
 /* hisi_acc_context.c */
@@ -409,6 +414,7 @@ void hisi_acc_work_forget(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_flush(HisiAccFunc *f);
 void hisi_acc_work_pause(HisiAccFunc *f);
+bool hisi_acc_work_drained(HisiAccFunc *f);
 void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
 bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q);
 bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q);

@@ -235,14 +235,15 @@ bool hisi_acc_bus_closed(HisiAccPf *pf)
 
 /*
  * The only way but for resets to change one of the four registers that close
- * the bus, so that the requests which had to wait go on however it opens.
+ * the bus, so that the requests which had to wait go on however it opens, and
+ * commands that wait for requests end however it closes.
  */
 static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
     bool closed = hisi_acc_bus_closed(pf);
 
     *storage(pf, off) = value;
-    if (closed && !hisi_acc_bus_closed(pf)) {
+    if (closed != hisi_acc_bus_closed(pf)) {
         hisi_acc_work_kick_all(pf);
     }
 }

@@ -103,6 +103,33 @@ static bool execute(HisiAccFunc *f, unsigned command, bool get, uint16_t queue,
     }
 }
 
+static bool waits_for_requests(unsigned command)
+{
+    return command == MB_STOP_QUEUE || command == MB_FLUSH ||
+           command == MB_PAUSE;
+}
+
+static void finish(HisiAccFunc *f, bool done, uint64_t data)
+{
+    uint16_t w0 = lduw_le_p(f->mailbox) & ~(MB_BUSY | MB_STATUS);
+
+    f->mailbox_running = false;
+    if (hisi_acc_fault_mailbox(f, w0 & MB_COMMAND) == HISI_ACC_MB_GARBAGE) {
+        data = MB_GARBAGE;
+    }
+    stq_le_p(f->mailbox + 4, data);
+    stw_le_p(f->mailbox, done ? w0 : w0 | MB_FAILED);
+}
+
+/* After the engine has worked */
+void hisi_acc_mailbox_drained(HisiAccFunc *f)
+{
+    if (f->mailbox_draining && hisi_acc_work_drained(f)) {
+        f->mailbox_draining = false;
+        finish(f, true, ldq_le_p(f->mailbox + 4));
+    }
+}
+
 void hisi_acc_mailbox_run(void *opaque)
 {
     HisiAccFunc *f = opaque;
@@ -121,21 +148,16 @@ void hisi_acc_mailbox_run(void *opaque)
     if (command < HISI_ACC_MB_OPS) {
         (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
     }
-    f->mailbox_running = false;
-    w0 &= ~(MB_BUSY | MB_STATUS);
     done = fault != HISI_ACC_MB_FAIL &&
            execute(f, command, get, lduw_le_p(f->mailbox + 2), &data);
     if (f->resets != resets) {
         return;
     }
-    if (!done) {
-        w0 |= MB_FAILED;
+    if (done && waits_for_requests(command) && !hisi_acc_work_drained(f)) {
+        f->mailbox_draining = true;
+        return;
     }
-    if (fault == HISI_ACC_MB_GARBAGE) {
-        data = MB_GARBAGE;
-    }
-    stq_le_p(f->mailbox + 4, data);
-    stw_le_p(f->mailbox, w0);
+    finish(f, done, data);
 }
 
 void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
@@ -180,7 +202,8 @@ uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
 {
     uint64_t value = 0;
 
-    if (f->mailbox_running && !f->mailbox_stuck && time_has_come(f)) {
+    if (f->mailbox_running && !f->mailbox_stuck && !f->mailbox_draining &&
+        time_has_come(f)) {
         timer_del(f->mailbox_timer);
         qemu_bh_cancel(f->mailbox_bh);
         hisi_acc_mailbox_run(f);
@@ -196,6 +219,7 @@ void hisi_acc_mailbox_reset(HisiAccFunc *f)
     timer_del(f->mailbox_timer);
     qemu_bh_cancel(f->mailbox_bh);
     f->mailbox_running = false;
+    f->mailbox_draining = false;
     f->mailbox_stuck = false;
     memset(f->mailbox, 0, sizeof(f->mailbox));
 }

@@ -256,7 +256,7 @@ static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
     if (!queue_awake(f, db, &sq->ctx.held)) {
         return;
     }
-    if (sq->stopped) {
+    if (sq->stopped || sq->draining) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STOPPED, db->raw);
         return;
     }

@@ -11,8 +11,11 @@
 #include "qemu/bitmap.h"
 #include "hisi_acc.h"
 
-/* Completions in one go, so that a busy ring does not keep the main loop */
-#define BURST 32
+/*
+ * Nanoseconds of the host that the engine works in one go, or one request if
+ * that takes longer: meanwhile nobody else gets QEMU's lock.
+ */
+#define BURST (2 * SCALE_MS)
 
 static int64_t now_us(void)
 {
@@ -98,6 +101,9 @@ static void complete(HisiAccFunc *f)
     f->slot_first = (f->slot_first + 1) % HISI_ACC_MAX_SLOTS;
     f->slot_used--;
     queue->in_flight--;
+    if (f->pause_left) {
+        f->pause_left--;
+    }
 
     engine->process(f, sq->alg_type, r.sqe, &first, &length);
     addr = sq->ctx.base + (uint64_t)r.index * engine->sqe_size + first;
@@ -127,16 +133,12 @@ static bool next_pending(HisiAccFunc *f, unsigned *q)
     return true;
 }
 
-void hisi_acc_work_run(void *opaque)
+static void work(HisiAccFunc *f)
 {
-    HisiAccFunc *f = opaque;
-    unsigned burst = BURST;
+    int64_t end = get_clock() + BURST;
     unsigned q;
 
-    if (kept_from_memory(f)) {
-        return;
-    }
-    for (;;) {
+    while (!kept_from_memory(f)) {
         while (f->slot_used < f->pf->cfg.engine_slots && next_pending(f, &q)) {
             take(f, q);
         }
@@ -147,7 +149,7 @@ void hisi_acc_work_run(void *opaque)
             timer_mod(f->engine_timer, slot(f, 0)->deadline);
             return;
         }
-        if (!burst--) {
+        if (get_clock() > end) {
             hisi_acc_work_kick(f);
             return;
         }
@@ -155,18 +157,17 @@ void hisi_acc_work_run(void *opaque)
     }
 }
 
-/* After the bus opened: any function may have been kept from memory */
+void hisi_acc_work_run(void *opaque)
+{
+    work(opaque);
+    hisi_acc_mailbox_drained(opaque);
+}
+
+/* After the bus opened or closed, which concerns all functions */
 void hisi_acc_work_kick_all(HisiAccPf *pf)
 {
     for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
         hisi_acc_work_kick(pf->funcs[n]);
-    }
-}
-
-static void complete_all(HisiAccFunc *f)
-{
-    while (f->slot_used && !kept_from_memory(f)) {
-        complete(f);
     }
 }
 
@@ -188,23 +189,19 @@ void hisi_acc_work_forget(HisiAccFunc *f, unsigned q)
     clear_bit(q, f->pending);
 }
 
+/* Empties a ring and stops the queue; hisi_acc_work_drained() says when */
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
 {
-    HisiAccQueue *queue = &f->queues[q];
+    HisiAccSq *sq = &f->queues[q].sq;
 
-    if (hisi_acc_work_paused(f, q)) {
-        if (hisi_acc_work_pending(f, q)) {
-            hisi_acc_guest_error(f, HISI_ACC_ERR_MB_PAUSED, q);
-        }
-    } else {
-        complete_all(f);
-        while (hisi_acc_work_pending(f, q) && !kept_from_memory(f)) {
-            take(f, q);
-            complete_all(f);
-        }
-        hisi_acc_work_forget(f, q);     /* what is kept from memory */
+    if (!hisi_acc_work_paused(f, q)) {
+        sq->draining = sq->ctx.held;
+        return;
     }
-    queue->sq.stopped = queue->sq.ctx.held;
+    if (hisi_acc_work_pending(f, q)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_MB_PAUSED, q);
+    }
+    sq->stopped = sq->ctx.held;
     hisi_acc_work_update(f, q);
 }
 
@@ -218,26 +215,72 @@ void hisi_acc_work_flush(HisiAccFunc *f)
 }
 
 /*
- * From here on the function does nothing until it is restarted. Requests that
- * the engine has taken are finished first, or stay in their ring untouched.
+ * From here on the engine takes nothing until it is restarted. What it has
+ * taken is finished first, or stays in its ring untouched.
  */
 void hisi_acc_work_pause(HisiAccFunc *f)
 {
     unsigned count = f->pf->cfg.queues;
 
-    if (f->pf->cfg.pause_inflight == HISI_ACC_FINISH) {
-        complete_all(f);
-    }
-    hisi_acc_count(f, HISI_ACC_EV_HELD, f->slot_used);
-    while (f->slot_used) {
-        unsigned q = slot(f, 0)->queue;
-
-        f->queues[q].sq.fetch = f->queues[q].sq.ctx.head;
-        hisi_acc_work_forget(f, q);
-    }
-    timer_del(f->engine_timer);
     bitmap_fill(f->paused, count);
     bitmap_zero(f->pending, count);
+    f->pausing = true;
+    f->pause_left = f->pf->cfg.pause_inflight == HISI_ACC_FINISH ? f->slot_used
+                                                                 : 0;
+}
+
+static bool queue_drained(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+
+    if (!queue->sq.draining) {
+        return true;
+    }
+    if (hisi_acc_bus_closed(f->pf)) {
+        hisi_acc_work_forget(f, q);
+    } else if (queue->in_flight || hisi_acc_work_pending(f, q)) {
+        return false;
+    }
+    queue->sq.draining = false;
+    queue->sq.stopped = queue->sq.ctx.held;
+    hisi_acc_work_update(f, q);
+    return true;
+}
+
+static bool pause_over(HisiAccFunc *f)
+{
+    if (f->pausing && f->pause_left && !hisi_acc_bus_closed(f->pf)) {
+        return false;
+    }
+    for (unsigned i = f->pausing ? 0 : f->slot_used; i < f->slot_used;) {
+        unsigned q = slot(f, i)->queue;
+
+        if (hisi_acc_work_paused(f, q)) {
+            hisi_acc_count(f, HISI_ACC_EV_HELD, f->queues[q].in_flight);
+            f->queues[q].sq.fetch = f->queues[q].sq.ctx.head;
+            hisi_acc_work_forget(f, q);
+        } else {
+            i++;
+        }
+    }
+    f->pausing = false;
+    f->pause_left = 0;
+    return true;
+}
+
+/*
+ * Whether nothing is left that STOP_QP, FLUSH or PAUSE have to wait for; what
+ * they are for is then done. A closed bus ends the wait: the device does no
+ * tasks any more and flushes out those that it has.
+ */
+bool hisi_acc_work_drained(HisiAccFunc *f)
+{
+    bool drained = pause_over(f);
+
+    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+        drained &= queue_drained(f, q);
+    }
+    return drained;
 }
 
 void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q)
@@ -262,6 +305,8 @@ void hisi_acc_work_reset(HisiAccFunc *f)
     timer_del(f->engine_timer);
     f->slot_used = 0;
     f->next_queue = 0;
+    f->pausing = false;
+    f->pause_left = 0;
     bitmap_zero(f->pending, HISI_ACC_MAX_QUEUES);
     bitmap_zero(f->paused, HISI_ACC_MAX_QUEUES);
 }

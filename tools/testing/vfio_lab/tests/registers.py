@@ -249,9 +249,13 @@ class Function:
         self.write(0x308, data >> 32, 8)
 
     def ask(self, command: int, data: int = 0, queue: int = 0, get: bool = False) -> int:
-        """Send a command that must work; its result."""
+        """Send a command that must work, and has nothing to wait for that takes time; its result."""
         self.mailbox(command, data, queue, get)
-        assert self.read(0x300, 2) & 0x3E00 == 0
+        w0 = self.read(0x300, 2)
+        if w0 & 0x2000:
+            self.model.settle()
+            w0 = self.read(0x300, 2)
+        assert w0 & 0x3E00 == 0
         return self.read(0x304) | self.read(0x308) << 32
 
     def doorbell(self, queue: int, command: int, index: int, priority: int = 0,

@@ -44,7 +44,10 @@ def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished)
     vf.model.step(1)
     assert not vf.reap(0)
 
-    vf.ask(0xE)
+    vf.mailbox(0xE)
+    assert bool(vf.read(0x300, 2) & 0x2000) == (inflight == "finish")
+    vf.model.step(999)
+    assert vf.read(0x300, 2) & 0x3E00 == 0
     done = len(vf.reap(0)) + len(vf.reap(1))
     assert done == finished
     vf.model.step(100_000)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0
+"""STOP_QP, FLUSH and PAUSE take the time of what they wait for, and nobody else's:
+the mailbox is busy meanwhile, and the guest's other accesses are answered."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from registers import Function
+from test_model_engines import Zip
+from test_model_power import D0, D3HOT, power
+from test_model_versions import Window, windows
+
+STOP, FLUSH, PAUSE = 0x8, 0x9, 0xE
+BUSY, STATUS = 0x2000, 0x1E00
+SLOW = ",request-latency=1000,engine-slots=2"
+
+
+def busy(f: Function) -> bool:
+    """Whether a command is under way; one that has ended has not failed."""
+    w0 = f.read(0x300, 2)
+    assert w0 & BUSY or not w0 & STATUS
+    return bool(w0 & BUSY)
+
+
+def done(f: Function) -> int:
+    """Requests completed so far."""
+    return f.events()["requests-completed"]
+
+
+@pytest.mark.parametrize("command, requests", [(STOP, 3), (FLUSH, 5)])
+def test_a_stop_is_busy_until_the_rings_are_empty(start, command, requests):
+    """With requests of another queue in between, which STOP_QP does not wait for."""
+    vf = start(SLOW)
+    vf.model.set("engine-slots", 1)
+    for queue in (0, 1, 0, 1, 0):
+        vf.submit(queue)
+    vf.model.step(1)
+    vf.mailbox(command)
+    for count in range(5):
+        assert done(vf) == count and busy(vf)
+        vf.model.step(1000)
+        if not busy(vf):
+            break
+    assert len(vf.reap(0)) == 3 and done(vf) == (5 if requests == 5 else done(vf)) and not vf.mistakes()
+    vf.model.step(10_000)
+    assert done(vf) == 5
+    vf.doorbell(0, 0, 4)
+    assert vf.mistakes() == {"doorbell-of-stopped-queue"}
+
+
+def test_a_queue_takes_no_doorbell_while_it_is_stopped(start):
+    vf = start(SLOW)
+    vf.submit(0)
+    vf.model.step(1)
+    vf.mailbox(STOP)
+    vf.submit(0)
+    assert vf.mistakes() == {"doorbell-of-stopped-queue"} and busy(vf)
+    vf.model.step(10_000)
+    assert done(vf) == 1 and not busy(vf)
+
+
+def test_a_pause_is_busy_until_the_engine_is_empty(start):
+    """No request is taken from the rings meanwhile."""
+    vf = start(SLOW)
+    for _ in range(5):
+        vf.submit(0)
+    vf.model.step(1)
+    vf.mailbox(PAUSE)
+    vf.model.step(998)
+    assert busy(vf) and done(vf) == 0
+    vf.model.step(1)
+    assert not busy(vf) and done(vf) == 2
+    vf.model.step(10_000)
+    assert done(vf) == 2 and not vf.mistakes()
+
+
+def test_a_pause_ends_though_the_function_is_kicked(start):
+    """A resume doorbell in the middle, which no driver rings, does not prolong it."""
+    vf = start(SLOW)
+    for _ in range(9):
+        vf.submit(0)
+    vf.model.step(1)
+    vf.mailbox(PAUSE)
+    vf.kick(0)
+    vf.model.step(999)
+    assert not busy(vf)
+    for _ in range(5):
+        vf.model.step(1000)
+    assert done(vf) == 9
+
+
+@pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
+def test_a_bus_that_closes_ends_it(start, command):
+    """With the bus closed the device does no tasks, and flushes out those in it:
+    what hisi_qm_stop() of Linux says."""
+    vf = start(SLOW)
+    pf = Function(vf.model, 0)
+    pf.write(0x1040F8, 4)
+    for _ in range(3):
+        vf.submit(0)
+    vf.model.step(1)
+    vf.mailbox(command)
+    assert busy(vf)
+    assert not vf.model.set("abnormal-error", 4)
+    vf.model.settle()
+    assert not busy(vf) and done(vf) == 0
+
+
+@pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
+def test_it_waits_for_d0(start, command):
+    vf = start(SLOW + ",hw-version=v4,no-soft-reset=on")
+    windows(vf, 1)
+    window = Window(vf)
+    vf.submit(0)
+    vf.model.step(1)
+    power(vf, D3HOT)
+    window.mailbox(command)
+    vf.model.step(10_000)
+    assert window.read(0x300, 2) & BUSY and done(vf) == 0
+    power(vf, D0)
+    vf.model.settle()
+    assert not busy(vf) and done(vf) == 1
+
+
+@pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
+def test_a_reset_ends_it(start, command):
+    vf = start(SLOW)
+    vf.submit(0)
+    vf.model.step(1)
+    vf.mailbox(command)
+    vf.model.reset(1)
+    vf.model.step(10_000)
+    assert vf.read(0x300) == 0 and done(vf) == 0
+    vf.start()
+    vf.submit(0)
+    vf.model.step(1)
+    vf.model.step(1000)
+    assert vf.reap(0) == [(0, 0)]
+
+
+def long_requests(vf: Zip, count: int) -> None:
+    """So many, of some ten milliseconds each or more; the doorbell is due."""
+    size = 1 << 20
+    vf.model.put(vf.data + 0x100000, bytes(range(256)) * (size // 256))
+    sqe = bytearray(128)
+    struct.pack_into("<I", sqe, 16, size)
+    struct.pack_into("<III", sqe, 28, 3 << 28, 0, 1)
+    struct.pack_into("<I", sqe, 56, 2 * size)
+    struct.pack_into("<QQ", sqe, 72, vf.data + 0x100000, vf.data + 0x300000)
+    vf.model.put(vf.sq(0), bytes(sqe) * count)
+
+
+@pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
+def test_no_store_does_the_work_of_the_engine(start, command):
+    """The doorbell of 15 requests and the command come in one go; when the next
+    access is answered, not all of them are done."""
+    vf = start(kind=Zip)
+    long_requests(vf, 15)
+    commands = [f"writeq {vf.bar + 0x1000:#x} {15 << 32:#x}", f"writeq {vf.bar + 0x300:#x} {command | 1 << 13:#x}",
+                f"writeq {vf.bar + 0x308:#x} 0"]
+    vf.model.batch(commands)
+    assert busy(vf) or (command == PAUSE and done(vf) < 15)
+    while busy(vf):
+        vf.model.settle()
+    assert done(vf) < 15 if command == PAUSE else done(vf) == 15
+
+
+def test_a_full_ring_does_not_keep_the_main_loop(start):
+    """QEMU's monitor is answered between one request and the next."""
+    vf = start(kind=Zip)
+    long_requests(vf, 15)
+    vf.doorbell(0, 0, 15)
+    seen = {done(vf)}
+    while max(seen) < 15:
+        seen.add(done(vf))
+    assert len(seen) > 3
