@@ -87,6 +87,9 @@ typedef struct HisiAccEngine {
     const HisiAccInit *inits;       /* ends with start 0 */
     uint32_t int_source;            /* error source, write 1 to clear */
     uint32_t int_status;
+    uint32_t int_mask;
+    bool int_mask_enables;          /* a 1 in it lets an error be reported */
+    uint32_t int_set;               /* raises errors; 0 if it has none */
     uint32_t int_shutdown;          /* errors that close the way to memory */
     /*
      * Computes one request. @alg_type is what the context says of its queue,

@@ -202,6 +202,15 @@ static uint32_t abnormal_status(HisiAccPf *pf)
     return *storage(pf, ABN_INT_SOURCE) & ~*storage(pf, ABN_INT_MASK);
 }
 
+static uint32_t engine_status(HisiAccPf *pf)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+    uint32_t mask = *storage(pf, engine->int_mask);
+
+    return *storage(pf, engine->int_source) &
+           (engine->int_mask_enables ? mask : ~mask);
+}
+
 /* Functions that the errors of bits 0 and 1 are of; V5 says so */
 uint64_t hisi_acc_global_function_errors(HisiAccPf *pf)
 {
@@ -254,7 +263,25 @@ void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
                              : ABN_INT_SOURCE;
 
     set_bus_register(pf, source, bits);
-    if (engine ? bits : abnormal_status(pf)) {
+    if (engine ? engine_status(pf) : abnormal_status(pf)) {
+        hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
+    }
+}
+
+static void raise_errors(HisiAccPf *pf, bool engine, uint32_t bits)
+{
+    hisi_acc_global_set_errors(pf, engine,
+                               hisi_acc_global_errors(pf, engine) | bits);
+}
+
+/* An error that was there already is reported once its mask lets it */
+static void set_mask(HisiAccPf *pf, uint32_t off, uint32_t value)
+{
+    uint32_t abnormal = abnormal_status(pf);
+    uint32_t engine = engine_status(pf);
+
+    *storage(pf, off) = value;
+    if (abnormal_status(pf) & ~abnormal || engine_status(pf) & ~engine) {
         hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
     }
 }
@@ -289,8 +316,7 @@ uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
         return 0;
     }
     if (off == engine->int_status) {
-        return status_read(pf, *storage(pf, engine->int_source),
-                           engine->int_source);
+        return status_read(pf, engine_status(pf), engine->int_source);
     }
     switch (off) {
     case ABN_INT_STATUS:
@@ -336,6 +362,14 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         set_bus_register(pf, off, value);
         return;
     }
+    if (off == engine->int_mask) {
+        set_mask(pf, off, value);
+        return;
+    }
+    if (off == engine->int_set) {
+        raise_errors(pf, true, value);
+        return;
+    }
     switch (off) {
     case ABN_INT_SOURCE:
         set_bus_register(pf, off, *storage(pf, off) & ~value);
@@ -344,14 +378,10 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         set_bus_register(pf, off, value);
         return;
     case ABN_INT_MASK:
-        *storage(pf, off) = value;
+        set_mask(pf, off, value);
         return;
     case ABN_INT_SET:
-        set_bus_register(pf, ABN_INT_SOURCE,
-                         *storage(pf, ABN_INT_SOURCE) | value);
-        if (abnormal_status(pf)) {
-            hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
-        }
+        raise_errors(pf, false, value);
         return;
     case MEM_START_INIT:
         if (value & 1) {
@@ -385,6 +415,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
 /* The drivers say where the windows are at probe only */
 void hisi_acc_global_reset(HisiAccPf *pf)
 {
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
     uint32_t windows = pf->cfg.window_reset == HISI_ACC_WINDOW_KEEP
                        ? *storage(pf, MIG_REGION_SEL) : 0;
 
@@ -393,6 +424,7 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     memset(pf->am_regs, 0, sizeof(pf->am_regs));
     *storage(pf, VFT_CFG_RDY) = 1;
     *storage(pf, ABN_INT_MASK) = UINT32_MAX;
+    *storage(pf, engine->int_mask) = engine->int_mask_enables ? 0 : UINT32_MAX;
     mem_init(pf);
     *storage(pf, MEM_INIT_DONE) = 0;
     memset(pf->message_to, 0, sizeof(pf->message_to));

@@ -177,7 +177,6 @@ static const HisiAccRange hpre_ranges[] = {
     { 0x301000, 0x301044, true },       /* caches, users of the bus, types */
     { 0x301130, 0x301130, true },
     { 0x301400, 0x301500, false },
-    { 0x301400, 0x301400, true },       /* error mask */
     { 0x301410, 0x301418, true },
     { 0x301600, 0x301600, false },
     { 0x301800, 0x301800, false },
@@ -212,6 +211,8 @@ static const HisiAccEngine hpre_engine = {
     .inits = hpre_inits,
     .int_source = 0x301600,
     .int_status = 0x301800,
+    .int_mask = 0x301400,
+    .int_set = 0x301500,
     .int_shutdown = 0x301a3c,
     .process = hpre_process,
 };

@@ -332,7 +332,6 @@ static const HisiAccCap sec2_caps[] = {
 
 static const HisiAccRange sec2_ranges[] = {
     { 0x301000, 0x301270, false },
-    { 0x301000, 0x301000, true },       /* error mask */
     { 0x301014, 0x301014, true },
     { 0x301050, 0x301058, true },
     { 0x301120, 0x301120, true },
@@ -369,6 +368,8 @@ static const HisiAccEngine sec2_engine = {
     .inits = sec2_inits,
     .int_source = 0x301010,
     .int_status = 0x301008,
+    .int_mask = 0x301000,
+    .int_mask_enables = true,
     .int_shutdown = 0x301014,
     .process = sec2_process,
 };

@@ -259,7 +259,6 @@ static const HisiAccRange zip_ranges[] = {
     { 0x301000, 0x30100c, true },       /* counters, clocks, control */
     { 0x301040, 0x301044, true },
     { 0x301060, 0x301064, true },
-    { 0x3010a4, 0x3010a4, true },       /* error mask */
     { 0x301110, 0x301140, true },       /* users of the bus */
     { 0x301160, 0x301168, true },
     { 0x3011a8, 0x3011b0, true },
@@ -294,6 +293,8 @@ static const HisiAccEngine zip_engine = {
     .inits = zip_inits,
     .int_source = 0x3010a0,
     .int_status = 0x3010ac,
+    .int_mask = 0x3010a4,
+    .int_set = 0x3010a8,
     .int_shutdown = 0x30120c,
     .process = zip_process,
 };
