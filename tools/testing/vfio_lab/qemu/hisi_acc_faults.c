@@ -103,24 +103,14 @@ static const Selector selectors[] = {
       "Which mailbox command fault-mailbox concerns" },
 };
 
-static const Selector *find_selector(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
-        if (!strcmp(selectors[i].name, name)) {
-            return &selectors[i];
-        }
-    }
-    g_assert_not_reached();
-}
-
 static uint32_t *selector_field(Object *obj, const Selector *s)
 {
     return (uint32_t *)((char *)&HISI_ACC_PF(obj)->cfg + s->offset);
 }
 
-static char *selector_get(Object *obj, const char *name)
+static char *selector_get(Object *obj, const Selector *s)
 {
-    uint32_t value = *selector_field(obj, find_selector(name));
+    uint32_t value = *selector_field(obj, s);
 
     return value == HISI_ACC_ANY ? g_strdup("all")
                                  : g_strdup_printf("%u", value);
@@ -129,7 +119,7 @@ static char *selector_get(Object *obj, const char *name)
 static void selector_visit_get(Object *obj, Visitor *v, const char *name,
                                void *opaque, Error **errp)
 {
-    g_autofree char *text = selector_get(obj, name);
+    g_autofree char *text = selector_get(obj, opaque);
 
     visit_type_str(v, name, &text, errp);
 }
@@ -137,7 +127,7 @@ static void selector_visit_get(Object *obj, Visitor *v, const char *name,
 static void selector_visit_set(Object *obj, Visitor *v, const char *name,
                                void *opaque, Error **errp)
 {
-    const Selector *s = find_selector(name);
+    const Selector *s = opaque;
     g_autofree char *text = NULL;
     unsigned value;
 
@@ -158,16 +148,12 @@ static void selector_visit_set(Object *obj, Visitor *v, const char *name,
 /*
  * Errors as the hardware reports them: bits of the source registers, and the
  * interrupt. A driver clears the bits by writing them, the user by setting 0.
+ * An opaque says whether they are the engine's.
  */
-static bool is_engine(const char *name)
-{
-    return !strcmp(name, "engine-error");
-}
-
 static void source_get(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
-    uint32_t bits = hisi_acc_global_errors(HISI_ACC_PF(obj), is_engine(name));
+    uint32_t bits = hisi_acc_global_errors(HISI_ACC_PF(obj), opaque != NULL);
 
     visit_type_uint32(v, name, &bits, errp);
 }
@@ -184,7 +170,7 @@ static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
         error_setg(errp, "%s can only be set once the device exists", name);
         return;
     }
-    hisi_acc_global_set_errors(HISI_ACC_PF(obj), is_engine(name), bits);
+    hisi_acc_global_set_errors(HISI_ACC_PF(obj), opaque != NULL, bits);
 }
 
 static void functions_get(Object *obj, Visitor *v, const char *name,
@@ -217,7 +203,7 @@ void hisi_acc_faults_class(ObjectClass *class)
     for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
         object_class_property_add(class, selectors[i].name, "string",
                                   selector_visit_get, selector_visit_set,
-                                  NULL, NULL);
+                                  NULL, (void *)&selectors[i]);
         object_class_property_set_description(class, selectors[i].name,
                                               selectors[i].help);
     }
@@ -226,7 +212,7 @@ void hisi_acc_faults_class(ObjectClass *class)
     object_class_property_set_description(class, "abnormal-error",
         "Errors of the queue manager that are up, as bits of 0x100000");
     object_class_property_add(class, "engine-error", "uint32", source_get,
-                              source_set, NULL, NULL);
+                              source_set, NULL, (void *)1);
     object_class_property_set_description(class, "engine-error",
         "Errors of the engine that are up, as bits of its source register");
     object_class_property_add(class, "function-error", "uint64", functions_get,

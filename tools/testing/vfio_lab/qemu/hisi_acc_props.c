@@ -133,20 +133,10 @@ static uint32_t *number_field(Object *obj, const Number *n)
     return (uint32_t *)((char *)&HISI_ACC_PF(obj)->cfg + n->offset);
 }
 
-static const Choice *find_choice(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
-        if (!strcmp(choices[i].name, name)) {
-            return &choices[i];
-        }
-    }
-    g_assert_not_reached();
-}
-
 static void choice_get(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
-    const Choice *c = find_choice(name);
+    const Choice *c = opaque;
     char *value = g_strdup(c->values[*choice_field(obj, c)]);
 
     visit_type_str(v, name, &value, errp);
@@ -177,7 +167,7 @@ static void refuse_choice(const Choice *c, const char *value, Error **errp)
 static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
-    const Choice *c = find_choice(name);
+    const Choice *c = opaque;
     g_autofree char *value = NULL;
 
     if (!visit_type_str(v, name, &value, errp) ||
@@ -194,20 +184,10 @@ static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
     refuse_choice(c, value, errp);
 }
 
-static const Number *find_number(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
-        if (!strcmp(numbers[i].name, name)) {
-            return &numbers[i];
-        }
-    }
-    g_assert_not_reached();
-}
-
 static void number_get(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
-    uint32_t value = *number_field(obj, find_number(name));
+    uint32_t value = *number_field(obj, opaque);
 
     visit_type_uint32(v, name, &value, errp);
 }
@@ -215,7 +195,7 @@ static void number_get(Object *obj, Visitor *v, const char *name, void *opaque,
 static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
                        Error **errp)
 {
-    const Number *n = find_number(name);
+    const Number *n = opaque;
     uint64_t value;
 
     if (!visit_type_uint64(v, name, &value, errp)) {
@@ -237,17 +217,15 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
     *number_field(obj, n) = value;
 }
 
-static uint64_t *algs_field(Object *obj, const char *name)
+static uint64_t *algs_field(Object *obj, void *offset)
 {
-    HisiAccConfig *cfg = &HISI_ACC_PF(obj)->cfg;
-
-    return !strcmp(name, "pf-algs") ? &cfg->pf_algs : &cfg->vf_algs;
+    return (uint64_t *)((char *)&HISI_ACC_PF(obj)->cfg + (size_t)offset);
 }
 
 static void algs_get(Object *obj, Visitor *v, const char *name, void *opaque,
                      Error **errp)
 {
-    uint64_t value = *algs_field(obj, name);
+    uint64_t value = *algs_field(obj, opaque);
 
     visit_type_uint64(v, name, &value, errp);
 }
@@ -270,7 +248,7 @@ static void algs_set(Object *obj, Visitor *v, const char *name, void *opaque,
                    value & ~engine->known_algs, engine->known_algs);
         return;
     }
-    *algs_field(obj, name) = value;
+    *algs_field(obj, opaque) = value;
 }
 
 void hisi_acc_config_default(HisiAccPf *pf)
@@ -308,22 +286,22 @@ void hisi_acc_config_class(ObjectClass *class)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
         object_class_property_add(class, choices[i].name, "string", choice_get,
-                                  choice_set, NULL, NULL);
+                                  choice_set, NULL, (void *)&choices[i]);
         object_class_property_set_description(class, choices[i].name,
                                               choices[i].help);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
         object_class_property_add(class, numbers[i].name, "uint32", number_get,
-                                  number_set, NULL, NULL);
+                                  number_set, NULL, (void *)&numbers[i]);
         object_class_property_set_description(class, numbers[i].name,
                                               numbers[i].help);
     }
     object_class_property_add(class, "pf-algs", "uint64", algs_get, algs_set,
-                              NULL, NULL);
+                              NULL, (void *)offsetof(HisiAccConfig, pf_algs));
     object_class_property_set_description(class, "pf-algs",
         "Bitmap of the algorithms that the PF announces");
     object_class_property_add(class, "vf-algs", "uint64", algs_get, algs_set,
-                              NULL, NULL);
+                              NULL, (void *)offsetof(HisiAccConfig, vf_algs));
     object_class_property_set_description(class, "vf-algs",
         "Bitmap of the algorithms that each VF announces");
 }
