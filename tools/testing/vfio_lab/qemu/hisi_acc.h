@@ -76,6 +76,7 @@ typedef struct HisiAccEngine {
     const char *vf_type;
     const char *title;              /* for people */
     uint16_t device_id;             /* of the PF, a VF's is the next */
+    uint16_t class_id;
     unsigned sqe_size;
     uint64_t known_algs;            /* bits of the bitmap that it computes */
     uint64_t default_algs;

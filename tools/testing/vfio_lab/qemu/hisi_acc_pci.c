@@ -202,6 +202,17 @@ static void function_exit(HisiAccFunc *f)
     msi_uninit(PCI_DEVICE(f));
 }
 
+/*
+ * A VF decodes memory whenever its PF says so and has no enable bit of its own:
+ * it reads 0. QEMU looks at the VF's bit, which is therefore set for good.
+ */
+static uint32_t vf_read_config(PCIDevice *dev, uint32_t addr, int len)
+{
+    uint32_t value = pci_default_read_config(dev, addr, len);
+
+    return addr == PCI_COMMAND ? value & ~PCI_COMMAND_MEMORY : value;
+}
+
 static void vf_realize(PCIDevice *dev, Error **errp)
 {
     HisiAccFunc *f = HISI_ACC_FUNC(dev);
@@ -209,12 +220,9 @@ static void vf_realize(PCIDevice *dev, Error **errp)
     f->pf = HISI_ACC_PF(pcie_sriov_get_pf(dev));
     f->number = pcie_sriov_vf_number(dev) + 1;
 
-    /*
-     * A VF decodes memory whenever its PF says so and has no enable bit of
-     * its own; QEMU looks at the VF's bit. Set it for good.
-     */
     pci_word_test_and_set_mask(dev->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
-    pci_word_test_and_clear_mask(dev->wmask + PCI_COMMAND, PCI_COMMAND_MEMORY);
+    pci_word_test_and_clear_mask(dev->wmask + PCI_COMMAND,
+                                 PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 
     function_realize(f, HISI_ACC_VF_BAR_SIZE, errp);
 }
@@ -263,7 +271,6 @@ static void pf_exit(PCIDevice *dev)
         object_property_del(OBJECT(pf), name);
     }
     pcie_sriov_pf_exit(dev);
-    hisi_acc_trace_exit(pf);
     function_exit(HISI_ACC_FUNC(dev));
 }
 
@@ -273,6 +280,12 @@ static void pf_instance_init(Object *obj)
 
     HISI_ACC_FUNC(obj)->pf = pf;
     hisi_acc_config_default(pf);
+}
+
+/* The user may have set a file for a device that then could not be realized */
+static void pf_instance_finalize(Object *obj)
+{
+    hisi_acc_trace_exit(HISI_ACC_PF(obj));
 }
 
 static const VMStateDescription function_vmstate = {
@@ -288,7 +301,6 @@ static void function_class_init(ObjectClass *class, void *data)
 
     pc->config_write = function_write_config;
     pc->vendor_id = 0x19e5;             /* Huawei */
-    pc->class_id = 0x1200;              /* processing accelerator */
     pc->revision = 0x30;                /* hardware version V3 */
     rc->phases.hold = function_reset_hold;
     dc->vmsd = &function_vmstate;
@@ -312,6 +324,7 @@ static void vf_class_init(ObjectClass *class, void *data)
 {
     PCI_DEVICE_CLASS(class)->realize = vf_realize;
     PCI_DEVICE_CLASS(class)->exit = vf_exit;
+    PCI_DEVICE_CLASS(class)->config_read = vf_read_config;
     DEVICE_CLASS(class)->user_creatable = false;
 }
 
@@ -324,6 +337,7 @@ static void engine_class_init(ObjectClass *class, void *data)
 
     HISI_ACC_FUNC_CLASS(class)->engine = engine;
     PCI_DEVICE_CLASS(class)->device_id = engine->device_id + vf;
+    PCI_DEVICE_CLASS(class)->class_id = engine->class_id;
     /* classes live as long as QEMU does */
     DEVICE_CLASS(class)->desc = g_intern_string(desc);
 }
@@ -366,6 +380,7 @@ static const TypeInfo function_types[] = {
         .abstract = true,
         .instance_size = sizeof(HisiAccPf),
         .instance_init = pf_instance_init,
+        .instance_finalize = pf_instance_finalize,
         .class_init = pf_class_init,
         .interfaces = (InterfaceInfo[]) {
             { TYPE_ACPI_DEV_AML_IF },

@@ -201,6 +201,7 @@ static const HisiAccEngine hpre_engine = {
     .vf_type = "hisi-hpre-vf",
     .title = "HPRE",
     .device_id = 0xa258,
+    .class_id = 0x1000,                /* encryption device */
     .sqe_size = 64,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,

@@ -357,6 +357,7 @@ static const HisiAccEngine sec2_engine = {
     .vf_type = "hisi-sec2-vf",
     .title = "SEC2",
     .device_id = 0xa255,
+    .class_id = 0x1000,                /* encryption device */
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,

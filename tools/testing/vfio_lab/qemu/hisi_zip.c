@@ -283,6 +283,7 @@ static const HisiAccEngine zip_engine = {
     .vf_type = "hisi-zip-vf",
     .title = "ZIP",
     .device_id = 0xa250,
+    .class_id = 0x1200,                /* processing accelerator */
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,

@@ -293,6 +293,22 @@ def test_the_most_functions_that_there_may_be(start):
     assert vf.model.property("counters", 62)["events"]["requests-completed"] == 0 and not last.mistakes()
 
 
+def test_a_vf_has_no_bit_of_its_own_for_memory_decode(start):
+    """SR-IOV hard-wires it to 0; its registers answer all the same."""
+    vf = start()
+    config = vf.model.config(1)
+    for size in (1, 2, 4):
+        vf.model.write(config + 4, 0xFF, size)
+        assert vf.model.read(config + 4, size) & 7 == 4
+    assert vf.read(0x3100) != 0xFFFFFFFF
+    assert vf.model.read(vf.model.config(0) + 4, 2) & 7 == 6
+
+
+def test_a_file_for_accesses_is_closed_when_the_device_cannot_exist(outer, tmp_path):
+    """Would catch, with sanitizers, a file that nobody closes."""
+    assert refusal(outer, f"access-trace={tmp_path}/trace,queues=9") == "9 queues are too few for a PF with 8 VFs"
+
+
 def test_sizes_are_fixed_once_it_exists(start):
     model = start().model
     assert model.set("vfs", 3) == "vfs cannot be changed once the device exists"

@@ -114,6 +114,14 @@ def unpack_lz4(block: bytes) -> bytes:
             out.append(out[-distance])
 
 
+@pytest.mark.parametrize("kind, listed", [(Function, 0x1000), (Zip, 0x1200), (Hpre, 0x1000)], ids=["SEC", "ZIP", "HPRE"])
+def test_classes_are_as_servers_list_them(start, kind, listed):
+    """ZIP alone is a processing accelerator, the others encryption devices."""
+    vf = start(kind=kind)
+    for function in range(2):
+        assert vf.model.read(vf.model.config(function) + 0xA, 2) == listed
+
+
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("kind, wbits", [(DEFLATE, -15), (ZLIB, 15), (GZIP, 31)])
 def test_zip_works_both_ways(start, kind, wbits, lists):

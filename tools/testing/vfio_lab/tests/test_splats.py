@@ -66,6 +66,7 @@ def test_what_was_told_is_not_told_again():
 def test_of_a_guest_all_that_its_kernel_says_is_seen():
     """Its console has no levels, and words of programs between."""
     assert guest_splats(["judge: dm-crypt ok", "[    5.2] hisi_sec2 0000:00:02.0: flag[3], icv[2]", "",
+                         "[    4.9] hisi_sec2 0000:00:02.0: enabling device (0000 -> 0002)",
                          "[   21.2] reboot: Power down", "[    9.1] accel_load: loading out-of-tree module taints kernel."]) == []
     assert guest_splats(["[    9.1] hisi_sec2 0000:00:02.0: send sec request failed!", "WARNING: cut off"]) == [
         "hisi_sec2 0000:00:02.0: send sec request failed!", "WARNING: cut off"]
