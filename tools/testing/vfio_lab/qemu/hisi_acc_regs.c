@@ -213,13 +213,13 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
     }
     switch (off) {
     case AEQ_INT_SOURCE:
-        f->aeq.source = value;
+        f->aeq.source &= ~value;
         break;
     case AEQ_INT_MASK:
         write_mask(f, &f->aeq, value);
         break;
     case EQ_INT_SOURCE:
-        f->eq.source = value;
+        f->eq.source &= ~value;
         break;
     case EQ_INT_MASK:
         write_mask(f, &f->eq, value);

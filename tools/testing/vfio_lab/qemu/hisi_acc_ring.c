@@ -72,6 +72,7 @@ static uint32_t distance(uint32_t from, uint32_t index, uint32_t depth)
 
 static void eq_interrupt(HisiAccFunc *f, HisiAccEventQueue *eq)
 {
+    eq->source = 1;
     if (eq->mask & 1) {
         return;
     }
@@ -317,6 +318,7 @@ static void event_doorbell(HisiAccFunc *f, HisiAccEventQueue *eq,
     }
     eq->dw[0] = db->index | (eq->dw[0] & 0xffff0000);
     eq->raised = false;
+    eq->source = 0;
     if (f->pf->cfg.eq_reraise == HISI_ACC_NONEMPTY) {
         hisi_acc_eq_rearm(f, eq);
     }
@@ -371,6 +373,7 @@ bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
         eq->dw[i] = le32_to_cpu(dw[i]);
     }
     eq->raised = false;
+    eq->source = 0;
     eq->home = addr;
     return eq_usable(f, eq);
 }

@@ -147,6 +147,39 @@ def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
     assert vf.model.interrupt(1) == 0
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_source_of_an_event_interrupt_says_so(start, masked):
+    """Linux' drivers of the 5.x series and kae_driver take an interrupt without it
+    for an error; what was read, by its doorbell, is no source any more."""
+    vf = start()
+    vf.write(0xC, masked)
+    assert vf.read(0x8) == 0
+    vf.submit(0)
+    vf.submit(1)
+    vf.model.settle()
+    assert vf.read(0x8) == 1 and vf.read(0x0) == 0
+    vf.doorbell(0, 2, 1)
+    assert vf.read(0x8) == 1, "an entry is left"
+    vf.doorbell(0, 2, 2)
+    assert vf.read(0x8) == 0
+    for _ in range(Function.DEPTH):
+        vf.submit(0)                    # a completion queue that runs full
+    vf.model.settle()
+    assert vf.read(0x0) == 1
+    vf.doorbell(0, 3, 1)
+    assert vf.read(0x0) == 0
+
+
+def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
+    vf = start()
+    vf.submit(0)
+    vf.model.settle()
+    vf.write(0x8, 2)
+    assert vf.read(0x8) == 1
+    vf.write(0x8, 1)
+    assert vf.read(0x8) == 0
+
+
 @pytest.mark.parametrize("scope", ["queues", "all"])
 def test_what_a_write_back_covers_is_a_choice(start, scope):
     vf = start(f",writeback-scope={scope}")
