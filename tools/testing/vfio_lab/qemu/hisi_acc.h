@@ -179,6 +179,8 @@ struct HisiAccFunc {
     uint32_t eq_aeq_doorbell_low;
 
     uint8_t mailbox[16];
+    uint64_t mailbox_low;           /* the first half of a store of 16 bytes */
+    bool mailbox_half;              /* and it was the last store there */
     bool mailbox_running;
     bool mailbox_draining;          /* its command waits for requests */
     bool mailbox_stuck;
@@ -222,6 +224,7 @@ enum HisiAccMasterOff {
     HISI_ACC_MASTER_RESET
 };
 enum HisiAccD3Access { HISI_ACC_D3_ALL_ONES, HISI_ACC_D3_ABORT };
+enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
@@ -247,6 +250,7 @@ typedef struct HisiAccConfig {
     int bus_master_off;
     int d3_access;
     int window_reset;
+    int mailbox_narrow_read;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -294,6 +298,8 @@ struct HisiAccPf {
     bool message_written;           /* to the register that V4 has for it */
     uint64_t ifc_ready;             /* bit n: VF n has not acknowledged */
     uint64_t ifc_source;            /* bit n: VF n has sent */
+
+    HisiAccFunc *mailbox_last;      /* whose command came last */
 
     bool dma_active;
     bool dma_refused;               /* the one that is active */

@@ -3,7 +3,8 @@
  * HiSilicon accelerator model: the mailbox
  *
  * 16 bytes: w0 {command 7:0, status 12:9, busy 13, get 14}, queue, 64 bits of
- * data, reserved. The store that reaches the last byte starts the command.
+ * data, reserved. Only one store of all of it starts a command, which arrives
+ * as two of 8 bytes.
  */
 
 #include "qemu/osdep.h"
@@ -169,12 +170,20 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
         hisi_acc_guest_error(f, HISI_ACC_ERR_MB_BUSY, first);
         return;
     }
-    for (unsigned i = 0; i < size && first + i < MB_SIZE; i++) {
-        f->mailbox[first + i] = value >> (i * 8);
-    }
-    if (first + size < MB_SIZE) {
+    if (size == 8 && first == 0) {
+        f->mailbox_low = value;
+        f->mailbox_half = true;
         return;
     }
+    if (size != 8 || first != 8 || !f->mailbox_half) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_MB_WIDTH, first);
+        f->mailbox_half = false;
+        return;
+    }
+    f->mailbox_half = false;
+    f->pf->mailbox_last = f;
+    stq_le_p(f->mailbox, f->mailbox_low);
+    stq_le_p(f->mailbox + 8, value);
     stw_le_p(f->mailbox, lduw_le_p(f->mailbox) | MB_BUSY);
     f->mailbox_running = true;
     if (hisi_acc_fault_mailbox(f, f->mailbox[0]) == HISI_ACC_MB_BUSY) {
@@ -202,6 +211,10 @@ uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
 {
     uint64_t value = 0;
 
+    if (size < 8 && f->pf->mailbox_last &&
+        f->pf->cfg.mailbox_narrow_read == HISI_ACC_READ_FOREIGN) {
+        f = f->pf->mailbox_last;
+    }
     if (f->mailbox_running && !f->mailbox_stuck && !f->mailbox_draining &&
         time_has_come(f)) {
         timer_del(f->mailbox_timer);
@@ -218,6 +231,7 @@ void hisi_acc_mailbox_reset(HisiAccFunc *f)
 {
     timer_del(f->mailbox_timer);
     qemu_bh_cancel(f->mailbox_bh);
+    f->mailbox_half = false;
     f->mailbox_running = false;
     f->mailbox_draining = false;
     f->mailbox_stuck = false;

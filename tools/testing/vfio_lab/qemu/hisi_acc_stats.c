@@ -106,6 +106,10 @@ static const struct {
     },
     [HISI_ACC_ERR_MB_OPCODE] = { "mailbox-opcode", "unknown mailbox command" },
     [HISI_ACC_ERR_MB_BUSY] = { "mailbox-busy", "mailbox written while busy" },
+    [HISI_ACC_ERR_MB_WIDTH] = {
+        "mailbox-width",
+        "mailbox written otherwise than by one store of 16 bytes"
+    },
     [HISI_ACC_ERR_MB_QUEUE] = {
         "mailbox-queue",
         "mailbox command for a foreign queue"

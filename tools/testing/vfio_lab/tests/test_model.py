@@ -147,6 +147,29 @@ def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
     assert vf.model.interrupt(1) == 0
 
 
+def test_a_mailbox_takes_one_store_of_16_bytes_only(start):
+    """Which arrives as two of 8, one after the other; nothing else starts a command,
+    or changes what is in it."""
+    vf = start()
+    for size in (1, 2, 4):
+        for at in range(0, 16, size):
+            vf.write(0x300 + at, 5, size)
+    vf.write(0x308, 0, 8)
+    assert vf.read(0x300) & 0xFF == 1, "the last command, CQC, is no longer there"
+    assert vf.ask(5, get=True) == vf.cq_table
+
+
+@pytest.mark.parametrize("whose", ["own", "foreign"])
+def test_whose_command_a_narrow_read_of_a_mailbox_shows_is_a_choice(start, whose):
+    vf = start(f",mailbox-narrow-read={whose}")
+    other = Function(vf.model, 2)
+    vf.mailbox(4, get=True)
+    other.mailbox(6, get=True)
+    assert vf.read(0x300) & 0xFF == (4 if whose == "own" else 6)
+    assert vf.read(0x300, 8) & 0xFF == 4 and vf.read(0x308, 8) == vf.sq_table >> 32
+    assert other.read(0x300) & 0xFF == other.read(0x300, 8) & 0xFF == 6
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_source_of_an_event_interrupt_says_so(start, masked):
     """Linux' drivers of the 5.x series and kae_driver take an interrupt without it
@@ -302,6 +325,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("writeback-scope=none", "writeback-scope must be 'queues' or 'all', not 'none'"),
     ("bus-master-off=stop", "bus-master-off must be 'fail', 'wait' or 'reset', not 'stop'"),
     ("d3-access=zero", "d3-access must be 'all-ones' or 'abort', not 'zero'"),
+    ("mailbox-narrow-read=none", "mailbox-narrow-read must be 'own' or 'foreign', not 'none'"),
     ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
     ("no-soft-reset=maybe", "no-soft-reset must be 'off' or 'on', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
