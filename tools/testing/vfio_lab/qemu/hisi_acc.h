@@ -400,7 +400,8 @@ bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
 bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
-bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q);
+#define HISI_ACC_ANY_TAG (-1)
+bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag);
 bool hisi_acc_context_held(HisiAccFunc *f);
 void hisi_acc_writeback_start(HisiAccFunc *f);
 void hisi_acc_writeback_run(void *opaque);

@@ -165,10 +165,10 @@ bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
 
 /*
  * Takes SQC and CQC of a queue from the tables. False if there is none: no
- * table, never used (base 0), or closed by the driver (disabled, or tagged:
- * the tag turns doorbells from before a reset away).
+ * table, never used (base 0), disabled by the driver, or of another tag: it
+ * turns doorbells from before a reset away.
  */
-bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
+bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag)
 {
     HisiAccQueue *queue = &f->queues[q];
     uint8_t raw[HISI_ACC_XQC_SIZE];
@@ -189,7 +189,7 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q)
             return false;
         }
         if (lduw_le_p(raw + SQC_W13) & W13_DISABLED ||
-            lduw_le_p(raw + XQC_TAG)) {
+            (tag != HISI_ACC_ANY_TAG && lduw_le_p(raw + XQC_TAG) != tag)) {
             hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, q);
             return false;
         }

@@ -201,29 +201,36 @@ void hisi_acc_cq_rearm(HisiAccFunc *f)
     }
 }
 
-static void resume_queue(HisiAccFunc *f, unsigned q)
+static void resume_queue(HisiAccFunc *f, unsigned q, int tag)
 {
     HisiAccQueue *queue = &f->queues[q];
 
     hisi_acc_work_unpause(f, q);
     if (!queue->sq.ctx.held || !f->queues[queue->sq.cq].cq.ctx.held) {
-        hisi_acc_context_fetch(f, q);
+        hisi_acc_context_fetch(f, q, tag);
     }
 }
 
+/* Where it is for all queues, its tag is only for the one that it names */
 static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
 {
+    const HisiAccContext *ctx = &f->queues[db->queue].sq.ctx;
+
     hisi_acc_count(f, HISI_ACC_EV_KICK, 1);
     if (db->index) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_INDEX, db->raw);
         return;
     }
+    if (ctx->held && ctx->tag != db->random) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+        return;
+    }
     if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
-        resume_queue(f, db->queue);
+        resume_queue(f, db->queue, db->random);
         return;
     }
     for (unsigned q = 0; q < hisi_acc_queue_count(f); q++) {
-        resume_queue(f, q);
+        resume_queue(f, q, q == db->queue ? db->random : HISI_ACC_ANY_TAG);
     }
 }
 
@@ -241,7 +248,7 @@ static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
         hisi_acc_work_unpause(f, db->queue);
     }
     if (!*held && f->pf->cfg.context_fetch == HISI_ACC_BY_DOORBELL) {
-        hisi_acc_context_fetch(f, db->queue);
+        hisi_acc_context_fetch(f, db->queue, db->random);
     }
     if (!*held) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_CONTEXT, db->raw);

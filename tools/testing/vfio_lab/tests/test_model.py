@@ -128,6 +128,53 @@ def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
     assert finished() == by_kick
 
 
+TAG = 0x5A                              # as OP-TEE's queues have it
+
+
+@pytest.mark.parametrize("scope", ["queue", "function"])
+@pytest.mark.parametrize("ring", [TAG, 0])
+def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
+    """The resume doorbell, too, whether the device holds the context or fetches it;
+    a tag does not close a queue."""
+    vf = start(f",kick-scope={scope}")
+    raw = bytearray(vf.model.memory(vf.buffer, 32))
+    struct.pack_into("<HHQIHHHHHHI", raw, 0, 0, 0, vf.sq(0), vf.DEPTH - 1 | 7 << 12, TAG, 0, 0, 0, 0, 1 << 4, 0)
+    vf.model.put(vf.buffer, bytes(raw))
+    vf.ask(0, vf.buffer, 0)
+
+    def rings(turn: int, priority: int) -> bool:
+        vf.doorbell(0, 0, 0 if priority else turn, priority=priority, random=ring)
+        vf.model.settle()
+        return vf.events()["requests-completed"] == turn
+
+    vf.model.put(vf.sq(0), bytes(4 * vf.SQE))
+    assert rings(1, 0) == (ring == TAG)
+    vf.doorbell(0, 0, 1, random=TAG)
+    vf.ask(0xE)
+    vf.doorbell(0, 0, 2, random=TAG)    # lost
+    rings(1, 1)                         # held
+    vf.doorbell(0, 0, 2, random=TAG)
+    vf.model.settle()
+    assert (vf.events()["requests-completed"] == 2) == (ring == TAG)
+    vf.ask(0xE)
+    vf.write(0x204, 1)
+    rings(2, 1)                         # to be fetched
+    vf.doorbell(0, 0, 3, random=TAG)
+    vf.model.settle()
+    assert (vf.events()["requests-completed"] == 3) == (ring == TAG)
+    assert ("stale-doorbell" in vf.mistakes()) == (ring == 0)
+
+
+def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
+    vf = start()
+    vf.ask(0xE)
+    vf.write(0x204, 1)
+    vf.model.write(vf.sq_table + 26, 1 << 6 | 1 << 4, 2)
+    vf.kick(0)
+    vf.kick(1)
+    assert vf.events()["contexts-fetched"] == 2 and vf.mistakes() == {"stale-doorbell"}
+
+
 @pytest.mark.parametrize("how", ["nonempty", "never"])
 def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
     vf = start(f",eq-reraise={how}")
