@@ -175,8 +175,6 @@ struct HisiAccFunc {
     uint32_t db_drop;
     uint32_t msi_kept;              /* bit n: vector n may not be sent yet */
     bool waiting;                   /* for the right to begin DMA */
-    uint32_t sq_cq_doorbell_low;
-    uint32_t eq_aeq_doorbell_low;
 
     uint8_t mailbox[16];
     uint64_t mailbox_low;           /* the first half of a store of 16 bytes */
@@ -430,6 +428,7 @@ void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
 bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q);
 bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_update(HisiAccFunc *f, unsigned q);
+uint32_t hisi_acc_work_usage(HisiAccPf *pf);
 void hisi_acc_work_reset(HisiAccFunc *f);
 
 /* hisi_acc_faults.c: what the user wants broken */

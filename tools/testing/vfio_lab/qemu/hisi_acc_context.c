@@ -8,9 +8,9 @@
  * fetches it from the table again when told to.
  *
  * SQC: head@0 tail@2 base@4 dw3@12 {depth-1 11:0, log2 of SQE size 15:12}
- *      tag@16 w11@22 {wrap b6} CQ number@24
+ *      tag@16 w11@22 {wrap b6, PASID b7} CQ number@24
  *      w13@26 {disabled b6, algorithm type 11:8}
- * CQC: the same up to w11, dw6@24 {phase b0, armed b1}
+ * CQC: the same up to w11 {PASID b0}, dw6@24 {phase b0, armed b1}
  */
 
 #include "qemu/osdep.h"
@@ -28,6 +28,8 @@
 #define CQC_DW6         24
 
 #define W11_WRAP        (1 << 6)
+#define SQC_W11_PASID   (1 << 7)        /* addresses are of a process: */
+#define CQC_W11_PASID   (1 << 0)        /* the model has none */
 #define W13_DISABLED    (1 << 6)
 #define DW6_PHASE       (1 << 0)
 #define DW6_ARMED       (1 << 1)
@@ -39,9 +41,11 @@ static bool bad_context(HisiAccFunc *f, unsigned q)
 }
 
 /* Takes the common part apart; false if no ring can be like that */
-static bool decode(const uint8_t *raw, unsigned entry_size, HisiAccContext *ctx)
+static bool decode(const uint8_t *raw, unsigned entry_size, uint16_t pasid,
+                   HisiAccContext *ctx)
 {
     uint32_t dw3 = ldl_le_p(raw + XQC_DW3);
+    uint16_t w11 = lduw_le_p(raw + XQC_W11);
 
     *ctx = (HisiAccContext) {
         .held = true,
@@ -50,11 +54,12 @@ static bool decode(const uint8_t *raw, unsigned entry_size, HisiAccContext *ctx)
         .base = ldq_le_p(raw + XQC_BASE),
         .depth = (dw3 & 0xfff) + 1,
         .tag = lduw_le_p(raw + XQC_TAG),
-        .wrap = lduw_le_p(raw + XQC_W11) & W11_WRAP,
+        .wrap = w11 & W11_WRAP,
     };
     memcpy(ctx->raw, raw, sizeof(ctx->raw));
-    return ctx->base && ctx->depth >= 2 && ctx->head < ctx->depth &&
-           ctx->tail < ctx->depth && 1u << ((dw3 >> 12) & 0xf) == entry_size;
+    return ctx->base && !(w11 & pasid) && ctx->depth >= 2 &&
+           ctx->head < ctx->depth && ctx->tail < ctx->depth &&
+           1u << ((dw3 >> 12) & 0xf) == entry_size;
 }
 
 static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
@@ -64,7 +69,7 @@ static bool sqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
         .cq = lduw_le_p(raw + SQC_CQ),
         .alg_type = extract32(lduw_le_p(raw + SQC_W13), 8, 4),
     };
-    if (!decode(raw, hisi_acc_engine(f)->sqe_size, &sq->ctx) ||
+    if (!decode(raw, hisi_acc_engine(f)->sqe_size, SQC_W11_PASID, &sq->ctx) ||
         sq->cq >= hisi_acc_queue_count(f)) {
         return bad_context(f, q);
     }
@@ -81,7 +86,8 @@ static bool cqc_decode(HisiAccFunc *f, unsigned q, const uint8_t *raw,
         .phase = dw6 & DW6_PHASE,
         .armed = dw6 & DW6_ARMED,
     };
-    return decode(raw, HISI_ACC_CQE_SIZE, &cq->ctx) || bad_context(f, q);
+    return decode(raw, HISI_ACC_CQE_SIZE, CQC_W11_PASID, &cq->ctx) ||
+           bad_context(f, q);
 }
 
 static void encode(const HisiAccContext *ctx, uint8_t *raw)

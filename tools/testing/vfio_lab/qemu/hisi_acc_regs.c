@@ -41,11 +41,13 @@
 #define GLOBAL_FIRST    0x100000
 
 /*
- * Version 1 of the capability layout; QoS, STOP_QP, FLUSH and messages. No
+ * Version 1 of the capability layout; QoS, STOP_QP, FLUSH, messages and
+ * prefetch, because of which a driver says how long its pages are. No
  * runtime power management: the drivers of 6.12 and 7.2 take it as a promise
  * that an ACPI companion exists, and fall over without one.
  */
-#define CAP_FUNCTIONS   0x0f01
+#define CAP_FUNCTIONS   0x4f01
+#define CAP_EXT_BAR     0x14
 
 /* V5 resets one function after an error on its bus, not the whole device */
 static uint32_t cap_lost(HisiAccFunc *f, uint32_t off)
@@ -77,6 +79,8 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
         return 1 << 16 | HISI_ACC_MSI_IFC;
     case 0x311c:                    /* vectors of the PF << 16 | of a VF */
         return HISI_ACC_MSI_COUNT << 16 | cfg->vf_vectors;
+    case 0x3120:
+        return CAP_EXT_BAR;
     }
     if (off >= engine->alg_cap_first && off <= engine->alg_cap_last) {
         return engine->alg_cap_pairs && (off - engine->alg_cap_first) & 4
@@ -139,7 +143,7 @@ static uint32_t read32(HisiAccFunc *f, uint32_t off)
     }
     if (f->pf->cfg.hw_version >= HISI_ACC_V5 && off >= CHANNEL_FIRST &&
         off <= CHANNEL_LAST) {
-        return 0;
+        return hisi_acc_work_usage(f->pf);
     }
     if (off >= CAPS_FIRST && off <= CAPS_LAST) {
         return cap_read(f, off);
@@ -251,21 +255,6 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
             hisi_acc_writeback_start(f);
         }
         break;
-    /* a doorbell in two halves: the upper one rings */
-    case SQ_CQ_DOORBELL:
-        f->sq_cq_doorbell_low = value;
-        break;
-    case SQ_CQ_DOORBELL + 4:
-        hisi_acc_doorbell(f, (uint64_t)value << 32 | f->sq_cq_doorbell_low,
-                          false);
-        break;
-    case EQ_AEQ_DOORBELL:
-        f->eq_aeq_doorbell_low = value;
-        break;
-    case EQ_AEQ_DOORBELL + 4:
-        hisi_acc_doorbell(f, (uint64_t)value << 32 | f->eq_aeq_doorbell_low,
-                          true);
-        break;
     default:
         hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
     }
@@ -274,6 +263,11 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
 static bool in_mailbox(uint32_t off)
 {
     return off >= MAILBOX_FIRST && off <= MAILBOX_LAST;
+}
+
+static bool is_doorbell(uint32_t off)
+{
+    return (off & ~7) == SQ_CQ_DOORBELL || (off & ~7) == EQ_AEQ_DOORBELL;
 }
 
 uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size)
@@ -294,6 +288,12 @@ void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
 {
     if (in_mailbox(off)) {
         hisi_acc_mailbox_write(f, off - MAILBOX_FIRST, value, size);
+    } else if (is_doorbell(off)) {
+        if (size == 8 && !(off & 7)) {
+            hisi_acc_doorbell(f, value, off == EQ_AEQ_DOORBELL);
+        } else {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_DB_WIDTH, off);
+        }
     } else if (size == 8) {
         write32(f, off, value);
         write32(f, off + 4, value >> 32);
@@ -309,6 +309,4 @@ void hisi_acc_regs_reset(HisiAccFunc *f)
     f->page_size = 0;
     f->db_drop = 0;
     f->vf_state = 1;                /* no driver is ready behind it */
-    f->sq_cq_doorbell_low = 0;
-    f->eq_aeq_doorbell_low = 0;
 }

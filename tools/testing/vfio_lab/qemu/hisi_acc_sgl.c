@@ -14,9 +14,10 @@
 
 #define SGL_HEADER      64
 #define SGL_ENTRY       32
-/* Bounds for a list that is wrong; the drivers use one of at most 255 */
-#define SGL_MAX_ENTRIES 4096
-#define SGL_MAX_CHAIN   64
+#define SGL_ALIGN       64
+/* Linux has one list of at most 255 entries, UADK chains up to 256 */
+#define SGL_MAX_ENTRIES 65280
+#define SGL_MAX_CHAIN   256
 
 typedef struct Walk {
     HisiAccFunc *f;
@@ -134,7 +135,7 @@ static bool walk(Walk *w, enum HisiAccBuffer type, uint64_t addr)
         return transfer(w->f, addr + w->skip, w->buf, w->len, w->write);
     }
     for (unsigned i = 0; w->len; i++) {
-        if (!addr || i >= SGL_MAX_CHAIN) {
+        if (!addr || addr % SGL_ALIGN || i >= SGL_MAX_CHAIN) {
             return bad_list(w->f, addr);
         }
         if (!hisi_acc_dma_read(w->f, addr, header, sizeof(header)) ||

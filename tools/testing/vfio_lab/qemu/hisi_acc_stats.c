@@ -60,6 +60,10 @@ static const struct {
         "event-doorbell-outside-window",
         "event queue doorbell that lands in the next function's window"
     },
+    [HISI_ACC_ERR_DB_WIDTH] = {
+        "doorbell-width",
+        "doorbell that is not one store of 8 bytes"
+    },
     [HISI_ACC_ERR_DB_RANGE] = {
         "doorbell-out-of-range",
         "doorbell out of range"

@@ -299,6 +299,17 @@ void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q)
     }
 }
 
+/* Requests that the engine could work on at once, and those that it does */
+uint32_t hisi_acc_work_usage(HisiAccPf *pf)
+{
+    uint32_t used = 0, n;
+
+    for (n = 0; n <= hisi_acc_vf_count(pf); n++) {
+        used += pf->funcs[n]->slot_used;
+    }
+    return n * pf->cfg.engine_slots << 16 | used;
+}
+
 void hisi_acc_work_reset(HisiAccFunc *f)
 {
     qemu_bh_cancel(f->engine_bh);

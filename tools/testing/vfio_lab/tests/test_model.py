@@ -175,6 +175,27 @@ def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
     assert vf.events()["contexts-fetched"] == 2 and vf.mistakes() == {"stale-doorbell"}
 
 
+def test_capabilities_that_every_device_has(start):
+    """From Linux' table of them: among others that a guest says how long its pages are."""
+    vf = start()
+    for f in (vf, Function(vf.model, 0)):
+        assert f.read(0x3100) == 0x4F01 and f.read(0x3120) == 0x14
+        for size in (0, 1, 2):
+            f.write(0x34, size)
+            assert f.read(0x34) == size
+
+
+def test_the_use_of_the_engine(start):
+    """Of V5: so many requests at work of so many that could be."""
+    vf = start(",hw-version=v5,queues=16,engine-slots=2,request-latency=100")
+    pf = Function(vf.model, 0)
+    assert pf.read(0x1100) == 6 << 16
+    for _ in range(3):
+        vf.submit(0)
+    vf.model.step(1)
+    assert {pf.read(offset) for offset in range(0x1100, 0x1120, 4)} == {6 << 16 | 2}
+
+
 @pytest.mark.parametrize("how", ["nonempty", "never"])
 def test_when_an_event_doorbell_interrupts_again_is_a_choice(start, how):
     vf = start(f",eq-reraise={how}")
@@ -310,10 +331,23 @@ def test_scatter_lists(start):
     assert vf.model.memory(vf.data + 0x6000, 40) + vf.model.memory(vf.data + 0x6100, 16) \
         == CIPHER * 3 + bytes(8)
 
+    for i in range(256):                # the longest that there may be, of one byte each
+        at = vf.data + 0x10000 + i * 0x80
+        vf.model.put(at, header(at + 0x80 if i < 255 else 0, 1) + entry(vf.data + 0x8000 + i, 1))
+    vf.model.put(vf.data + 0x8000, PLAIN * 16)
+    vf.model.put(target, header(0, 1) + entry(vf.data + 0x6000, 256))
+    vf.submit(0, vf.request(vf.data + 0x10000, target, 256, lists=True))
+    assert vf.reap(0) == fine(1, 1) and vf.model.memory(vf.data + 0x6000, 256) == CIPHER * 16
+    assert not vf.mistakes()
+
     vf.model.put(first, header(first, 0))           # a list that never ends
-    vf.submit(0, vf.request(first, target, 48, lists=True))
-    ((_, error),) = vf.reap(0)
-    assert error and vf.mistakes() == {"bad-sgl"}
+    odd = target + 32                               # and one where none may be
+    vf.model.put(odd, header(0, 1) + entry(vf.data + 0x6000, 256))
+    for source, destination, count in ((first, target, 1), (vf.data + 0x10000, odd, 2)):
+        vf.submit(0, vf.request(source, destination, 48, lists=True))
+        ((_, error),) = vf.reap(0)
+        assert error and vf.model.property("counters", 1)["guest-errors"]["bad-sgl"] == count
+    assert vf.mistakes() == {"bad-sgl"}
 
 
 def test_commands_and_write_back_take_the_time_they_are_given(start):

@@ -34,6 +34,13 @@ def slow(f: Function) -> None:
     assert not f.model.set("request-latency", 1000) and not f.model.set("pause-inflight", "hold")
 
 
+def with_pasid(f: Function, command: int) -> None:
+    """Hand over an SQC or a CQC whose addresses are those of a process."""
+    f.model.put(f.buffer, struct.pack(
+        "<HHQIHHHHII", 0, 0, f.sq(0), f.DEPTH - 1 | (4 if command else 7) << 12, 0, 0, 0, 1 if command else 1 << 7, 0, 0))
+    f.mailbox(command, f.buffer, 0)
+
+
 @pytest.mark.parametrize("name, mistake", [
     ("doorbell-without-context", lambda f: f.doorbell(2, 0, 1)),
     ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
@@ -46,6 +53,10 @@ def slow(f: Function) -> None:
     ("mailbox-width", lambda f: [f.write(0x300 + 4 * i, 4 if i == 0 else 0) for i in range(4)]),
     ("mailbox-width", lambda f: [f.write(0x300 + i, 4 if i == 0 else 0, 1) for i in range(16)]),
     ("mailbox-width", lambda f: f.write(0x308, 0, 8)),
+    ("doorbell-width", lambda f: (f.write(0x1000, 0), f.write(0x1004, 1))),
+    ("doorbell-width", lambda f: (f.write(0x2000, 2 << 12), f.write(0x2004, 0))),
+    ("bad-context", lambda f: with_pasid(f, 0)),
+    ("bad-context", lambda f: with_pasid(f, 1)),
     ("mailbox-width", lambda f: (f.write(0x300, 4, 8), f.write(0x304, 0), f.write(0x308, 0, 8))),
     ("mailbox-opcode", lambda f: f.mailbox(0x7)),
     ("mailbox-queue", lambda f: f.mailbox(0, f.buffer, 77)),
