@@ -222,6 +222,7 @@ enum HisiAccMasterOff {
     HISI_ACC_MASTER_RESET
 };
 enum HisiAccD3Access { HISI_ACC_D3_ALL_ONES, HISI_ACC_D3_ABORT };
+enum HisiAccMessageMask { HISI_ACC_MASK_SET, HISI_ACC_MASK_KEEP };
 enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
@@ -249,6 +250,7 @@ typedef struct HisiAccConfig {
     int d3_access;
     int window_reset;
     int mailbox_narrow_read;
+    int message_mask_reset;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -384,6 +386,7 @@ void hisi_acc_ifc_ack_vfs(HisiAccPf *pf, uint64_t vfs);
 void hisi_acc_ifc_set_mask(HisiAccFunc *f, uint32_t mask);
 uint32_t hisi_acc_ifc_status(HisiAccFunc *f);
 void hisi_acc_ifc_reset(HisiAccFunc *f);
+void hisi_acc_ifc_reset_all(HisiAccPf *pf);
 
 /* hisi_acc_mailbox.c */
 void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,

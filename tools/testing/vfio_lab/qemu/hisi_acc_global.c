@@ -432,6 +432,7 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     pf->message_written = false;
     pf->ifc_ready = 0;
     pf->ifc_source = 0;
+    hisi_acc_ifc_reset_all(pf);
     /* the bus is open, and VFs may not have been reset with the PF */
     hisi_acc_work_kick_all(pf);
 }

@@ -137,8 +137,18 @@ void hisi_acc_ifc_reset(HisiAccFunc *f)
 {
     f->ifc_source = 0;
     f->ifc_set = 0;
-    f->ifc_mask = 1;
+    if (!f->number || f->pf->cfg.message_mask_reset == HISI_ACC_MASK_SET) {
+        f->ifc_mask = 1;
+    }
     if (f->number) {
         f->pf->ifc_ready &= ~BIT_ULL(f->number);
+    }
+}
+
+/* With the PF all of them are reset */
+void hisi_acc_ifc_reset_all(HisiAccPf *pf)
+{
+    for (unsigned n = 1; n <= pf->cfg.vfs; n++) {
+        pf->funcs[n]->ifc_mask = 1;
     }
 }

@@ -307,6 +307,25 @@ def test_messages_between_the_functions(start):
     assert not vf.mistakes() and not pf.mistakes()
 
 
+@pytest.mark.parametrize("how", ["set", "keep"])
+def test_what_a_reset_does_to_the_mask_of_messages_is_a_choice(start, how):
+    """Of a VF's; a reset of the PF masks all of them."""
+    vf = start(f",message-mask-reset={how}")
+    pf = Function(vf.model, 0)
+    for f in (vf, pf):
+        assert f.read(0x24) == 1
+        f.write(0x24, 0)
+    vf.model.reset(1)
+    assert vf.read(0x24) == (how == "set")
+    pf.ask(0xC, 1, queue=1)
+    pf.write(0x100134, 1)
+    pf.write(0x100130, 1)
+    assert vf.model.interrupt(1) == (None if how == "set" else 2)
+    vf.model.reset(0)
+    vf.model.bring_up()
+    assert vf.read(0x24) == pf.read(0x24) == 1
+
+
 def test_scatter_lists(start):
     vf = start()
     first, second, target = (vf.data + offset for offset in (0x200, 0x400, 0x600))
@@ -407,6 +426,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("bus-master-off=stop", "bus-master-off must be 'fail', 'wait' or 'reset', not 'stop'"),
     ("d3-access=zero", "d3-access must be 'all-ones' or 'abort', not 'zero'"),
     ("mailbox-narrow-read=none", "mailbox-narrow-read must be 'own' or 'foreign', not 'none'"),
+    ("message-mask-reset=maybe", "message-mask-reset must be 'set' or 'keep', not 'maybe'"),
     ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
     ("no-soft-reset=maybe", "no-soft-reset must be 'off' or 'on', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
