@@ -137,6 +137,7 @@ typedef struct HisiAccQueue {
     HisiAccSq sq;
     HisiAccCq cq;
     unsigned in_flight;
+    uint64_t used;                  /* when last, of the function's uses */
 } HisiAccQueue;
 
 /* EQ or AEQ: the words are the context and the VF's migration registers */
@@ -194,6 +195,7 @@ struct HisiAccFunc {
     uint64_t sqc_table;
     uint64_t cqc_table;
     HisiAccQueue *queues;
+    uint64_t uses;
     unsigned long pending[BITS_TO_LONGS(HISI_ACC_MAX_QUEUES)];
     unsigned long paused[BITS_TO_LONGS(HISI_ACC_MAX_QUEUES)];
 
@@ -255,6 +257,7 @@ typedef struct HisiAccConfig {
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
     uint32_t engine_slots;
+    uint32_t context_cache;         /* queues of a function; 0: all */
     int hw_version;
     int isolation;
     int no_soft_reset;
@@ -404,6 +407,8 @@ bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
 #define HISI_ACC_ANY_TAG (-1)
 bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag);
 bool hisi_acc_context_held(HisiAccFunc *f);
+void hisi_acc_context_used(HisiAccFunc *f, unsigned q);
+void hisi_acc_context_make_room(HisiAccFunc *f);
 void hisi_acc_writeback_start(HisiAccFunc *f);
 void hisi_acc_writeback_run(void *opaque);
 void hisi_acc_context_reset(HisiAccFunc *f);

@@ -121,6 +121,8 @@ bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
     hisi_acc_work_forget(f, q);
     f->queues[q].sq = sq;
     hisi_acc_work_update(f, q);
+    hisi_acc_context_used(f, q);
+    hisi_acc_context_make_room(f);
     return true;
 }
 
@@ -134,6 +136,8 @@ bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
         return false;
     }
     f->queues[q].cq = cq;
+    hisi_acc_context_used(f, q);
+    hisi_acc_context_make_room(f);
     return true;
 }
 
@@ -216,6 +220,8 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag)
         queue->sq = sq;
         hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
     }
+    hisi_acc_context_used(f, q);
+    hisi_acc_context_used(f, queue->sq.cq);
     hisi_acc_work_update(f, q);
     return true;
 }
@@ -265,10 +271,63 @@ static void writeback_queue(HisiAccFunc *f, unsigned q)
     }
 }
 
+void hisi_acc_context_used(HisiAccFunc *f, unsigned q)
+{
+    f->queues[q].used = ++f->uses;
+}
+
+static bool held(HisiAccFunc *f, unsigned q)
+{
+    return f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held;
+}
+
+/* What is at work stays, and so does what a context does not tell: a stop */
+static bool may_go(HisiAccFunc *f, unsigned q)
+{
+    HisiAccQueue *queue = &f->queues[q];
+
+    return held(f, q) && !queue->in_flight && !queue->sq.draining &&
+           !queue->sq.stopped && !hisi_acc_work_pending(f, q);
+}
+
+/*
+ * A small cache writes contexts to the tables when it needs the room: of the
+ * queues that were not used for longest.
+ */
+void hisi_acc_context_make_room(HisiAccFunc *f)
+{
+    unsigned count = f->pf->cfg.queues, used = 0, oldest;
+
+    if (!f->pf->cfg.context_cache || !f->sqc_table || !f->cqc_table ||
+        hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f)) {
+        return;
+    }
+    for (unsigned q = 0; q < count; q++) {
+        used += held(f, q);
+    }
+    for (; used > f->pf->cfg.context_cache; used--) {
+        oldest = count;
+        for (unsigned q = 0; q < count; q++) {
+            if (f->queues[q].used != f->uses && may_go(f, q) &&
+                (oldest == count ||
+                 f->queues[q].used < f->queues[oldest].used)) {
+                oldest = q;
+            }
+        }
+        if (oldest == count) {
+            return;
+        }
+        writeback_queue(f, oldest);
+        if (held(f, oldest)) {          /* it did not reach memory */
+            return;
+        }
+    }
+}
+
 bool hisi_acc_context_held(HisiAccFunc *f)
 {
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held) {
+        if (held(f, q)) {
             return true;
         }
     }
@@ -286,7 +345,7 @@ void hisi_acc_writeback_run(void *opaque)
     f->writeback_running = false;
     hisi_acc_count(f, HISI_ACC_EV_WRITEBACK, 1);
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held) {
+        if (held(f, q)) {
             writeback_queue(f, q);
         }
     }

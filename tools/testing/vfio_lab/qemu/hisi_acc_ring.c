@@ -146,6 +146,9 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     uint8_t cqe[HISI_ACC_CQE_SIZE] = { 0 };
     uint64_t addr;
 
+    if (!cq->ctx.held && f->pf->cfg.context_cache) {
+        hisi_acc_context_fetch(f, q, HISI_ACC_ANY_TAG);
+    }
     if (!cq->ctx.held) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CONTEXT, n);
         return false;
@@ -247,9 +250,11 @@ static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
         }
         hisi_acc_work_unpause(f, db->queue);
     }
-    if (!*held && f->pf->cfg.context_fetch == HISI_ACC_BY_DOORBELL) {
+    if (!*held && (f->pf->cfg.context_fetch == HISI_ACC_BY_DOORBELL ||
+                   f->pf->cfg.context_cache)) {
         hisi_acc_context_fetch(f, db->queue, db->random);
     }
+    hisi_acc_context_used(f, db->queue);
     if (!*held) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_CONTEXT, db->raw);
         return false;
@@ -360,12 +365,15 @@ void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue)
         event_doorbell(f, db.command == DB_EQ ? &f->eq : &f->aeq, &db);
     } else if (db.queue >= hisi_acc_queue_count(f)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, value);
-    } else if (db.command == DB_CQ) {
-        cq_doorbell(f, &db);
-    } else if (db.priority) {
-        resume_doorbell(f, &db);
     } else {
-        sq_doorbell(f, &db);
+        if (db.command == DB_CQ) {
+            cq_doorbell(f, &db);
+        } else if (db.priority) {
+            resume_doorbell(f, &db);
+        } else {
+            sq_doorbell(f, &db);
+        }
+        hisi_acc_context_make_room(f);
     }
 }
 

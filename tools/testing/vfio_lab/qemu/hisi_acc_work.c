@@ -85,6 +85,7 @@ static void take(HisiAccFunc *f, unsigned q)
     queue->in_flight++;
     f->slot_used++;
     hisi_acc_count(f, HISI_ACC_EV_FETCHED, 1);
+    hisi_acc_context_used(f, q);
     hisi_acc_work_update(f, q);
 }
 
@@ -160,6 +161,7 @@ static void work(HisiAccFunc *f)
 void hisi_acc_work_run(void *opaque)
 {
     work(opaque);
+    hisi_acc_context_make_room(opaque);
     hisi_acc_mailbox_drained(opaque);
 }
 

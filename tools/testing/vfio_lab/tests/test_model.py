@@ -271,6 +271,54 @@ def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
     assert vf.read(0x8) == 0
 
 
+def in_memory(vf: Function, queue: int) -> bool:
+    """Whether the SQC of a queue has been written to its table since it was cleared."""
+    written = vf.saved_sqc(queue) != (0, 0, 0)
+    vf.model.put(vf.sq_table + 32 * queue, bytes(32))
+    return written
+
+
+def test_a_small_cache_writes_back_what_was_not_used_longest(start):
+    """And takes it in again at a doorbell, without which it could not work."""
+    vf = start(",context-cache=1,context-fetch=doorbell")
+    vf.set_up(2)
+    assert [in_memory(vf, queue) for queue in range(3)] == [True, True, False]
+    vf.model.set("context-cache", 0)
+    vf.model.reset(1)
+    vf.start(2)
+    vf.model.set("context-cache", 2)
+    vf.submit(0)
+    vf.set_up(2)                        # queue 1 makes room
+    assert [in_memory(vf, queue) for queue in range(3)] == [False, True, False]
+    assert not vf.mistakes()
+
+
+@pytest.mark.parametrize("size", [1, 2, 0])
+def test_requests_complete_with_a_cache_of_any_size(start, size):
+    vf = start(f",context-cache={size},context-fetch=doorbell,request-latency=10,engine-slots=8")
+    vf.set_up(2)
+    for turn in range(3):
+        for queue in (0, 1, 2, 0):
+            vf.submit(queue)
+        vf.model.step(1)
+        for _ in range(4):
+            vf.model.step(10)
+        got = [vf.reap(queue) for queue in range(3)]
+        assert got == [fine(2, 2 * turn), fine(1, turn), fine(1, turn)]
+        vf.doorbell(0, 2, vf.read(0x8000) >> 16)
+    assert not vf.mistakes() and bool(vf.events()["contexts-written-back"]) == (size > 0)
+
+
+def test_a_table_that_is_gone_before_a_flush_is_written_to(start):
+    """By a small cache: a driver that frees its tables without a write-back."""
+    vf = start(",context-cache=1,context-fetch=doorbell")
+    vf.submit(0)
+    vf.reap(0)
+    vf.model.put(vf.sq_table, b"\xa5" * 64)
+    vf.set_up(3)
+    assert vf.model.memory(vf.sq_table, 64) != b"\xa5" * 64
+
+
 @pytest.mark.parametrize("scope", ["queues", "all"])
 def test_what_a_write_back_covers_is_a_choice(start, scope):
     vf = start(f",writeback-scope={scope}")
@@ -427,6 +475,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("d3-access=zero", "d3-access must be 'all-ones' or 'abort', not 'zero'"),
     ("mailbox-narrow-read=none", "mailbox-narrow-read must be 'own' or 'foreign', not 'none'"),
     ("message-mask-reset=maybe", "message-mask-reset must be 'set' or 'keep', not 'maybe'"),
+    a_number("context-cache", 0, 1024, 1025),
     ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
     ("no-soft-reset=maybe", "no-soft-reset must be 'off' or 'on', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
