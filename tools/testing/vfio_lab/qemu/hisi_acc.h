@@ -215,7 +215,6 @@ struct HisiAccFunc {
 enum HisiAccScope { HISI_ACC_SCOPE_QUEUE, HISI_ACC_SCOPE_FUNCTION };
 enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
-enum HisiAccReraise { HISI_ACC_NONEMPTY, HISI_ACC_NEVER };
 enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
 enum HisiAccMasterOff {
@@ -246,7 +245,6 @@ typedef struct HisiAccConfig {
     int context_fetch;
     int unpause;
     int pause_inflight;
-    int eq_reraise;
     int writeback_scope;
     int bus_master_off;
     int d3_access;
@@ -276,6 +274,7 @@ typedef struct HisiAccConfig {
     int fault_writeback;
     int fault_vf_state;
     int fault_registers;
+    int fault_reraise;
     uint32_t fault_msi_drop;
     uint32_t error_reads;           /* 0: errors last until they are cleared */
 } HisiAccConfig;
@@ -443,6 +442,7 @@ void hisi_acc_work_reset(HisiAccFunc *f);
 bool hisi_acc_fault_msi(HisiAccFunc *f);
 bool hisi_acc_fault_writeback(HisiAccFunc *f);
 bool hisi_acc_fault_registers(HisiAccFunc *f);
+bool hisi_acc_fault_reraise(HisiAccFunc *f);
 uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value);
 enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
                                                 unsigned command);

@@ -40,6 +40,11 @@ bool hisi_acc_fault_registers(HisiAccFunc *f)
     return f->pf->cfg.fault_registers && concerns(f);
 }
 
+bool hisi_acc_fault_reraise(HisiAccFunc *f)
+{
+    return f->pf->cfg.fault_reraise && concerns(f);
+}
+
 uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value)
 {
     if (!f->pf->cfg.fault_vf_state || !concerns(f)) {

@@ -113,7 +113,7 @@ static bool event_post(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t entry)
         eq->dw[6] ^= EQE_PHASE;
     }
     /* without a new interrupt at the doorbell, each entry needs its own */
-    if (!eq->raised || f->pf->cfg.eq_reraise == HISI_ACC_NEVER) {
+    if (!eq->raised || hisi_acc_fault_reraise(f)) {
         eq_interrupt(f, eq);
     }
     return true;
@@ -331,7 +331,7 @@ static void event_doorbell(HisiAccFunc *f, HisiAccEventQueue *eq,
     eq->dw[0] = db->index | (eq->dw[0] & 0xffff0000);
     eq->raised = false;
     eq->source = 0;
-    if (f->pf->cfg.eq_reraise == HISI_ACC_NONEMPTY) {
+    if (!hisi_acc_fault_reraise(f)) {
         hisi_acc_eq_rearm(f, eq);
     }
 }

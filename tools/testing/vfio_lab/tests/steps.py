@@ -25,7 +25,7 @@ IMAGE = 176
 STEP_SECONDS = 60
 #: the device model's properties that break something, and none of it broken
 SOUND = {"fault-mailbox": "none", "fault-opcode": "all", "fault-writeback": "none",
-         "fault-vf-state": "none", "fault-registers": "none", "fault-msi-drop": 0,
+         "fault-vf-state": "none", "fault-registers": "none", "fault-reraise": "none", "fault-msi-drop": 0,
          "mailbox-latency": 0, "writeback-latency": 0, "error-reads": 0,
          "abnormal-error": 0, "engine-error": 0, "fault-function": "all"}
 

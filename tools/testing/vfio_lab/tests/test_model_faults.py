@@ -12,7 +12,7 @@ from test_model_engines import Hpre, Zip
 BUSY, STATUS = 0x2000, 0x1E00
 ALL_ONES = 0xFFFFFFFF
 FAULTS = {"fault-function": "all", "fault-opcode": "all", "fault-mailbox": "none",
-          "fault-writeback": "none", "fault-vf-state": "none", "fault-registers": "none",
+          "fault-writeback": "none", "fault-vf-state": "none", "fault-registers": "none", "fault-reraise": "none",
           "fault-msi-drop": 0, "error-reads": 0, "abnormal-error": 0, "engine-error": 0}
 
 

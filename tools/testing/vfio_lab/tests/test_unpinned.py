@@ -15,11 +15,11 @@ from lab.migration import ENGINE
 from lab.session import Choice
 from test_uapi import REMOTE, bound_host
 
-#: the meaning of the resume doorbell, what ends a pause without it, when EQ and AEQ
-#: interrupt again, whether a write-back covers their contexts; and two more
-OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "eq-reraise": "never", "writeback-scope": "all",
+#: the meaning of the resume doorbell, what ends a pause without it, whether a write-back
+#: covers the contexts of EQ and AEQ; and two more
+OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "writeback-scope": "all",
              "pause-inflight": "hold", "context-fetch": "doorbell"}
-DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "eq-reraise": "nonempty", "writeback-scope": "queues",
+DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "writeback-scope": "queues",
             "pause-inflight": "finish", "context-fetch": "kick"}
 
 
@@ -48,7 +48,7 @@ def test_our_driver_lives_with_each(request, new_session):
 
 
 @pytest.mark.expect(tap.PROVOKED)
-@pytest.mark.long("the kselftest, seven times")
+@pytest.mark.long("the kselftest, six times")
 def test_the_kselftest_passes_with_each(boot, context):
     host, functions = bound_host(boot, context, versions.DEFAULT)
     for setting in settings(True):
