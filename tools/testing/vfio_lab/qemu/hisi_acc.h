@@ -320,6 +320,7 @@ static inline uint32_t *hisi_acc_half(uint64_t *value, bool upper)
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 void hisi_acc_engine_register(const HisiAccEngine *engine);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
+bool hisi_acc_vf_mse(HisiAccPf *pf);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
 
 /* hisi_acc_power.c: D3hot, and who may begin DMA and interrupts */

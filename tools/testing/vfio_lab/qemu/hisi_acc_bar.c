@@ -94,6 +94,11 @@ static bool answers(const HisiAccAccess *a)
 /* Whether the memory space is not there; then the access ends with @result */
 static bool no_access(HisiAccFunc *f, hwaddr addr, MemTxResult *result)
 {
+    if (f->number && !hisi_acc_vf_mse(f->pf)) {
+        hisi_acc_count(f, HISI_ACC_EV_NO_MSE, 1);
+        *result = MEMTX_OK;
+        return true;
+    }
     if (hisi_acc_asleep(f)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_D3_ACCESS, addr);
         *result = f->pf->cfg.d3_access == HISI_ACC_D3_ABORT ? MEMTX_ERROR

@@ -37,6 +37,13 @@ unsigned hisi_acc_vf_count(HisiAccPf *pf)
     return pcie_sriov_num_vfs(PCI_DEVICE(pf));
 }
 
+/* Whether the PF has the VFs answer in their memory space */
+bool hisi_acc_vf_mse(HisiAccPf *pf)
+{
+    return pci_get_word(PCI_DEVICE(pf)->config + CAP_SRIOV + PCI_SRIOV_CTRL) &
+           PCI_SRIOV_CTRL_MSE;
+}
+
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
 {
     PCIDevice *dev = PCI_DEVICE(f);

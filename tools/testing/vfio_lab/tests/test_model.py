@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from registers import CIPHER, KEY, PLAIN, Function, refusal
+from registers import CIPHER, KEY, PLAIN, VF_DB_BAR, Function, refusal
 
 
 def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
@@ -510,6 +510,27 @@ def test_a_vf_has_no_bit_of_its_own_for_memory_decode(start):
         assert vf.model.read(config + 4, size) & 7 == 4
     assert vf.read(0x3100) != 0xFFFFFFFF
     assert vf.model.read(vf.model.config(0) + 4, 2) & 7 == 6
+
+
+@pytest.mark.parametrize("isolation", ["off", "on"])
+def test_without_vf_mse_no_vf_answers(start, isolation):
+    """The drivers clear it, and not VF enable, while they reset all: reads are all ones,
+    writes are gone, and what the VFs have to do goes on."""
+    vf = start(f",isolation={isolation},queues=16,request-latency=10")
+    control = vf.model.config(0) + 0x208
+    vf.submit(0)
+    vf.model.write(control, 1, 2)
+    assert vf.read(0x60) == vf.read(0x3100) == 0xFFFFFFFF and vf.read(0x8000, 8) == 2**64 - 1
+    vf.write(0x60, 1)
+    vf.doorbell(0, 0, 3)
+    if isolation == "on":
+        vf.model.write(VF_DB_BAR + 0x1000, 3 << 32, 8)
+    assert vf.model.read(vf.model.config(1) + 4) != 0xFFFFFFFF, "configuration space has gone, too"
+    vf.model.step(1)
+    vf.model.step(10)
+    vf.model.write(control, 9, 2)
+    assert vf.read(0x60) == 0 and vf.reap(0) == fine(1) and not vf.mistakes()
+    assert vf.events()["accesses-without-vf-mse"] == (6 if isolation == "on" else 5)
 
 
 def test_a_file_for_accesses_is_closed_when_the_device_cannot_exist(outer, tmp_path):
