@@ -92,6 +92,8 @@ typedef struct HisiAccEngine {
     bool int_mask_enables;          /* a 1 in it lets an error be reported */
     uint32_t int_set;               /* raises errors; 0 if it has none */
     uint32_t int_shutdown;          /* errors that close the way to memory */
+    uint32_t read_error;            /* bits for data that is out of reach */
+    uint32_t write_error;
     /*
      * Computes one request. @alg_type is what the context says of its queue,
      * @sqe the device's copy; the engine writes its result into it and says
@@ -203,6 +205,7 @@ struct HisiAccFunc {
     HisiAccRequest slots[HISI_ACC_MAX_SLOTS];
     unsigned slot_first;
     unsigned slot_used;
+    bool processing;                /* DMA is the engine's, not the queues' */
     unsigned next_queue;
     bool pausing;
     unsigned pause_left;            /* requests that the pause waits for */
@@ -251,6 +254,7 @@ typedef struct HisiAccConfig {
     int window_reset;
     int mailbox_narrow_read;
     int message_mask_reset;
+    int ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -376,6 +380,13 @@ uint64_t hisi_acc_global_function_errors(HisiAccPf *pf);
 void hisi_acc_global_set_function_errors(HisiAccPf *pf, uint64_t functions);
 uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine);
 void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
+/* Errors of the queue manager that the device raises */
+#define HISI_ACC_RAS_READ      BIT(0)
+#define HISI_ACC_RAS_WRITE     BIT(1)
+#define HISI_ACC_RAS_OVERFLOW  BIT(11)
+#define HISI_ACC_RAS_TAG       BIT(12)
+void hisi_acc_ras(HisiAccFunc *f, uint32_t bits);
+void hisi_acc_ras_dma(HisiAccFunc *f, bool write);
 bool hisi_acc_bus_closed(HisiAccPf *pf);
 unsigned hisi_acc_queue_count(HisiAccFunc *f);
 

@@ -283,6 +283,35 @@ static void raise_errors(HisiAccPf *pf, bool engine, uint32_t bits)
                                hisi_acc_global_errors(pf, engine) | bits);
 }
 
+/* What a function does wrong with memory concerns the whole device */
+void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
+{
+    if (f->pf->cfg.ras) {
+        raise_errors(f->pf, false, bits);
+    }
+}
+
+void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(f);
+    HisiAccPf *pf = f->pf;
+
+    if (!pf->cfg.ras) {
+        return;
+    }
+    if (pf->cfg.hw_version >= HISI_ACC_V5) {
+        hisi_acc_global_set_function_errors(pf, BIT_ULL(f->number) |
+                                   hisi_acc_global_function_errors(pf));
+    }
+    if (f->processing) {
+        raise_errors(pf, true, write ? engine->write_error
+                                     : engine->read_error);
+    } else {
+        raise_errors(pf, false, write ? HISI_ACC_RAS_WRITE
+                                      : HISI_ACC_RAS_READ);
+    }
+}
+
 /* An error that was there already is reported once its mask lets it */
 static void set_mask(HisiAccPf *pf, uint32_t off, uint32_t value)
 {

@@ -98,6 +98,7 @@ static bool event_post(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t entry)
     }
     if ((tail + 1) % depth == eq_head(eq)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_EQ_OVERRUN, eq == &f->aeq);
+        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
         return false;
     }
     value = cpu_to_le32(entry | (eq->dw[6] & EQE_PHASE));
@@ -155,6 +156,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     }
     if ((cq->ctx.tail + 1) % cq->ctx.depth == cq->ctx.head) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CQ_OVERRUN, n);
+        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
         aeqe_post(f, HISI_ACC_AEQE_CQ_OVERFLOW, n);
         return false;
     }
@@ -204,6 +206,18 @@ void hisi_acc_cq_rearm(HisiAccFunc *f)
     }
 }
 
+/* The tag turns doorbells from before a reset away */
+static bool tag_fits(HisiAccFunc *f, const Doorbell *db,
+                     const HisiAccContext *ctx)
+{
+    if (db->random == ctx->tag) {
+        return true;
+    }
+    hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+    hisi_acc_ras(f, HISI_ACC_RAS_TAG);
+    return false;
+}
+
 static void resume_queue(HisiAccFunc *f, unsigned q, int tag)
 {
     HisiAccQueue *queue = &f->queues[q];
@@ -224,8 +238,7 @@ static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
         hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_INDEX, db->raw);
         return;
     }
-    if (ctx->held && ctx->tag != db->random) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+    if (ctx->held && !tag_fits(f, db, ctx)) {
         return;
     }
     if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
@@ -277,9 +290,11 @@ static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
         return;
     }
+    if (!tag_fits(f, db, &sq->ctx)) {
+        return;
+    }
     /* the tail never goes back over requests that were announced before */
-    if (db->random != sq->ctx.tag ||
-        distance(sq->ctx.head, db->index, sq->ctx.depth) <
+    if (distance(sq->ctx.head, db->index, sq->ctx.depth) <
         distance(sq->ctx.head, sq->ctx.tail, sq->ctx.depth)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
         return;
@@ -302,8 +317,10 @@ static void cq_doorbell(HisiAccFunc *f, const Doorbell *db)
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
         return;
     }
-    if (db->random != cq->ctx.tag ||
-        distance(cq->ctx.head, db->index, cq->ctx.depth) >
+    if (!tag_fits(f, db, &cq->ctx)) {
+        return;
+    }
+    if (distance(cq->ctx.head, db->index, cq->ctx.depth) >
         distance(cq->ctx.head, cq->ctx.tail, cq->ctx.depth)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
         return;

@@ -71,6 +71,7 @@ static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
                         MEMTXATTRS_UNSPECIFIED);
     if (!hisi_acc_dma_end(f->pf) || result != MEMTX_OK) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_FAULT, addr);
+        hisi_acc_ras_dma(f, write);
         return false;
     }
     hisi_acc_count(f, write ? HISI_ACC_EV_DMA_WRITE : HISI_ACC_EV_DMA_READ,

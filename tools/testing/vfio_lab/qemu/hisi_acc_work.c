@@ -106,7 +106,9 @@ static void complete(HisiAccFunc *f)
         f->pause_left--;
     }
 
+    f->processing = true;
     engine->process(f, sq->alg_type, r.sqe, &first, &length);
+    f->processing = false;
     addr = sq->ctx.base + (uint64_t)r.index * engine->sqe_size + first;
     if (!hisi_acc_dma_write(f, addr, r.sqe + first, length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {

@@ -215,6 +215,8 @@ static const HisiAccEngine hpre_engine = {
     .int_mask = 0x301400,
     .int_set = 0x301500,
     .int_shutdown = 0x301a3c,
+    .read_error = BIT(10),
+    .write_error = BIT(16),
     .process = hpre_process,
 };
 

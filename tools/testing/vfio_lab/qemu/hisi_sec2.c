@@ -372,6 +372,8 @@ static const HisiAccEngine sec2_engine = {
     .int_mask = 0x301000,
     .int_mask_enables = true,
     .int_shutdown = 0x301014,
+    .read_error = BIT(0),
+    .write_error = BIT(1),
     .process = sec2_process,
 };
 

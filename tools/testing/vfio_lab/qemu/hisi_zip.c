@@ -297,6 +297,8 @@ static const HisiAccEngine zip_engine = {
     .int_mask = 0x3010a4,
     .int_set = 0x3010a8,
     .int_shutdown = 0x30120c,
+    .read_error = BIT(2),
+    .write_error = BIT(3),
     .process = zip_process,
 };
 

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Errors that the device raises by itself, with ras=on: what a function does wrong with
+addresses, tags and rings ends in the registers that the PF's driver reads."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from registers import Function
+from test_model_engines import Hpre, Zip
+from test_model_faults import ENGINE_ERRORS, unmask
+
+NOWHERE = 1 << 52
+QM_SOURCE, FUNCTION_ERRORS = 0x100000, 0x100280
+READ, WRITE, OVERFLOW, TAG = 1 << 0, 1 << 1, 1 << 11, 1 << 12
+#: bits of each engine's own for reads and writes of data
+ENGINE_BITS = {Function: (1 << 0, 1 << 1), Zip: (1 << 2, 1 << 3), Hpre: (1 << 10, 1 << 16)}
+
+
+def sq_nowhere(vf: Function) -> None:
+    """The device cannot read requests."""
+    vf.model.put(vf.buffer, struct.pack("<HHQIHHHHHHI", 0, 0, NOWHERE, vf.DEPTH - 1 | 7 << 12, 0, 0, 0, 0, 0, 1 << 4, 0))
+    vf.ask(0, vf.buffer, 0)
+    vf.doorbell(0, 0, 1)
+
+
+def cq_nowhere(vf: Function) -> None:
+    """The device cannot write completions."""
+    vf.model.put(vf.buffer, struct.pack("<HHQIHHHHII", 0, 0, NOWHERE, vf.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0))
+    vf.ask(1, vf.buffer, 0)
+    vf.submit(0)
+
+
+def context_nowhere(vf: Function) -> None:
+    """The device cannot read a context."""
+    vf.mailbox(0, NOWHERE)
+
+
+def table_nowhere(vf: Function) -> None:
+    """The device cannot write contexts back."""
+    vf.ask(4, NOWHERE)
+    vf.write(0x204, 1)
+
+
+def full_cq(vf: Function) -> None:
+    """There is no room for a completion."""
+    for _ in range(vf.DEPTH):
+        vf.submit(0)
+        vf.model.settle()
+
+
+@pytest.mark.parametrize("ras", ["off", "on"])
+@pytest.mark.parametrize("version", ["v3", "v5"])
+@pytest.mark.parametrize("mistake, bits", [
+    (sq_nowhere, READ), (cq_nowhere, WRITE), (context_nowhere, READ), (table_nowhere, WRITE), (full_cq, OVERFLOW),
+    (lambda vf: vf.doorbell(0, 0, 1, random=5), TAG), (lambda vf: vf.doorbell(0, 0, 20), 0)])
+def test_errors_of_the_queue_manager(start, mistake: Callable[[Function], None], bits: int, version: str, ras: str):
+    """V5 tells, too, whose an error on the bus is."""
+    vf = start(f",ras={ras},hw-version={version}")
+    pf = Function(vf.model, 0)
+    unmask(pf)
+    mistake(vf)
+    vf.model.settle()
+    raised = bits if ras == "on" else 0
+    assert pf.read(QM_SOURCE) == raised and vf.model.interrupt(0) == (3 if raised else None)
+    assert pf.read(ENGINE_ERRORS[Function][0]) == 0
+    if version == "v5":
+        assert pf.read(FUNCTION_ERRORS, 8) == (2 if raised & (READ | WRITE) else 0)
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("kind", ENGINE_BITS, ids=lambda kind: kind.DEVICE)
+def test_errors_of_the_engine(start, kind, write):
+    vf = start(",ras=on,hw-version=v5", kind)
+    pf = Function(vf.model, 0)
+    unmask(pf, kind)
+    there, nowhere = vf.data + 0x400, NOWHERE
+    source, destination = (there, nowhere) if write else (nowhere, there)
+    if kind is Function:
+        sqe = vf.request(source, destination)
+    elif kind is Zip:
+        raw = bytearray(128)
+        struct.pack_into("<I", raw, 16, 16)
+        struct.pack_into("<III", raw, 28, 3 << 28, 0, 1)
+        struct.pack_into("<I", raw, 56, 4096)
+        struct.pack_into("<QQ", raw, 72, source, destination)
+        sqe = bytes(raw)
+    else:
+        vf.model.put(vf.data, bytes([1]) * 0x400)
+        raw = bytearray(64)
+        struct.pack_into("<IB", raw, 0, 0 | 1 << 30, 128 // 8 - 1)
+        struct.pack_into("<QQQ", raw, 8, vf.data, source if write else nowhere, destination)
+        sqe = bytes(raw)
+    vf.submit(0, sqe)
+    vf.model.settle()
+    assert pf.read(ENGINE_ERRORS[kind][0]) == ENGINE_BITS[kind][write] and pf.read(QM_SOURCE) == 0
+    assert vf.model.interrupt(0) == 3 and pf.read(FUNCTION_ERRORS, 8) == 2
+
+
+def test_an_error_that_the_device_raises_closes_the_bus(start):
+    """For all functions, if the PF's driver selected it; those go on afterwards."""
+    vf = start(",ras=on")
+    pf, other = Function(vf.model, 0), Function(vf.model, 2)
+    other.start()
+    pf.write(0x1040F8, READ)
+    sq_nowhere(vf)
+    vf.model.settle()
+    other.submit(0)
+    vf.model.step(1000)
+    assert other.events()["requests-completed"] == 0
+    pf.write(QM_SOURCE, READ)
+    vf.model.settle()
+    assert other.reap(0) == [(0, 0)] and vf.mistakes() == {"dma-fault"} and not other.mistakes()
