@@ -154,7 +154,7 @@ typedef struct HisiAccEventQueue {
 typedef struct HisiAccRequest {
     uint16_t queue;
     uint16_t index;
-    int64_t deadline;
+    int64_t taken;                  /* microseconds */
     uint8_t sqe[HISI_ACC_SQE_MAX];
 } HisiAccRequest;
 

@@ -227,6 +227,9 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
         return;
     }
     *number_field(obj, n) = value;
+    if (DEVICE(obj)->realized) {
+        hisi_acc_work_kick_all(HISI_ACC_PF(obj));   /* it may be their time */
+    }
 }
 
 static uint64_t *algs_field(Object *obj, void *offset)

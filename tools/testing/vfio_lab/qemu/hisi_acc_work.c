@@ -67,7 +67,6 @@ static void take(HisiAccFunc *f, unsigned q)
     HisiAccSq *sq = &queue->sq;
     HisiAccRequest *r = slot(f, f->slot_used);
     unsigned size = hisi_acc_engine(f)->sqe_size;
-    int64_t deadline = now_us() + f->pf->cfg.request_latency;
 
     if (!hisi_acc_dma_read(f, sq->ctx.base + (uint64_t)sq->fetch * size, r->sqe,
                            size)) {
@@ -75,12 +74,9 @@ static void take(HisiAccFunc *f, unsigned q)
         hisi_acc_work_update(f, q);
         return;
     }
-    if (f->slot_used) {
-        deadline = MAX(deadline, slot(f, f->slot_used - 1)->deadline);
-    }
     r->queue = q;
     r->index = sq->fetch;
-    r->deadline = deadline;
+    r->taken = now_us();
     sq->fetch = (sq->fetch + 1) % sq->ctx.depth;
     queue->in_flight++;
     f->slot_used++;
@@ -139,6 +135,7 @@ static bool next_pending(HisiAccFunc *f, unsigned *q)
 static void work(HisiAccFunc *f)
 {
     int64_t end = get_clock() + BURST;
+    int64_t deadline;
     unsigned q;
 
     while (!kept_from_memory(f)) {
@@ -148,8 +145,9 @@ static void work(HisiAccFunc *f)
         if (!f->slot_used) {
             return;
         }
-        if (slot(f, 0)->deadline > now_us()) {
-            timer_mod(f->engine_timer, slot(f, 0)->deadline);
+        deadline = slot(f, 0)->taken + f->pf->cfg.request_latency;
+        if (deadline > now_us()) {
+            timer_mod(f->engine_timer, deadline);
             return;
         }
         if (get_clock() > end) {

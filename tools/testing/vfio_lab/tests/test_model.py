@@ -449,6 +449,15 @@ def test_the_engine_works_on_so_many_requests_at_once(start, slots):
         assert vf.events()["requests-completed"] == done
 
 
+def test_a_change_of_the_time_is_for_those_at_work_too(start):
+    vf = start(",request-latency=60000000")
+    vf.submit(0)
+    vf.model.step(1000)
+    assert not vf.reap(0)
+    vf.model.set("request-latency", 500)
+    assert vf.reap(0) == fine(1)
+
+
 def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     """What is said of a number that is out of range."""
     return f"{name}={wrong}", f"{name} must be from {low} to {high}, not {wrong}"

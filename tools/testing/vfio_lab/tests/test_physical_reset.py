@@ -58,11 +58,25 @@ def waiting(host) -> int:
 
 
 def have_all_wait(host, load: hostload.HostLoad) -> None:
-    """Each lane has a request in the device, which takes its time for these and for
-    none that comes later, and no lane is on the way into or out of the driver."""
+    """Each lane has a request in the device, which takes its time for them, and no lane
+    is on the way into or out of the driver."""
     host.set_model("sec", "request-latency", LONG)
     # in this order: who had been counted as sent, and sleeps afterwards, has sent
     wait_until("each lane waits for the device", lambda: waiting(host) == LANES and load.all_wait())
+
+
+def flushes(host) -> list[int]:
+    """How often each virtual function's driver has had the device empty its rings."""
+    return [host.counters("sec", n)["mailbox-set"]["flush"] for n in range(1, VFS + 1)]
+
+
+def reset_while_they_wait(host) -> None:
+    """A reset of the physical function. The device does what it has, once the drivers of
+    the virtual ones wait for that; which they do for five seconds."""
+    before = flushes(host)
+    host.ssh.run(f"(echo 1 > /sys/bus/pci/devices/{SEC.pf}/reset) > /dev/null 2>&1 &")
+    wait_until("the drivers wait for the rings to be empty",
+               lambda: all(new > old for old, new in zip(before, flushes(host), strict=True)))
     host.set_model("sec", "request-latency", int(MODEL["request-latency"]))
 
 
@@ -80,7 +94,7 @@ def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context
         load.progress("the load runs")
         work_on_all(host, load, "each function has users")
         have_all_wait(host, load)
-        host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{SEC.pf}/reset", timeout=90)
+        reset_while_they_wait(host)
         wait_for(host, "00:08.0: FLR reset complete")
         for function in (1, 2):
             wait_for(host, f"00:08.{function}: device reset done")
