@@ -12,18 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 import bench as lab_bench
-from bench import SEC, Bench, wait_until
-from defect_scenarios import works
+from bench import SEC, Bench
 from lab import accelerator, versions, watch
 from lab.errors import LabError
 from lab.guest import Guest
 from lab.migration import Scenario
 from lab.session import Choice
 from moves import ENDED, TRICKLE, ended, event
-from steps import Loops, State
-
-ROUNDS = 10
-
+from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
@@ -32,29 +28,16 @@ def bench(context) -> Iterator[Bench]:
         yield one
 
 
-@pytest.mark.parametrize("states", [
-    (State.STOP, State.RUNNING), (State.STOP_COPY, State.RUNNING), (State.PRE_COPY, State.RUNNING),
-    (State.PRE_COPY, State.STOP_COPY, State.RUNNING)], ids=lambda states: "-".join(s.name for s in states))
+@pytest.mark.parametrize("states", WALKS, ids=lambda states: "-".join(s.name for s in states))
 def test_each_state_is_reached_beside_them(bench, states):
-    """Would catch a refusal for the time of another's reset. The state that is asked
-    for afterwards is not judged: the next reset has led to RUNNING by then, perhaps."""
-    address = bench.functions[0]
-    with bench.open() as vf, Loops(bench.host, "sysfs", [address]) as resets:
-        errors = [vf.go(state)[0] for _ in range(ROUNDS) for state in states]
-        loop = resets.end()[address]
-        assert errors == [""] * len(errors)
-        assert loop.failed == 0 and loop.times >= ROUNDS, loop
-        works(vf)
+    """Would catch a refusal for the time of another's reset."""
+    walked_beside_resets(bench, states)
 
 
 def test_a_users_resets_beside_them(bench):
     """VFIO_DEVICE_RESET must not fail with EAGAIN while the host resets the VF through
     sysfs, nor the host's reset beside it."""
-    address, before = bench.functions[0], bench.count("resets")
-    with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
-        wait_until("the function was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
-        for loop in hosts.end()[address], users.end()[address]:
-            assert not loop.failed and loop.times >= ROUNDS, loop
+    users_resets_beside_the_hosts(bench)
 
 
 class Resets:

@@ -5,7 +5,6 @@ the function; only the beginning of a migration is refused. Who waits can be end
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,10 +14,9 @@ import bench as lab_bench
 from bench import Bench, wait_until
 from defect_scenarios import go, works
 from steps import Function, State
+from tenant_scenarios import HELD_SECONDS, open_waits_for_a_reset_of_all, resets_wait_for_a_long_reset_of_all
 
 VFS = 5
-#: longer than any wait that the driver ever had
-HELD_SECONDS = 15
 #: what of it a migration's beginning waits for, at most
 REFUSED_SECONDS = 8
 #: what a program may take to end that waits for nothing more
@@ -32,44 +30,29 @@ def bench(context) -> Iterator[Bench]:
         yield one
 
 
-def resets(bench: Bench) -> list[int]:
-    """How often each function was reset, the physical one first."""
-    return [bench.count("resets", function=number) for number in range(VFS + 1)]
-
-
-def test_all_of_it_waits_for_a_reset_of_all(bench):
+def test_resets_wait_for_a_reset_of_all(bench):
     """Would catch a wait that is given up: a function that is reset in the middle of
-    the reset of all, or a stop that is refused, which QEMU answers with such a reset."""
-    with bench.rival(), contextlib.ExitStack() as stack:
-        reset, flr, stop = (stack.enter_context(bench.open(n)) for n in range(3))
-        for vf in reset, flr, stop:
-            vf.guest_up()
-        # D3hot, from which a reset by the host wakes it before anybody is asked, may reset it
-        bench.host.ssh.run("; ".join(f"echo on > /sys/bus/pci/devices/{address}/power/control"
-                                     for address in bench.functions[3:5]))
-        before = resets(bench)
+    the reset of all."""
+    resets_wait_for_a_long_reset_of_all(bench)
+
+
+def test_open_waits_for_a_reset_of_all(bench):
+    """Would catch the same of one that is opened, and an open that is refused."""
+    open_waits_for_a_reset_of_all(bench)
+
+
+def test_a_stop_waits_for_a_reset_of_all(bench):
+    """Would catch a stop that is refused, which QEMU answers with a reset."""
+    with bench.rival(), bench.open() as vf:
+        vf.guest_up()
         bench.tell("hold", 1)
-        reset.start_reset()
-        flr.start_flr()
-        stop.start(State.STOP)
-        host = bench.host.ssh.popen(f"echo 1 > /sys/bus/pci/devices/{bench.functions[3]}/reset")
-        late = stack.enter_context(Function(bench.host, bench.functions[4], wait=False))
-        early = {"VFIO_DEVICE_RESET": reset.finish(HELD_SECONDS), "FLR": flr.finish(0), "STOP": stop.finish(0),
-                 "reset by the host": host.poll(), "open": late.opened(0) or None}
-        meanwhile = resets(bench)
+        vf.start(State.STOP)
+        early = vf.finish(HELD_SECONDS)
         bench.tell("hold", 0)
-        assert {what: outcome for what, outcome in early.items() if outcome is not None} == {}
-        assert meanwhile == before
-        assert reset.finish() == ("", State.RUNNING)
-        assert flr.finish() == ("", State.RUNNING)
-        assert stop.finish() == ("", State.STOP)
-        assert host.wait(60 * bench.host.patience) == 0
-        late.opened()
-        after = [new - old for old, new in zip(before, resets(bench), strict=True)]
-        assert after == [0, 1, 1, 0, 1, 1]
-        go(stop, State.RUNNING)
-        for vf in reset, flr, stop, late:
-            works(vf)
+        assert early is None
+        assert vf.finish() == ("", State.STOP)
+        go(vf, State.RUNNING)
+        works(vf)
 
 
 def test_a_migration_does_not_begin_in_a_reset_of_all(bench):

@@ -16,11 +16,9 @@ from defect_scenarios import go, saved
 from lab.migration import ENGINE, SLOW_REQUEST_US
 from lab.session import Choice
 from moves import event, goes_on, states
-from steps import IMAGE, Function, State
+from steps import State
+from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
 
-VF_STATE, READY, NOT_READY = 0x60, 0, 1
-#: mailbox commands by which a guest tells its tables, and with a bit more asks for them
-SQC_TABLE, CQC_TABLE, ASK = 4, 5, 0x4000
 #: what the stock driver says it by
 SAYS_SO = "writel(state, qm->io_base + QM_VF_STATE);"
 #: how long nothing may come from a stopped function
@@ -34,38 +32,11 @@ def bench(context) -> Iterator[Bench]:
         yield one
 
 
-def pauses(bench: Bench) -> int:
-    """How often the first function was told to pause."""
-    return bench.host.counters("sec", 1)["mailbox-set"]["pause"]
-
-
 @pytest.mark.parametrize("state", [State.STOP, State.PRE_COPY_P2P], ids=lambda state: state.name)
 def test_it_is_stopped_and_saved(bench, state):
     """Would catch a function that is left running, or moved as one that nobody uses,
     because of what one register says."""
-    with bench.open() as vf:
-        vf.guest_up(events=1)
-        whole = saved(vf)
-        go(vf, State.RUNNING)
-        vf.guest_up(events=1)
-        vf.store(VF_STATE, NOT_READY)
-        before, kicks = pauses(bench), bench.count("kicks")
-        go(vf, state)
-        assert pauses(bench) == before + 1
-        go(vf, State.STOP_COPY)
-        assert vf.read_image() == IMAGE
-        assert vf.image() == whole
-        go(vf, State.RUNNING)
-        assert bench.count("kicks") > kicks and vf.load(VF_STATE) == NOT_READY
-
-
-def tables(vf: Function) -> list[int]:
-    """What the guest has told."""
-    found = []
-    for command in SQC_TABLE, CQC_TABLE:
-        vf.begin_command(command | ASK)
-        found.append(vf.answer())
-    return found
+    is_stopped_and_saved(bench, state)
 
 
 def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
@@ -98,33 +69,11 @@ def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
             assert int.from_bytes(whole[168:176], "little") == missing
 
 
-def nobody(vf: Function) -> bytes:
-    """The image of a function that no guest has in use."""
-    go(vf, State.STOP_COPY)
-    assert vf.read_image() == IMAGE
-    return vf.image()
-
-
 @pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["announced", "silent"])
 def test_nobodys_state_takes_the_place_of_a_guests(bench, ready):
     """Would catch a function that goes on with queues of before, in memory that may be
     somebody else's by then, where the state that was loaded says that it has none."""
-    with bench.open(1) as other:
-        image = nobody(other)
-    with bench.open() as vf:
-        vf.guest_up(events=1)
-        vf.store(VF_STATE, ready)
-        go(vf, State.STOP, State.RESUMING)
-        vf.take_image(image)
-        assert vf.write_image() == len(image)
-        before = {what: bench.count(what) for what in ("kicks", "kicks-of-unused-queues", "msi-eq", "resets")}
-        go(vf, State.RUNNING)
-        assert {what: bench.count(what) for what in before} == {**before, "resets": before["resets"] + 1}
-        assert vf.load(VF_STATE) == NOT_READY
-        assert tables(vf) == [0, 0]
-        vf.guest_up()
-        saved(vf)
-        go(vf, State.RUNNING)
+    is_emptied(bench, ready)
 
 
 def silent(host) -> None:

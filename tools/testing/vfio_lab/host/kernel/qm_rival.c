@@ -246,13 +246,20 @@ static int windows_set(const char *text, const struct kernel_param *param)
 static const struct kernel_param_ops windows_ops = { .set = windows_set };
 module_param_cb(windows, &windows_ops, NULL, 0200);
 
-/* "FUNCTION": tell a virtual function that there is a message for it */
+/* "FUNCTION [MESSAGE]": tell a virtual function that there is a message for it */
 static int message_set(const char *text, const struct kernel_param *param)
 {
-	unsigned int function;
+	unsigned int function, message;
+	int given, err;
 
-	if (kstrtouint(text, 0, &function))
+	given = sscanf(text, "%u %u", &function, &message);
+	if (given < 1)
 		return -EINVAL;
+	if (given == 2) {
+		err = hisi_qm_mb(qm, QM_MB_CMD_SRC, message, function, 0);
+		if (err)
+			return err;
+	}
 	writel(function, qm->io_base + IFC_INT_CFG);
 	writel(1, qm->io_base + IFC_INT_SET);
 	return 0;
