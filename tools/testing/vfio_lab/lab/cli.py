@@ -167,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--asan", action="store_true", help="on an outer QEMU that ends at the first access out of "
                        "bounds, leak or undefined result (its first build takes ten minutes)")
     check.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k window")
-    commands.add_parser("defects", help="find the known defects of the kernel's own driver in it, and not in ours",
+    commands.add_parser("defects", help="look for known defects in the kernel's own driver and in ours",
                         description="Run the tests of tests/defects.py on the kernel's own driver of both series and "
                                     "on this tree's, each in a boot of its own where it may end one, and print a table.")
     commands.add_parser("docs", help="build the documentation",

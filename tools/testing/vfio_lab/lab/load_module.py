@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernel modules of the lab: the part of the guest's load that has to run in the
-kernel, a rival for a physical function's registers, and the stock drivers' common
-part for a guest that is to lack something of it."""
+kernel, a rival for a physical function's registers, and modules of the kernel's own
+that are to lack something: the stock drivers' common part for a guest, VFIO's core."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,11 +59,27 @@ def rival_module(kernel: Kernel, context: Context | None = None) -> Path:
     return _module(_files(paths.LAB / "host/kernel"), "qm_rival", kernel, context)
 
 
+def _without(lacks: str, place: str, left: bytes, kernel: Kernel) -> dict[str, bytes]:
+    """Sources of a kernel's module, of which one, `place`, has `left` for what it lacks."""
+    folder, name = place.rsplit("/", 1)
+    files = _files(kernel.source / folder)
+    if files[name].count(lacks.encode()) != 1:
+        raise LabError(f"Kernel {kernel.version}: {name} does not have '{lacks}' once.")
+    files[name] = files[name].replace(lacks.encode(), left)
+    return files
+
+
 def stock_qm(kernel: Kernel, lacks: str, context: Context | None = None) -> Path:
     """This kernel's own hisi_qm.ko without a statement."""
-    files = _files(kernel.source / "drivers/crypto/hisilicon")
-    if files["qm.c"].count(lacks.encode()) != 1:
-        raise LabError(f"Kernel {kernel.version}: qm.c does not have '{lacks}' once.")
-    files["qm.c"] = files["qm.c"].replace(lacks.encode(), b";")
+    files = _without(lacks, "drivers/crypto/hisilicon/qm.c", b";", kernel)
     files["Kbuild"] = b"obj-m := hisi_qm.o\nhisi_qm-objs := qm.o sgl.o debugfs.o\n"
     return _module(files, "hisi_qm", kernel, context)
+
+
+def looping_vfio(kernel: Kernel, context: Context | None = None) -> Path:
+    """This kernel's own vfio.ko as before a26b499b757c, which is in all that can be had:
+    the search for a way that is blocked never ends."""
+    files = _without("*next_fsm != VFIO_DEVICE_STATE_ERROR &&", "drivers/vfio/vfio_main.c", b"", kernel)
+    parts = re.findall(r"^vfio-.*\n", (kernel.source / "drivers/vfio/Makefile").read_text(encoding="utf-8"), re.M)
+    files["Kbuild"] = "".join(["obj-m := vfio.o\n", *parts]).encode()
+    return _module(files, "vfio", kernel, context)

@@ -16,7 +16,7 @@ from lab import accelerator, cross, kernel, paths, versions
 from lab.context import Context
 from lab.errors import LabError
 from lab.host import Host
-from lab.load_module import rival_module
+from lab.load_module import looping_vfio, rival_module
 from lab.patience import MACHINE
 from lab.progress import Steps
 from lab.session import MODEL, Choice, Session
@@ -35,13 +35,15 @@ def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Pat
     """What to boot: programs and modules that the tests use are in it. A patch is one of
     the kernel."""
     selftests = sorted(steps.SELFTESTS.glob("hisi_acc_*.c"))
+    built = kernel.kernel(version, context, patch)
     return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
         **MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
         steps.LOOP: steps.loop_program(context),
         KSELFTEST: cross.static_program(selftests, context),
-        "/lab/qm_rival.ko": rival_module(kernel.kernel(version, context, patch), context)})
+        "/lab/qm_rival.ko": rival_module(built, context),
+        "/lab/vfio.ko": looping_vfio(built, context)})
 
 
 @dataclasses.dataclass

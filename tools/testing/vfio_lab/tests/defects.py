@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Defects that the kernel's own driver for these devices has or had, and the tests
-that find them.
+"""Defects that the kernel's own driver for these devices has or had, or ours had, and
+the tests that find them.
 
-R is mended in its history, D was seen by reading its source in Linux 7.2. A test
-is one of the kselftest hisi_acc_migration_test, by name, or a scenario of
-defect_scenarios.py. `vlab defects` runs all of them on three drivers.
+R is mended in its history, D was seen by reading its source in Linux 7.2, T was in
+our own driver before its first release. A test is one of the kselftest
+hisi_acc_migration_test, by name, or a scenario of defect_scenarios.py and
+tenant_scenarios.py. `vlab defects` runs all of them on three drivers.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 import defect_scenarios as scenarios
+import tenant_scenarios as tenants
 from lab import versions
 from lab.kernel import flavoured
 from tap import PASSED, SKIPPED
 
-#: where a scenario runs: on a device of V3 with others, on one of V4 with others,
-#: in a boot of its own with nothing set up, on a pair of hosts, where WATCHED says
-SHARED, V4, ALONE, PAIR, ELSEWHERE = "shared", "v4", "alone", "pair", "elsewhere"
+#: where a scenario runs: on a device of V3 with others, on one with many functions with
+#: others, on one of V4 with others, in a boot of its own with nothing set up, on a pair
+#: of hosts, where WATCHED says
+SHARED, MANY, V4, ALONE, PAIR, ELSEWHERE = "shared", "many", "v4", "alone", "pair", "elsewhere"
+#: functions of a device with many
+MANY_FUNCTIONS = 8
 
 BOTH = frozenset(versions.OWN_DRIVERS)
 NEW, OLD, NONE = frozenset(versions.OWN_DRIVERS[:1]), frozenset(versions.OWN_DRIVERS[-1:]), frozenset[str]()
@@ -88,6 +93,30 @@ ROWS = (
     Row("D22", "the guest's mask is lost", BOTH, ("guests_mask_stays",)),
     Row("D23", "version 1 in two pieces is not loaded", BOTH, ("version_1_in_two",)),
     Row("D24", "a refused image leaves traces", BOTH, ("nothing_is_written",)),
+    Row("T1", "tenants lock the physical function's driver out", NONE,
+        ("physical_functions_driver_gets_its_turn",), "test_fairness.py"),
+    Row("T2", "a function is reset in a reset of all that takes long", OLD,
+        ("resets_wait_for_a_long_reset_of_all",), "test_patience.py"),
+    Row("T3", "a stop is refused for what lies outside", BOTH, ("stopped_whatever_is_outside",),
+        "test_outside_trouble.py"),
+    Row("T4", "a guest that does not announce itself is moved as nothing", BOTH, ("silent_guest_is_saved",),
+        "test_silent_guest.py"),
+    Row("T5", "V4: a guest gets the registers of migration after a reset of all", NONE,
+        ("lost_windows_leave_the_guest_its_half",)),
+    Row("T6", "a function is opened in a reset of all, or not at all", OLD, ("open_waits_for_a_reset_of_all",)),
+    Row("T7", "registers of a function in D3hot are touched", BOTH, ("asleep_is_left_alone",), "test_driver_faults.py"),
+    Row("T8", "what the kernel's driver writes is refused", NONE, ("image_of_linux_is_taken",)),
+    Row("T9", "the queue table is used beside its owner", BOTH, ("function_table_is_left_alone",)),
+    Row("T10", "debugfs shows another image than its documentation says", NONE, (), "test_driver_life.py"),
+    Row("T11", "bandwidth limits cannot be read beside migrations", NONE, ("limits_are_told_beside_migrations",)),
+    Row("T12", "a guest loses a message of the physical function", BOTH, ("guest_gets_the_message_it_asked_for",)),
+    Row("T13", "nobody's image leaves a guest's queues at work", BOTH, ("nobodys_state_empties_a_function",)),
+    Row("T14", "registers that are off give an image", BOTH, ("dead_registers_are_no_state",)),
+    Row("T15", "the core of VFIO looks for a way for ever", BOTH, ("blocked_arc_is_refused",)),
+    Row("T16", "sizes of BARs are not looked at: builds", NONE, (), "test_driver_build.py"),
+    Row("T17", "a save interrupts, as it is meant to", NONE, (), "test_access_budget.py"),
+    Row("T18", "a reset by the host costs the whole machine", NONE,
+        ("states_are_reached_beside_the_hosts_resets", "users_resets_beside_the_hosts"), "test_host_resets.py"),
 )
 
 #: those that lose something for good where they fail come last
@@ -103,13 +132,20 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
             scenarios.guest_gets_its_own_answer, scenarios.guests_mask_stays,
             scenarios.memory_of_data_files, scenarios.debugfs_is_left_empty,
             scenarios.queue_table_has_one_user,
+            tenants.stopped_whatever_is_outside, tenants.silent_guest_is_saved, tenants.asleep_is_left_alone,
+            tenants.image_of_linux_is_taken, tenants.function_table_is_left_alone,
+            tenants.guest_gets_the_message_it_asked_for, tenants.nobodys_state_empties_a_function,
+            tenants.dead_registers_are_no_state, tenants.states_are_reached_beside_the_hosts_resets,
+            tenants.users_resets_beside_the_hosts,
             scenarios.reset_waits_for_the_physical_function, scenarios.no_queues_is_an_error,
             scenarios.file_outlives_the_binding, scenarios.reset_does_not_wait_for_ever,
             scenarios.failed_save_leaves_nothing)),
         (V4, (scenarios.both_register_layouts_work, scenarios.neighbour_is_left_alone,
-              scenarios.window_that_went_is_noticed)),
+              scenarios.window_that_went_is_noticed, tenants.lost_windows_leave_the_guest_its_half)),
+        (MANY, (tenants.limits_are_told_beside_migrations, tenants.physical_functions_driver_gets_its_turn,
+                tenants.open_waits_for_a_reset_of_all, tenants.resets_wait_for_a_long_reset_of_all)),
         (ALONE, (scenarios.physical_function_elsewhere, scenarios.older_hardware,
-                 scenarios.no_virtual_function)),
+                 scenarios.no_virtual_function, tenants.blocked_arc_is_refused)),
         (PAIR, (scenarios.other_hardware_is_refused,)),
         (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
     ) for function in functions}

@@ -39,10 +39,10 @@ class Run:
         self.beside: list[str] = []
         self._boots = 0
 
-    def _bench(self, **model: str):
+    def _bench(self, vfs: int = 2, **model: str):
         self._boots += 1
         return bench.bench(self.session, self.session.context, self.version, self.driver,
-                           name=f"host{self._boots}", **model)
+                           name=f"host{self._boots}", vfs=vfs, **model)
 
     def _judge(self, name: str, *benches: bench.Bench) -> bool:
         """Run a scenario; whether the hosts are fit for the next."""
@@ -71,10 +71,12 @@ class Run:
 
     @staticmethod
     def _mend(one: bench.Bench) -> bool:
+        if not one.host.alive():
+            return False
         try:
             one.sound()
             one.host.ssh.run("echo 0 > /sys/module/qm_rival/parameters/hold; rmmod qm_rival; true", check=False)
-            one.enable(2)
+            one.enable(one.host.spec.vfs)
             one.bind()
         except LabError:
             return False
@@ -85,9 +87,9 @@ class Run:
         left = [name for name, (place, _) in defects.SCENARIOS.items()
                 if place == where and (self.slow or name != defects.SLOW)]
         while left:
-            with self._bench(**model) as one:
+            with self._bench(defects.MANY_FUNCTIONS if where == defects.MANY else 2, **model) as one:
                 if where != defects.ALONE:
-                    one.bring_up()
+                    one.bring_up(one.host.spec.vfs)
                 while left:
                     if not self._judge(left.pop(0), one) or where == defects.ALONE:
                         break
@@ -125,7 +127,7 @@ class Run:
 
     def all(self) -> None:
         """Everything."""
-        for part in (self.kselftest, lambda: self.scenarios(defects.SHARED),
+        for part in (self.kselftest, lambda: self.scenarios(defects.SHARED), lambda: self.scenarios(defects.MANY),
                      lambda: self.scenarios(defects.V4, hw_version="v4"), lambda: self.scenarios(defects.ALONE),
                      self.pair, *(functools.partial(self.kselftest, name) for name in defects.KSELFTEST_ALONE),
                      self.watched):
@@ -152,7 +154,8 @@ def run(request) -> Iterator:
 
 def test_every_row_has_its_test():
     """A row without a test, a test without a row, a name that nothing has."""
-    assert [r.name for r in defects.ROWS] == [*(f"R{n}" for n in range(1, 21)), *(f"D{n}" for n in range(1, 25))]
+    assert [r.name for r in defects.ROWS] == [
+        f"{kind}{n}" for kind, last in (("R", 20), ("D", 24), ("T", 18)) for n in range(1, last + 1)]
     sources = "".join(p.read_text() for p in (paths.ROOT / "tools/testing/selftests/vfio").glob("hisi_acc_*.c"))
     known = set(re.findall(r"\{ \"(\w+)\", \w+ \}", sources)) | set(defects.SCENARIOS)
     for row in defects.ROWS:
@@ -168,6 +171,7 @@ def test_ours_is_free_of_them(request, run):
     ours = run(versions.DEFAULT, "ours")
     ours.slow = request.config.getoption("--long")
     ours.scenarios(defects.SHARED)
+    ours.scenarios(defects.MANY)
     ours.scenarios(defects.V4, hw_version="v4")
     ours.scenarios(defects.ALONE)
     ours.pair()
