@@ -108,6 +108,7 @@ class Run:
         """The kselftest, all of it or what is run by name only."""
         with self._bench() as one:
             one.bring_up()
+            watch.expect(*map(defects.KSELFTEST_ALONE.__getitem__, names), *(() if names else (tap.PROVOKED,)))
             try:
                 said = one.kselftest(*names)
             except LabError as e:
