@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Each defect that the kernel's own driver has or had is found by a test where it
-is, and ours is free of it. `vlab defects` runs it all, on three drivers of two
+is, and ours is free of it. `vlab defects` runs it all, on the drivers of all
 kernels; otherwise ours is tested, on one."""
 
 from __future__ import annotations
