@@ -20,11 +20,15 @@ static struct compat_qm *a_device(struct kunit *test)
 	return of;
 }
 
-/* As hisi_acc_access_block_reset() waits */
-static void block_reset(struct hisi_qm *qm)
+/* As hisi_acc_access_block_reset() waits, for a time */
+static bool block_reset(struct hisi_qm *qm)
 {
-	while (!compat_qm_try_block_reset(qm))
+	for (int i = 0; i < 10 * REST_MS; i++) {
+		if (compat_qm_try_block_reset(qm))
+			return true;
 		usleep_range(1000, 2000);
+	}
+	return false;
 }
 
 /* Would catch: two of ours that exclude each other; a bit that stays set */
@@ -99,7 +103,7 @@ static void a_spell_ends(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, compat_qm_extend_reset_block(of->qm));
 
 	/* then nobody has it for a while, and everybody after it */
-	block_reset(of->qm);
+	KUNIT_ASSERT_TRUE(test, block_reset(of->qm));
 	KUNIT_EXPECT_TRUE(test, time_after(jiffies, left + rest));
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
