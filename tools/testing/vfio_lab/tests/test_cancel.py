@@ -71,5 +71,5 @@ def test_a_destination_that_does_not_fit_says_so_early(new_session):
         scenario.begin(guest, TRICKLE, downtime_limit=300)
         assert ended(guest, began) == "failed"
         assert not [e for e in guest.qmp.events if e.name == "STOP"]
-        assert f"number of queues is {queues():#x}, {queues(3):#x} here" in scenario.destination.ssh.out("dmesg")
+        assert f"number of queues: got {queues():#x}, expected {queues(3):#x}" in scenario.destination.ssh.out("dmesg")
         assert states(scenario) == "RUNNING"
