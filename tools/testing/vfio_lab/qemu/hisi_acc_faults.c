@@ -32,8 +32,7 @@ bool hisi_acc_fault_msi(HisiAccFunc *f)
 bool hisi_acc_fault_writeback(HisiAccFunc *f)
 {
     return (f->pf->cfg.fault_writeback && concerns(f)) ||
-           (hisi_acc_context_held(f) &&
-            (hisi_acc_waits(f) || hisi_acc_bus_closed(f->pf)));
+           (hisi_acc_context_held(f) && hisi_acc_waits(f));
 }
 
 bool hisi_acc_fault_registers(HisiAccFunc *f)
