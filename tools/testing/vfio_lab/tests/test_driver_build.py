@@ -84,9 +84,10 @@ def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> p
 
 
 def test_each_need_is_read_from_the_makefile():
-    """The tests below must know of each of them."""
+    """The tests below must know of each of them: three that 6.12 lacks and one that all
+    kernels lack are tested wherever the driver is built for these."""
     assert len(NEEDS) == MAKEFILE.count("$(call needs,") > 8
-    assert len(BRIDGED) + 3 == MAKEFILE.count("$(call lacks,") + MAKEFILE.count("define __assign_str(dst, src)")
+    assert len(BRIDGED) + 4 == MAKEFILE.count("$(call lacks,") + MAKEFILE.count("define __assign_str(dst, src)")
 
 
 def test_the_guide_names_each_interface():
