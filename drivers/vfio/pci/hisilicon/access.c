@@ -18,6 +18,7 @@
 #include <linux/lockdep.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 #include <linux/vfio_pci_core.h>
 
 #include "hisi_acc_vfio_pci.h"
@@ -236,9 +237,10 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
  * @ppos: where
  *
  * These functions have one way to be reset from there: the bit in the second byte
- * of Device Control.
+ * of Device Control. Any other write must not wait: a guest's driver restores its
+ * configuration space while the PF's driver, in a reset, waits for it.
  *
- * Return: what vfio_pci_core_write() does, or -EINTR.
+ * Return: what vfio_pci_core_write() does, -EFAULT or -EINTR.
  */
 ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 				     const char __user *buf, size_t count,
@@ -247,9 +249,13 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 	u64 control = vf->core.pdev->pcie_cap + PCI_EXP_DEVCTL + 1;
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
 	ssize_t ret;
+	u8 byte = 0;
 	int err;
 
-	if (offset > control || offset + count <= control)
+	if (offset <= control && offset + count > control &&
+	    get_user(byte, (const u8 __user *)buf + (control - offset)))
+		return -EFAULT;
+	if (!(byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8)))
 		return vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
 	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 					  TASK_KILLABLE);
