@@ -338,6 +338,7 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			       enum vfio_device_mig_state target)
 {
 	unsigned long start = jiffies;
+	unsigned long end = start + msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
 
 	for (;;) {
 		enum arc_needs needs;
@@ -359,6 +360,9 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			hisi_acc_access_unlock(vf);
 			return -EBUSY;
 		}
+		/* REFUSE_MS begin after a reset, which is waited for in any case */
+		if (needs == NOW && vf->resetting && time_before(jiffies, end))
+			start = jiffies;
 		hisi_acc_access_unlock(vf);
 		if (hisi_acc_access_pause(TASK_KILLABLE))
 			return -EINTR;
