@@ -337,32 +337,30 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			       enum vfio_device_mig_state target)
 {
-	unsigned long start = jiffies;
-	unsigned long end = start + msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
+	unsigned long end = jiffies + msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
+	unsigned long refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
 
 	for (;;) {
 		enum arc_needs needs;
-		unsigned int patience;
 
 		hisi_acc_access_lock(vf);
 		needs = way_needs(vf, target);
-		patience = needs == NOW && !vf->resetting ? REFUSE_MS :
-							    HISI_ACC_RESET_WAIT_MS;
 		vf->blocks_reset = hisi_acc_access_try(vf, needs != NOTHING);
 		if (vf->blocks_reset) {
 			vf->blocks_reset = needs != NOTHING;
 			return 0;
 		}
-		if (time_after(jiffies, start + msecs_to_jiffies(patience))) {
+		/* a reset of the VF is always waited for, REFUSE_MS begin after it */
+		if (vf->resetting)
+			refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
+		if (time_after(jiffies, end) ||
+		    (needs == NOW && time_after(jiffies, refuse))) {
 			if (target == VFIO_DEVICE_STATE_STOP_COPY &&
 			    needs == NOW && !vf->resetting)
 				return 0;
 			hisi_acc_access_unlock(vf);
 			return -EBUSY;
 		}
-		/* REFUSE_MS begin after a reset, which is waited for in any case */
-		if (needs == NOW && vf->resetting && time_before(jiffies, end))
-			start = jiffies;
 		hisi_acc_access_unlock(vf);
 		if (hisi_acc_access_pause(TASK_KILLABLE))
 			return -EINTR;

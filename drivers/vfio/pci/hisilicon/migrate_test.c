@@ -4,6 +4,7 @@
  * through the states on a device that does or does not what it is told.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/poll.h>
 #include <linux/vfio.h>
@@ -398,7 +399,11 @@ static void reset_is_over(struct work_struct *work)
 	struct later *later = container_of(to_delayed_work(work), struct later,
 					   work);
 
+	/* when it is over, the PF's driver comes first */
+	later->fake->reset_waits = true;
 	hisi_acc_access_reset_done(&later->fake->vf);
+	msleep(100);
+	later->fake->reset_waits = false;
 }
 
 static void end_later(struct later *later)
@@ -439,6 +444,23 @@ static void a_reset_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
 	if (!IS_ERR_OR_NULL(file))
 		KUNIT_EXPECT_FALSE(test, has_no_image(file));
+	close_file(file);
+	end_later(&later);
+}
+
+/* RUNNING to PRE_COPY is not refused for the time that a reset of the VF took */
+static void a_migration_begins_after_a_reset(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct later later = { .fake = fake };
+	struct file *file;
+
+	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+	hisi_acc_access_reset_prepare(&fake->vf);
+	INIT_DELAYED_WORK_ONSTACK(&later.work, reset_is_over);
+	schedule_delayed_work(&later.work, msecs_to_jiffies(REFUSE_MS + 500));
+	file = hisi_acc_set_state(&fake->vf.core.vdev, VFIO_DEVICE_STATE_PRE_COPY);
+	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
 	close_file(file);
 	end_later(&later);
 }
@@ -576,6 +598,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(precopy_looks),
 	KUNIT_CASE(what_cannot_be_refused_waits),
 	KUNIT_CASE(a_reset_is_waited_for),
+	KUNIT_CASE(a_migration_begins_after_a_reset),
 	KUNIT_CASE(a_look_waits),
 	KUNIT_CASE(another_has_the_bit),
 	KUNIT_CASE(a_reset_of_who_blocks_them),
