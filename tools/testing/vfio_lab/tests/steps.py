@@ -206,6 +206,10 @@ class Function:
         """Function level reset by config space, without waiting for it."""
         self._send("F")
 
+    def start_restore(self) -> None:
+        """A write of Device Control that resets nothing, without waiting for its end."""
+        self._send("C")
+
     def finish(self, seconds: float | None = None) -> tuple[str, State] | None:
         """The outcome of what was started, or None when it takes longer."""
         assert self._process.stdout

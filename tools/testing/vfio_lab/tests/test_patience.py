@@ -55,6 +55,19 @@ def test_a_stop_waits_for_a_reset_of_all(bench):
         works(vf)
 
 
+def test_configuration_is_restored_in_a_reset_of_all(bench):
+    """A write to Device Control that resets nothing must not wait: the physical function's
+    driver waits for the guest that restores its configuration space."""
+    with bench.rival(), bench.open() as vf:
+        vf.guest_up()
+        bench.tell("hold", 1)
+        vf.start_restore()
+        said = vf.finish(KILLED_SECONDS)
+        bench.tell("hold", 0)
+        assert said == ("", State.RUNNING), "it waits"
+        works(vf)
+
+
 def test_a_migration_does_not_begin_in_a_reset_of_all(bench):
     """Would catch a migration that begins and then stands still with the guest
     stopped, and a refusal for what is over in a moment."""

@@ -54,6 +54,12 @@ static inline int config_flr(struct device *d)
 	return config_change(d, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, 0, PCI_EXP_DEVCTL_BCR_FLR);
 }
 
+/* Device Control as it is, as a driver restores it: 0 or -errno */
+static inline int config_restore(struct device *d)
+{
+	return config_change(d, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, 0, 0);
+}
+
 /* Power state: 0 is D0, 3 is D3hot */
 static inline int config_power(struct device *d, int state)
 {

@@ -12,6 +12,7 @@
  *   r      VFIO_DEVICE_RESET       -> errno or 0, then the state
  *   h      VFIO_DEVICE_PCI_HOT_RESET -> errno or 0, then the state
  *   F      function level reset by config space -> errno or 0, then the state
+ *   C      write Device Control as it is -> errno or 0, then the state
  *   t      the address of the SQC table, by the guest's mailbox
  *   d N    read N bytes of the last data file -> bytes or -errno
  *   w      write what was read last to the last data file -> bytes or -errno
@@ -182,6 +183,10 @@ static void step(struct device *d, char what, int n, int value)
 		break;
 	case 'F':
 		err = config_flr(d);
+		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'C':
+		err = config_restore(d);
 		printf("%d %d\n", err, device_state(d));
 		break;
 	case 'P':
