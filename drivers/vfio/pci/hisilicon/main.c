@@ -104,7 +104,7 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 			 qm->ver);
 		return NULL;
 	}
-	if (!hisi_acc_qm_has_registers(pdev, qm)) {
+	if (!hisi_acc_qm_has_registers(pdev, qm, pci_iov_vf_id(pdev) + 1)) {
 		pci_info(pdev, "no migration: its BAR is too small\n");
 		return NULL;
 	}

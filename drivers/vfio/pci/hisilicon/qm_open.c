@@ -92,12 +92,14 @@ bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
  * hisi_acc_qm_has_registers() - whether the BARs are as large as they should be
  * @pdev: the VF
  * @pf_qm: of the PF
+ * @number: of the VF, from 1 on
  *
  * Return: true when all registers of migration lie within what the device has.
  */
-bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm)
+bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm,
+			       u32 number)
 {
-	resource_size_t end = QM_MIG_WINDOW(pci_iov_vf_id(pdev) + 2);
+	resource_size_t end = QM_MIG_WINDOW(number + 1);
 
 	return pci_resource_len(pdev, HISI_ACC_BAR) >= QM_BAR_SIZE &&
 	       (pf_qm->ver <= QM_HW_V3 ||

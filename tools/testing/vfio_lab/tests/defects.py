@@ -113,7 +113,7 @@ ROWS = (
     Row("T13", "nobody's image leaves a guest's queues at work", BOTH, ("nobodys_state_empties_a_function",)),
     Row("T14", "registers that are off give an image", BOTH, ("dead_registers_are_no_state",)),
     Row("T15", "the core of VFIO looks for a way for ever", BOTH, ("blocked_arc_is_refused",)),
-    Row("T16", "sizes of BARs are not looked at: builds", NONE, (), "test_driver_build.py"),
+    Row("T16", "registers are used that no BAR may have", NONE, (), "test_kunit.py"),
     Row("T17", "a save interrupts, as it is meant to", NONE, (), "test_access_budget.py"),
     Row("T18", "states and resets are refused beside the host's resets", BOTH,
         ("states_are_reached_beside_the_hosts_resets", "users_resets_beside_the_hosts"), "test_host_resets.py"),
