@@ -8,9 +8,9 @@
  * for the last with one of the locks held: on failure both are dropped before the
  * next try.
  *
- * Resets of the VF come with memory_lock or the lock of the device held:
- * where it is this driver that is asked for one, it waits for the physical
- * function before it asks the core, and blocks its resets until the core is done.
+ * Resets of the VF come with memory_lock or the lock of the device held. When
+ * this driver is asked for one, it blocks resets of the PF before it calls the
+ * core, and until the core has returned.
  */
 #include <linux/delay.h>
 #include <linux/hisi_acc_qm.h>
@@ -66,7 +66,7 @@ int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
 	return 0;
 }
 
-/* With which the calls around a reset can be sure that somebody has waited */
+/* Tells hisi_acc_access_reset_prepare() that its caller blocks resets of the PF */
 static void begin_core_call(struct hisi_acc_vf *vf)
 {
 	atomic_inc(&vf->core_calls);
@@ -78,7 +78,7 @@ static void end_core_call(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_access_lock() - the locks around a function's state; blocks no reset
+ * hisi_acc_access_lock() - take the locks around the state of a VF
  * @vf: the VF
  */
 void hisi_acc_access_lock(struct hisi_acc_vf *vf)
@@ -153,11 +153,11 @@ static bool once_more(unsigned long *end)
 }
 
 /**
- * hisi_acc_access_open() - open and reset a function, those of all blocked
+ * hisi_acc_access_open() - open and reset a VF, with resets of the PF blocked
  * @vf: the VF
- * @learn: called with the function reset and others still blocked
+ * @learn: called with the VF reset, and resets of the PF still blocked
  *
- * Return: 0 with the function open, or -errno.
+ * Return: 0 with the VF open, or -errno.
  */
 int hisi_acc_access_open(struct hisi_acc_vf *vf,
 			 int (*learn)(struct hisi_acc_vf *vf))
@@ -184,7 +184,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 }
 
 /**
- * hisi_acc_access_close() - close and reset a function, those of all blocked
+ * hisi_acc_access_close() - close and reset a VF, with resets of the PF blocked
  * @vf: the VF
  *
  * The core resets it without the calls around a reset.
@@ -192,7 +192,7 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 void hisi_acc_access_close(struct hisi_acc_vf *vf)
 {
 	int err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
-				    TASK_UNINTERRUPTIBLE);
+					      TASK_UNINTERRUPTIBLE);
 
 	vfio_pci_core_close_device(&vf->core.vdev);
 	if (!err)
@@ -238,7 +238,9 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
  *
  * These functions have one way to be reset from there: the bit in the second byte
  * of Device Control. Any other write must not wait: a guest's driver restores its
- * configuration space while the PF's driver, in a reset, waits for it.
+ * configuration space while the PF's driver, in a reset, waits for it. Userspace
+ * that sets the bit behind the look at it here gets a reset that waits in
+ * hisi_acc_access_reset_prepare(), with memory_lock of this VF held.
  *
  * Return: what vfio_pci_core_write() does, -EFAULT or -EINTR.
  */
@@ -270,14 +272,14 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 }
 
 /**
- * hisi_acc_access_reset_prepare() - keep off a function that will be reset
+ * hisi_acc_access_reset_prepare() - stop using the registers before a reset
  * @vf: the VF
  *
  * Resets of a function come one at a time: the core holds the lock of its device.
- * Who asked for it here has waited for the PF.
+ * Those that came through this driver block resets of the PF already.
  *
- * When the PF stays busy for too long, the reset goes on
- * without its protection: it may be what somebody tries as the last resort.
+ * When the PF stays busy for too long, the reset goes on all the same: it may be
+ * a VMM's last resort.
  */
 void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
 {
@@ -299,7 +301,7 @@ void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
  * hisi_acc_access_reset_done() - the reset is over
  * @vf: the VF
  *
- * A reset always leads to RUNNING. Migration files of the time before answer -ENODEV.
+ * A reset always leads to RUNNING. Migration files of before answer -ENODEV.
  */
 void hisi_acc_access_reset_done(struct hisi_acc_vf *vf)
 {

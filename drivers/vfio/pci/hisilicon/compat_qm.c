@@ -3,17 +3,15 @@
  * For builds out of tree: hisi_qm_try_block_reset() and what belongs to it, for
  * kernels whose hisi_qm does not have it.
  *
- * The driver of the PF resets it, reassigns queues and changes
- * bandwidth limits under one bit of its own. All functions of ours that do
- * something together hold that bit once: the first to come sets it, the last
- * to leave clears it, so they exclude the PF's driver without
- * excluding each other. Whoever did not set the bit never clears it.
+ * The PF's driver resets the device, reassigns queues and changes bandwidth limits
+ * under QM_RESETTING. All VFs of this driver that are being used hold that bit
+ * once: the first user sets it, the last one clears it, so that they exclude the
+ * PF's driver without excluding each other. Only who has set the bit clears it.
  *
- * Nobody tells the PF's driver that the bit is free: it looks
- * after 1, 2, 3... and at last 400 ms, and gives up for good after 80 s. Functions
- * that come and go one after the other could keep it out for ever. When they have
- * held the bit for a while, nobody may join, and after the last has left it stays
- * free for longer than that driver sleeps between two looks.
+ * The PF's driver polls for the bit, after 1, 2, 3... and at last every 400 ms, and
+ * gives up for good after 80 s. Users that come and go could keep it out for ever.
+ * When the bit has been held for SPELL_MS, nobody may join, and after the last
+ * user it stays free for longer than that driver sleeps between two polls.
  */
 #include <linux/cleanup.h>
 #include <linux/hisi_acc_qm.h>
@@ -24,9 +22,8 @@
 #include "compat_qm.h"
 
 /*
- * A spell of use is open to all for SPELL_MS, then ends when the last of them is
- * done. How far apart the driver's looks are after a time t is sqrt(2 t), and a
- * tick or two more.
+ * After a time t the PF's driver polls at intervals of sqrt(2 t), in ms, and a tick
+ * or two more.
  */
 #define SPELL_MS	300
 #define LONG_SPELL_MS	2000
@@ -54,7 +51,7 @@ struct compat_qm {
 static struct compat_qm compat_qms[DEVICES];
 static DEFINE_MUTEX(compat_qm_lock);
 
-/* NULL when all places are in use */
+/* The device's entry; NULL when all entries are in use */
 static struct compat_qm *compat_qm_of(struct hisi_qm *qm)
 {
 	struct compat_qm *of = NULL;

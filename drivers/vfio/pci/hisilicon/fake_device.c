@@ -210,7 +210,7 @@ static struct fake_device *fake_with(struct hisi_qm *qm)
 	return container_of(qm, struct fake_device, qm);
 }
 
-/* In place of hisi_qm, for one function: who waits for a reset is told to */
+/* In place of hisi_qm, for one device; @reset_waits stands for a waiting PF driver */
 bool hisi_qm_try_block_reset(struct hisi_qm *qm)
 {
 	struct fake_device *fake = fake_with(qm);

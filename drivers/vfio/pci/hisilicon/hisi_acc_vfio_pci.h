@@ -3,11 +3,11 @@
  * Internal interfaces of the HiSilicon accelerator VFIO driver, by source file:
  *
  * main.c      PCI and VFIO glue: probe, open, close, reset
- * access.c    who may use a function's registers, and who waits how long
- * bar.c       what of BAR2 userspace may reach
+ * access.c    access to registers: locks, blocked resets, timeouts
+ * bar.c       the guest's part of BAR2
  * migrate.c   the state machine: decides when, never how
- * migf.c      the files through which an image is read and written
- * vf_data.c   the image as bytes
+ * migf.c      migration files: read, write, poll, pre-copy ioctl
+ * vf_data.c   migration data: encode, decode, validate
  * qm.c        queue management registers: stop, save, load, restart
  * qm_open.c   the same: where they are, what the function owns
  * qm_show.c   the same, for a person to look at
@@ -15,8 +15,8 @@
  * debugfs.c   what an operator may look at
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
- * by all who use registers), state_mutex, then the lock of a migration file. None of
- * ours is held while memory of userspace is touched.
+ * by all who use registers), state_mutex, then the lock of a migration file. None
+ * of ours is held while memory of userspace is touched.
  */
 #ifndef HISI_ACC_VFIO_PCI_H
 #define HISI_ACC_VFIO_PCI_H
@@ -32,10 +32,10 @@
 #define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
 
 /*
- * How long whoever cannot be refused waits for the PF's driver. The
- * longest that Linux 7.3 takes for a reset of the whole device is 21 s for each
- * message to VFs and 20 s for each of their answers, both twice:
- * 82 s, and some seconds for the device itself.
+ * How long callers that must not be refused wait for the PF's driver. The longest
+ * that Linux 7.3 takes to reset the whole device is 21 s for each message to VFs
+ * and 20 s for each of their answers, both twice: 82 s, and some seconds for the
+ * device itself.
  */
 #define HISI_ACC_RESET_WAIT_MS	100000
 
@@ -92,7 +92,8 @@ struct hisi_acc_heads {
  * @sriov_cap: where the PF's SR-IOV capability is
  * @core_calls: calls to the VFIO core at the moment that may reset the function,
  *	by somebody who has waited for the PF
- * @blocks_others: the reset under way blocks others of @pf_qm; owned by the reset
+ * @blocks_others: the reset of the VF under way blocks resets of @pf_qm; owned by
+ *	the reset
  * @guest_bar_len: how much of BAR2 belongs to userspace, constant while it is open
  * @facts: what images must agree with, constant while the device is open
  * @regs: constant while the device is open
@@ -179,7 +180,7 @@ const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev);
 bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm);
 bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm);
 bool hisi_acc_qm_has_registers(struct pci_dev *pdev,
-			       const struct hisi_qm *pf_qm);
+			       const struct hisi_qm *pf_qm, u32 number);
 int hisi_acc_qm_open(struct hisi_acc_vf *vf);
 void hisi_acc_qm_close(struct hisi_acc_vf *vf);
 
