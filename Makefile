@@ -3,7 +3,6 @@
 
 VLAB	:= tools/testing/vfio_lab/vlab
 SUDO	:= $(if $(filter 0,$(shell id -u)),,sudo)
-DRIVER	:= drivers/vfio/pci/hisilicon
 OUT	:= build/module
 
 .PHONY: help
@@ -48,7 +47,7 @@ fuzz: python	## give the driver what nobody would, at random: images and operati
 
 .PHONY: module
 module:	## build the driver for a kernel: make module KDIR=/lib/modules/.../build
-	@$(DRIVER)/build.sh "$(KDIR)" "$(OUT)"
+	@dkms/build.sh "$(KDIR)" "$(OUT)"
 
 .PHONY: docs
 docs: python	## build the documentation as HTML, into build/docs

@@ -9,16 +9,16 @@ vary by more than the driver takes.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import statistics
 from collections.abc import Callable
 
-from lab import accelerator, driver, kernel, versions
-from lab.errors import LabError
-from lab.migration import Scenario
-from lab.progress import Steps
-from lab.session import Choice, Session
-from lab.timeline import Phase
+from lab.core import versions
+from lab.core.errors import LabError
+from lab.build import driver, kernel
+from lab.scenario import accelerator
+from lab.scenario.migration import Scenario
+from lab.scenario.session import Choice, Session
+from lab.scenario.timeline import Phase
 
 from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
 

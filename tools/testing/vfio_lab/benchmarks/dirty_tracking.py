@@ -20,11 +20,11 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import paths  # noqa: E402
-from lab.errors import LabError  # noqa: E402
-from lab.migration import Outcome  # noqa: E402
-from lab.progress import Steps  # noqa: E402
-from lab.session import MODEL, Choice, Session  # noqa: E402
+from lab.core import paths  # noqa: E402
+from lab.core.errors import LabError  # noqa: E402
+from lab.core.progress import Steps  # noqa: E402
+from lab.scenario.migration import Outcome  # noqa: E402
+from lab.scenario.session import MODEL, Choice, Session  # noqa: E402
 
 PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
 #: SMMU, backend, enable-migration, and the choice that makes it so

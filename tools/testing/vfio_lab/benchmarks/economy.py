@@ -7,9 +7,9 @@ import dataclasses
 import pathlib
 import tempfile
 
-from lab import accesses
-from lab.accesses import Access
-from lab.errors import LabError
+from lab.core.errors import LabError
+from lab.probe import accesses
+from lab.probe.accesses import Access
 
 from .rig import Rig
 

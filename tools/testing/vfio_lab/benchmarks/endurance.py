@@ -9,11 +9,11 @@ import math
 import statistics
 from collections.abc import Callable
 
-from lab.accelerator import VARIANT_DRIVER
-from lab.errors import LabError
-from lab.host import Host
-from lab.migration import Scenario
-from lab.session import Choice, Session
+from lab.core.errors import LabError
+from lab.core.hardware import VARIANT_DRIVER
+from lab.scenario.host import Host
+from lab.scenario.migration import Scenario
+from lab.scenario.session import Choice, Session
 
 # Caches give back what they only keep for later: what remains is in use.  The slab
 # allocator does not do so by itself: Linux 7 keeps sheaves of free objects, up to 10

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from lab import kmem
-from lab.accelerator import VARIANT_DRIVER
-from lab.errors import LabError
+from lab.core.errors import LabError
+from lab.core.hardware import VARIANT_DRIVER
+from lab.probe import kmem
 
 from .rig import MAINLINE, OURS, Rig
 

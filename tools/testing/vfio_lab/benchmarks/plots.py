@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-from lab.timeline import duration  # noqa: E402
+from lab.scenario.timeline import duration  # noqa: E402
 
 from . import blackout, latency, scale  # noqa: E402
 from .rig import MAINLINE, OURS  # noqa: E402

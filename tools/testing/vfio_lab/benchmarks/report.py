@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from lab.timeline import duration
+from lab.scenario.timeline import duration
 
 from . import blackout, chance, economy, endurance, latency, memory, scale
 from .rig import MAINLINE, OURS

@@ -7,17 +7,19 @@ import dataclasses
 import subprocess
 from typing import TypeVar
 
-from lab import accelerator, cross, driver, kernel, paths
-from lab.context import Context
-from lab.host import Host
-from lab.session import MODEL, Choice, Session
+from lab.core import hardware, paths
+from lab.core.context import Context
+from lab.build import cross, driver, kernel
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.session import MODEL, Choice, Session
 
 OURS, MAINLINE = "ours", "mainline"
 Case = TypeVar("Case")
 PROGRAM = "/lab/bench"
 MODULE = "/lab/ours.ko"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
-SEC = accelerator.ENGINES["sec"]
+SEC = hardware.ENGINES["sec"]
 
 #: queue pairs of each virtual function, unless a benchmark wants others
 QUEUES = 8
@@ -59,7 +61,7 @@ class Rig:
         self.unload()
         # What insmod does not look for itself
         load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == OURS else
-                f"modprobe {accelerator.VARIANT_DRIVER}")
+                f"modprobe {hardware.VARIANT_DRIVER}")
         self.ssh.run(f"modprobe vfio_iommu_type1 && {load}")
         self.bind()
         self.driver = which
@@ -67,7 +69,7 @@ class Rig:
     def bind(self) -> None:
         """Bind all functions to the module that is loaded."""
         self.ssh.run("for f in " + " ".join(self.functions) + f"; do d=/sys/bus/pci/devices/$f; "
-                     f"echo {accelerator.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
+                     f"echo {hardware.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
                      "[ -e $d/driver ] || exit 1; done")
 
     def bind_anew(self) -> None:
@@ -77,14 +79,14 @@ class Rig:
 
     def unbind(self) -> None:
         """Take from the driver those functions that it has."""
-        folder = f"/sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER}"
+        folder = f"/sys/bus/pci/drivers/{hardware.VARIANT_DRIVER}"
         self.ssh.run(f"for f in {' '.join(self.functions)}; do "
                      f"[ ! -e {folder}/$f ] || echo $f > {folder}/unbind || exit 1; done")
 
     def unload(self) -> None:
         """Take the functions from the driver and the driver from the kernel."""
         self.unbind()
-        self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{accelerator.VARIANT_DRIVER} ] || rmmod {accelerator.VARIANT_DRIVER}")
+        self.ssh.run(f"[ ! -e /sys/bus/pci/drivers/{hardware.VARIANT_DRIVER} ] || rmmod {hardware.VARIANT_DRIVER}")
         self.driver = ""
 
     def run(self, arguments: str, timeout: float = 300) -> list[list[str]]:
@@ -107,7 +109,7 @@ def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
     ours = driver.module(OURS, kernel.kernel(version, context), context)
     choice = Choice(kernel=version, driver=MAINLINE, vfs=vfs,
                     push={PROGRAM: program(context), MODULE: ours},
-                    model={**MODEL, **QUIET, "queues": str(accelerator.PF_QUEUES + vfs * queues)})
+                    model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", choice, guest=False)])
     accelerator.bring_up(host.ssh, SEC, vfs)
     return Rig(host, version, accelerator.functions(host.ssh, SEC))

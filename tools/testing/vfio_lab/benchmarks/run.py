@@ -10,10 +10,10 @@ import pathlib
 import platform
 from typing import Any
 
-from lab.kernel import GUEST
-from lab.progress import Steps
-from lab.session import Choice, Session
-from lab.versions import CHECKED
+from lab.core.progress import Steps
+from lab.core.versions import CHECKED
+from lab.build.kernel import GUEST
+from lab.scenario.session import Choice, Session
 
 from . import blackout, economy, endurance, floor, latency, memory, report, rig, scale
 

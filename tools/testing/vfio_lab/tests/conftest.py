@@ -17,12 +17,15 @@ sys.dont_write_bytecode = True
 # as vlab has it
 os.umask(0o022)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent / "support"))
 
-from lab import accelerator, cache, kernel, paths, qemu, versions, watch  # noqa: E402
-from lab.context import Context, shared  # noqa: E402
-from lab.host import Host  # noqa: E402
-from lab.progress import Steps  # noqa: E402
-from lab.session import Choice, Session  # noqa: E402
+from lab.core import cache, hardware, paths, versions  # noqa: E402
+from lab.core.context import Context, shared  # noqa: E402
+from lab.core.progress import Steps  # noqa: E402
+from lab.build import kernel, qemu  # noqa: E402
+from lab.scenario import accelerator, watch  # noqa: E402
+from lab.scenario.host import Host  # noqa: E402
+from lab.scenario.session import Choice, Session  # noqa: E402
 from registers import Function, Model  # noqa: E402
 
 # What is started in the background ignores SIGINT, and so would all that the
@@ -227,6 +230,6 @@ def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
         session = new_session()
         (host,) = session.boot([session.spec("host", choice, guest=False)])
         for name in choice.engines:
-            accelerator.bring_up(host.ssh, accelerator.ENGINES[name], choice.vfs, **how)
+            accelerator.bring_up(host.ssh, hardware.ENGINES[name], choice.vfs, **how)
         return host
     return one

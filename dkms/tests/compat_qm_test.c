@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: how the bit of a driver without hisi_qm_try_block_reset() is shared.
+ */
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/module.h>
+
+#include "../compat_qm.c"
+
+static struct compat_qm *a_device(struct kunit *test)
+{
+	struct hisi_qm *qm = kunit_kzalloc(test, sizeof(*qm), GFP_KERNEL);
+	struct compat_qm *of;
+
+	KUNIT_ASSERT_NOT_NULL(test, qm);
+	scoped_guard(mutex, &compat_qm_lock)
+		of = compat_qm_of(qm);
+	KUNIT_ASSERT_NOT_NULL(test, of);
+	return of;
+}
+
+/* As hisi_acc_access_block_reset() waits, for a time */
+static bool block_reset(struct hisi_qm *qm)
+{
+	for (int i = 0; i < 10 * REST_MS; i++) {
+		if (compat_qm_try_block_reset(qm))
+			return true;
+		usleep_range(1000, 2000);
+	}
+	return false;
+}
+
+/* Would catch: two of ours that exclude each other; a bit that stays set */
+static void ours_share_the_bit(struct kunit *test)
+{
+	struct compat_qm *of = a_device(test), *other = a_device(test);
+
+	scoped_guard(mutex, &compat_qm_lock)
+		KUNIT_EXPECT_PTR_EQ(test, compat_qm_of(of->qm), of);
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &other->qm->misc_ctl));
+	compat_qm_unblock_reset(of->qm);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
+	compat_qm_unblock_reset(of->qm);
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
+}
+
+/* D4; would catch: a bit cleared that is another's */
+static void another_has_it(struct kunit *test)
+{
+	struct compat_qm *of = a_device(test);
+
+	set_bit(QM_RESETTING, &of->qm->misc_ctl);
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
+	clear_bit(QM_RESETTING, &of->qm->misc_ctl);
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+}
+
+/* Would catch: a device that never gets a place, one whose place goes to another */
+static void more_devices_than_places(struct kunit *test)
+{
+	struct hisi_qm *qms = kunit_kcalloc(test, DEVICES + 1, sizeof(*qms),
+					    GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, qms);
+	for (int i = 0; i < DEVICES; i++)
+		KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(&qms[i]));
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(&qms[DEVICES]));
+	compat_qm_unblock_reset(&qms[7]);
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(&qms[DEVICES]));
+	KUNIT_EXPECT_FALSE(test, compat_qm_extend_reset_block(&qms[7]));
+	compat_qm_unblock_reset(&qms[DEVICES]);
+	for (int i = 0; i < DEVICES; i++)
+		if (i != 7)
+			compat_qm_unblock_reset(&qms[i]);
+	for (int i = 0; i <= DEVICES; i++)
+		KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &qms[i].misc_ctl));
+}
+
+/* Would catch: functions that relieve each other and keep the driver out for good */
+static void a_spell_ends(struct kunit *test)
+{
+	unsigned long rest = msecs_to_jiffies(REST_MS), left;
+	struct compat_qm *of = a_device(test);
+
+	KUNIT_ASSERT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+	/* as if it had begun so long ago */
+	of->begun -= msecs_to_jiffies(SPELL_MS) + 1;
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
+	/* a reset that somebody waits for who blocks others */
+	KUNIT_EXPECT_TRUE(test, compat_qm_extend_reset_block(of->qm));
+	compat_qm_unblock_reset(of->qm);
+	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
+	compat_qm_unblock_reset(of->qm);
+	left = of->left;
+	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
+	KUNIT_EXPECT_FALSE(test, compat_qm_extend_reset_block(of->qm));
+
+	/* then nobody has it for a while, and everybody after it */
+	KUNIT_ASSERT_TRUE(test, block_reset(of->qm));
+	KUNIT_EXPECT_TRUE(test, time_after(jiffies, left + rest));
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+	compat_qm_unblock_reset(of->qm);
+
+	/* the longer it was kept waiting, the longer the driver sleeps */
+	of->begun -= msecs_to_jiffies(LONG_SPELL_MS) + 1;
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
+	of->left -= rest + 1;
+	of->begun -= rest + 1;
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
+	of->left -= msecs_to_jiffies(LONG_REST_MS);
+	of->begun -= msecs_to_jiffies(LONG_REST_MS);
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+}
+
+/* Would catch: a rest after the driver has had its turn */
+static void the_drivers_turn_is_a_rest(struct kunit *test)
+{
+	struct compat_qm *of = a_device(test);
+
+	KUNIT_ASSERT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+	set_bit(QM_RESETTING, &of->qm->misc_ctl);
+	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
+	clear_bit(QM_RESETTING, &of->qm->misc_ctl);
+	of->begun -= msecs_to_jiffies(SPELL_MS) + 1;
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+}
+
+/* Would catch: guests stopped for longer than the driver's sleep asks for */
+static void a_short_spell_has_a_short_rest(struct kunit *test)
+{
+	unsigned long rest = msecs_to_jiffies(REST_MS) + 1;
+	struct compat_qm *of = a_device(test);
+
+	KUNIT_ASSERT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+	of->left -= rest;
+	of->begun -= rest + msecs_to_jiffies(SPELL_MS) + 1;
+	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
+	compat_qm_unblock_reset(of->qm);
+}
+
+static struct kunit_case compat_qm_cases[] = {
+	KUNIT_CASE(ours_share_the_bit),
+	KUNIT_CASE(another_has_it),
+	KUNIT_CASE(more_devices_than_places),
+	KUNIT_CASE(a_spell_ends),
+	KUNIT_CASE(the_drivers_turn_is_a_rest),
+	KUNIT_CASE(a_short_spell_has_a_short_rest),
+	{ }
+};
+
+static struct kunit_suite compat_qm_suite = {
+	.name = "hisi_acc_compat_qm",
+	.test_cases = compat_qm_cases,
+};
+
+kunit_test_suite(compat_qm_suite);
+
+MODULE_DESCRIPTION("KUnit tests of what hisi_qm may lack");
+MODULE_LICENSE("GPL");

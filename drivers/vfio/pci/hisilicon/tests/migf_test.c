@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: what is read from a migration file and written to one, in pieces of any size,
+ * and what is said when it cannot be.
+ */
+#include <kunit/test.h>
+#include <linux/file.h>
+#include <linux/mman.h>
+
+/* the tracepoints are built with the state machine */
+#include "../migf.c"
+
+#include "fake_device.h"
+
+struct transfer {
+	struct fake_device *fake;
+	struct hisi_acc_migf *data;
+	struct file *file;
+	u8 __user *user;	/* a page that is there, and none behind it */
+};
+
+static const struct hisi_acc_image an_image = {
+	.guest = HISI_ACC_GUEST_UP,
+	.eq_int_mask = 1,
+	.page_size = 2,
+	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.sqc_table = 0x1234568000,
+	.cqc_table = 0x123456a000,
+};
+
+static void end_file(void *file)
+{
+	fput(file);
+}
+
+static void begin(struct kunit *test, struct transfer *t, bool save)
+{
+	unsigned long user;
+
+	user = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE,
+			     PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE_MSG(test, user, 0, "no memory of userspace");
+	KUNIT_ASSERT_LT_MSG(test, user, (unsigned long)TASK_SIZE, "no memory");
+	KUNIT_ASSERT_EQ(test, vm_munmap(user + PAGE_SIZE, PAGE_SIZE), 0);
+	t->user = (u8 __user *)user;
+	t->fake = fake_device(test);
+	t->data = save ? hisi_acc_migf_open_save(&t->fake->vf, &t->file) :
+			 hisi_acc_migf_open_resume(&t->fake->vf, &t->file);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t->data));
+	/* closed with the function, as in life; the file may go earlier or later */
+	t->fake->vf.data = t->data;
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_file,
+							   t->file));
+}
+
+static ssize_t get(struct transfer *t, size_t len)
+{
+	return migf_read(t->file, (char __user *)t->user, len, NULL);
+}
+
+static ssize_t put(struct transfer *t, const u8 *bytes, size_t len)
+{
+	if (copy_to_user(t->user, bytes, min(len, PAGE_SIZE)))
+		return -EIO;
+	return migf_write(t->file, (char __user *)t->user, len, NULL);
+}
+
+/* poll() says just that */
+static bool polled(struct transfer *t, __poll_t what)
+{
+	return migf_poll(t->file, NULL) == what;
+}
+
+/* R4, D23; would catch: bytes that come twice, or not, at the end of a piece */
+static void any_pieces(struct kunit *test)
+{
+	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	u8 bytes[HISI_ACC_DATA_SIZE];
+	struct transfer t;
+
+	begin(test, &t, true);
+	hisi_acc_migf_fill(t.data, &an_image);
+	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	for (size_t piece = 1; piece <= sizeof(whole) + 1; piece++) {
+		size_t got = 0;
+		ssize_t n;
+
+		t.data->position = 0;
+		while ((n = get(&t, piece)) > 0) {
+			KUNIT_ASSERT_LE(test, got + n, sizeof(bytes));
+			KUNIT_ASSERT_EQ(test, copy_from_user(bytes + got, t.user, n), 0);
+			got += n;
+		}
+		KUNIT_EXPECT_EQ(test, n, 0);
+		KUNIT_EXPECT_EQ(test, got, sizeof(whole));
+		KUNIT_EXPECT_MEMEQ(test, bytes, whole, sizeof(whole));
+	}
+	for (size_t piece = 1; piece <= sizeof(whole); piece++) {
+		struct hisi_acc_image image;
+
+		t.data->length = 0;
+		t.data->whole = false;
+		for (size_t at = 0; at < sizeof(whole); at += piece) {
+			size_t len = min(piece, sizeof(whole) - at);
+
+			KUNIT_ASSERT_EQ(test, put(&t, whole + at, len), len);
+		}
+		KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), 0);
+		KUNIT_EXPECT_MEMEQ(test, image.eqc, an_image.eqc,
+				   sizeof(image.eqc));
+	}
+}
+
+/* D12; would catch: an end of what is there so far taken for the end of all */
+static void end_of_what_is_there(struct kunit *test)
+{
+	struct vfio_precopy_info info = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.initial_bytes, HISI_ACC_MATCH_SIZE);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
+	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE), HISI_ACC_MATCH_SIZE);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENOMSG);
+	KUNIT_EXPECT_EQ(test, get(&t, 0), 0);
+	KUNIT_EXPECT_TRUE(test, polled(&t, 0));
+	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.initial_bytes, 0);
+	hisi_acc_migf_fill(t.data, &an_image);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
+	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -EINVAL);
+	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE),
+			HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), 0);
+}
+
+/* Would catch: bytes lost where userspace could not take them */
+static void memory_that_is_not_there(struct kunit *test)
+{
+	u8 __user *end;
+	struct transfer t;
+
+	begin(test, &t, true);
+	hisi_acc_migf_fill(t.data, &an_image);
+	end = t.user + PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end, 8, NULL),
+			-EFAULT);
+	KUNIT_EXPECT_EQ(test, t.data->position, 0);
+	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end - 3, 8, NULL),
+			3);
+	KUNIT_EXPECT_EQ(test, t.data->position, 3);
+	KUNIT_EXPECT_EQ(test, migf_write(t.file, (char __user *)end, 8, NULL),
+			-EFAULT);
+	KUNIT_EXPECT_EQ(test, t.data->length, HISI_ACC_DATA_SIZE);
+	/* two that read at once: what one gives back is no longer the next */
+	KUNIT_EXPECT_EQ(test, migf_unread(t.data, 100, 1), -EIO);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -EIO);
+}
+
+/* D1, D2; would catch: bytes beyond the end, a session that goes on after it */
+static void too_much(struct kunit *test)
+{
+	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	struct hisi_acc_image image;
+	struct transfer t;
+
+	begin(test, &t, false);
+	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM));
+	KUNIT_EXPECT_EQ(test, put(&t, whole, sizeof(whole)), sizeof(whole));
+	KUNIT_EXPECT_EQ(test, put(&t, whole, 1), -EFBIG);
+	KUNIT_EXPECT_EQ(test, t.data->length, sizeof(whole));
+	KUNIT_EXPECT_EQ(test, put(&t, whole, 1), -EFBIG);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), -EFBIG);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM | EPOLLERR));
+}
+
+/* D2; would catch: an image that is loaded although its write was refused */
+static void refused_once(struct kunit *test)
+{
+	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	struct hisi_acc_image image;
+	struct transfer t;
+	ssize_t err;
+
+	begin(test, &t, false);
+	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	KUNIT_EXPECT_EQ(test, put(&t, whole, 8), 8);
+	KUNIT_EXPECT_LT(test, hisi_acc_migf_image(t.data, &image), 0);
+	whole[8]++;
+	err = put(&t, whole + 8, sizeof(whole) - 8);
+	KUNIT_EXPECT_LT(test, err, 0);
+	whole[8]--;
+	KUNIT_EXPECT_EQ(test, put(&t, whole + 8, 1), err);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), err);
+}
+
+/* D7; would catch: a file that answers, or keeps an image, when its time is over */
+static void outlives_its_transfer(struct kunit *test)
+{
+	struct vfio_precopy_info info = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	hisi_acc_migf_fill(t.data, &an_image);
+	t.fake->vf.data = NULL;
+	hisi_acc_migf_close(t.data);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
+	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
+	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
+					   sizeof(t.data->bytes)));
+	hisi_acc_migf_close(NULL);
+}
+
+struct sleeper {
+	struct wait_queue_entry entry;
+	unsigned int woken;
+};
+
+static int wake_sleeper(struct wait_queue_entry *entry, unsigned int mode,
+			int flags, void *key)
+{
+	container_of(entry, struct sleeper, entry)->woken++;
+	return 0;
+}
+
+/* Would catch: somebody who sleeps in poll() for ever */
+static void sleepers_are_woken(struct kunit *test)
+{
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_migf_fill(t.data, &an_image);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	t.fake->vf.data = NULL;
+	hisi_acc_migf_close(t.data);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 2);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
+/* Would catch: somebody who sleeps although the image was refused */
+static void a_refusal_wakes(struct kunit *test)
+{
+	u8 more[HISI_ACC_DATA_SIZE + 1] = {};
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, false);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	KUNIT_EXPECT_EQ(test, put(&t, more, sizeof(more)), -EFBIG);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
+/* Would catch: an image that is sent, for every destination to refuse it */
+static void an_image_for_nobody(struct kunit *test)
+{
+	struct hisi_acc_image image = an_image;
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	image.page_size = 3;
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_migf_fill(t.data, &image);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -ERANGE);
+	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
+/* Would catch: a reader that waits for an image which will not come */
+static void there_is_no_image(struct kunit *test)
+{
+	struct sleeper sleeper = {};
+	struct transfer t;
+
+	begin(test, &t, true);
+	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
+	add_wait_queue(&t.data->wait, &sleeper.entry);
+	hisi_acc_migf_fail(t.data, -EBUSY);
+	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, get(&t, 1), -EBUSY);
+	remove_wait_queue(&t.data->wait, &sleeper.entry);
+}
+
+static struct kunit_case data_file_cases[] = {
+	KUNIT_CASE(any_pieces),
+	KUNIT_CASE(end_of_what_is_there),
+	KUNIT_CASE(memory_that_is_not_there),
+	KUNIT_CASE(too_much),
+	KUNIT_CASE(refused_once),
+	KUNIT_CASE(outlives_its_transfer),
+	KUNIT_CASE(sleepers_are_woken),
+	KUNIT_CASE(a_refusal_wakes),
+	KUNIT_CASE(an_image_for_nobody),
+	KUNIT_CASE(there_is_no_image),
+	{ }
+};
+
+static struct kunit_suite data_file_suite = {
+	.name = "hisi_acc_migf",
+	.test_cases = data_file_cases,
+};
+
+kunit_test_suite(data_file_suite);

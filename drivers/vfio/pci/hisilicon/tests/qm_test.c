@@ -1,0 +1,812 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: what is done to the registers to stop a function, to save, to load and to
+ * restart it, in which order, and what comes of a device that does not answer.
+ */
+#include <kunit/static_stub.h>
+
+#include "fake_device.h"
+#include "../qm.c"
+
+/**
+ * fake_registers() - have qm.c use the fake
+ * @test: until it ends
+ */
+void fake_registers(struct kunit *test)
+{
+	kunit_activate_static_stub(test, qm_readl, fake_readl);
+	kunit_activate_static_stub(test, qm_writel, fake_writel);
+	kunit_activate_static_stub(test, qm_writeq, fake_writeq);
+	kunit_activate_static_stub(test, qm_mailbox_store, fake_mailbox_store);
+	kunit_activate_static_stub(test, qm_mailbox_load, fake_mailbox_load);
+	kunit_activate_static_stub(test, qm_alone, fake_alone);
+}
+
+static int stop(struct fake_device *fake)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_stop(&fake->vf);
+}
+
+static int undo_stop(struct fake_device *fake)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_undo_stop(&fake->vf);
+}
+
+static int restart(struct fake_device *fake)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_restart(&fake->vf);
+}
+
+static int save(struct fake_device *fake, struct hisi_acc_image *image)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_save(&fake->vf, image);
+}
+
+static int load(struct fake_device *fake, const struct hisi_acc_image *image)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_load(&fake->vf, image);
+}
+
+/* A function whose guest works */
+static struct fake_device *working(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+
+	fake_guest_up(fake);
+	return fake;
+}
+
+/* The same, stopped */
+static struct fake_device *stopped(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	fake_forget(fake);
+	return fake;
+}
+
+/* Would catch: a write-back before the pause; a stop that depends on others */
+static void stop_in_order(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	int pause, write_back;
+
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
+	pause = fake_when(fake, 'm', QM_MB_CMD_PAUSE);
+	write_back = fake_when(fake, 'w', QM_CACHE_WB_START);
+	KUNIT_EXPECT_GE(test, pause, 0);
+	KUNIT_EXPECT_GT(test, write_back, pause);
+	KUNIT_EXPECT_GT(test, fake_when(fake, 'r', QM_CACHE_WB_DONE),
+			write_back);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'W', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
+}
+
+/* Would catch: a function without a guest's driver that is paused all the same */
+static void stop_without_guest(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_image image;
+
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
+	KUNIT_EXPECT_EQ(test, fake->count, 3);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Linux before 5.18; would catch: VF_STATE taken at its word */
+static void unannounced(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', QM_CACHE_WB_START), 1);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+
+	/* what it holds goes with a reset, as a state of others does */
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	fake->bar[0x8004 / 4] = 0;
+	fake->bar[0x8008 / 4] = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -ESTALE);
+}
+
+/* Would catch: a driver in the middle of its start, or gone, that is at work */
+static void idle(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->bar[QM_EQ_INT_MASK / 4] = 1;
+	fake->bar[QM_AEQ_INT_MASK / 4] = 1;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, image.sqc_table, fake->sqc_table);
+	KUNIT_EXPECT_EQ(test, image.question, HISI_ACC_ASKED_CQC_TABLE);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+	/* its answer is there again when it goes on */
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
+
+	/* unmasked, and one table that is not told yet */
+	fake->bar[QM_EQ_INT_MASK / 4] = 0;
+	fake->cqc_table = 0;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
+
+	/* what it holds goes to the destination, without a doorbell */
+	hisi_acc_pci_reset(&fake->vf);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_EQ_INT_MASK / 4], 1);
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: a function paused that may have no table to read its contexts from */
+static void not_yet_at_work(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+
+	fake->sqc_table = 0x1234568000;
+	fake->bar[0x8024 / 4] = 0;
+	fake->bar[0x8028 / 4] = 0;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+
+	fake->bar[0x8024 / 4] = 0x34566000;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+}
+
+/* Would catch: what came by half, lost when the function moves on, or added to */
+static void idle_moves_twice(struct kunit *test)
+{
+	const struct hisi_acc_image sent = {
+		.guest = HISI_ACC_GUEST_IDLE,
+		.eq_int_mask = 1,
+		.aeq_int_mask = 1,
+		.sqc_table = 0x1234568000,
+	};
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_image image;
+
+	/* what the PF here said is not for this guest */
+	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
+	KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 0);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_MEMEQ(test, &image, &sent, sizeof(image));
+}
+
+/* Would catch: a function that never gets to memory again after a reset */
+static void a_reset_lets_it_in(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
+}
+
+struct condition {
+	const char *name;
+	u32 where;
+};
+
+static const struct condition conditions[] = {
+	{ "device error", QM_ABNORMAL_INT_STATUS },
+	{ "message to guest", QM_IFC_INT_STATUS },
+	{ "message from guest", QM_IFC_INT_SET },
+	{ "engine error", FAKE_ENGINE_STATUS },
+};
+
+static void condition_name(const struct condition *condition, char *name)
+{
+	strscpy(name, condition->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(condition, conditions, condition_name);
+
+static int movable(struct fake_device *fake)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_can_save(&fake->vf, 200);
+}
+
+/* D11; would catch: a condition of a moment that refuses a migration */
+static void movable_waits(struct kunit *test)
+{
+	const struct condition *condition = test->param_value;
+	struct fake_device *fake = working(test);
+
+	fake->busy_register = condition->where;
+	fake->busy_reads = 25;
+	KUNIT_EXPECT_EQ(test, movable(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
+}
+
+/* Would catch: somebody else kept from the processor for as long as a wait takes */
+static void movable_lets_others_go_first(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->busy_register = QM_ABNORMAL_INT_STATUS;
+	/* a sleep is up to two ticks long here, and the wait 200 ms */
+	fake->busy_reads = 5;
+	fake->others = true;
+	KUNIT_EXPECT_EQ(test, movable(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
+	KUNIT_EXPECT_EQ(test, fake->asked, 1);
+}
+
+/*
+ * D11; would catch: a stop that fails for what lies outside the function, and an
+ * image that lacks it
+ */
+static void movable_or_not(struct kunit *test)
+{
+	const struct condition *condition = test->param_value;
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->busy_register = condition->where;
+	fake->busy_reads = FAKE_ALWAYS;
+	KUNIT_EXPECT_EQ(test, movable(fake), -EBUSY);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+}
+
+/* Would catch: a wait for what cannot come, while the guest's processors stand */
+static void save_does_not_wait_for_the_guest(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	fake->busy_register = QM_IFC_INT_STATUS;
+	fake->busy_reads = FAKE_ALWAYS;
+	fake->others = true;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_LE(test, fake_count(fake, 'r', QM_IFC_INT_STATUS), 3);
+}
+
+/* Would catch: a register that is touched where there is none */
+static void asleep(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+	const struct hisi_acc_image nothing = {};
+
+	fake->asleep = true;
+	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	/* nobody has seen that it is as after a reset */
+	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EIO);
+	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->count, 0);
+
+	/* asleep only after it was stopped: it may have lost all */
+	fake->asleep = false;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	fake->asleep = true;
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, fake->count, 0);
+}
+
+/* Would catch: the same where a reset of all has failed */
+static void off(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+
+	fake->off = true;
+	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, fake->count, 0);
+}
+
+/* Would catch: a restart of what was never paused */
+static void pause_refused(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->fail_command = QM_MB_CMD_PAUSE;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
+	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+	/* the guest, which goes on, finds its answer */
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
+}
+
+/* Would catch: a pause that comes into force after the function was restarted */
+static void pause_unanswered(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->hang_command = QM_MB_CMD_PAUSE;
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: contexts taken for written back that are not */
+static void write_back_unanswered(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->write_back_hangs = true;
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
+	fake->write_back_hangs = false;
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+}
+
+/* D19; would catch: a device that is gone taken for one without a guest */
+static void gone(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	fake->bar[QM_VF_STATE / 4] = ~0;
+	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
+	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
+}
+
+/* D19; would catch: an image, or a run, of a function reset under us */
+static void reset_under_us(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -ESTALE);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: a field read from elsewhere; more accesses than are allowed */
+static void save_reads(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, image.eq_int_mask, 1);
+	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, 0);
+	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, 1);
+	KUNIT_EXPECT_EQ(test, image.page_size, 2);
+	KUNIT_EXPECT_EQ(test, image.sqc_table, 0x1234568000);
+	KUNIT_EXPECT_EQ(test, image.cqc_table, 0x123456a000);
+	KUNIT_EXPECT_MEMEQ(test, image.eqc, &fake->bar[0x8000 / 4],
+			   sizeof(image.eqc));
+	KUNIT_EXPECT_MEMEQ(test, image.aeqc, &fake->bar[0x8020 / 4],
+			   sizeof(image.aeqc));
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 2);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 2);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'W', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_LE(test, fake_count(fake, 'r', FAKE_ANYWHERE), 21);
+	KUNIT_EXPECT_TRUE(test, fake->paused);
+}
+
+/* Would catch: a driver that says it is up, saved as if all of it were there */
+static void save_half_up(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	fake->cqc_table = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+	fake->cqc_table = 0x123456a000;
+	fake->bar[0x8004 / 4] = 0;
+	fake->bar[0x8008 / 4] = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+}
+
+/* Would catch: a driver that came up after the stop, saved without a stop */
+static void save_came_up_later(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	fake_guest_up(fake);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EAGAIN);
+}
+
+/* Would catch: an answer that is none, taken for an address; a command in another's place */
+static void save_mailbox_fails(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	fake->fail_command = QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	fake->fail_command = 0;
+	fake->hang_command = QM_MB_CMD_SQC_BT;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	/* that command is still under way, until it is not */
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+	fake->hang_command = 0;
+	fake->mailbox.lo = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+}
+
+/* Would catch: a field that is saved and not loaded, or loaded elsewhere */
+static void load_is_the_inverse_of_save(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image, again;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	memset(fake->bar, 0, sizeof(fake->bar));
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	fake->cqc_table = 0;
+	fake->paused = false;
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	fake_forget(fake);
+
+	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	/* a function without queues has nothing that PAUSE could stop */
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 2);
+	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
+	/* D24: the guest's driver is up when all of it is there, not before */
+	KUNIT_EXPECT_EQ(test, fake_when(fake, 'w', QM_VF_STATE),
+			fake->count - 1);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_READY);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_QUE_ISO_CFG / 4], 1);
+	KUNIT_ASSERT_EQ(test, save(fake, &again), 0);
+	KUNIT_EXPECT_MEMEQ(test, &again, &image, sizeof(image));
+}
+
+/* R12; would catch: addresses of nothing given to the device */
+static void load_nothing(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct hisi_acc_image image = {};
+
+	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, fake->count, 0);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: a function that goes on with what it did before "nothing" came */
+static void load_over_a_live_function(struct kunit *test)
+{
+	struct hisi_acc_image nothing = {}, image, idle;
+	struct fake_device *fake = stopped(test);
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	fake->reset_error = -EAGAIN;
+	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
+	fake->reset_error = -ENOTTY;
+	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -ENOTTY);
+	KUNIT_EXPECT_TRUE(test, fake->vf.half_loaded);
+	fake->reset_error = 0;
+	KUNIT_EXPECT_EQ(test, load(fake, &nothing), 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_EQ(test, save(fake, &idle), 0);
+	KUNIT_EXPECT_EQ(test, idle.guest, HISI_ACC_GUEST_NONE);
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+
+	/* and one that holds other queues than those of the image */
+	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+
+	/* and is no longer paused when nothing of it is at work */
+	idle = image;
+	idle.guest = HISI_ACC_GUEST_IDLE;
+	KUNIT_EXPECT_EQ(test, load(fake, &idle), 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 3);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+}
+
+static const u32 load_commands[] = {
+	QM_MB_CMD_SQC_BT, QM_MB_CMD_CQC_BT,
+};
+
+static void command_name(const u32 *command, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "command 0x%x", *command);
+}
+
+KUNIT_ARRAY_PARAM(command, load_commands, command_name);
+
+/* Would catch: a function ready that was loaded in part; a command while busy */
+static void load_fails(struct kunit *test)
+{
+	const struct hisi_acc_image image = {
+		.guest = HISI_ACC_GUEST_UP,
+		.sqc_table = 0x1234568000,
+		.cqc_table = 0x123456a000,
+	};
+	struct fake_device *fake = fake_device(test);
+	const u32 *command = test->param_value;
+
+	fake->fail_command = *command;
+	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	fake->fail_command = 0;
+	fake->hang_command = *command;
+	KUNIT_EXPECT_EQ(test, load(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
+	/* the command that has no answer is still under way */
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, load(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+}
+
+/* D2, D10, R8; would catch: a queue that stays silent, or one that is not ours */
+static void restart_rings(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	u64 queues = 0;
+
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_SQ_CQ_BASE_V2),
+			FAKE_QUEUES);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_EQ_AEQ_BASE_V2),
+			2);
+	for (int i = 0; i < fake->count; i++) {
+		struct fake_access *a = &fake->accesses[i];
+		u64 index = a->value >> QM_DB_INDEX_SHIFT_V2 & U16_MAX;
+		u64 command = a->value >> QM_DB_CMD_SHIFT_V2 & 0xf;
+
+		if (a->kind != 'd')
+			continue;
+		if (a->where == QM_DOORBELL_SQ_CQ_BASE_V2)
+			queues |= BIT_ULL(a->value & 0x3ff);
+		else if (command == QM_DOORBELL_CMD_EQ)
+			KUNIT_EXPECT_EQ(test, index, 7);
+		else
+			KUNIT_EXPECT_EQ(test, index, 1);
+	}
+	KUNIT_EXPECT_EQ(test, queues, GENMASK_ULL(FAKE_QUEUES - 1, 0));
+
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Would catch: heads of an earlier stop, or such as are asked for again in vain */
+static void restart_rings_heads(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	image.eqc[0] = 0x90005;
+	fake->vf.used = false;
+	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	fake_forget(fake);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
+	KUNIT_EXPECT_EQ(test, fake->accesses[fake->count - 2].value >>
+			      QM_DB_INDEX_SHIFT_V2, 5);
+
+	fake->bar[0x8000 / 4] = 0x90006;
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->accesses[fake->count - 2].value >>
+			      QM_DB_INDEX_SHIFT_V2, 6);
+}
+
+/*
+ * Would catch: a function that a stop has found unused, and that is not loaded and
+ * restarted with as few accesses as any other
+ */
+static void restart_of_what_was_unused(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	hisi_acc_pci_reset(&fake->vf);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	fake_forget(fake);
+	KUNIT_ASSERT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_SQ_CQ_BASE_V2),
+			FAKE_QUEUES);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+}
+
+/* D21; would catch: an answer to us, found by a guest that had asked before */
+static void guest_asked(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	fake->mailbox.lo = 0;
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
+	KUNIT_EXPECT_EQ(test, fake->mailbox.hi << 32 | fake->mailbox.lo >> 32,
+			fake->cqc_table);
+}
+
+/* Would catch: a guest that loses its function for a question that has no answer */
+static void guest_asked_in_vain(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	fake->fail_command = QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+	KUNIT_EXPECT_TRUE(test, fake->mailbox.lo & QM_MB_STATUS);
+	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_used);
+}
+
+/* Would catch: a message to the guest, overwritten in the mailbox or left behind */
+static void guest_asked_for_a_message(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->mailbox.lo = HISI_ACC_ASKED_MESSAGE;
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	fake_forget(fake);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', HISI_ACC_ASKED_MESSAGE), 1);
+}
+
+/* D17; would catch: a doorbell rung in the PF's BAR */
+static void window_in_pf(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_regs *regs = &fake->vf.regs;
+	struct hisi_acc_image image;
+
+	/* the same registers, seen through another window */
+	regs->window = regs->bar + 0x4000;
+	regs->xqc = 0x1c00;
+	memcpy(&fake->bar[0x4000 / 4], fake->bar, 0x400);
+	memcpy(&fake->bar[0x5c00 / 4], &fake->bar[0x8000 / 4], 0x40);
+	fake->bar[0x4208 / 4] = 1;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_xqc_head(image.eqc), 7);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_SQ_CQ_BASE_V2),
+			FAKE_QUEUES);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_EQ_AEQ_BASE_V2),
+			4);
+}
+
+static struct kunit_case qm_cases[] = {
+	KUNIT_CASE(stop_in_order),
+	KUNIT_CASE(stop_without_guest),
+	KUNIT_CASE(unannounced),
+	KUNIT_CASE(idle),
+	KUNIT_CASE(not_yet_at_work),
+	KUNIT_CASE(idle_moves_twice),
+	KUNIT_CASE(a_reset_lets_it_in),
+	KUNIT_CASE_PARAM(movable_waits, condition_gen_params),
+	KUNIT_CASE(movable_lets_others_go_first),
+	KUNIT_CASE_PARAM(movable_or_not, condition_gen_params),
+	KUNIT_CASE(save_does_not_wait_for_the_guest),
+	KUNIT_CASE(asleep),
+	KUNIT_CASE(off),
+	KUNIT_CASE(pause_refused),
+	KUNIT_CASE(pause_unanswered),
+	KUNIT_CASE(write_back_unanswered),
+	KUNIT_CASE(gone),
+	KUNIT_CASE(reset_under_us),
+	KUNIT_CASE(save_reads),
+	KUNIT_CASE(save_half_up),
+	KUNIT_CASE(save_came_up_later),
+	KUNIT_CASE(save_mailbox_fails),
+	KUNIT_CASE(load_is_the_inverse_of_save),
+	KUNIT_CASE(load_nothing),
+	KUNIT_CASE(load_over_a_live_function),
+	KUNIT_CASE_PARAM(load_fails, command_gen_params),
+	KUNIT_CASE(restart_rings),
+	KUNIT_CASE(restart_rings_heads),
+	KUNIT_CASE(restart_of_what_was_unused),
+	KUNIT_CASE(guest_asked),
+	KUNIT_CASE(guest_asked_in_vain),
+	KUNIT_CASE(guest_asked_for_a_message),
+	KUNIT_CASE(window_in_pf),
+	{ }
+};
+
+static struct kunit_suite qm_suite = {
+	.name = "hisi_acc_qm",
+	.test_cases = qm_cases,
+};
+
+kunit_test_suite(qm_suite);

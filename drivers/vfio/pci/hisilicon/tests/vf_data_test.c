@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: what is an image, what is none, and for which reason.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/unaligned.h>
+
+#include "../vf_data.c"
+
+static const struct hisi_acc_facts facts = {
+	.dev_id = 0xa256,
+	.qp_num = 16,
+	.que_iso_cfg = 1,
+	.qp_base = 48,
+	.hw_version = 0x30,
+	.window = HISI_ACC_WINDOW_HALF,
+};
+
+/* As Linux 7.2 sends it, word for word */
+static const u8 golden_v2[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN) = {
+	0xde, 0xde, 0xca, 0xde, 0xed, 0xfe, 0xcc, 0xaa,	/* magic */
+	0x10, 0x00, 0x00, 0x00, 0x56, 0xa2, 0x00, 0x00,	/* queues, device */
+	0x01, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00,	/* isolation, base */
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* state, version */
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* AEQ, EQ mask */
+	0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,	/* IFC source, mask */
+	0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00,	/* IFC set, page */
+	0x07, 0x00, 0x09, 0x00, 0x00, 0x40, 0x56, 0x34,	/* EQC */
+	0x12, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0xff, 0x03, 0x01, 0x00,
+	0x01, 0x00, 0x01, 0x00, 0x00, 0x60, 0x56, 0x34,	/* AEQC */
+	0x12, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0xff, 0x03, 0x01, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,	/* reserved */
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x40, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* EQ ring */
+	0x00, 0x60, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* AEQ ring */
+	0x00, 0x80, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* SQC table */
+	0x00, 0xa0, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* CQC table */
+};
+
+static const struct hisi_acc_image golden_image = {
+	.guest = HISI_ACC_GUEST_UP,
+	.eq_int_mask = 1,
+	.ifc_int_mask = 1,
+	.page_size = 2,
+	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.sqc_table = 0x1234568000,
+	.cqc_table = 0x123456a000,
+};
+
+static int decode(const u8 *bytes, size_t len, struct hisi_acc_image *image)
+{
+	struct hisi_acc_mismatch why;
+
+	return hisi_acc_vf_data_check(bytes, len, &facts, &why) ?:
+	       hisi_acc_vf_data_decode(bytes, len, image, &why);
+}
+
+static void expect_golden(struct kunit *test, const u8 *bytes)
+{
+	struct hisi_acc_image image;
+
+	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_DATA_SIZE, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, image.eq_int_mask, golden_image.eq_int_mask);
+	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, golden_image.aeq_int_mask);
+	KUNIT_EXPECT_EQ(test, image.ifc_int_source, golden_image.ifc_int_source);
+	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, golden_image.ifc_int_mask);
+	KUNIT_EXPECT_EQ(test, image.page_size, golden_image.page_size);
+	KUNIT_EXPECT_MEMEQ(test, image.eqc, golden_image.eqc,
+			   sizeof(image.eqc));
+	KUNIT_EXPECT_MEMEQ(test, image.aeqc, golden_image.aeqc,
+			   sizeof(image.aeqc));
+	KUNIT_EXPECT_EQ(test, image.sqc_table, golden_image.sqc_table);
+	KUNIT_EXPECT_EQ(test, image.cqc_table, golden_image.cqc_table);
+}
+
+/* Computed by another program */
+#define GOLDEN_CHECKSUM 0xf49427b5
+
+static void put_checksum(u8 *bytes)
+{
+	struct acc_vf_data wire;
+
+	memcpy(&wire, bytes, sizeof(wire));
+	put_unaligned_le32(checksum(wire), bytes + 136);
+}
+
+/* What minor version 1 adds to the golden image */
+static void make_v2_1(u8 *bytes)
+{
+	memcpy(bytes, golden_v2, HISI_ACC_DATA_SIZE);
+	put_unaligned_le16(1, bytes + 30);
+	put_unaligned_le32(0x30, bytes + 32);
+	put_unaligned_le32(1, bytes + 36);
+	put_unaligned_le32(1, bytes + 120);
+	put_unaligned_le32(GOLDEN_CHECKSUM, bytes + 136);
+}
+
+/* Nothing but the additions differs from what Linux 7.2 sends */
+static void encodes_version_2_1(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	u8 want[HISI_ACC_DATA_SIZE];
+
+	make_v2_1(want);
+	memset(bytes, 0xff, sizeof(bytes));
+	hisi_acc_vf_data_encode(bytes, &golden_image, &facts);
+	KUNIT_EXPECT_MEMEQ(test, bytes, want, sizeof(bytes));
+
+	memset(bytes, 0xff, sizeof(bytes));
+	hisi_acc_vf_data_encode_match(bytes, &facts);
+	KUNIT_EXPECT_MEMEQ(test, bytes, want, HISI_ACC_MATCH_SIZE);
+	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
+}
+
+/* R2; would catch: a field read from another place */
+static void decodes_version_2(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	expect_golden(test, golden_v2);
+	make_v2_1(bytes);
+	expect_golden(test, bytes);
+}
+
+/* Ring addresses as 5.18 to 6.0 wrote them, then as 6.1 to 6.15 did */
+static void decodes_version_1(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	put_unaligned_le64(DATA_MAGIC_V1, bytes);
+	put_unaligned_le32(0, bytes + 28);
+	expect_golden(test, bytes);
+
+	memcpy(bytes + 144, bytes + 64, 8);
+	memcpy(bytes + 152, bytes + 92, 8);
+	expect_golden(test, bytes);
+}
+
+/* R12; would catch: fields read from an image that has none */
+static void guest_not_up(struct kunit *test)
+{
+	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+
+	hisi_acc_vf_data_encode(bytes, &image, &facts);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
+	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + HISI_ACC_MATCH_SIZE, 0,
+					    120 - HISI_ACC_MATCH_SIZE));
+	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + 144, 0, 32));
+	image.guest = HISI_ACC_GUEST_UP;
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+}
+
+/* Every prefix is as good as what follows may be, and only two are images */
+static void truncated(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	make_v2_1(bytes);
+	for (size_t len = 0; len < HISI_ACC_DATA_SIZE; len++) {
+		struct hisi_acc_image image;
+		struct hisi_acc_mismatch why;
+
+		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(golden_v2, len,
+							     &facts, &why), 0);
+		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &image),
+				len == HISI_ACC_MATCH_SIZE ? 0 : -ENODATA);
+		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(bytes, len, &facts,
+							     &why), 0);
+		KUNIT_EXPECT_EQ(test, decode(bytes, len, &image), -ENODATA);
+	}
+}
+
+/* No bit of the match part but those of @qp_base can be other than it is */
+static void flipped_bits(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	struct hisi_acc_image image;
+
+	for (unsigned int bit = 0; bit < HISI_ACC_MATCH_SIZE * 8; bit++) {
+		unsigned int at = bit / 8;
+
+		/* informative, and the minor version */
+		if ((at >= 20 && at < 24) || (at >= 30 && at < 32))
+			continue;
+		memcpy(bytes, golden_v2, sizeof(bytes));
+		bytes[at] ^= BIT(bit % 8);
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    0, "bit %u of byte %u", bit % 8, at);
+	}
+}
+
+/* No bit at all can be other than it is where there is a checksum */
+static void flipped_bits_2_1(struct kunit *test)
+{
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	for (unsigned int bit = 0; bit < HISI_ACC_DATA_SIZE * 8; bit++) {
+		make_v2_1(bytes);
+		bytes[bit / 8] ^= BIT(bit % 8);
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    0, "bit %u of byte %u", bit % 8, bit / 8);
+	}
+}
+
+/* What a newer minor version says in reserved words can be ignored */
+static void newer_minor(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	struct hisi_acc_image image;
+
+	make_v2_1(bytes);
+	bytes[128] = 1;
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -EPROTO);
+	bytes[30] = 2;
+	put_checksum(bytes);
+	expect_golden(test, bytes);
+}
+
+/* Would catch: a reader that takes less than Linux sends */
+static void masks_have_one_bit(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	put_unaligned_le32(0xfffffffe, bytes + 40);
+	put_unaligned_le32(0x80000001, bytes + 44);
+	put_unaligned_le32(2, bytes + 48);
+	put_unaligned_le32(3, bytes + 52);
+	expect_golden(test, bytes);
+}
+
+static const struct hisi_acc_image idle_image = {
+	.guest = HISI_ACC_GUEST_IDLE,
+	.aeq_int_mask = 1,
+	.eq_int_mask = 1,
+	.page_size = 1,
+	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
+	.sqc_table = 0x1234568000,
+	.question = HISI_ACC_ASKED_QUEUES,
+};
+
+/* Would catch: what a driver has told by half, lost or taken for all of it */
+static void idle(struct kunit *test)
+{
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+	struct hisi_acc_image image;
+
+	hisi_acc_vf_data_encode(bytes, &idle_image, &facts);
+	KUNIT_ASSERT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
+	KUNIT_EXPECT_MEMEQ(test, &image, &idle_image, sizeof(image));
+	/* one address that is 0 is what other readers go by */
+	KUNIT_EXPECT_EQ(test, get_unaligned_le64(bytes + 144), 0);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
+
+	put_unaligned_le64(0x1234564000, bytes + 144);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+
+	/* what it holds has to fit registers as any other's */
+	put_unaligned_le64(0, bytes + 144);
+	put_unaligned_le32(3, bytes + 60);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+	put_unaligned_le32(0, bytes + 60);
+	put_unaligned_le64(0x10, bytes + 168);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image),
+			-EBADMSG);
+}
+
+static const struct refusal {
+	const char *name;
+	unsigned int offset;
+	u32 value;
+	int err;
+} refusals[] = {
+	{ "magic", 4, 0, -EBADMSG },
+	{ "major version", 28, 2, -EPROTONOSUPPORT },
+	{ "device", 12, 0xa259, -EOPNOTSUPP },
+	{ "queues", 8, U32_MAX, -EOPNOTSUPP },
+	{ "isolation", 16, 0, -EOPNOTSUPP },
+	{ "state", 24, 2, -ERANGE },
+	{ "state of a live function", 24, 1, -ERANGE },
+	{ "reserved in the match part", 36, 1, -EPROTO },
+	{ "message under way", 56, 1, -ERANGE },
+	{ "page size", 60, 3, -ERANGE },
+	{ "EQ head", 64, 0x0400, -ERANGE },
+	{ "AEQ tail", 92, 0x4000000, -ERANGE },
+	{ "EQ base against its context", 68, 0x34564020, -EBADMSG },
+	{ "reserved", 140, 1, -EPROTO },
+	{ "SQC table alignment", 160, 0x10, -EBADMSG },
+};
+
+static const struct refusal refusals_2_1[] = {
+	{ "hardware version", 32, 0x50, -EOPNOTSUPP },
+	{ "window", 36, HISI_ACC_WINDOW_WHOLE, -EOPNOTSUPP },
+	{ "guest", 120, 0, -ERANGE },
+	{ "guest down", 120, 2, -ERANGE },
+	{ "reserved", 132, 1, -EPROTO },
+	{ "padding", 140, 1, -EPROTO },
+	{ "SQC table alignment", 160, 0x10, -EBADMSG },
+};
+
+static void refusal_name(const struct refusal *r, char *name)
+{
+	strscpy(name, r->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
+
+/* R1, D16; would catch: a check that is missing, or gives another errno */
+static void refused(struct kunit *test)
+{
+	const struct refusal *r = test->param_value;
+	struct hisi_acc_image image = golden_image;
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	memcpy(bytes, golden_v2, sizeof(bytes));
+	put_unaligned_le32(r->value, bytes + r->offset);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
+	KUNIT_EXPECT_MEMEQ(test, &image, &golden_image, sizeof(image));
+}
+
+KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
+
+/* Would catch: the same of what minor version 1 adds */
+static void refused_2_1(struct kunit *test)
+{
+	const struct refusal *r = test->param_value;
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	make_v2_1(bytes);
+	put_unaligned_le32(r->value, bytes + r->offset);
+	put_checksum(bytes);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
+}
+
+/* Would catch: an address that is missing, and taken for one */
+static void missing_addresses(struct kunit *test)
+{
+	/* each in the image's own word, that of a ring in its context as well */
+	static const unsigned int places[][2] = {
+		{ 144, 68 }, { 152, 96 }, { 160, 160 }, { 168, 168 },
+	};
+	struct hisi_acc_image image;
+	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
+
+	for (int i = 0; i < ARRAY_SIZE(places); i++) {
+		make_v2_1(bytes);
+		put_unaligned_le64(0, bytes + places[i][0]);
+		put_unaligned_le64(0, bytes + places[i][1]);
+		put_checksum(bytes);
+		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &image),
+				    -EBADMSG, "at %u", places[i][0]);
+
+		/* Linux takes it for a function that is not in use */
+		memcpy(bytes, golden_v2, sizeof(bytes));
+		put_unaligned_le64(0, bytes + places[i][0]);
+		KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
+		KUNIT_EXPECT_EQ_MSG(test, image.guest, HISI_ACC_GUEST_NONE,
+				    "at %u", places[i][0]);
+	}
+}
+
+/* Would catch: bytes read from behind an image */
+static void too_long(struct kunit *test)
+{
+	struct hisi_acc_mismatch why;
+
+	KUNIT_EXPECT_EQ(test,
+			hisi_acc_vf_data_check(golden_v2, HISI_ACC_DATA_SIZE + 1,
+					       &facts, &why), -EFBIG);
+}
+
+static struct kunit_case stream_cases[] = {
+	KUNIT_CASE(encodes_version_2_1),
+	KUNIT_CASE(decodes_version_2),
+	KUNIT_CASE(decodes_version_1),
+	KUNIT_CASE(guest_not_up),
+	KUNIT_CASE(truncated),
+	KUNIT_CASE(flipped_bits),
+	KUNIT_CASE(flipped_bits_2_1),
+	KUNIT_CASE(newer_minor),
+	KUNIT_CASE(masks_have_one_bit),
+	KUNIT_CASE(idle),
+	KUNIT_CASE_PARAM(refused, refusal_gen_params),
+	KUNIT_CASE_PARAM(refused_2_1, refusal_2_1_gen_params),
+	KUNIT_CASE(missing_addresses),
+	KUNIT_CASE(too_long),
+	{ }
+};
+
+static struct kunit_suite stream_suite = {
+	.name = "hisi_acc_vf_data",
+	.test_cases = stream_cases,
+};
+
+kunit_test_suite(stream_suite);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("KUnit tests of the VFIO PCI driver for HiSilicon functions");

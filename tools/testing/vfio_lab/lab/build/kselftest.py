@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's selftests of VFIO with ours among them, built for the hosts.
+
+The kernel's folder, its library libvfio and its way to build, install and run
+tests are taken from the sources of the newest kernel, as they are; this clone's folder
+of the same name is laid over it, and one patch tells the kernel's Makefile. All
+of it is built against this clone's <linux/vfio.h>.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ..core import paths, processors, versions
+from ..core.apt import Apt
+from ..core.cache import digest
+from ..core.context import Context, shared
+from ..core.run import output, run
+from .kernel import CROSS, MAKE, Kernel, kernel, sources
+
+RECIPE = 1
+#: of the kernel's tree, what building one folder of selftests takes
+PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include", "tools/testing/selftests/kselftest",
+         "tools/testing/selftests/vfio")
+FOLDER = Path("tools/testing/selftests/vfio")
+OURS = paths.ROOT / FOLDER
+HOOK = "hook.patch"
+_PATCH = ("patch", "-p1", "--batch", "--forward", "--fuzz=0")
+HEADER = paths.UAPI / "linux/vfio.h"
+COMPAT = paths.LAB / "programs/libuuid_compat.c"
+#: where the tests lie in a host
+REMOTE = "/lab/kselftest"
+
+
+def headers(source: Kernel, context: Context) -> Path:
+    """The uAPI headers of a kernel, as user space gets them; a folder for -isystem."""
+    def build(folder: Path) -> None:
+        log = context.cache.log(f"headers-{source.version}")
+        with context.steps.step(f"make the headers of kernel {source.version}", log):
+            run([*MAKE, "-C", source.source, f"O={folder / 'build'}", "headers"], log=log,
+                failure=f"The headers of kernel {source.version} cannot be made.")
+            (folder / "build/usr/include").rename(folder / "include")
+            shutil.rmtree(folder / "build")
+
+    return context.cache.entry(f"headers-{source.version}", source.package,
+                               digest({"recipe": RECIPE, "source": source.source.name}), build,
+                               context.waiting) / "include"
+
+
+def _libuuid(context: Context) -> Path:
+    """Debian's arm64 package of what libvfio links with."""
+    return context.package("uuid-dev", apt=Apt(context.cache, "arm64"))
+
+
+def _overlay() -> dict[str, bytes]:
+    """This clone's files by their place in the folder of tests."""
+    return {str(path.relative_to(OURS)): path.read_bytes() for path in sorted(OURS.rglob("*"))
+            if path.is_file() and path.suffix not in (".o", ".d")}
+
+
+def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], log: Path) -> None:
+    """The part of a kernel tree that the tests are built in."""
+    for part in PARTS:
+        (tree / part).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (source / part).is_dir() else shutil.copy
+        copy(source / part, tree / part)
+    for path in (source / "tools/testing/selftests").iterdir():
+        if path.is_file():
+            shutil.copy(path, tree / "tools/testing/selftests")
+    shutil.copytree(header, tree / "usr/include")
+    shutil.copy(HEADER, tree / "usr/include/linux")
+    for name, content in files.items():
+        (tree / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / FOLDER / name).write_bytes(content)
+    run([*_PATCH, "-d", tree, "-i", tree / FOLDER / HOOK], log=log,
+        failure=f"{HOOK} does not apply to the kernel's selftests.")
+
+
+def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
+    """Refuse a kernel whose selftests our hook does not apply to, before anything is
+    built for hours: fetches its sources, and changes nothing."""
+    where = sources(series, context)
+    run([*_PATCH, "--dry-run", "-d", where, "-i", OURS / HOOK], log=context.cache.log("kselftest-hook"),
+        failure=f"{HOOK} does not apply to the selftests of kernel {series}.")
+
+
+def installed(context: Context | None = None, source: Kernel | None = None) -> Path:
+    """The installed tests: run_kselftest.sh, and a folder vfio with the programs."""
+    context = context or shared()
+    source = source or kernel(versions.DEFAULT, context)
+    header, uuid, files = headers(source, context), _libuuid(context), _overlay()
+
+    def build(folder: Path) -> None:
+        log = context.cache.log("kselftest")
+        tree = folder / "tree"
+        with context.steps.step("build the kernel's selftests of VFIO, and ours", log):
+            _lay_out(tree, source.source, header, files, log)
+            compat = folder / "compat.o"
+            run([f"{CROSS}gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", compat, COMPAT], log=log)
+            run([*MAKE, f"-j{processors.count()}", "-C", tree / "tools/testing/selftests",
+                 "TARGETS=vfio", "FORCE_TARGETS=1", f"EXTRA_CFLAGS=-O2 -I{uuid}/usr/include",
+                 f"USERLDFLAGS=-static -L{uuid}/usr/lib/aarch64-linux-gnu {compat}",
+                 f"KSFT_INSTALL_PATH={folder}/installed", "install"], log=log,
+                failure="The selftests of VFIO cannot be built.")
+            shutil.rmtree(tree)
+            compat.unlink()
+
+    inputs = {"recipe": RECIPE, "source": source.source.name, "uuid": uuid.name,
+              "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),
+              "compat": COMPAT, "header": HEADER, "files": {name: content.hex() for name, content in files.items()}}
+    return context.cache.entry("kselftest", source.package, digest(inputs), build,
+                               context.waiting) / "installed"
+
+
+def files(where: Path, remote: str = REMOTE) -> dict[str, Path]:
+    """What to push into a host (Choice.push) for the installed tests to lie in `remote`."""
+    return {f"{remote}/{path.relative_to(where)}": path
+            for path in sorted(where.rglob("*")) if path.is_file()}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kernel modules of the lab: the part of the guest's load that has to run in the
+kernel, a rival for a physical function's registers, and modules of the kernel's own
+that are to lack something: the stock drivers' common part for a guest, VFIO's core."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..core import paths, processors
+from ..core.cache import digest
+from ..core.context import Context, shared
+from ..core.errors import LabError
+from ..core.run import run
+from .kernel import BUILD_ENV, MAKE, Kernel
+
+RECIPE = 1
+
+
+def _module(files: Mapping[str, bytes], name: str, kernel: Kernel, context: Context | None) -> Path:
+    """The module `name` of these files for this kernel, built if it is not cached."""
+    context = context or shared()
+    module = f"{name}.ko"
+
+    def build(folder: Path) -> None:
+        log = context.cache.log(f"load-{kernel.version}")
+        work = folder / "work"
+        work.mkdir()
+        with context.steps.step(f"build {name} for kernel {kernel.version}", log):
+            for file, content in files.items():
+                (work / file).write_bytes(content)
+            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={work}", "modules"], log=log,
+                env=BUILD_ENV, failure=f"{name} cannot be built for kernel {kernel.version}.")
+            run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / module, work / module], log=log)
+            shutil.rmtree(work)
+
+    inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
+              "files": {file: content.hex() for file, content in files.items()}}
+    return context.cache.entry(f"load-{kernel.version}", kernel.release, digest(inputs), build,
+                               context.waiting) / module
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """What a module is built from."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())
+            if path.suffix in (".c", ".h") or path.name == "Kbuild"}
+
+
+def load_module(kernel: Kernel, context: Context | None = None) -> Path:
+    """accel_load.ko for this kernel."""
+    return _module(_files(paths.LAB / "modules/accel_load"), "accel_load", kernel, context)
+
+
+def rival_module(kernel: Kernel, context: Context | None = None) -> Path:
+    """qm_rival.ko for this kernel: what else may use a physical function."""
+    return _module(_files(paths.LAB / "modules/qm_rival"), "qm_rival", kernel, context)
+
+
+def _without(lacks: str, place: str, left: bytes, kernel: Kernel) -> dict[str, bytes]:
+    """Sources of a kernel's module, of which one, `place`, has `left` for what it lacks."""
+    folder, name = place.rsplit("/", 1)
+    files = _files(kernel.source / folder)
+    if files[name].count(lacks.encode()) != 1:
+        raise LabError(f"Kernel {kernel.version}: {name} does not have '{lacks}' once.")
+    files[name] = files[name].replace(lacks.encode(), left)
+    return files
+
+
+def stock_qm(kernel: Kernel, lacks: str, context: Context | None = None) -> Path:
+    """This kernel's own hisi_qm.ko without a statement."""
+    files = _without(lacks, "drivers/crypto/hisilicon/qm.c", b";", kernel)
+    files["Kbuild"] = b"obj-m := hisi_qm.o\nhisi_qm-objs := qm.o sgl.o debugfs.o\n"
+    return _module(files, "hisi_qm", kernel, context)
+
+
+def looping_vfio(kernel: Kernel, context: Context | None = None) -> Path:
+    """This kernel's own vfio.ko as before a26b499b757c, which is in all that can be had:
+    the search for a way that is blocked never ends."""
+    files = _without("*next_fsm != VFIO_DEVICE_STATE_ERROR &&", "drivers/vfio/vfio_main.c", b"", kernel)
+    parts = re.findall(r"^vfio-.*\n", (kernel.source / "drivers/vfio/Makefile").read_text(encoding="utf-8"), re.M)
+    files["Kbuild"] = "".join(["obj-m := vfio.o\n", *parts]).encode()
+    return _module(files, "vfio", kernel, context)

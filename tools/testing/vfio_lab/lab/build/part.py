@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One part, built by a process of its own: ``part.py NAME DESCRIPTOR``; see schedule.py."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from lab.core import schedule  # noqa: E402
+from lab.core.context import Context  # noqa: E402
+from lab.core.run import stop_on_sigterm  # noqa: E402
+from lab.build import parts  # noqa: E402
+
+if __name__ == "__main__":
+    stop_on_sigterm()
+    sys.exit(schedule.report(int(sys.argv[2]), lambda steps: parts.WHAT[sys.argv[1]].build(Context(steps=steps))))

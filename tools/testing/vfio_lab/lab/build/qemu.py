@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The outer QEMU: Debian 13's sources with our device model in them.
+
+QEMU is configured and compiled in one working tree that stays in the cache.
+A changed model is copied into it and only what depends on it is compiled
+again; the finished program becomes an entry of its own, keyed by the model's
+files, so two clones with different models share the tree and not the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..core import disk, paths, processors
+from ..core.apt import machine_codename
+from ..core.cache import digest
+from ..core.context import Context, shared
+from ..core.errors import LabError
+from ..core.run import clean_environment, run
+
+RECIPE = 1
+PROGRAM = "qemu-system-aarch64"
+#: the series of Debian 13; its backports have newer ones, which the model is not made for
+SERIES = re.compile(r"(?:\d+:)?10\.0\.")
+#: where the model lies in QEMU's sources
+PLACE = Path("hw/misc/hisi_acc")
+#: our patches to QEMU's own files; this one hooks the model in, and what all
+#: of them together changed is kept beside the sources under its name
+HOOK = "hook.patch"
+#: types that only our model brings
+MODEL_TYPES = ("hisi-sec2", "hisi-zip", "hisi-hpre")
+#: which of QEMU's devices are built, and where QEMU looks for that list
+DEVICES = paths.MODEL / "vfio-lab.mak"
+DEVICES_PLACE = Path("configs/devices/aarch64-softmmu")
+CONFIGURE = (
+    "--python=/usr/bin/python3", "--target-list=aarch64-softmmu", "--without-default-devices",
+    f"--with-devices-aarch64={DEVICES.stem}", "--without-default-features", "--enable-tcg",
+    "--enable-slirp", "--enable-nettle", "--enable-seccomp", "--enable-fdt=system",
+    "--disable-docs", "--disable-tools", "--disable-debug-info", "--disable-install-blobs")
+#: what finds accesses out of bounds, leaks and undefined arithmetic in the model,
+#: with lines in its reports
+SANITIZE = ("--enable-asan", "--enable-ubsan", "--extra-cflags=-g1")
+#: set to 1, the lab runs on the outer QEMU that checks itself
+SANITIZED = "VFIO_LAB_ASAN"
+#: how that one ends at the first thing it finds. Leaks are looked for where a
+#: machine is told to quit; hosts are killed
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0",
+                     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+
+
+def _archive(context: Context) -> tuple[Path, str]:
+    """The folder of Debian's source package, and its version."""
+    cached = context.cache.newest("qemu-source")
+    if cached is not None:
+        context.cache.peek(cached.kind, cached.version, cached.key)
+        return cached.path, cached.version
+    log = context.cache.log("qemu-source")
+    with context.steps.step("fetch the sources of QEMU", log) as step:
+        fitting = [version for version in context.apt.source_versions("qemu")
+                   if SERIES.match(version)]
+        if not fitting:
+            raise LabError("This machine's mirror has no source package of QEMU 10.0, "
+                           "which the device model is made for.")
+        version = fitting[0]
+        for other in fitting[1:]:
+            newer = subprocess.run(["dpkg", "--compare-versions", other, "gt", version],
+                                   check=False)
+            version = other if newer.returncode == 0 else version
+
+        def fetch(folder: Path) -> None:
+            context.apt.source("qemu", version, folder, step.watch)
+
+        path = context.cache.entry("qemu-source", version,
+                                   digest({"recipe": 1, "version": version}), fetch,
+                                   context.waiting)
+    return path, version
+
+
+def _meson(context: Context) -> Path:
+    """The folder of the meson that builds QEMU; Debian 12's own is older than QEMU 10 takes."""
+    return context.package("meson") / "usr/lib/python3/dist-packages"
+
+
+def sources(context: Context | None = None) -> Path:
+    """All that the outer QEMU is built from, fetched if it is not cached; the folder of
+    Debian's source package."""
+    context = context or shared()
+    _meson(context)
+    return _archive(context)[0]
+
+
+def checkpatch(context: Context) -> Path:
+    """QEMU's own judge of style, scripts/checkpatch.pl."""
+    archive, version = _archive(context)
+
+    def take(folder: Path) -> None:
+        (tar,) = archive.glob("*.orig.tar.xz")
+        run(["tar", "-xJf", tar, "-C", folder, "--strip-components=2", "--wildcards", "*/scripts/checkpatch.pl",
+             "*/scripts/spelling.txt"], log=context.cache.log("qemu-checkpatch"),
+            failure="QEMU's checkpatch cannot be unpacked.")
+
+    return context.cache.entry("qemu-checkpatch", version, digest({"recipe": 1, "version": version}), take,
+                               context.waiting) / "checkpatch.pl"
+
+
+def _model() -> tuple[dict[str, bytes], bytes]:
+    """The files that become QEMU's, and our patches to QEMU's own, joined.
+
+    Read once: someone may edit them while we build, and the result's key must
+    be that of what was built.
+    """
+    hook = paths.MODEL / HOOK
+    if not hook.is_file() or not (paths.MODEL / "meson.build").is_file():
+        raise LabError(f"This clone has no device model in {paths.MODEL}.")
+    files = {path.name: path.read_bytes() for path in sorted(paths.MODEL.iterdir())
+             if path.name in ("Kconfig", "meson.build") or path.suffix in (".c", ".h")}
+    return files, b"\n".join(patch.read_bytes() for patch in sorted(paths.MODEL.glob("*.patch")))
+
+
+def _bent(files: dict[str, bytes], hook: bytes, bend: Mapping[str, str]) -> tuple[dict[str, bytes], bytes]:
+    """Our files and patches with some of their text replaced.  What is not there
+    exactly once is an error: a mutant that no longer bends anything proves nothing."""
+    files = dict(files)
+    for old, new in bend.items():
+        plain = [name for name, content in files.items() if old.encode() in content]
+        added, instead = (re.sub("^", "+", text, flags=re.M).encode() for text in (old, new))
+        if sum(files[name].count(old.encode()) for name in plain) + hook.count(added) != 1:
+            raise LabError(f"The text that is to be bent is not there exactly once: {old}")
+        if not plain and old.count("\n") != new.count("\n"):
+            raise LabError(f"A patch is bent line by line: {old}")
+        for name in plain:
+            files[name] = files[name].replace(old.encode(), new.encode())
+        hook = hook.replace(added, instead)
+    return files, hook
+
+
+@contextlib.contextmanager
+def _unchanged_keep_their_time(source: Path, patch: bytes) -> Iterator[None]:
+    """Files of a patch that are the same after the block look so to ninja, too."""
+    places = [source / name.decode() for name in re.findall(rb"^\+\+\+ b/(\S+)", patch, re.M)]
+    before = {path: (path.read_bytes(), path.stat()) for path in places if path.exists()}
+    yield
+    for path, (content, stat) in before.items():
+        if path.exists() and path.read_bytes() == content:
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) -> None:
+    """Make the tree's model this one, touching only the files that differ."""
+    place = source / PLACE
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        if old.name not in files:
+            old.unlink()
+    for name, content in files.items():
+        target = place / name
+        if not target.exists() or target.read_bytes() != content:
+            target.write_bytes(content)
+    with _unchanged_keep_their_time(source, hook):
+        _patch(source, hook, log)
+
+
+def _patch(source: Path, hook: bytes, log: Path) -> None:
+    """Make the tree's patches these.  Each is tried first: one that is applied or taken
+    out in part would spoil the tree.  None may fit only roughly: it could not be
+    taken out again."""
+    applied = source.parent / HOOK
+    if applied.exists() and applied.read_bytes() != hook:
+        for trial in (["--dry-run"], []):
+            run(["patch", "-p1", "--batch", "--reverse", "--fuzz=0", *trial, "-d", source, "-i", applied],
+                log=log, failure="Former patches cannot be taken out of QEMU.")
+        applied.unlink()
+    if not applied.exists():
+        wanted = source.parent / "wanted.patch"
+        wanted.write_bytes(hook)
+        for trial in (["--dry-run"], []):
+            run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", *trial, "-d", source, "-i", wanted],
+                log=log, failure="Our patches do not apply to this QEMU.")
+        wanted.rename(applied)
+
+
+def _check_model(program: Path, log: Path) -> None:
+    done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
+                          capture_output=True, text=True,
+                          env=clean_environment({"ASAN_OPTIONS": "detect_leaks=0"}))
+    if any(f'"{name}"' not in done.stdout for name in MODEL_TYPES):
+        raise LabError("The QEMU that was built does not have the device model in it"
+                       f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
+
+
+def sandbox() -> tuple[str, ...]:
+    """Arguments that keep the outer QEMU, whose devices a guest's drivers drive, from what
+    it never does: other programs, other users.  One that looks for its own leaks starts a
+    process to do so."""
+    spawn = "allow" if is_sanitized() else "deny"
+    return ("-sandbox", f"on,obsolete=deny,elevateprivileges=deny,spawn={spawn},resourcecontrol=deny")
+
+
+def is_sanitized() -> bool:
+    """Is chosen() the outer QEMU that looks for its own errors?"""
+    return os.environ.get(SANITIZED) == "1"
+
+
+def chosen(context: Context | None = None) -> Path:
+    """The outer QEMU that this run is to take: outer(), or sanitized() if the
+    environment asks for it, which then also gets that one's options."""
+    if not is_sanitized():
+        return outer(context)
+    for name, value in SANITIZER_OPTIONS.items():
+        os.environ.setdefault(name, value)
+    return sanitized(context)
+
+
+def outer(context: Context | None = None, bend: Mapping[str, str] | None = None) -> Path:
+    """The outer QEMU's program, built if it is not cached.  `bend` replaces text in
+    our files and patches: the tests' mutants."""
+    return _built(context or shared(), "qemu", CONFIGURE, bend)
+
+
+def sanitized(context: Context | None = None) -> Path:
+    """The same, but it looks for its own errors (-fsanitize=address,undefined)."""
+    return _built(context or shared(), "qemu-asan", CONFIGURE + SANITIZE)
+
+
+def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mapping[str, str] | None = None) -> Path:
+    archive, version = _archive(context)
+    # QEMU is linked against this machine's libraries, and compiled by its compiler.
+    devices = DEVICES.read_bytes()
+    base = {"recipe": RECIPE, "version": version, "configure": configure,
+            "devices": devices.hex(), "machine": machine_codename()}
+    name = "the outer QEMU" if kind == "qemu" else "the outer QEMU with sanitizers"
+    files, hook = _bent(*_model(), bend or {})
+    model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
+
+    def meson() -> dict[str, str]:
+        return {"PYTHONPATH": str(_meson(context))}
+
+    def prepare(tree: Path) -> None:
+        log = context.cache.log(f"{kind}-configure")
+        with context.steps.step(f"configure {name}", log) as step:
+            step.progress("unpacking")
+            dsc = next(archive.glob("*.dsc"))
+            run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
+                failure="The sources of QEMU cannot be unpacked.")
+            step.progress("configuring")
+            (tree / "src" / DEVICES_PLACE / DEVICES.name).write_bytes(devices)
+            _place_model(tree / "src", files, hook, log)
+            build = tree / "src" / "build"
+            build.mkdir()
+            run(["../configure", *configure], log=log, cwd=build, env=meson(),
+                failure="QEMU cannot be configured on this machine.")
+
+    def build(folder: Path) -> None:
+        disk.require(context.cache.root, 2 * disk.GB, name)
+        with context.cache.tree(f"{kind}-tree", version, digest(base), prepare,
+                                context.waiting) as tree:
+            log = context.cache.log(f"{kind}-build")
+            with context.steps.step(f"build {name}", log) as step:
+                _place_model(tree / "src", files, hook, log)
+
+                warnings: list[str] = []
+
+                def see(line: str) -> None:
+                    if PLACE.as_posix() in line and "warning:" in line:
+                        warnings.append(line)
+                    count = re.match(r"\[(\d+)/(\d+)\]", line)
+                    if count:
+                        step.progress(f"{count[1]} of {count[2]} files")
+
+                where = tree / "src" / "build"
+                run(["ninja", f"-j{processors.count()}", PROGRAM], log=log, cwd=where,
+                    env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
+                if warnings:
+                    for file in files:      # to be compiled, and told off, again
+                        (tree / "src" / PLACE / file).touch()
+                    raise LabError(f"The device model has to compile without a warning: {warnings[0]}", log)
+                if kind == "qemu":
+                    run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
+                else:
+                    shutil.copy(where / PROGRAM, folder)    # reports want the lines
+                _check_model(folder / PROGRAM, log)
+
+    path = context.cache.entry("qemu-bent" if bend else kind, version, digest({**base, "model": model}), build,
+                               context.waiting)
+    return path / PROGRAM
+

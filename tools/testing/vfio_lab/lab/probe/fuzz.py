@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make fuzz`: what userspace and the holder of a migration image can do to the
+driver, at random: its decoder on this machine, by libFuzzer; images into functions
+of a host; and everything else that can be asked of one, from several threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..core import hardware, machine, paths, scratch, versions
+from ..core.context import Context
+from ..core.errors import LabError
+from ..core.run import run
+from ..build import cross
+from ..build.kernel import kernel
+from ..scenario import accelerator, watch
+from ..scenario.host import Host
+from ..scenario.session import MODEL, Choice, Session
+
+SOURCE = paths.LAB / "programs/stream_fuzz"
+SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
+COMPILER = "clang-19"
+FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror", "-D_GNU_SOURCE",
+         "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
+#: what there is, and how much of it a whole run does
+WHAT = {"decoder": 10_000_000, "streams": 200_000, "operations": 1_000_000}
+#: functions that take a share of the streams: most are followed by a reset, which
+#: takes a tenth of a second of waiting
+FUNCTIONS = 24
+STREAMS = "/lab/acc_stream_fuzz"
+OPERATIONS = "/lab/acc_ops_fuzz"
+#: an emulated host does dozens of streams, and hundreds of operations, in a second
+SECONDS_EACH = 0.1
+#: what operations provoke: they read the guest's half of the BAR wherever they like
+PROVOKED = r"sec 1: the device counted \d+ times: undefined-register"
+
+
+def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path = paths.DRIVER) -> str:
+    """Give `count` inputs to the decoder of the driver in `driver`; returns what
+    libFuzzer said. Raises LabError when one was decoded wrongly, which then lies
+    in `folder`."""
+    machine.prepare(context, machine.FUZZ)
+    log = folder / "decoder.log"
+    tools = kernel(versions.DEFAULT, context).source / "tools"
+    with context.steps.step(f"fuzz the decoder with {count} inputs, seed {seed}", log) as step, \
+            scratch.folder("fuzz-") as work:
+        program = work / "stream_fuzz"
+        run([COMPILER, *FLAGS, f"-I{SOURCE}", f"-I{driver}", f"-I{SELFTESTS}", f"-I{tools}/include", "-o", program,
+             SOURCE / "stream_fuzz.c", tools / "lib/string.c", tools / "lib/ctype.c", "-lz"], log=log,
+            failure="The decoder cannot be compiled for this machine.")
+        said: list[str] = []
+
+        def hear(line: str) -> None:
+            said.append(line)
+            if line.startswith("#"):
+                step.progress(line.split("\t")[0])
+
+        status = run([program, f"-runs={count}", f"-seed={seed}", "-max_len=192", "-len_control=0",
+                      f"-artifact_prefix={folder}/"], log=log, check=False, on_line=hear)
+    if status:
+        wrong = next((line for line in said if "not so:" in line or "ERROR:" in line or "runtime error" in line), "")
+        raise LabError(f"the decoder is wrong about an input: {wrong.strip()}", log)
+    return "\n".join(said)
+
+
+def choice(context: Context, patches: tuple[Path, ...] = ()) -> Choice:
+    """A host with functions and programs for streams() and operations(); `patches`
+    bend its driver."""
+    device = SELFTESTS / "hisi_acc_test_device.c"
+    return Choice(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
+                  push={STREAMS: cross.static_program([SELFTESTS / "acc_stream_fuzz.c", device], context),
+                        OPERATIONS: cross.static_program([SELFTESTS / "acc_ops_fuzz.c", device], context)})
+
+
+def bring_up(session: Session, picked: Choice) -> Host:
+    """Boot it, and bind all functions to the driver."""
+    (host,) = session.boot([session.spec("host", picked, guest=False)])
+    engine = hardware.ENGINES["sec"]
+    accelerator.bring_up(host.ssh, engine, picked.vfs)
+    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    return host
+
+
+def _last_line(host: Host, command: str, count: int) -> str:
+    done = host.ssh.run(command, timeout=120 + SECONDS_EACH * count, check=False)
+    lines = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
+    if done.returncode:
+        raise LabError(f"{command.split()[0]}: {lines[-1]}", host.console)
+    return lines[-1]
+
+
+def streams(host: Host, count: int, seed: int, refused_only: bool = False) -> str:
+    """So many images into the functions; returns the last line that was said."""
+    functions = " ".join(accelerator.functions(host.ssh, hardware.ENGINES["sec"]))
+    return _last_line(host, f"{STREAMS} {'-r ' if refused_only else ''}{count} {seed} {functions}", count)
+
+
+def operations(host: Host, count: int, seed: int) -> str:
+    """So many operations on one function; returns the last line that was said."""
+    function = accelerator.functions(host.ssh, hardware.ENGINES["sec"])[0]
+    return _last_line(host, f"{OPERATIONS} {count} {seed} {function}", count)
+
+
+def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Path, context: Context) -> None:
+    """What `vlab fuzz` does; prints a line for each part. Raises LabError for what
+    was found."""
+    if seed is None:
+        seed = int.from_bytes(os.urandom(3), "big")
+    for name in what:
+        number = count or WHAT[name]
+        if name == "decoder":
+            decoder(context, number, seed, folder)
+            print(f"decoder: {number} inputs, seed {seed}: ok", flush=True)
+            continue
+        with Session(context.steps, folder) as session:
+            host = bring_up(session, choice(context))
+            with context.steps.step(f"fuzz {number} {name}, seed {seed}", host.console):
+                said = (streams if name == "streams" else operations)(host, number, seed)
+            watch.expect(PROVOKED, maybe=True)
+            trouble = host.trouble()
+            if trouble:
+                raise LabError(f"the host complains: {trouble[0]}", host.console)
+            print(f"{name}: seed {seed}: {said}", flush=True)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make deb`: the driver as a package of Debian's, which DKMS builds for each kernel."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ..core import files, machine, paths, scratch
+from ..core.context import Context
+from ..core.errors import LabError
+from ..core.run import run
+
+
+def build(target: Path, context: Context) -> list[Path]:
+    """Build the packages into `target`, and have lintian look at them; returns them."""
+    machine.check()
+    if not (paths.ROOT / "debian").is_dir():
+        raise LabError("Packages are made from a clone; this is the lab's own package.")
+    machine.prepare(context, machine.DEB)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    log = target / "build.log"
+    with context.steps.step("build Debian packages", log), scratch.folder("deb-") as work:
+        source = work / "build/source"
+        for place in files.listed():
+            (source / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(paths.ROOT / place, source / place)
+        run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary"], cwd=source, log=log,
+            failure="The packages cannot be built.")
+        (changes,) = source.parent.glob("*.changes")
+        for file in source.parent.glob("*.*"):
+            if file.is_file():
+                shutil.copy(file, target)
+        said: list[str] = []
+        run(["lintian", "--pedantic", "--allow-root", changes], log=log, check=False, on_line=said.append)
+        if said:
+            raise LabError(f"lintian has {len(said)} remarks, the first: {said[0]}", log)
+    return sorted(target.glob("*.deb"))

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make series BASE=TREE`: the driver as patches on a kernel's tree.
+
+The patches are made in a small repository of the files that they touch, so the
+kernel's tree is only read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..core import paths, scratch, versions
+from ..core.context import Context
+from ..core.errors import LabError
+from ..core.git import NOBODY, git, identity
+from ..core.run import run
+from ..build import kernel_tree
+from ..build.kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
+from .series_cuts import Files
+from .series_steps import QM_HEADER, STEPS, states
+
+MESSAGES = paths.LAB / "series"
+#: a pattern of MAINTAINERS covers what the patches add; they cannot each name it
+IGNORED = "FILE_PATH_CHANGES"
+
+
+def check_base(base: Path) -> str:
+    """The series of a kernel's tree; refuses what is none, one that the patches are not
+    for, and one that is not as its makers left it."""
+    makefile = base / "Makefile"
+    text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
+    found = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", text, re.M)
+    if len(found) != 2 or not (base / "MAINTAINERS").is_file() or not (base / "scripts/checkpatch.pl").is_file():
+        raise LabError(f"{base} is not a kernel's source tree.")
+    series = ".".join(found)
+    if series not in versions.BASES:
+        raise LabError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}.")
+    if (base / ".git").exists():
+        changes = git(base, "status", "--porcelain", "--untracked-files=no")
+        if changes:
+            raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
+    elif (base / kernel_tree.DRIVER / "migrate.c").exists():
+        raise LabError(f"{base} has local changes: the series is in it already.")
+    return series
+
+
+def check_unchanged(base: Path, series: str, places: set[str], context: Context) -> None:
+    """Refuse a tree without git whose files, where the patches touch them, are not
+    those of the same release as the lab has it."""
+    if (base / ".git").exists():
+        return
+    pristine = sources(series, context)
+    if (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
+        then, now = _as_it_was(pristine, places), _as_it_was(base, places)
+        changed = sorted(p for p in places if then.get(p) != now.get(p))
+        if changed:
+            raise LabError(f"{base} has local changes, the first in {changed[0]}: take a tree as it was released.")
+
+
+class Repository:
+    """A repository of the files that the series touches."""
+
+    def __init__(self, folder: Path, who: tuple[str, str]) -> None:
+        self.folder = folder
+        self._who = who
+        folder.mkdir()
+        self.git("init", "-q", "--template=", "-b", "series")
+
+    def git(self, *argv: str | Path) -> str:
+        """What a git command prints."""
+        return git(self.folder, *argv, who=self._who)
+
+    def put(self, files: Files, all_places: set[str]) -> None:
+        """Make the tree hold these files, and of all the places no other."""
+        for place in all_places - set(files):
+            (self.folder / place).unlink(missing_ok=True)
+        for place, text in files.items():
+            (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / place).write_text(text, encoding="utf-8")
+        self.git("add", "-A")
+
+    def commit(self, message: str) -> None:
+        """Commit what there is, signed off by who runs this."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+            file.write(message)
+            file.flush()
+            self.git("commit", "-q", "--signoff", "-F", file.name)
+
+    def files(self, revision: str) -> Files:
+        """All files of a revision."""
+        names = self.git("ls-tree", "-r", "--name-only", revision).splitlines()
+        return {n: self.git("show", f"{revision}:{n}") for n in names}
+
+
+def _as_it_was(base: Path, places: set[str]) -> Files:
+    return {p: (base / p).read_text(encoding="utf-8") for p in places if (base / p).is_file()}
+
+
+def _message(name: str) -> str:
+    """What a step's patch, or the cover letter, says; without its licence."""
+    return (MESSAGES / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
+
+
+def _cover(patch: Path) -> None:
+    subject, _, text = _message("cover").partition("\n\n")
+    letter = patch.read_text(encoding="utf-8")
+    patch.write_text(letter.replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", text.strip()),
+                     encoding="utf-8")
+
+
+def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
+    """Build the driver as it is at a step, for a kernel of the lab."""
+    shutil.rmtree(work, ignore_errors=True)
+    for place, text in files.items():
+        if place.startswith((kernel_tree.DRIVER, QM_HEADER)):
+            (work / place).parent.mkdir(parents=True, exist_ok=True)
+            (work / place).write_text(text, encoding="utf-8")
+    warned: list[str] = []
+    run([*MAKE, "-j2", "-C", built.build, f"M={work / kernel_tree.DRIVER}", "CONFIG_HISI_ACC_VFIO_PCI=m",
+         "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", f"KCFLAGS=-include {work / QM_HEADER}", "W=1", "modules"], log=log, env=BUILD_ENV,
+        on_line=lambda line: warned.append(line) if "warning:" in line else None, failure="A step of the series cannot be built.")
+    if warned:
+        raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
+
+
+def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> None:
+    """checkpatch --strict over each, which leaves something in `scratch`; an answer of
+    get_maintainer.pl to all."""
+    for step, patch in zip(STEPS, patches, strict=True):
+        ignored = ",".join(filter(None, (IGNORED, step.but)))
+        run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
+            cwd=scratch, log=log, failure=f"checkpatch has something to say about {patch.name}.")
+    done = subprocess.run([base / "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", *patches], cwd=base,
+                          capture_output=True, text=True, check=False)
+    if done.returncode or "kvm@vger.kernel.org" not in done.stdout:
+        raise LabError(f"get_maintainer.pl knows nobody for the series: {done.stderr.strip()[-200:]}")
+    with open(log, "a", encoding="utf-8") as out:
+        out.write(done.stdout)
+
+
+def make(base: Path, target: Path, context: Context, builds: bool = True) -> list[Path]:
+    """Write the series into `target` and check it; returns the patches, the cover
+    letter first."""
+    series = check_base(base)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    log = target / "series.log"
+    steps = states(base)
+    places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
+    check_unchanged(base, series, places, context)
+    who = identity()
+    if not who:
+        context.steps.note(f"git knows no user.name and user.email here: the patches are signed off by {NOBODY[0]}, "
+                           f"and nobody may send them so")
+    with scratch.folder("series-") as work:
+        repo = Repository(work / "tree", who or NOBODY)
+        with context.steps.step(f"patches for {base.name}", log) as step:
+            repo.put(_as_it_was(base, places), places)
+            repo.commit("The kernel's tree\n")
+            repo.git("tag", "base")
+            for what, files in zip(STEPS, steps):
+                repo.put(files, places)
+                repo.commit(f"{what.subject}\n\n{_message(what.name)}")
+            repo.git("format-patch", "-q", "--no-renames", "--cover-letter", "-o", target, "base..series")
+            patches = sorted(target.glob("*.patch"))
+            _cover(patches[0])
+            step.progress("git am")
+            repo.git("checkout", "-q", "-b", "again", "base")
+            repo.git("am", "-q", *patches[1:])
+            overlaid = {**_as_it_was(base, places), **kernel_tree.changed(base, lab=False)}
+            for gone in kernel_tree.replaced(base):
+                del overlaid[gone]
+            if repo.files("again") != overlaid:
+                raise LabError("The series does not lead to the tree that it was made of.")
+            step.progress("checkpatch, get_maintainer")
+            check_patches(base, patches[1:], work, log)
+        if builds:
+            built = kernel(series, context)
+            for what, files in zip(STEPS, steps):
+                if what.builds:
+                    with context.steps.step(f"build after: {what.subject}", log):
+                        build_step(files, built, work / "build", log)
+    return patches

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Accelerators in a host: bring the PF up, create VFs and bind them.
+
+All of it is what an operator types: modprobe, sriov_numvfs, driver_override,
+drivers_probe.
+"""
+
+from ..core.errors import LabError
+from ..core.hardware import PF_QUEUES, VARIANT_DRIVER, Engine
+from .ssh import Ssh
+
+
+def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
+    """Load the stock driver for the physical function and enable `vfs` virtual
+    functions, bound to nothing yet."""
+    ssh.run(f"modprobe {engine.driver} {parameters}")
+    pf = f"/sys/bus/pci/devices/{engine.pf}"
+    bound = ssh.out(f"basename $(readlink {pf}/driver || echo none)")
+    if bound != engine.driver:
+        raise LabError(f"host {ssh.name}: {engine.pf} is bound to {bound}, not to {engine.driver}")
+    if vfs:
+        if ssh.run(f"test -e {pf}/sriov_numvfs", check=False).returncode:
+            raise LabError(f"host {ssh.name}: {engine.pf} has no SR-IOV")
+        ssh.run(f"echo 0 > {pf}/sriov_drivers_autoprobe && echo {vfs} > {pf}/sriov_numvfs")
+
+
+def functions(ssh: Ssh, engine: Engine) -> list[str]:
+    """PCI addresses of the engine's enabled virtual functions, in order."""
+    links = ssh.out(f"for i in $(seq 0 63); do l=/sys/bus/pci/devices/{engine.pf}/virtfn$i; "
+                    "[ -e $l ] || break; basename $(readlink $l); done")
+    return links.split()
+
+
+def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
+    """Bind functions to `driver` by driver_override, and check that they are."""
+    ssh.run(f"modprobe {driver}")
+    if driver == VARIANT_DRIVER:
+        # A kernel has at least one of them
+        ssh.run("modprobe vfio_iommu_type1; modprobe iommufd || test -c /dev/vfio/vfio")
+    for address in addresses:
+        device = f"/sys/bus/pci/devices/{address}"
+        ssh.run(f"echo {driver} > {device}/driver_override && echo {address} > /sys/bus/pci/drivers_probe")
+        bound = ssh.out(f"basename $(readlink {device}/driver || echo none)")
+        if bound != driver:
+            raise LabError(f"host {ssh.name}: {address} is bound to {bound}, not to {driver}")
+
+
+def need_iommufd(ssh: Ssh) -> None:
+    """Refuse a host without what a guest's QEMU reaches the IOMMU by."""
+    if ssh.run("test -c /dev/iommu", check=False).returncode:
+        raise LabError(f"host {ssh.name}: this kernel has no IOMMUFD; take --backend legacy")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest in a host: stock QEMU with KVM, a virtual function passed through.
+
+QEMU's monitor is the standard input and output of the SSH command that runs
+it; the load's reports come through a FIFO.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+
+from ..core.errors import LabError, Refusal
+from ..core.process import kept_apart
+from . import syncs
+from .host import Host
+from .load import LoadRecord
+from .qmp import Qmp
+from .splats import guest_splats, qemu_splats
+
+MEMORY_MIB = 256
+#: how QEMU reaches the IOMMU: by the kernel's iommufd, where the SMMU's dirty
+#: tracking is, or by the older container, which has none and takes every mapped
+#: page for dirty
+BACKENDS = ("iommufd", "legacy")
+#: QEMU's enable-migration; "" is what the backend needs
+MIGRATION = ("", "auto", "on")
+MIGRATION_PORT = 4444
+#: where a host's first guest takes what is typed on its console
+CONSOLE_PORT = 4544
+
+
+class Guest:
+    """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
+    without `load` it does nothing more, until stop_load().  With `incoming` it waits
+    for a guest to arrive.  Several in one host have numbers.  `machine` is QEMU's
+    machine type, `extra` more of its command line, before the VFs."""
+
+    def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
+                 load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
+                 driver: str = "hisi_sec2", migration: str = "", number: int = 0,
+                 machine: str = "virt", extra: str = "") -> None:
+        self.host, self.number = host, number
+        self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
+        self._console, self._stderr, self._trace, report = (
+            f"/run/guest{number}.{what}" for what in ("console", "stderr", "trace", "report"))
+        self._ears = f"{report}.in"
+        self._told: set[str] = set()
+        host.ssh.run(f"rm -f {report}.in {report}.out; mkfifo {report}.in {report}.out")
+        self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
+        threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
+
+        # Where no dirty pages are tracked, QEMU has to be told to migrate at all
+        how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
+        if migration or backend == "legacy" or not host.spec.httu:
+            how += f",enable-migration={migration or 'on'}"
+        devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
+        if backend == "iommufd":
+            devices = " -object iommufd,id=iommu" + devices
+        command = (
+            "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
+            f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
+            f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
+            f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
+            f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
+            f",logfile={self._console} -serial chardev:console"
+            " -device virtio-serial-pci,romfile="
+            f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
+            f" {extra}{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.events(host.spec.vmm))}"
+            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
+                                             stderr=subprocess.DEVNULL, **kept_apart())
+        try:
+            self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library, host.patience)
+        except LabError as e:
+            words = self.last_words()
+            raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
+        host.guests.append(self.trouble)
+        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        if incoming:
+            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
+
+    def alive(self) -> bool:
+        """Does the inner QEMU run?"""
+        return self._process.poll() is None
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the inner QEMU to end by itself; its exit status."""
+        return self._process.wait(seconds * self.host.patience)
+
+    def last_words(self) -> str:
+        """What the inner QEMU said on its standard error, without warnings if there is
+        more than these."""
+        said = self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()
+        told = [line for line in said if ": warning: " not in line][-3:] or said[-3:]
+        self._told.update(told)
+        return "; ".join(told)
+
+    def console(self) -> str:
+        """The guest's console on this host so far; kept in the host's log folder,
+        as console_log."""
+        if self.host.alive():
+            text = self.host.ssh.run(f"cat {self._console} {self._stderr}", check=False).stdout
+            self.console_log.write_text(text, encoding="utf-8")
+            return text
+        return ""
+
+    def trouble(self) -> list[str]:
+        """What is new on its console, or its QEMU's standard error, that no run may show.
+        What last_words() has told is none."""
+        name, new = f"guest{self.number or ''} on {self.host.name}", []
+        for file, judge in ((self._console, guest_splats), (self._stderr, qemu_splats)):
+            text = self.host.ssh.run(f"cat {file}", check=False).stdout
+            # what is written just now is for the next time
+            lines = text[:text.rfind("\n") + 1].splitlines()
+            new += [f"{name}: {line}" for line in judge(line for line in lines if line not in self._told)]
+            self._told.update(lines)
+        return new
+
+    def type(self, line: str) -> None:
+        """Type a line on the guest's console."""
+        self.host.ssh.run(f"echo '{line}' | busybox nc -w 1 127.0.0.1 {CONSOLE_PORT + self.number}")
+
+    def dirty_syncs(self) -> list[syncs.Sync]:
+        """The dirty pages that QEMU found each time it looked."""
+        return syncs.read(self.host.ssh.out(f"cat {self._trace}"))
+
+    def stop_load(self) -> None:
+        """Ask the load to finish what is in flight, say its last line, and end."""
+        self.host.ssh.run(f"echo stop > {self._ears}")
+
+    def close(self) -> None:
+        """End the inner QEMU, if it still runs; returns when it is gone, its devices
+        closed."""
+        if self.alive():
+            try:
+                self.qmp.cmd("quit", timeout=10)
+                self._process.wait(30)
+            except (LabError, subprocess.TimeoutExpired):
+                pass    # it was quicker, or its host is gone
+        self.qmp.close()
+        self._process.kill()
+        self._process.wait()
+        self._reader.kill()
+        self._reader.wait()
+        if self.trouble in self.host.guests:
+            self.host.guest_gone(self.trouble)

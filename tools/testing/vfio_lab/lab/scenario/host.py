@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A lab host: an emulated arm64 server with accelerators, booted and driven.
+
+Its console goes to a log, commands go in by SSH through a door that leads
+nowhere else (slirp with restrict=on), and a second network card joins it to
+the other host and to nothing more.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from ..core import hardware, versions
+from ..core.errors import LabError
+from ..core.patience import MACHINE
+from ..core.process import kept_apart
+from ..build import qemu
+from ..build.kernel import Kernel
+from . import watch
+from .qmp import Qmp
+from .splats import qemu_splats, splats
+from .ssh import Ssh
+
+BOOT_SECONDS = 90
+# What an outer QEMU that looks for its own leaks may take to end
+LEAK_SECONDS = 60
+# What it says of itself at its start, whatever comes
+SANITIZER_GREETING = "ASan doesn't fully support makecontext"
+MEMORY_MIB = 4096
+# How long a device may be busy with a reset that has begun when it is looked at
+RESET_SECONDS = 5
+# Reads of this file fail while the physical function's driver has QM_RESETTING set,
+# which whoever sets it has to clear
+_BUSY = """f=/sys/kernel/debug/{driver}/{pf}/alg_qos; n=0
+[ ! -e $f ] || grep -q suspended /sys/bus/pci/devices/{pf}/power/runtime_status || \
+until said=$(cat $f 2>&1 >/dev/null); do
+	n=$((n + 1)); [ $n -lt {tries} ] || {{ echo "{name}: $said"; break; }}; usleep 100000
+done
+"""
+
+
+@dataclasses.dataclass
+class HostSpec:
+    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model`
+    gives properties of the accelerator's device model; `httu` lets the SMMU keep
+    track of dirty pages; `extra` goes to the outer QEMU's command line; `vmm` is
+    the QEMU in `initrd`."""
+
+    name: str
+    kernel: Kernel
+    initrd: pathlib.Path
+    engines: tuple[str, ...] = ("sec",)
+    vfs: int = 2
+    lan: tuple[str, pathlib.Path] | None = None
+    model: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    httu: bool = True
+    extra: tuple[str, ...] = ()
+    vmm: versions.Vmm = versions.VMMS[0]
+
+
+class Host:
+    """A booted host; a context manager that leaves no process behind."""
+
+    def __init__(self, spec: HostSpec, qemu: pathlib.Path, qmp_library: str, key: pathlib.Path,
+                 folder: pathlib.Path, logs: pathlib.Path) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.folder = folder
+        self.console = logs / f"{spec.name}.console.log"
+        self._qemu_log = logs / f"{spec.name}.qemu.log"
+        self._qemu = qemu
+        self._key = key
+        self._qmp_library = qmp_library
+        self._up = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.qmp: Qmp | None = None
+        self._ssh: Ssh | None = None
+        #: what guests have to say for trouble(); see guest.py
+        self.guests: list[Callable[[], list[str]]] = []
+        self._told: set[str] = set()
+        self._mistakes: dict[tuple[str, int, str], int] = {}
+        self._found: list[str] = []
+        self._stopped = False
+
+    @property
+    def ssh(self) -> Ssh:
+        """The way in, once the host is up."""
+        assert self._ssh, "the host is not up"
+        return self._ssh
+
+    @property
+    def patience(self) -> float:
+        """How many times longer than usual to wait for what happens here."""
+        return self.spec.kernel.patience * MACHINE
+
+    def argv(self, qmp_fd: int) -> list[str]:
+        """The outer QEMU's command line."""
+        spec = self.spec
+        args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
+                "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
+                "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
+                "-smp", "2", "-m", str(MEMORY_MIB),
+                "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),
+                "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 log_buf_len=4M iommu.passthrough=0 "
+                           + spec.kernel.parameters,
+                "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
+                "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
+                "-netdev", "user,id=door,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
+                "-device", "virtio-net-pci,netdev=door,addr=1,romfile=,mac=52:54:00:00:00:01"]
+        if spec.lan:
+            role, path = spec.lan
+            last = 2 if role == "server" else 3
+            args += ["-netdev", f"stream,id=lan,server={'on' if role == 'server' else 'off'},"
+                                f"addr.type=unix,addr.path={path}",
+                     "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
+        args += spec.extra
+        if spec.httu:
+            args += ["-global", "arm-smmuv3.httu=on"]
+        for name in spec.engines:
+            engine = hardware.ENGINES[name]
+            properties = "".join(f",{k}={v}" for k, v in spec.model.items())
+            args += ["-device", f"{engine.device},id={name},addr={engine.slot:x}.0,vfs={max(spec.vfs, 1)}{properties}"]
+        return args
+
+    def start(self) -> None:
+        """Start the outer QEMU; returns when its monitor answers."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                self.argv(theirs.fileno()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()], **kept_apart())
+        reader = threading.Thread(target=self._read_console, daemon=True)
+        reader.start()
+        try:
+            self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library, self.patience)
+        except LabError as e:
+            self._process.wait(10)
+            reader.join(10)
+            said = re.sub(r"^qemu-system-\S+: (-device [^:]*: )?", "", self.console_tail(1))
+            raise LabError(f"host {self.name}: the outer QEMU did not start: {said}", self.console) from e
+        watch.add(self)
+
+    def _read_console(self) -> None:
+        assert self._process and self._process.stdout
+        mark = f"lab host {self.name} is up".encode()
+        with open(self.console, "wb") as log:
+            for line in self._process.stdout:
+                log.write(line.replace(b"\r\n", b"\n"))
+                log.flush()
+                if mark in line:
+                    self._up.set()
+
+    def wait_up(self) -> None:
+        """Wait until the host takes commands."""
+        seconds = BOOT_SECONDS * self.patience
+        deadline = time.monotonic() + seconds
+        while not self._up.wait(0.5):
+            if not self.alive():
+                raise LabError(f"host {self.name} went down while it booted", self.console)
+            if time.monotonic() > deadline:
+                raise LabError(f"host {self.name} did not boot within {seconds:.0f} s", self.console)
+        assert self.qmp
+        info = self.qmp.cmd("human-monitor-command", command_line="info usernet")
+        port = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", info)
+        if not port:
+            raise LabError(f"host {self.name}: the outer QEMU opened no door: {info}")
+        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.patience)
+
+    def alive(self) -> bool:
+        """Does the outer QEMU run?"""
+        return self._process is not None and self._process.poll() is None
+
+    def console_tail(self, lines: int) -> str:
+        """The last lines of the console, joined by semicolons."""
+        if not self.console.exists():
+            return ""
+        return "; ".join(self.console.read_text(errors="replace").strip().splitlines()[-lines:])
+
+    def trouble(self) -> list[str]:
+        """What no run may show and was not told before, without what is expected (see
+        watch.py): lines of the kernel's log and console, of its guests' and their QEMUs',
+        mistakes of drivers that the device counted for any function, a physical function
+        that its driver has left marked as being reset, and a host that went down."""
+        found, self._found = self._found, []
+        lines = self.console.read_text(errors="replace").splitlines() if self.console.exists() else []
+        of_qemu = [line for line in lines if line.startswith("qemu-system-") and line not in self._told]
+        self._told.update(of_qemu)
+        found += [f"{self.name}: {line}" for line in qemu_splats(of_qemu) if SANITIZER_GREETING not in line]
+        if self._up.is_set() and not self._stopped and not self.alive():
+            self._stopped = True
+            found.append(f"{self.name} went down: {self.console_tail(3)}")
+        try:
+            found += [line for guest in self.guests for line in self._of(guest)]
+            if self.alive() and self._ssh:
+                log, busy = self._asked()
+                lines += log
+                found += [f"{self.name}: the driver of {line}" for line in busy]
+                found += self._new_mistakes()
+        except LabError as e:
+            found.append(f"{self.name} cannot be looked at: {e}")
+        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._told)), *found])
+
+    def _of(self, guest: Callable[[], list[str]]) -> list[str]:
+        return guest() if self.alive() and self._ssh else []
+
+    def guest_gone(self, guest: Callable[[], list[str]]) -> None:
+        """A guest has ended: what it has to say is read now, the next may take its files."""
+        self.guests.remove(guest)
+        with contextlib.suppress(LabError):     # told of when the host is looked at
+            self._found += self._of(guest)
+
+    def _asked(self) -> tuple[list[str], list[str]]:
+        """The kernel's log, with levels, and what keeps physical functions."""
+        mark = "--- reset"
+        busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
+                       for name in self.spec.engines for engine in [hardware.ENGINES[name]])
+        said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
+        if "Booting Linux" not in said[0]:
+            said.insert(0, "<3>[    0.000000] the log is longer than what is kept of it")
+        at = said.index(mark)
+        (self.console.with_name(f"{self.name}.dmesg.log")).write_text("\n".join(said[:at]) + "\n", encoding="utf-8")
+        return said[:at], said[at + 1:]
+
+    def _new_mistakes(self) -> list[str]:
+        """What the devices newly count as mistakes of drivers."""
+        found = []
+        for name in self.spec.engines:
+            for function in range(max(self.spec.vfs, 1) + 1):
+                for mistake, count in self.counters(name, function)["guest-errors"].items():
+                    new = count - self._mistakes.get((name, function, mistake), 0)
+                    self._mistakes[name, function, mistake] = count
+                    if new:
+                        found.append(f"{self.name} {name} {function}: the device counted {new} times: {mistake}")
+        return found
+
+    def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
+        """The device model's own counts for a function: 0 is the physical one, n
+        the n-th virtual one.  Groups: events, mailbox-set, mailbox-get and
+        guest-errors, which is what the drivers did wrong."""
+        assert self.qmp
+        path = f"/machine/peripheral/{engine}" + (f"/vf{function}" if function else "")
+        return dict(self.qmp.cmd("qom-get", path=path, property="counters"))
+
+    def set_model(self, engine: str, name: str, value: int | str) -> None:
+        """Change a property of an engine's device model while the host runs."""
+        assert self.qmp
+        self.qmp.cmd("qom-set", path=f"/machine/peripheral/{engine}", property=name, value=value)
+
+    def clock_offset(self) -> float:
+        """time.monotonic() here minus CLOCK_MONOTONIC there, in seconds; as good
+        as half of the quickest answer's round trip."""
+        process = self.ssh.popen("/lab/clock", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin and process.stdout
+        best: tuple[float, float] | None = None
+        for _ in range(12):
+            asked = time.monotonic()
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            there = int(process.stdout.readline()) / 1e9
+            answered = time.monotonic()
+            trip = answered - asked
+            if best is None or trip < best[0]:
+                best = (trip, (asked + answered) / 2 - there)
+        process.stdin.close()
+        process.wait(10)
+        assert best
+        return best[1]
+
+    def stop(self) -> None:
+        """Switch the host off.  May be called twice.  Raises LabError where the outer
+        QEMU looks for errors of its own, and found one."""
+        if watch.enabled and not self._stopped:
+            self._found = self.trouble()
+        self._stopped = True
+        self.guests.clear()
+        if self._ssh:
+            self._ssh.close()
+            self._ssh = None
+        sanitized = self.qmp is not None and qemu.is_sanitized()
+        if self.qmp:
+            if sanitized and self._process and self._process.poll() is None:
+                # It looks for what it has lost when it ends by itself, no sooner
+                self.qmp.cmd("quit")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAK_SECONDS)
+            self.qmp.close()
+            self.qmp = None
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            if sanitized and self._process.returncode:
+                raise LabError(f"host {self.name}: the outer QEMU ended with {self._process.returncode}: "
+                               f"{self.console_tail(1)}", self.console)
+
+    def __enter__(self) -> "Host":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

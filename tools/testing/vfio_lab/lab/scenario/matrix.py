@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What migrates with which kernel, QEMU and IOMMU backend: a table, each cell of it a
+migration under load."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import pathlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ..core import versions
+from ..core.context import Context
+from ..core.errors import LabError
+from ..core.progress import Steps
+from ..build import kernel, rootfs
+from . import guest, report
+from .migration import Outcome
+from .session import Choice, Session
+
+#: the SMMU that each backend is meant for: with dirty tracking (HTTU), or without
+HTTU = {"iommufd": True, "legacy": False}
+#: the backends as the tables name them
+NAMES = {"iommufd": "iommufd, SMMU with HTTU", "legacy": "container (type1), SMMU without HTTU"}
+#: the longest that a cell quotes
+QUOTED = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """What one host runs."""
+
+    kernel: str
+    vmm: str
+
+    def __str__(self) -> str:
+        return f"Linux {self.kernel}, QEMU {self.vmm}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One migration, from one host to another."""
+
+    source: End
+    destination: End
+    backend: str
+
+    @property
+    def name(self) -> str:
+        """A name for its folder of logs."""
+        ends = dict.fromkeys(f"{end.kernel}-qemu-{end.vmm}" for end in (self.source, self.destination))
+        return "-to-".join((*ends, self.backend))
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a cell: "passes", "refused", "fails" or "not available", with the
+    words that say why, and whether versions.py expects it.  `where` is what ran."""
+
+    verdict: str
+    words: str
+    expected: bool
+    where: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seconds: float = 0
+
+    def __str__(self) -> str:
+        text = f"{self.verdict}: {self.words}" if self.words else self.verdict
+        return text if self.expected else f"{text} (NOT EXPECTED)"
+
+
+def same(kernels: Iterable[str], vmms: Iterable[str], backends: Iterable[str]) -> list[Cell]:
+    """The cells between hosts that run the same."""
+    return [Cell(End(series, vmm), End(series, vmm), backend)
+            for series in kernels for vmm in vmms for backend in backends]
+
+
+def directions(kernels: Iterable[str], vmms: Iterable[str], backends: Iterable[str]) -> list[Cell]:
+    """The cells between hosts with different kernels and one QEMU, and between hosts
+    with one kernel and different QEMUs."""
+    ends = [End(series, vmm) for series in kernels for vmm in vmms]
+    return [Cell(source, destination, backend) for source in ends for destination in ends for backend in backends
+            if (source.kernel == destination.kernel) != (source.vmm == destination.vmm)]
+
+
+def missing(cell: Cell, context: Context) -> str:
+    """What of it neither cache nor mirror has, or ""."""
+    for end in (cell.source, cell.destination):
+        if kernel.available(end.kernel, context) is None:
+            return f"this machine's mirror has no kernel {end.kernel}"
+        if not rootfs.has_vmm(versions.VMM[end.vmm], context):
+            return f"this machine's mirror has no QEMU {end.vmm}"
+    return ""
+
+
+def judge(cell: Cell, outcome: Outcome) -> tuple[str, str, bool]:
+    """Verdict and words of a cell that ran, and whether versions.py expects them."""
+    wanted = versions.refusal(versions.SERIES[cell.source.kernel], versions.VMM[cell.source.vmm],
+                              versions.SERIES[cell.destination.kernel], versions.VMM[cell.destination.vmm])
+    if outcome.held:
+        return "passes", "", wanted is None
+    if outcome.refusal:
+        return "refused", _quoted(outcome.refusal), wanted is not None and wanted in outcome.refusal
+    return "fails", _quoted(outcome.complaints[0]), False
+
+
+def _quoted(words: str) -> str:
+    """QEMU's words without what is different each time."""
+    words = " ".join(re.sub(r"\bqemu-system-\S+: ", "", words).split())
+    return words if len(words) <= QUOTED else words[:QUOTED - 1] + "…"
+
+
+def migrated(cell: Cell, engines: tuple[str, ...], steps: Steps, folder: pathlib.Path) -> Outcome:
+    """Boot the cell's hosts and migrate; the logs go to the folder."""
+    source, destination = (Choice(kernel=end.kernel, vmm=end.vmm, backend=cell.backend, httu=HTTU[cell.backend],
+                                  engines=engines) for end in (cell.source, cell.destination))
+    with Session(steps, folder / cell.name) as session:
+        return session.migrate(source, destination)
+
+
+def run(cells: Iterable[Cell], absent: Callable[[Cell], str], migrate: Callable[[Cell], Outcome],
+        tell: Callable[[str], None]) -> Iterator[tuple[Cell, Result]]:
+    """Run the cells one after another; what goes wrong in one does not end the others."""
+    for cell in cells:
+        reason = absent(cell)
+        if reason:
+            yield cell, Result("not available", reason, True)
+            continue
+        tell(f"{cell.source} to {cell.destination}, {cell.backend}")
+        began = time.monotonic()
+        try:
+            outcome = migrate(cell)
+        except LabError as e:
+            outcome = Outcome(complaints=[str(e)])
+        verdict, words, expected = judge(cell, outcome)
+        yield cell, Result(verdict, words, expected, outcome.where, round(time.monotonic() - began, 1))
+
+
+def ran(results: Mapping[Cell, Result]) -> list[str]:
+    """The exact versions behind the cells' series."""
+    found: set[str] = set()
+    for result in results.values():
+        for name in ("source", "destination"):
+            version = re.match(r"(Linux \S+), (?:QEMU emulator version )?(.*), \S+ \(\w+\) on ", result.where.get(name, ""))
+            if version:
+                found |= {version[1], f"QEMU {version[2]}"}
+    return sorted(found)
+
+
+def tables(results: Mapping[Cell, Result]) -> list[tuple[list[str], list[list[str]]]]:
+    """Head and rows of the one or two tables that the results fill."""
+    backends = [name for name in guest.BACKENDS if any(cell.backend == name for cell in results)]
+    rows: dict[bool, dict[tuple[str, str], dict[str, Result]]] = {True: {}, False: {}}
+    for cell, result in results.items():
+        alike = cell.source == cell.destination
+        row = (cell.source.kernel, cell.source.vmm) if alike else (str(cell.source), str(cell.destination))
+        rows[alike].setdefault(row, {})[cell.backend] = result
+    found = []
+    for alike, head in ((True, ["kernel", "QEMU"]), (False, ["source", "destination"])):
+        if rows[alike]:
+            found.append(([*head, *(NAMES[name] for name in backends)],
+                          [[*row, *(str(cells[name]) if name in cells else "" for name in backends)]
+                           for row, cells in rows[alike].items()]))
+    return found
+
+
+def markdown(results: Mapping[Cell, Result]) -> str:
+    """The tables for a terminal, or a page that shows Markdown."""
+    lines: list[str] = []
+    for head, rows in tables(results):
+        lines += ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)] + [""]
+    lines += [f"{_today()}: {'; '.join(ran(results))}"]
+    return "\n".join(lines)
+
+
+PAGE = """\
+.. SPDX-License-Identifier: GPL-2.0
+
+===================
+What migrates where
+===================
+
+Made by ``vlab matrix`` on {date}, with:
+
+{versions}
+
+Each cell is a migration of a guest with one VF ({engines}) under load that passed every
+check of ``vlab demo``, or what QEMU said. Between hosts with different QEMUs the guest
+has the machine type of the older one.
+"""
+
+
+def page(results: Mapping[Cell, Result], engines: Iterable[str]) -> str:
+    """The tables as a page of the documentation."""
+    lines = [PAGE.format(date=_today(), versions="\n".join(f"- {version}" for version in ran(results)), engines=", ".join(engines))]
+    for head, rows in tables(results):
+        lines += [".. list-table::", "   :header-rows: 1", ""]
+        for row in (head, *rows):
+            lines += [f"   {'*' if not n else ' '} - {text}".rstrip() for n, text in enumerate(row)]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def write(results: Mapping[Cell, Result], engines: tuple[str, ...], folder: pathlib.Path) -> None:
+    """matrix.json and matrix.rst."""
+    data = {"date": _today(), "engines": engines, "versions": ran(results),
+            "cells": [{**dataclasses.asdict(cell), **dataclasses.asdict(result)} for cell, result in results.items()]}
+    report.replace(folder / "matrix.json", json.dumps(data, indent=2) + "\n")
+    report.replace(folder / "matrix.rst", page(results, engines))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The documentation: built by the kernel's tools without a warning, and where it
+repeats what a source says, it says the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab.core import machine, paths, versions
+from lab.core.errors import LabError
+from lab.build import kernel_tree
+from lab.build.kernel import sources
+from lab.release import arc_figure, docs, test_table
+
+PAGES = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci"
+
+
+def test_the_pages_are_built_without_a_warning(context, tmp_path):
+    assert docs.build(tmp_path / "docs", context).is_file()
+    assert (tmp_path / "docs/dev-tools/vfio-lab/index.html").is_file()
+    (figure,) = (tmp_path / "docs").glob("driver-api/*/_images/*.svg")
+    assert "PRE_COPY_P2P" in figure.read_text()
+
+
+def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, monkeypatch):
+    """A run of the kernel's tools that fails somewhere in the middle would be caught."""
+    monkeypatch.setattr(machine, "missing", lambda packages: [p for p in packages if "sphinx" in p])
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    with pytest.raises(LabError, match="^To install python3-sphinx the lab must be root, and there is no sudo here.$"):
+        docs.build(tmp_path / "docs", context)
+
+
+def test_the_figure_is_the_tables():
+    arcs = arc_figure.arcs()
+    assert len(arcs) == 15
+    assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "python3 -m lab.release.arc_figure writes it anew"
+
+
+def test_each_test_says_what_it_catches():
+    tests = [*test_table.generic(), *test_table.special(), *test_table.kunit(), *test_table.lab()]
+    assert len(tests) > 350
+    assert [test.name for test in tests if not test.catches] == []
+    for page, text in test_table.pages().items():
+        assert page.read_text() == text, "python3 -m lab.release.test_table writes it anew"
+
+
+def test_the_images_table_is_the_sources():
+    source = (paths.DRIVER / "vf_data.c").read_text()
+    placed = dict(re.findall(r"static_assert\(offsetof\(struct acc_vf_data, (\w+)\) == (\w+)\)", source))
+    rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", (PAGES / "stream.rst").read_text(), re.M)
+    offsets = {name: int(offset) for offset, _, name in rows}
+    assert {n: int(o.replace("HISI_ACC_MATCH_SIZE", "40")) for n, o in placed.items()}.items() <= offsets.items()
+    position = 0
+    for offset, size, _ in rows:
+        assert int(offset) == position
+        position += int(size)
+    assert position == 176
+
+
+def test_the_images_abi_is_the_table():
+    """A field that is moved in one place and not in the other would be caught."""
+    page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-image").read_text()
+    rows = [(int(at), int(size)) for at, size in re.findall(r"^\t\t +(\d+) +(\d+)  \S", page, re.M)]
+    starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", (PAGES / "stream.rst").read_text(), re.M)}
+    assert {at for at, _ in rows} <= starts
+    assert [at + size for at, size in rows] == [at for at, _ in rows[1:]] + [176]
+
+
+@pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
+def test_each_refusal_is_described(error):
+    assert f"-{error}" in (paths.DRIVER / "vf_data.c").read_text()
+    assert f"-{error}" in (PAGES / "stream.rst").read_text()
+
+
+def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
+    with pytest.raises(LabError, match="has no page vfio"):
+        kernel_tree.with_index("Documentation/driver-api/index.rst", "nothing\n")
+    base = sources(versions.DEFAULT, context)
+    text = kernel_tree.with_maintainers((base / "MAINTAINERS").read_text())
+    assert text.count("VFIO MIGRATION LAB\n") == 1

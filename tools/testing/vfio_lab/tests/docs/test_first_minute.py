@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What somebody meets in the first minute: completion, the recorded demo, the pages
+that README sends them to."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from lab.core import paths
+from lab.release import recording
+
+VLAB = paths.LAB / "vlab"
+
+
+@pytest.mark.parametrize("typed, offered", [
+    (("mi",), {"migrate"}),
+    (("run", "--dr"), {"--driver"}),
+    (("run", "--driver", ""), {"ours", "mainline", "none"}),
+    (("migrate", "--engines", "z"), {"zip"}),
+    (("build", "fi"), {"firmware"}),
+    (("run", "--", "l"), set()),
+])
+def test_bash_completes_what_vlab_knows(typed, offered):
+    asks = ('. <("$1" completion); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vlab; '
+            'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", asks, "bash", VLAB, "vlab", *typed], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == offered and done.stderr == ""
+
+
+def test_a_run_becomes_a_picture():
+    lines = recording.record(["printf", "one <1>\nPASSED\n"])
+    drawn = xml.fromstring(recording.picture("printf", lines))
+    texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == ["$ printf", "one <1>", "PASSED"]
+    assert recording.quicker([(1, "a"), (31, "b"), (31.5, "c")]) == [(1, "a"), (2.5, "b"), (3.0, "c")]
+
+
+def test_the_demos_picture_is_of_a_run_that_passed():
+    drawn = xml.parse(paths.LAB / "demo.svg")
+    texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "$ make demo" and [t for t in texts if t.startswith("PASSED")]
+    assert not [t for t in texts if str(paths.ROOT) in t]
+
+
+def test_readmes_links_lead_somewhere():
+    for page in ("README.md", "CONTRIBUTING.md"):
+        links = re.findall(r"\]\(([^)#:]+)\)", (paths.ROOT / page).read_text())
+        assert links and [link for link in links if not (paths.ROOT / link).exists()] == []

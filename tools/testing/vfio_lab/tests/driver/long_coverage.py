@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Which lines of the driver its tests run: make coverage.  On the debug kernel, by
+the kernel's own gcov: the device's kselftest on hosts of both layouts of registers,
+debugfs of an open function, then the KUnit tests."""
+
+import pytest
+
+import steps
+import tap
+from lab.core import hardware, paths, versions
+from lab.build import cross, driver
+from lab.build.kernel import flavoured, kernel
+from lab.scenario import accelerator
+from lab.scenario.session import MODEL, Choice
+from lab.probe import coverage
+
+pytestmark = pytest.mark.timeout(0)
+
+KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
+REMOTE = "/lab/hisi_acc_migration_test"
+WANTED = 95.0
+LAYOUTS = ("v3", "v4")
+
+
+def work(host, functions: list[str], layout: str) -> None:
+    """What is counted on a host with the driver loaded."""
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    show = f"cat /sys/kernel/debug/vfio/{functions[0]}/migration/hisi_acc/*"
+    host.ssh.run(show)
+    with steps.Function(host, functions[0]) as vf:
+        vf.guest_up()
+        vf.go(steps.State.PRE_COPY)
+        host.ssh.run(show)
+    said = host.ssh.run(f"{REMOTE} {' '.join(functions[:2])}", timeout=600, check=False).stdout
+    assert tap.wrong(said, versions.DEFAULT, layout) == {}, said
+    for function in functions:
+        host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
+
+
+@pytest.mark.expect(tap.PROVOKED)
+def test_nearly_all_lines_run(boot, context, tmp_path):
+    """Would catch: code that came without a test.  The lines that did not run are
+    listed, in build/check/coverage.txt."""
+    built = driver.module("ours", kernel(flavoured("debug"), context), context, flavour="gcov")
+    tests = built.with_name(driver.KUNIT_MODULE)
+    program = cross.static_program(sorted(KSELFTEST.glob("hisi_acc_*.c")), context)
+    counted: coverage.Lines = {}
+    for layout in LAYOUTS:
+        host = boot(Choice(kernel=flavoured("debug"), driver="none", model={**MODEL, "hw-version": layout}, push={
+            REMOTE: program, steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
+            f"/lab/{tests.name}": tests}))
+        functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
+        host.ssh.run(f"modprobe vfio-pci-core && modprobe hisi_hpre && modprobe hisi_zip && insmod /lab/{built.name}")
+        work(host, functions, layout)
+        host.ssh.run(f"rmmod {hardware.VARIANT_DRIVER}")
+        host.ssh.run(f"modprobe kunit enable=1 autorun=1 && insmod /lab/{tests.name}", timeout=120)
+        coverage.add(counted, coverage.lines(host, built.parent / "work", tmp_path / layout))
+        host.stop()
+    text = coverage.report(counted, paths.DRIVER)
+    folder = paths.BUILD / "check"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "coverage.txt").write_text(text)
+    print(text)
+    assert {"main.c", "migrate.c", "qm.c", "migf.c", "vf_data.c", "bar.c", "access.c"} <= set(counted)
+    assert coverage.share(counted) >= WANTED, text

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How often our driver touches the device in a migration, beside the kernel's own
+in the same boot, by the device's own trace.
+
+The table is left in build/check/accesses-KERNEL.md.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bench as lab_bench
+from bench import QUEUES, VARIANT, Bench
+from lab.core import paths
+from lab.core.progress import Steps
+from lab.scenario.session import Session
+from lab.probe import accesses
+from kernels import EACH
+from steps import IMAGE, State
+
+Counts = dict[str, int]
+SAVE, RESTORE = ("before", "downtime"), ("write", "load")
+MAINLINE = "$(find /lib/modules -path '*/kernel/*' -name 'hisi-acc-vfio-pci.ko*' | head -n 1)"
+#: what 6.12's own driver takes for a restore, whatever the kernel; its doorbells are one for each queue
+RESTORE_OF_6_12 = {"pf reads": 3, "pf writes": 0, "reads": 18, "writes": 27, "mailboxes": 4}
+
+
+def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
+    """Accesses of each step of a save, and of a load into the same function."""
+    steps: dict[str, Counts] = {}
+
+    def step(name: str, act) -> None:
+        with bench.traced(trace):
+            act()
+        steps[name] = accesses.totals(accesses.read(trace))
+
+    with bench.open() as vf:
+        def go(state: State) -> None:
+            assert vf.go(state) == ("", state)
+
+        def write() -> None:
+            assert vf.write_image() == IMAGE
+
+        vf.guest_up()
+        step("before", lambda: go(State.PRE_COPY))
+        step("downtime", lambda: go(State.STOP_COPY))
+        image = bytearray()
+        while len(image) < IMAGE:
+            assert vf.read_image() > 0
+            image += vf.image()
+        assert vf.reset() == ("", State.RUNNING)
+        vf.take_image(bytes(image))
+        go(State.RESUMING)
+        step("write", write)
+        step("load", lambda: go(State.RUNNING))
+    return steps
+
+
+def added(steps: dict[str, Counts], names: tuple[str, ...]) -> Counts:
+    """Several steps together."""
+    return {kind: sum(steps[name][kind] for name in names) for kind in steps[names[0]]}
+
+
+def table(found: dict[str, dict[str, Counts]]) -> str:
+    """Markdown: a line for each step of each driver."""
+    kinds = list(next(iter(found.values()))["before"])
+    lines = [f"| driver | step | {' | '.join(kinds)} |", "|---" * (2 + len(kinds)) + "|"]
+    for driver, steps in found.items():
+        rows = {**steps, "save, all of it": added(steps, SAVE), "restore, all of it": added(steps, RESTORE)}
+        lines += [f"| {driver} | {name} | {' | '.join(str(counts[k]) for k in kinds)} |"
+                  for name, counts in rows.items()]
+    return "\n".join([*lines, ""])
+
+
+@pytest.fixture(scope="module", params=EACH)
+def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Counts]]]:
+    """What both drivers do, on one host."""
+    trace = tmp_path_factory.mktemp("trace") / "trace"
+    with Session(Steps(io.StringIO()), paths.BUILD / f"check/access-budget-{request.param}") as session, \
+            lab_bench.bench(session, context, request.param, "ours") as bench:
+        bench.bring_up()
+        counts = {"ours": measure(bench, trace)}
+        bench.unbind()
+        bench.host.ssh.run(f"rmmod {VARIANT} && insmod {MAINLINE}")
+        bench.bind()
+        counts["mainline"] = measure(bench, trace)
+        (paths.BUILD / f"check/accesses-{request.param}.md").write_text(table(counts))
+        print(table(counts))
+        yield counts
+
+
+def test_before_the_downtime(found):
+    """Whether the state can be saved: two reads of the physical function, and three of
+    the virtual one, of registers that only change when they are written."""
+    before = found["ours"]["before"]
+    assert before["pf reads"] <= 2 and before["pf writes"] == 0
+    assert before["reads"] <= 3 and before["writes"] == 0, "a running guest's function was touched"
+
+
+def test_what_saving_does_in_the_downtime(found):
+    save = found["ours"]["downtime"]
+    assert save["pf reads"] <= 2 and save["pf writes"] == 0
+    assert save["reads"] <= 27
+    assert save["mailboxes"] <= 3 and save["doorbells"] <= 2
+    assert save["writes"] <= save["mailboxes"] + save["doorbells"] + 1, "more than a write-back"
+
+
+def test_what_restoring_does(found):
+    """No more than 6.12's own driver, but that the event queues are rung, too; and
+    in all it is less."""
+    ours, theirs = (added(found[driver], RESTORE) for driver in ("ours", "mainline"))
+    plain = ours["writes"] - ours["mailboxes"] - ours["doorbells"]
+    assert plain <= RESTORE_OF_6_12["writes"]
+    assert all(ours[kind] <= RESTORE_OF_6_12[kind] for kind in ("pf reads", "pf writes", "reads", "mailboxes"))
+    assert ours["doorbells"] <= QUEUES + 2
+    assert sum(ours[k] for k in ("pf reads", "pf writes", "reads", "writes")) < \
+        sum(theirs[k] for k in ("pf reads", "pf writes", "reads", "writes"))

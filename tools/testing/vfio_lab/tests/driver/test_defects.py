@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each defect that the kernel's own driver has or had is found by a test where it
+is, and ours is free of it. `vlab defects` runs it all, on the drivers of all
+kernels; otherwise ours is tested, on one."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+import bench
+import defects
+import tap
+from lab.core import paths, versions
+from lab.core.errors import LabError
+from lab.core.progress import Steps
+from lab.scenario import watch
+from lab.scenario.session import Session
+from lab.scenario.splats import is_splat
+
+COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("mainline", "ours") for series in versions.SERIES}
+OUT = paths.BUILD / "defects"
+
+
+class Run:
+    """All tests on one driver; a host is booted anew when one has broken it."""
+
+    def __init__(self, session: Session, version: str, driver: str) -> None:
+        self.session, self.version, self.driver = session, version, driver
+        self.results: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self.slow = True
+        #: what hosts complained of outside of scenarios
+        self.beside: list[str] = []
+        self._boots = 0
+
+    def _bench(self, vfs: int = 2, **model: str):
+        self._boots += 1
+        return bench.bench(self.session, self.session.context, self.version, self.driver,
+                           name=f"host{self._boots}", vfs=vfs, **model)
+
+    def _judge(self, name: str, *benches: bench.Bench) -> bool:
+        """Run a scenario; whether the hosts are fit for the next."""
+        self.beside += self._trouble()
+        try:
+            defects.SCENARIOS[name][1](*benches)
+            self.results[name] = tap.PASSED
+        except (AssertionError, LabError, ValueError, IndexError) as e:
+            self.results[name] = "fails"
+            self.reasons[name] = (str(e) or traceback.format_exc().splitlines()[-2]).splitlines()[0]
+        trouble = self._trouble(passed=name not in self.reasons)
+        splats = [line for line in trouble if is_splat(line)]
+        if trouble:
+            self.results[name] = "fails" if not splats else "hangs" if "blocked" in splats[0] else "oops"
+            self.reasons[name] = "; ".join(filter(None, (self.reasons.get(name), (splats or trouble)[0])))
+        return self.results[name] == tap.PASSED or not splats and all(self._mend(b) for b in benches)
+
+    def _trouble(self, passed: bool = False) -> list[str]:
+        """What hosts complain of since this was last asked, and what one that passed has
+        not made them say.  Mainline's driver says more of itself, and of what it does
+        wrong the scenarios tell."""
+        found, missing = watch.end()
+        if self.driver != "ours":
+            return [line for line in found if is_splat(line)]
+        return found + [f"expected, and not there: {pattern}" for pattern in missing if passed]
+
+    @staticmethod
+    def _mend(one: bench.Bench) -> bool:
+        if not one.host.alive():
+            return False
+        try:
+            one.sound()
+            one.host.ssh.run("echo 0 > /sys/module/qm_rival/parameters/hold; rmmod qm_rival; true", check=False)
+            one.enable(one.host.spec.vfs)
+            one.bind()
+        except LabError:
+            return False
+        return True
+
+    def scenarios(self, where: str, **model: str) -> None:
+        """Those that share a host."""
+        left = [name for name, (place, _) in defects.SCENARIOS.items()
+                if place == where and (self.slow or name != defects.SLOW)]
+        while left:
+            with self._bench(defects.MANY_FUNCTIONS if where == defects.MANY else 2, **model) as one:
+                if where != defects.ALONE:
+                    one.bring_up(one.host.spec.vfs)
+                while left:
+                    if not self._judge(left.pop(0), one) or where == defects.ALONE:
+                        break
+
+    def pair(self) -> None:
+        """Those between two hosts of different hardware.  6.12 takes V4 for V3, and
+        gives a guest as much of it: there is nothing to tell apart."""
+        for name, (place, _) in defects.SCENARIOS.items():
+            if place == defects.PAIR and versions.SERIES[self.version].has("hw-v4"):
+                with self._bench() as older, self._bench(hw_version="v4") as newer:
+                    older.bring_up()
+                    newer.bring_up()
+                    self._judge(name, older, newer)
+
+    def kselftest(self, *names: str) -> None:
+        """The kselftest, all of it or what is run by name only."""
+        with self._bench() as one:
+            one.bring_up()
+            watch.expect(*map(defects.KSELFTEST_ALONE.__getitem__, names), *(() if names else (tap.PROVOKED,)))
+            try:
+                said = one.kselftest(*names)
+            except LabError as e:
+                said = "".join(f"not ok 1 {name}\n" for name in names)
+                self.reasons[" ".join(names)] = str(e)
+            self.results |= tap.verdicts(said)
+            (OUT / f"{self.driver}-{self.version}{''.join(names)}.tap").write_text(said)
+
+    def watched(self) -> None:
+        """Those that a plain kernel cannot judge; only of the default series there are others."""
+        for name, version in defects.WATCHED.items():
+            self.results.pop(name, None)
+            if self.version == versions.DEFAULT:
+                with bench.bench(self.session, self.session.context, version, self.driver, name="watched") as one:
+                    one.bring_up()
+                    self._judge(name, one)
+
+    def all(self) -> None:
+        """Everything."""
+        for part in (self.kselftest, lambda: self.scenarios(defects.SHARED), lambda: self.scenarios(defects.MANY),
+                     lambda: self.scenarios(defects.V4, hw_version="v4"), lambda: self.scenarios(defects.ALONE),
+                     self.pair, *(functools.partial(self.kselftest, name) for name in defects.KSELFTEST_ALONE),
+                     self.watched):
+            part()
+            self.beside += self._trouble()
+            self.keep()
+
+    def keep(self) -> None:
+        """Leave what is known so far, and the table of all that was ever run here."""
+        (OUT / f"{self.driver} {self.version}.json").write_text(
+            json.dumps({"results": self.results, "reasons": self.reasons}, indent=1))
+        found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
+                 if (path := OUT / f"{name}.json").exists()}
+        (OUT / "defects.md").write_text(defects.table(found))
+
+
+@pytest.fixture
+def run(request) -> Iterator:
+    """Runs on any driver."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/defects" / request.node.name) as session:
+        OUT.mkdir(parents=True, exist_ok=True)
+        yield lambda version, driver: Run(session, version, driver)
+
+
+def test_every_row_has_its_test():
+    """A row without a test, a test without a row, a name that nothing has."""
+    assert [r.name for r in defects.ROWS] == [
+        f"{kind}{n}" for kind, last in (("R", 20), ("D", 24), ("T", 18)) for n in range(1, last + 1)]
+    sources = "".join(p.read_text() for p in (paths.ROOT / "tools/testing/selftests/vfio").glob("hisi_acc_*.c"))
+    known = set(re.findall(r"\{ \"(\w+)\", \w+ \}", sources)) | set(defects.SCENARIOS)
+    for row in defects.ROWS:
+        assert row.tests or row.elsewhere, f"{row.name} has no test"
+        assert not row.elsewhere or any((paths.LAB / "tests").rglob(row.elsewhere)), f"{row.name}: {row.elsewhere}"
+        assert set(row.tests) <= known, f"{row.name}: {set(row.tests) - known} is nowhere"
+    used = {name for row in defects.ROWS for name in row.tests}
+    assert set(defects.SCENARIOS) <= used
+
+
+def test_ours_is_free_of_them(request, run):
+    """The kselftest is run by test_uapi.py."""
+    ours = run(versions.DEFAULT, "ours")
+    ours.slow = request.config.getoption("--long")
+    ours.scenarios(defects.SHARED)
+    ours.scenarios(defects.MANY)
+    ours.scenarios(defects.V4, hw_version="v4")
+    ours.scenarios(defects.ALONE)
+    ours.pair()
+    assert ours.reasons == {} and ours.beside == []
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_all_drivers(request, run, column):
+    """The matrix; its table is build/defects/defects.md."""
+    if not request.config.getoption("--defects"):
+        pytest.skip("vlab defects runs it")
+    one = run(*COLUMNS[column])
+    one.all()
+    if column.startswith("ours"):
+        left = tap.skips(one.version)
+        assert {n: r for n, r in one.results.items() if r != (tap.SKIPPED if n in left else tap.PASSED)} == {}, one.reasons
+        assert one.beside == []

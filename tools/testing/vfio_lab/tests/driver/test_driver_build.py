@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver builds out of tree for each kernel, and says why where it cannot."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from guide import blocks
+from lab.core import paths, versions
+from lab.core.git import environment
+from lab.core.run import clean_environment
+from lab.build import kernel_tree
+from lab.build.kernel import Kernel, kernel
+from kernels import EACH
+
+
+def make_module(kdir: pathlib.Path | str, out: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """make module, as a user types it."""
+    return subprocess.run(["make", "-s", "module", f"KDIR={kdir}", f"OUT={out}"], cwd=paths.ROOT,
+                          capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_it_builds_without_a_warning(context, tmp_path, version):
+    done = make_module(kernel(version, context).build, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert (tmp_path / "hisi_acc_vfio_pci.ko").is_file()
+
+
+def test_it_leaves_the_sources_as_they_were(context, tmp_path):
+    before = sorted([*paths.DRIVER.rglob("*"), *paths.DKMS.rglob("*")])
+    make_module(kernel(versions.DEFAULT, context).build, tmp_path)
+    assert sorted([*paths.DRIVER.rglob("*"), *paths.DKMS.rglob("*")]) == before
+
+
+@pytest.mark.parametrize("missing", ["VFIO_PCI_CORE", "CRYPTO_DEV_HISI_QM", "CRYPTO_DEV_HISI_SEC2",
+                                     "CRYPTO_DEV_HISI_HPRE", "CRYPTO_DEV_HISI_ZIP", "PCI_IOV"])
+def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
+    built = kernel(versions.DEFAULT, context).build
+    kdir = tmp_path / "kdir"
+    (kdir / "include/config").mkdir(parents=True)
+    for name in ("Makefile", "Module.symvers"):
+        (kdir / name).symlink_to(built / name)
+    config = (built / "include/config/auto.conf").read_text().splitlines(keepends=True)
+    (kdir / "include/config/auto.conf").write_text("".join(
+        line for line in config if not line.startswith(f"CONFIG_{missing}=")))
+    done = make_module(kdir, tmp_path / "out")
+    assert done.returncode != 0 and f"built without CONFIG_{missing}\n" in done.stderr
+    assert not (tmp_path / "out/hisi_acc_vfio_pci.ko").exists()
+
+
+KBUILD = (paths.DKMS / "Kbuild").read_text(encoding="utf-8")
+#: what it asks of a kernel: name, how it is found, header, release
+NEEDS = re.findall(r"\$\(call needs,(.*),(.*),(.*),(.*)\)$", KBUILD, re.M)
+#: what the driver uses of later kernels and has something for, as Linux 6.6 has it
+BRIDGED = {
+    "VFIO_DEVICE_STATE_NR": ("uapi/linux/vfio.h", r"\bVFIO_DEVICE_STATE_NR\b", "VFIO_DEVICE_STATE_UNUSED"),
+    "debug_root": ("linux/vfio.h", r"\bdebug_root\b", "unused_root"),
+    "IOMMU_CAP_DIRTY_TRACKING": ("linux/iommu.h", r"\bIOMMU_CAP_DIRTY_TRACKING\b", "IOMMU_CAP_UNUSED"),
+    "__assign_str": ("trace/stages/stage6_event_callback.h", r"#define __assign_str\(dst\)(?:.*\\\n)*.*\n",
+                     "#define __assign_str(dst, src) strcpy(__get_str(dst), src);\n"),
+}
+
+
+def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> pathlib.Path:
+    """A KDIR like that of a kernel whose headers differ: of each its place, a pattern that
+    is in it, and what stands there instead."""
+    texts: dict[pathlib.Path, str] = {}
+    for header, pattern, by in bends:
+        place = pathlib.Path("include") / header
+        text = texts.get(place) or (built.source / place).read_text(encoding="utf-8")
+        texts[place], count = re.subn(pattern, lambda _, by=by: by, text)
+        assert count, f"{header} has no {pattern}"
+    kernel_tree.link_around(built.source, folder / "source", set(texts))
+    for place, text in texts.items():
+        (folder / "source" / place).write_text(text, encoding="utf-8")
+    kernel_tree.link_around(built.build, folder / "build", {pathlib.Path("Makefile")})
+    makefile = (built.build / "Makefile").read_text(encoding="utf-8")
+    assert str(built.source) in makefile
+    (folder / "build/Makefile").write_text(makefile.replace(str(built.source), str(folder / "source")), encoding="utf-8")
+    return folder / "build"
+
+
+def test_each_need_is_read_from_the_makefile():
+    """The tests below must know of each of them: three that 6.12 lacks and one that all
+    kernels lack are tested wherever the driver is built for these."""
+    assert len(NEEDS) == KBUILD.count("$(call needs,") > 8
+    assert len(BRIDGED) + 4 == KBUILD.count("$(call lacks,") + KBUILD.count("define __assign_str(dst, src)")
+
+
+def test_the_guide_names_each_interface():
+    """The page on packages must say of each interface when it came, and what is done
+    without it."""
+    text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/packages.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^   \* - (\S.*)\n     - ((?:.*\n)+?)     - (.*)$", text, re.M)
+    told = {release: names for release, names, done in rows if done == "refused"}
+    assert [name for name, _, _, release in NEEDS if f"``{name}``" not in told.get(release, "")] == []
+    assert set(told) == {release for *_, release in NEEDS}
+    bridged = "".join(names for _, names, done in rows if done.startswith("bridged"))
+    names = re.findall(r"call lacks,(\w+),", KBUILD) + list(BRIDGED)
+    assert [name for name in names if f"``{name}" not in bridged] == []
+    example = blocks("none", "packages")["lacks"]
+    pieces = {f"no {name} in {header} (came with Linux {release})" for name, _, header, release in NEEDS}
+    assert set(re.findall(r"no .*?\)", example.partition("has ")[2])) <= pieces
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
+def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, need):
+    """The build names an interface that nothing can replace in one sentence, before the compiler fails."""
+    name, pattern, header, release = need
+    kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
+    done = make_module(kdir, tmp_path / "out")
+    said = done.stdout + done.stderr
+    sentence = f"hisi_acc_vfio_pci: this kernel has no {name} in {header} (came with Linux {release}).  Stop."
+    assert done.returncode and said.count("this kernel has no") == 1, said
+    assert sentence in said and "error:" not in said, said
+    assert not (tmp_path / "out/hisi_acc_vfio_pci.ko").exists()
+
+
+def test_a_kernel_that_lacks_several_is_told_all_of_them(context, tmp_path):
+    """All missing interfaces are named at once."""
+    bends = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
+    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, *bends), tmp_path / "out")
+    (line,) = [line for line in done.stderr.splitlines() if "this kernel has no" in line]
+    assert [name for name, *_ in NEEDS if f" no {name} in " not in line] == []
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context, tmp_path, version):
+    """With headers that lack all of it at once, without a warning. Their own tracepoints
+    would not compile there, the driver's must."""
+    done = make_module(bent(kernel(version, context), tmp_path, *BRIDGED.values()), tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert (tmp_path / "out/hisi_acc_vfio_pci.ko").is_file()
+    assert not (tmp_path / "out/debugfs.o").exists()
+
+
+@pytest.mark.long("one build for each")
+@pytest.mark.parametrize("name", BRIDGED)
+def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
+    """What stands in for one interface must not rely on what stands in for another."""
+    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, BRIDGED[name]), tmp_path / "out")
+    assert done.returncode == 0 and "warning" not in (done.stdout + done.stderr).lower(), done.stderr
+
+
+@pytest.mark.parametrize("kdir, words", [
+    ("", "KDIR is not set"),
+    ("/nowhere", "there is no folder /nowhere"),
+    ("/etc", "neither a kernel's source nor a kernel's build folder"),
+])
+def test_what_is_no_kernel_is_refused_in_a_sentence(tmp_path, kdir, words):
+    done = make_module(kdir, tmp_path)
+    assert done.returncode != 0 and words in done.stderr
+
+
+@pytest.mark.parametrize("mutant", sorted((paths.LAB / "tests/mutants").rglob("*.patch")), ids=lambda p: p.stem)
+def test_a_mutant_is_one_of_this_driver(mutant):
+    """Would catch: a driver that changed while its mutants, most of which only make
+    mutants builds, did not."""
+    done = subprocess.run(["git", "apply", "--check", mutant], cwd=paths.ROOT, capture_output=True, text=True, check=False,
+                          env=clean_environment(environment()))
+    assert done.returncode == 0, done.stderr

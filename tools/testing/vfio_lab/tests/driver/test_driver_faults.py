@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Our driver on a device that breaks: an arc that fails leaves the state that it
+came from in force, or ERROR, and a reset makes the function whole again."""
+
+from __future__ import annotations
+
+import errno
+import io
+from collections.abc import Iterator
+
+import pytest
+
+import steps
+from bench import wait_until
+from defect_scenarios import works
+from lab.core import hardware, paths
+from lab.core.progress import Steps
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.session import MODEL, Choice, Session
+from kernels import EACH
+from steps import IMAGE, State
+
+SEC = hardware.ENGINES["sec"]
+SQC_TABLE, PAUSE = "4", "14"
+QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # so that each of two functions gets one
+
+
+@pytest.fixture(scope="module", params=EACH)
+def host(request, context) -> Iterator[Host]:
+    """One host of each kernel for all tests here: each leaves the device sound."""
+    program = steps.program(context)
+    with Session(Steps(io.StringIO()), paths.BUILD / f"check/driver-faults-{request.param}") as session:
+        (one,) = session.boot([session.spec("host", Choice(
+            kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
+        accelerator.bring_up(one.ssh, SEC, 2)
+        accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), hardware.VARIANT_DRIVER)
+        yield one
+
+
+@pytest.fixture
+def break_it(host):
+    """Break the device for its first virtual function, until the test is over;
+    without arguments, make it sound."""
+    def now(**faults: object) -> None:
+        for name, value in {**steps.SOUND, "fault-function": "1",
+                            **{n.replace("_", "-"): v for n, v in faults.items()}}.items():
+            host.set_model("sec", name, value)
+
+    yield now
+    now()
+    host.set_model("sec", "fault-function", "all")
+
+
+@pytest.fixture
+def vf(host, break_it) -> Iterator[steps.Function]:
+    """The first virtual function, with a guest's driver on it."""
+    del break_it                        # the device is sound before it is closed
+    address = accelerator.functions(host.ssh, SEC)[0]
+    with steps.Function(host, address) as function:
+        function.guest_up()
+        yield function
+
+
+def works_after_a_reset(vf: steps.Function) -> None:
+    """ERROR refuses everything, a reset ends it."""
+    if vf.state() == State.ERROR:
+        assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
+    assert vf.reset() == ("", State.RUNNING)
+    works(vf)
+
+
+def kicks(host: Host) -> int:
+    """Restarts of queues that the device has seen."""
+    return host.counters("sec", 1)["events"]["kicks"]
+
+
+def test_a_write_back_that_never_ends(host, vf, break_it):
+    break_it(fault_writeback="stuck")
+    assert vf.go(State.STOP) == ("ETIMEDOUT", State.ERROR)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_write_back_that_is_late_for_stop_only(host, vf, break_it):
+    before = kicks(host)
+    break_it(writeback_latency=12000)
+    error, state = vf.go(State.STOP)
+    break_it(writeback_latency=0)
+    assert (error, state) in (("", State.STOP), ("ETIMEDOUT", State.ERROR),
+                              ("ETIMEDOUT", State.RUNNING))
+    assert state != State.RUNNING or kicks(host) > before, "it says RUNNING, and is paused"
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("faults, error, state", [
+    ({"fault_mailbox": "fail", "fault_opcode": PAUSE}, "EIO", State.PRE_COPY),
+    ({"fault_mailbox": "busy", "fault_opcode": PAUSE}, "ETIMEDOUT", State.ERROR),
+    ({"fault_writeback": "stuck"}, "ETIMEDOUT", State.ERROR),
+    ({"fault_registers": "all-ones"}, "EIO", State.PRE_COPY)])
+def test_a_pre_copy_whose_stop_fails(host, vf, break_it, faults, error, state):
+    assert vf.go(State.PRE_COPY) == ("", State.PRE_COPY)
+    break_it(**faults)
+    assert vf.go(State.STOP_COPY) == (error, state)
+    break_it()
+    if state != State.ERROR:
+        assert vf.go(State.RUNNING) == ("", State.RUNNING)
+        works(vf)
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("fault, error", [("fail", errno.EIO), ("busy", errno.ETIMEDOUT)])
+def test_a_pre_copy_whose_save_fails(host, vf, break_it, fault, error):
+    """read() says so, and the guest goes on."""
+    assert vf.go(State.PRE_COPY) == ("", State.PRE_COPY)
+    break_it(fault_mailbox=fault, fault_opcode=SQC_TABLE)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -error
+    break_it()
+    before = kicks(host)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    assert kicks(host) > before, "it says RUNNING, and is paused"
+    works(vf)
+
+
+@pytest.mark.parametrize("fault, error, after", [
+    ("fail", "EIO", State.RUNNING), ("busy", "ETIMEDOUT", State.ERROR)])
+def test_a_pause_that_is_not_taken(host, vf, break_it, fault, error, after):
+    break_it(fault_mailbox=fault, fault_opcode=PAUSE)
+    assert vf.go(State.STOP) == (error, after)
+    break_it()
+    if after == State.RUNNING:
+        works(vf)
+    works_after_a_reset(vf)
+
+
+@pytest.mark.parametrize("fault, error", [("fail", errno.EIO), ("busy", errno.ETIMEDOUT)])
+def test_a_mailbox_that_does_not_save(vf, break_it, fault, error):
+    """The next try has an image."""
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_mailbox=fault, fault_opcode=SQC_TABLE)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -error
+    break_it()
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_mailbox_that_fails_while_loading(vf, break_it):
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.reset() == ("", State.RUNNING)
+    assert vf.go(State.RESUMING) == ("", State.RESUMING)
+    assert vf.write_image() == IMAGE
+    break_it(fault_mailbox="fail", fault_opcode=SQC_TABLE)
+    assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_table_that_is_garbage_is_never_sent(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_mailbox="garbage", fault_opcode=SQC_TABLE)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -errno.EBADMSG
+    break_it()
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_function_that_has_gone_while_running(vf, break_it):
+    break_it(fault_registers="all-ones")
+    assert vf.go(State.STOP) == ("EIO", State.RUNNING)
+    break_it()
+    works(vf)
+
+
+def test_a_function_that_has_gone_while_stopped(vf, break_it):
+    assert vf.go(State.STOP) == ("", State.STOP)
+    break_it(fault_registers="all-ones")
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -errno.EIO
+    # as far as nothing has to be done for it
+    assert vf.go(State.RUNNING) == ("EIO", State.RUNNING_P2P)
+    break_it()
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    works(vf)
+
+
+def test_a_function_that_has_gone_while_loading(vf, break_it):
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.reset() == ("", State.RUNNING)
+    assert vf.go(State.RESUMING) == ("", State.RESUMING)
+    assert vf.write_image() == IMAGE
+    break_it(fault_registers="all-ones")
+    assert vf.go(State.STOP) == ("ETIMEDOUT", State.RESUMING)
+    break_it()
+    works_after_a_reset(vf)
+
+
+def test_a_guest_that_never_says_it_is_ready(host, vf, break_it):
+    """It is stopped and moved all the same: it has an interrupt unmasked."""
+    vf.guest_up(events=1)
+    break_it(fault_vf_state="not-ready")
+    before = host.counters("sec", 1)["mailbox-set"]["pause"]
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert host.counters("sec", 1)["mailbox-set"]["pause"] == before + 1
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    stopped = kicks(host)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    assert kicks(host) > stopped
+    break_it()
+    works(vf)
+
+
+# the driver sets queues going that the guest has not told the device of
+@pytest.mark.expect("sec 1: .*: kick-without-table", "sec 1: .*: event-queue-unset")
+def test_a_state_that_says_ready_without_a_guest(vf, break_it):
+    assert vf.reset() == ("", State.RUNNING)
+    break_it(fault_vf_state="ready")
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == IMAGE
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    break_it()
+    works_after_a_reset(vf)
+
+
+@pytest.mark.expect("hisi_acc_vfio_pci 0000:00:08.1: cannot be migrated now: (device|engine) error is 0x4$")
+@pytest.mark.parametrize("what", ["abnormal-error", "engine-error"])
+def test_an_error_of_the_device_keeps_it_here(host, vf, break_it, what):
+    """It can be stopped and go on, and no migration of it begins."""
+    # the physical function's driver does not hear of it, so it stays up
+    break_it(fault_function="0", fault_msi_drop=1)
+    host.set_model("sec", what, 4)
+    assert vf.go(State.PRE_COPY) == ("EBUSY", State.RUNNING)
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -errno.EBUSY
+    before = kicks(host)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    assert kicks(host) > before, "it says RUNNING, and is paused"
+    break_it()
+    works(vf)
+
+
+# the stock driver's word for each
+@pytest.mark.expect(r"hisi_sec2 0000:00:08.0: (qm_ecc_1bit|sec_bd_err_rint) \[error status=0x8")
+@pytest.mark.parametrize("what, bits", [("abnormal-error", 0x8), ("engine-error", 0x80)])
+def test_an_error_that_the_stock_driver_clears(host, vf, break_it, what, bits):
+    host.set_model("sec", what, bits)
+    wait_until(f"the driver clears {what}", lambda: not host.qmp.cmd(
+        "qom-get", path="/machine/peripheral/sec", property=what))
+    works(vf)
+
+
+@pytest.mark.parametrize("access", ["all-ones", "abort"])
+def test_a_function_that_is_asleep_is_not_touched(host, vf, break_it, access):
+    """A guest may put its function into D3hot, where a look at a register may be the end
+    of the host; and back into D0, which resets it."""
+    host.set_model("sec", "d3-access", access)
+    vf.power(3)
+    assert vf.go(State.PRE_COPY) == ("EIO", State.RUNNING)
+    assert vf.go(State.STOP) == ("", State.STOP)
+    assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+    assert vf.read_image() == -errno.EIO
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    vf.power(0)
+    works(vf)
+    # asleep only after it was stopped
+    assert vf.go(State.STOP) == ("", State.STOP)
+    vf.power(3)
+    host.ssh.run(f"cat /sys/kernel/debug/vfio/{vf.address}/migration/hisi_acc/* > /dev/null", check=False)
+    assert vf.go(State.RUNNING) == ("", State.RUNNING)
+    vf.power(0)
+    assert not host.counters("sec", 1)["guest-errors"]["access-in-d3"]
+    works_after_a_reset(vf)

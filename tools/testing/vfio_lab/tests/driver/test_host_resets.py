@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host that resets a function while its user does something else with it. Both
+get what they want, one after the other: QEMU gives the whole guest up where a
+function can neither be brought to a state nor reset."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import SEC, Bench
+from lab.core import versions
+from lab.core.errors import LabError
+from lab.scenario import accelerator, watch
+from lab.scenario.guest import Guest
+from lab.scenario.migration import Scenario
+from lab.scenario.session import Choice
+from moves import ENDED, TRICKLE, ended, event
+from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here: each leaves both functions bound."""
+    with lab_bench.one_host(context, "host-resets") as one:
+        yield one
+
+
+@pytest.mark.parametrize("states", WALKS, ids=lambda states: "-".join(s.name for s in states))
+def test_each_state_is_reached_beside_them(bench, states):
+    """Would catch a refusal for the time of another's reset."""
+    walked_beside_resets(bench, states)
+
+
+def test_a_users_resets_beside_them(bench):
+    """VFIO_DEVICE_RESET must not fail with EAGAIN while the host resets the VF through
+    sysfs, nor the host's reset beside it."""
+    users_resets_beside_the_hosts(bench)
+
+
+class Resets:
+    """Resets of one function after the other by the host, until end(), and no fewer
+    than `least`. A context manager."""
+
+    def __init__(self, scenario: Scenario, addresses: list[str], least: int) -> None:
+        self._host = scenario.source
+        self._host.ssh.run("touch /run/resets")
+        files = " ".join(f"/sys/bus/pci/devices/{address}/reset" for address in addresses)
+        self._process = self._host.ssh.popen(
+            f"n=0; while [ $n -lt {least} -o -e /run/resets ]; do for f in {files}; do echo 1 > $f || exit 1; done; "
+            "n=$((n + 1)); done; echo $n", stdout=subprocess.PIPE)
+
+    def end(self) -> int:
+        """How often all of them were reset."""
+        self._host.ssh.run("rm -f /run/resets")
+        said = self._process.communicate(timeout=3600)[0]
+        assert self._process.returncode == 0, "a reset by the host failed"
+        return int(said)
+
+    def __enter__(self) -> Resets:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def lives(guest: Guest) -> None:
+    """QEMU has not given its guest up."""
+    try:
+        assert guest.alive() and guest.qmp.cmd("query-status")["status"] in ("running", "paused", "postmigrate")
+    except LabError:
+        pytest.fail(f"QEMU is gone: {guest.last_words()}")
+
+
+#: into what a guest migrates, and how fast
+CANCELLED, FAILED, COMPLETED = ("cat", TRICKLE), ("head -c 1000000", 1 << 40), ("cat", 1 << 40)
+
+
+def migrate(guest: Guest, program: str, bandwidth: int) -> str:
+    """Migrate to nowhere, and go on here, however it ended; how it ended."""
+    began = time.monotonic()
+    try:
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth)
+        guest.qmp.cmd("migrate", uri=f"exec:{program} > /dev/null")
+        if bandwidth == TRICKLE:
+            guest.qmp.wait("it has begun", lambda e: e.name == "MIGRATION" and e.at >= began and
+                           e.data["status"] in ("active", *ENDED), 60, guest.alive)
+            guest.qmp.cmd("migrate_cancel")
+        how = ended(guest, began)
+        guest.qmp.cmd("cont")
+    except LabError as e:
+        if guest.alive():
+            raise
+        pytest.fail(f"QEMU is gone: {guest.last_words()}: {e}")
+    return how
+
+
+def beset(new_session, choice: Choice, migrations: int, least: int, physical: bool = False) -> None:
+    """Migrations that are cancelled, that fail, and that nothing hinders, beside resets
+    by the host; and in the end, without them, one that arrives."""
+    # what QEMU says of a migration that ends early; the guest rings a function that was reset under it
+    watch.expect(r"guest on source: qemu-system-aarch64: ", r"sec \d+: the device counted \d+ times: ", maybe=True)
+    if physical:
+        # of a function that nobody has open, and of the guest's driver, which waits for less long
+        watch.expect(r"source: hisi_sec2 .* failed to ", r"source: hisi_sec2 .* not ping PF!")
+        watch.expect(r"guest on \w+: hisi_sec2 ", maybe=True)
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest = scenario.guest
+        functions = accelerator.functions(scenario.source.ssh, SEC)[:choice.guest_vfs]
+        with Resets(scenario, [SEC.pf] if physical else functions, least) as resets:
+            outcomes = []
+            for number in range(migrations):
+                outcomes.append(migrate(guest, *(CANCELLED, FAILED, COMPLETED)[number % 3]))
+                lives(guest)
+            print(f"{', '.join(outcomes)}, beside {resets.end()} resets of each")
+        lives(guest)
+        arriving, began = scenario.expect_guest(), time.monotonic()
+        scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+        assert ended(guest, began) == "completed"
+        event(arriving, "RESUME", began)
+        lives(arriving)
+
+
+@pytest.mark.parametrize("driver", ["ours", pytest.param("mainline", marks=pytest.mark.long("for comparison"))])
+def test_a_machine_survives_them(new_session, driver):
+    """Would catch a QEMU that ends: its "Failed resetting device" ends the machine."""
+    beset(new_session, Choice(driver=driver), 6, 50)
+
+
+@pytest.mark.long("twenty migrations, 300 resets")
+@pytest.mark.parametrize("guest_vfs", [1, 3])
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_a_machine_survives_many(new_session, vmm, guest_vfs):
+    """The same, with each release of QEMU, and with several functions."""
+    beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 20, 300)
+
+
+@pytest.mark.long("a reset of the physical function waits 83 seconds for a function that nobody has open")
+@pytest.mark.parametrize("guest_vfs", [1, 3])
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_a_machine_survives_resets_of_all(new_session, vmm, guest_vfs):
+    """The same where all functions are reset with the physical one."""
+    beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 6, 3, physical=True)

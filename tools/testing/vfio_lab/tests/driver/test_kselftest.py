@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's selftests of VFIO with ours, on our driver, on mainline's, and on
+the kernel's sample mtty, which keeps the generic test honest."""
+
+import re
+import subprocess
+
+import pytest
+
+from lab.core import hardware, versions
+from lab.build import kernel, kselftest
+from lab.scenario import accelerator, mtty, watch
+from lab.scenario.session import Choice
+
+MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
+GENERIC = "vfio_pci_migration_test"
+SECONDS = 500
+
+
+def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: int = 2, engine: str = "sec", more=None):
+    """A host with the installed selftests, and its functions, bound."""
+    push = kselftest.files(kselftest.installed(context)) | (more or {})
+    host = boot(Choice(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
+    functions = accelerator.functions(host.ssh, hardware.ENGINES[engine])
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    return host, functions
+
+
+def only(mode: str) -> str:
+    """Options of the harness that leave one mode."""
+    return " ".join(f"-V {other}" for other in MODES if other != mode)
+
+
+def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:
+    """Run lines of shell at once; what each said."""
+    started = {name: host.ssh.popen(f"cd {kselftest.REMOTE}/vfio; {line} 2>&1", stdout=subprocess.PIPE)
+               for name, line in commands.items()}
+    return {name: process.communicate(timeout=SECONDS)[0].decode(errors="replace")
+            for name, process in started.items()}
+
+
+def verdicts(text: str) -> dict[str, str]:
+    """Of each test of a harness: ok, not ok or SKIP.  All that were planned are there."""
+    found = {name: "SKIP" if "# SKIP" in rest else verdict for verdict, name, rest in
+             re.findall(r"^(?:# )*((?:not )?ok) \d+ (?:\w+\.)+(\w+)(.*)$", text, re.M)}
+    planned = re.search(r"^(?:# )*1\.\.(\d+)$(?!\n(?:# )*timeout set)", text, re.M)
+    assert planned and len(found) == int(planned[1]) > 0, text
+    return found
+
+
+def expected(name: str) -> dict[str, str]:
+    """The list beside the test of what a driver fails, with why."""
+    text = (kselftest.OURS / f"{GENERIC}.{name}").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(!?\w+): (.+)$", text, re.M))
+
+
+def failed(text: str) -> set[str]:
+    """What a run of the generic test found."""
+    return {name for name, verdict in verdicts(text).items() if verdict == "not ok"}
+
+
+def test_our_driver_passes(boot, context, request):
+    """In every mode of libvfio at once, each on a function of its own; one of them
+    started by the kernel's own script.  Beside them requests that travel from one
+    function to another, and the kernel's own test of drivers: it finds the
+    accelerator's, and the device copies and interrupts for it."""
+    host, functions = host_with(boot, context, "ours", vfs=len(MODES) + 3)
+    lines = {mode: f"./{GENERIC} {only(mode)} {function}" for mode, function in zip(MODES, functions)}
+    lines["iommufd"] = (f"KSELFTEST_VFIO_PCI_MIGRATION_TEST_ARGS='{only('iommufd')} {functions[0]}' "
+                        f"../run_kselftest.sh -t vfio:{GENERIC}")
+    # Not the last function: it may have the queues that are over
+    lines["requests"] = f"./vfio_pci_hisi_acc_test {only('iommufd')} {functions[-3]} {functions[-2]}"
+    said = side_by_side(host, lines)
+    assert host.trouble() == []
+    # and has the device read where nothing is mapped, of which the SMMU tells
+    watch.expect(r"arm-smmu-v3 ", r"counted \d+ times: dma-fault")
+    # It maps 1 GiB for each test, which takes a CPU its time: alone, and one of seven
+    more = "" if request.config.getoption("--long") else "-t mix_and_match"
+    said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {functions[-1]}"})
+    assert re.search(rf"^ok 1 selftests: vfio: {GENERIC}$", said["iommufd"], re.M), said["iommufd"]
+    for name, text in said.items():
+        found = verdicts(text.split("timeout set to")[-1])
+        assert set(found.values()) == {"ok"}, f"{name}: {text}"
+        assert len(found) >= {"driver": 1, "requests": 5}.get(name, 50)
+
+
+def generic(driver: str, mode: str, device: str) -> str:
+    """The line that runs the generic test on a device, without what a list says no
+    kernel survives."""
+    skip = " ".join(f"-T {name[1:]}" for name in expected(driver) if name.startswith("!"))
+    return f"./{GENERIC} {skip} {only(mode)} {device}"
+
+
+def judge(driver: str, mode: str, text: str) -> None:
+    """What failed is what is in the list, all of it and nothing else."""
+    assert failed(text) == {name for name in expected(driver) if not name.startswith("!")}, f"{driver}, {mode}: {text}"
+
+
+def skips(host, function: str) -> None:
+    """No device, no driver, no migration: each said in a line, and exit status 4."""
+    for arguments, why in (("", "Unable to determine which device"), ("/nowhere", "there is no device /nowhere"),
+                           (function, "is not bound to a VFIO driver")):
+        done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC} {arguments} 2>&1", check=False)
+        assert done.returncode == 4 and why in done.stdout, done.stdout
+    accelerator.bind(host.ssh, [function], "vfio-pci")
+    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC} {function} 2>&1", check=False)
+    assert done.returncode == 4 and "its driver offers no migration" in done.stdout, done.stdout
+
+
+# Mainline's driver tells of each image that it refuses, or does not
+@pytest.mark.expect(r"hisi_acc_vfio_pci \S+ ")
+def test_others_fail_what_their_lists_say(boot, context):
+    """The kernel's sample mtty, in each mode, and its own driver of the accelerators,
+    at once.  A check that is wrong would fail on mtty beyond its list."""
+    built = kernel.kernel(versions.DEFAULT, context)
+    host, functions = host_with(boot, context, "mainline", more=mtty.files(built, context))
+    devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
+    lines = {mode: generic("mtty", mode, device) for mode, device in devices.items()}
+    said = side_by_side(host, lines | {"mainline": generic("hisi_acc_mainline", "iommufd", functions[0])})
+    judge("hisi_acc_mainline", "iommufd", said.pop("mainline"))
+    for mode, text in said.items():
+        judge("mtty", mode, text)
+    host.ssh.run(f"echo {functions[1]} > /sys/bus/pci/drivers/hisi_acc_vfio_pci/unbind")
+    skips(host, functions[1])
+
+
+@pytest.mark.long("the same on the older kernel")
+def test_the_older_kernel(boot, context):
+    """Ours and mtty on the oldest series, which has no second version of the pre-copy ioctl."""
+    built = kernel.kernel(versions.LTS, context)
+    host, functions = host_with(boot, context, "ours", version=versions.LTS, more=mtty.files(built, context))
+    device = mtty.create(host.ssh, 1)[0]
+    said = side_by_side(host, {"ours": f"./{GENERIC} {only('iommufd')} {functions[0]}",
+                               "mtty": generic("mtty", "vfio_type1_iommu", device)})
+    assert failed(said["ours"]) == set(), said["ours"]
+    judge("mtty", versions.LTS, said["mtty"])
+
+
+@pytest.mark.long("builds the kernel that it needs")
+# what fails on purpose leaves a trace of calls, too
+@pytest.mark.expect("Call trace")
+def test_calls_in_which_something_fails(boot, context):
+    """On a kernel that lets each allocation and each copy fail once, and watches
+    memory and locks."""
+    host, functions = host_with(boot, context, "ours", version=kernel.flavoured("debug"))
+    text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
+    assert set(verdicts(text).values()) == {"ok"}, text

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An interrupt that a guest was owed when it was stopped reaches it afterwards."""
+
+import time
+
+import pytest
+
+from bench import wait_until
+from lab.core import hardware
+from lab.core.errors import LabError
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.session import Choice
+
+SEC = hardware.ENGINES["sec"]
+
+
+def stalled(host) -> bool:
+    """Has the device nothing left to do, half a second long?"""
+    def done() -> tuple[int, int]:
+        events = host.counters("sec", 1)["events"]
+        return events["requests-fetched"], events["requests-completed"]
+
+    before = done()
+    time.sleep(0.5)                     # the span that is asked about
+    return before[0] == before[1] and done() == before
+
+
+@pytest.fixture
+def guest(new_session):
+    """A guest under load, which loses one interrupt and stands still."""
+    session = new_session()
+    (host,) = session.boot([session.spec("host", Choice(vfs=1), guest=True)])
+    accelerator.bring_up(host.ssh, SEC, 1)
+    functions = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    record = LoadRecord()
+    one = Guest(host, functions, record, session.qmp_library)
+    try:
+        record.wait_progress("the load runs", 100, 180, one.alive)
+        host.set_model("sec", "fault-function", "1")
+        host.set_model("sec", "fault-msi-drop", 1)
+        wait_until("an interrupt is lost", lambda: host.counters("sec", 1)["events"]["msi-dropped"] == 1)
+        wait_until("the load stands still without it", lambda: stalled(host))
+        yield host, one, record
+    finally:
+        one.console()
+        one.close()
+
+
+def test_stop_and_go_makes_up_for_a_lost_interrupt(guest):
+    host, one, record = guest
+    assert host.counters("sec", 1)["events"]["kicks"] == 0
+    one.qmp.cmd("stop")
+    one.qmp.cmd("cont")
+    record.wait_progress("the load goes on", 100, 30, one.alive)
+    assert host.counters("sec", 1)["events"]["kicks"] > 0
+    assert record.complaints() == []
+
+
+def test_without_it_the_load_stays_where_it_is(guest):
+    _, one, record = guest
+    lanes = ", ".join(map(str, range(len(record.last.lanes))))
+    with pytest.raises(LabError, match=rf"^the load goes on: not within \d+ s; lanes without an answer: {lanes};"):
+        record.wait_progress("the load goes on", 1, 3, one.alive)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver inside of a guest, where a virtual function looks like any device: it
+offers no migration, and nothing comes to harm (D3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.core import hardware, paths, versions
+from lab.build import cross, driver, kernel
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import Choice
+
+USER = "/lab/vfio_noiommu"
+VARIANT = hardware.VARIANT_DRIVER
+SCRIPT = """
+modprobe vfio enable_unsafe_noiommu_mode=1 && modprobe vfio_pci_core || exit 1
+for stock in {stock}; do modprobe $stock || exit 1; done
+{load} || exit 1
+for dev in /sys/bus/pci/devices/*; do
+	[ "$(cat $dev/vendor)" = 0x19e5 ] && function=${{dev##*/}}
+done
+echo $function > /sys/bus/pci/devices/$function/driver/unbind
+echo {variant} > /sys/bus/pci/devices/$function/driver_override
+echo $function > /sys/bus/pci/drivers_probe
+{user} $function && echo $function > /sys/bus/pci/drivers/{variant}/unbind && rmmod {variant}
+"""
+LOAD = {"ours": f"insmod /lab/{VARIANT}.ko", "mainline": f"modprobe {VARIANT}"}
+
+
+@pytest.mark.expect("vfio-noiommu", "sec 1: .*: undefined-register", maybe=True)
+@pytest.mark.parametrize("version, whose", [
+    (versions.LTS, "ours"),
+    *(pytest.param(versions.DEFAULT, whose, marks=pytest.mark.long("the same on another kernel")) for whose in LOAD)])
+def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
+    """Would catch a physical function that is asked for where Linux knows of none.
+    Linux 7.2's own driver follows a null pointer."""
+    script = tmp_path / "script"
+    script.write_text(SCRIPT.format(
+        load=LOAD[whose], user=USER, variant=VARIANT,
+        stock=" ".join(engine.driver for engine in hardware.ENGINES.values())), encoding="utf-8")
+    inner = kernel.kernel(version, context)
+    session = new_session()
+    (host,) = session.boot([session.spec("host", Choice(guest_kernel=version, script=script, guest_push={
+        USER: cross.static_program(paths.LAB / "programs/vfio_noiommu.c", context),
+        f"/lab/{VARIANT}.ko": driver.module("ours", inner, context)}), guest=True)])
+    accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], Choice.vfs)
+    functions = accelerator.functions(host.ssh, hardware.ENGINES[ENGINE])[:1]
+    accelerator.bind(host.ssh, functions, VARIANT)
+    record = LoadRecord()
+    guest = Guest(host, functions, record, session.qmp_library, load="script", driver="none")
+    try:
+        record.wait("the script ends", lambda: record.exit_status is not None, 120, guest.alive)
+    finally:
+        console = guest.console()
+        guest.close()
+    oops = "Unable to handle kernel NULL pointer" in console
+    if whose == "mainline":
+        assert oops and record.exit_status != 0
+        return
+    assert record.exit_status == 0 and not oops, console
+    assert "\nreset\nmigration: Inappropriate ioctl for device\nBAR2: 32768 bytes\nclosed\n" in console.replace("\r", "")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What lies outside a function, or with its guest: an error of the device, a message
+on its way. None of it keeps the function from being stopped,
+because QEMU resets what cannot be stopped, and the guest's function with it. It
+keeps it from being migrated, and there are two moments for that: when the migration
+begins, and when the image is read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import PF, RIVAL, Bench, wait_until
+from defect_scenarios import go
+from lab.scenario import watch
+from lab.scenario.migration import ENGINE
+from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
+from steps import IMAGE, Function, State
+from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
+
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here: each leaves the device sound."""
+    with lab_bench.one_host(context, "outside-trouble") as one:
+        with one.rival():
+            yield one
+
+
+EACH = [pytest.param(trouble, id=trouble.begins.__name__) for trouble in TROUBLES]
+
+
+@contextlib.contextmanager
+def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
+    """A function in use; no reset may come to it, and in the end it works."""
+    watch.expect(f"hisi_acc_vfio_pci .* {trouble.words}", maybe=True)
+    with bench.open() as vf:
+        vf.guest_up()
+        before = bench.count("resets")
+        yield vf
+        assert bench.count("resets") == before
+        vf.guest_up()
+        go(vf, State.STOP, State.STOP_COPY)
+        # a message to the physical function stays to the reset
+        assert vf.read_image() == (IMAGE if trouble.begins is not message_from_guest else -errno.EBUSY)
+
+
+def said(bench: Bench, vf: Function) -> list[str]:
+    """What the driver has said of the function so far."""
+    return [line for line in bench.host.ssh.out("dmesg").splitlines() if f"{vf.address}: " in line]
+
+
+@pytest.mark.parametrize("trouble", EACH)
+def test_a_function_is_stopped(bench, trouble):
+    """Would catch a stop that is refused, and one after which the function stays where
+    it is."""
+    with opened(bench, trouble) as vf, trouble.begins(bench, vf):
+        for _ in range(3):
+            goes_there_and_back(bench, vf, State.RUNNING_P2P, State.STOP, State.RUNNING_P2P, State.RUNNING)
+
+
+@pytest.mark.parametrize("trouble", EACH)
+def test_a_migration_does_not_begin(bench, trouble):
+    """Would catch a migration that can only fail when the guest has been stopped, and
+    a refusal without a line in the log, or with more than one."""
+    with opened(bench, trouble) as vf, trouble.begins(bench, vf):
+        for _ in range(2):
+            before = len(said(bench, vf))
+            assert vf.go(State.PRE_COPY) == ("EBUSY", State.RUNNING)
+            (line,) = said(bench, vf)[before:]
+            assert trouble.words in line
+
+
+@pytest.mark.parametrize("trouble", EACH)
+@pytest.mark.parametrize("state", [State.PRE_COPY, State.RUNNING], ids=lambda state: state.name)
+def test_a_migration_ends_with_the_read(bench, trouble, state):
+    """Would catch a stopped function that is refused its last state, and an image that
+    lacks what was on its way."""
+    with opened(bench, trouble) as vf:
+        if state == State.PRE_COPY:
+            go(vf, state)
+            assert vf.read_image() > 0
+        with trouble.begins(bench, vf):
+            before = len(said(bench, vf))
+            go(vf, State.STOP_COPY)
+            assert vf.read_image() == -errno.EBUSY
+            assert vf.read_image() == -errno.EBUSY
+            (line,) = said(bench, vf)[before:]
+            assert trouble.words in line
+            go(vf, State.RUNNING)
+
+
+def test_what_is_over_in_time_does_no_harm(bench):
+    """Would catch a migration that fails for what was there when it could have been
+    refused, and is not when its image is made."""
+    with bench.open() as vf:
+        vf.guest_up()
+        go(vf, State.PRE_COPY)
+        assert vf.read_image() > 0
+        with device_error(bench, vf):
+            go(vf, State.PRE_COPY_P2P)
+        go(vf, State.STOP_COPY)
+        assert vf.read_image() > 0
+        go(vf, State.RUNNING)
+
+
+@pytest.mark.long("the stock driver waits 40 seconds for answers that nobody gives")
+# which sends its messages to functions whose event queues went with the reset
+@pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF", "hisi_sec2 .* unsupported command",
+                    "sec 1: .* dma-without-bus-master", "sec 1: .* event-queue-unset")
+def test_a_function_is_stopped_after_a_reset_of_all(bench):
+    """Would catch a stop that fails because the function's state went with the reset."""
+    with bench.open() as vf:
+        vf.guest_up()
+        resetting = bench.host.ssh.popen(f"echo 1 > {PF}/reset")
+        wait_until("the reset has begun", lambda: bench.host.ssh.out(f"cat {RIVAL}/hold") == "1")
+        go(vf, State.STOP)
+        assert resetting.wait(60 * bench.host.patience) == 0
+        go(vf, State.RUNNING)
+        assert vf.reset() == ("", State.RUNNING)
+        vf.guest_up()
+        go(vf, State.STOP, State.STOP_COPY)
+        assert vf.read_image() == IMAGE
+
+
+@pytest.mark.expect("hisi_acc_vfio_pci .* device error", "Device or resource busy")
+def test_a_guest_under_qemu(new_session):
+    """Stopped and continued, not migrated, and not migrated when it had begun: each
+    time without a reset, and with its load at work again when the error is over."""
+    with running(new_session) as scenario:
+        guest, host = scenario.guest, scenario.source
+
+        def resets() -> int:
+            return host.counters(ENGINE, 1)["events"]["resets"]
+
+        def error(bits: int) -> None:
+            host.set_model(ENGINE, "fault-function", "0")
+            host.set_model(ENGINE, "fault-msi-drop", 1 if bits else 0)
+            host.set_model(ENGINE, "abnormal-error", bits)
+
+        before = resets()
+        error(ECC)
+        stop_and_cont(scenario, guest)
+        began = time.monotonic()
+        guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
+        assert ended(guest, began) == "failed"
+        assert states(scenario) == "RUNNING"
+        error(0)
+        goes_on(scenario, guest)
+
+        began = time.monotonic()
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=TRICKLE)
+        guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
+        event(guest, "MIGRATION", began, status="active")
+        wait_until("it is in pre-copy", lambda: states(scenario) == "PRE_COPY")
+        error(ECC)
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        assert ended(guest, began) == "failed"
+        event(guest, "RESUME", began)
+        assert states(scenario) == "RUNNING"
+        error(0)
+        goes_on(scenario, guest)
+        assert resets() == before

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What an operator can look at: files in debugfs and events, which disturb no
+guest and keep nothing of it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from lab.core import versions
+from lab.scenario.migration import ENGINE
+from moves import event, queues, running
+
+FOLDER = "/sys/kernel/debug/vfio/0000:00:08.1/migration/hisi_acc"
+EVENTS = "/sys/kernel/tracing/events/hisi_acc_vfio_pci"
+TRACE = "/sys/kernel/tracing/trace"
+
+
+def mailboxes(scenario) -> int:
+    """How many commands the guest's function was ever given."""
+    counts = scenario.source.counters(ENGINE, 1)
+    return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
+
+
+def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
+    with running(new_session) as scenario:
+        ssh, guest = scenario.source.ssh, scenario.guest
+        before = mailboxes(scenario)
+        registers = ssh.out(f"cat {FOLDER}/dev_data")
+        assert "VF_STATE: 0x0\n" in registers and registers.startswith(f"queues: {queues()} from ")
+        assert re.search(r"^EQC:( [0-9a-f]{8}){7}$", registers, re.M)
+        assert ssh.out(f"cat {FOLDER}/cmd_state").strip() == "mailbox is ready"
+        assert ssh.out(f"cat {FOLDER}/migf_data").strip() == "no transfer"
+        assert mailboxes(scenario) == before
+
+        began = time.monotonic()
+        guest.qmp.cmd("stop")
+        event(guest, "STOP", began)
+        assert "VF_STATE: 0x0\n" in ssh.out(f"cat {FOLDER}/dev_data")
+        guest.qmp.cmd("cont")
+        event(guest, "RESUME", began)
+    # the guest is at its end, its QEMU not yet
+    scenario.guest.close()
+    for name in ("dev_data", "cmd_state"):
+        assert scenario.source.ssh.out(f"cat {FOLDER}/{name}").strip() == "device is not open"
+    assert scenario.source.ssh.out(f"cat {FOLDER}/migf_data").strip() == "no transfer"
+
+
+def test_events_tell_of_each_step(boot, context):
+    """Walked by the kselftest, which is refused images of all kinds, too."""
+    from test_uapi import REMOTE, bound_host
+    host, functions = bound_host(boot, context, versions.DEFAULT)
+    host.ssh.run(f"echo 1 > {EVENTS}/enable")
+    host.ssh.run(f"{REMOTE} {' '.join(functions)} guest_up && {REMOTE} {' '.join(functions)} refused_magic")
+    trace = host.ssh.out(f"cat {TRACE}")
+    for line in (r"hisi_acc_vf_stop: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
+                 r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",
+                 r"hisi_acc_vf_refused: 0000:00:08.2: -74, magic: got 0x\w+, expected 0xaaccfeeddecadede"):
+        assert re.search(line, trace), f"no {line} in:\n{trace}"

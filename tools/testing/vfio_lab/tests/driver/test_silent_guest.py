@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest whose driver never says that it has the function in use: drivers before
+Linux 5.18 do not, newer ones say it last of all. And the opposite: a function that
+is stopped and gets no new state, whose guest is not there any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import Bench
+from defect_scenarios import go, saved
+from lab.scenario.migration import ENGINE, SLOW_REQUEST_US
+from lab.scenario.session import Choice
+from moves import event, goes_on, states
+from steps import State
+from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
+
+#: what the stock driver says it by
+SAYS_SO = "writel(state, qm->io_base + QM_VF_STATE);"
+#: how long nothing may come from a stopped function
+SILENT_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here: each leaves both functions bound."""
+    with lab_bench.one_host(context, "silent-guest") as one:
+        yield one
+
+
+@pytest.mark.parametrize("state", [State.STOP, State.PRE_COPY_P2P], ids=lambda state: state.name)
+def test_it_is_stopped_and_saved(bench, state):
+    """Would catch a function that is left running, or moved as one that nobody uses,
+    because of what one register says."""
+    is_stopped_and_saved(bench, state)
+
+
+def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
+    """Would catch a driver that goes on to tell the rest, and finds the first half gone;
+    and a stop or a migration that fails because of the moment."""
+    with bench.open() as vf, bench.open(1) as other:
+        vf.guest_up()
+        _, missing = tables(vf)
+        vf.store(VF_STATE, NOT_READY)
+        vf.command(CQC_TABLE, 0)
+        told = tables(vf)
+        assert told[0] and not told[1]
+        go(vf, State.PRE_COPY)
+        assert vf.read_image() > 0
+        go(vf, State.STOP_COPY)
+        assert vf.read_image() > 0
+        go(vf, State.RUNNING)
+        image = saved(vf)
+        go(vf, State.RUNNING)
+        go(other, State.RESUMING)
+        other.take_image(image)
+        assert other.write_image() == len(image)
+        go(other, State.RUNNING)
+        for function in vf, other:
+            assert tables(function) == told and function.load(VF_STATE) == NOT_READY
+            function.command(CQC_TABLE, missing)
+            function.store(VF_STATE, READY)
+            whole = saved(function)
+            go(function, State.RUNNING)
+            assert int.from_bytes(whole[168:176], "little") == missing
+
+
+@pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["announced", "silent"])
+def test_nobodys_state_takes_the_place_of_a_guests(bench, ready):
+    """Would catch a function that goes on with queues of before, in memory that may be
+    somebody else's by then, where the state that was loaded says that it has none."""
+    is_emptied(bench, ready)
+
+
+def silent(host) -> None:
+    """Work is pending, and nothing comes of it: no request is taken or done, memory is
+    not touched, nobody is interrupted."""
+    def events() -> dict[str, int]:
+        return {name: count for name, count in host.counters(ENGINE, 1)["events"].items()
+                if name not in ("reads", "writes")}
+
+    before = events()
+    assert before["sq-doorbells"] > before["requests-completed"], "there was nothing to do"
+    time.sleep(SILENT_SECONDS)          # the span that is asked about
+    assert events() == before
+
+
+@pytest.mark.parametrize("lacks", [SAYS_SO, pytest.param("", marks=pytest.mark.long("the same of a guest of today"))],
+                         ids=["silent", "announced"])
+def test_a_guest_under_load(new_session, lacks):
+    """Stopped, it does nothing; continued, it goes on; migrated, it arrives whole."""
+    choice = Choice(guest_lacks=lacks)
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host, began = scenario.guest, scenario.source, time.monotonic()
+        host.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        guest.qmp.cmd("stop")
+        event(guest, "STOP", began)
+        assert states(scenario) == "STOP"
+        silent(host)
+        guest.qmp.cmd("cont")
+        event(guest, "RESUME", began)
+        goes_on(scenario, guest)
+        scenario.migrate()
+        scenario.go_on()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []

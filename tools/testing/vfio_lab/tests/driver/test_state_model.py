@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""All ways through the driver's states, with each failure of each action."""
+
+import pytest
+
+from lab.core import paths, versions
+from lab.build.kernel import sources
+
+from state_model import STATES, Wrong, arcs, core, explore
+
+
+@pytest.fixture(scope="module")
+def step(context):
+    """The core's own next step."""
+    return core((sources(versions.DEFAULT, context) / "drivers/vfio/vfio_main.c").read_text())
+
+
+@pytest.fixture(scope="module")
+def source():
+    """The driver's own table."""
+    return (paths.DRIVER / "migrate.c").read_text()
+
+
+def test_no_way_leads_to_a_lie(source, step):
+    """Would catch: two data files; a function that runs where the state says it does
+    not; a failure that leaves neither the state before nor ERROR; an arc unhandled."""
+    functions, walked = explore(arcs(source), step)
+    assert walked == 15 and functions > len(STATES)
+
+
+RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_start_resuming,\n\t},\n"
+
+
+@pytest.mark.parametrize("old, new, word", [
+    (RECEIVE, "", "nobody handles STOP -> RESUMING"),
+    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = hisi_acc_arc_noop,\n\t},\n" + RECEIVE, "nobody asks for"),
+    ("\t\t.undo = hisi_acc_qm_undo_stop,\n", "", "stopped in RUNNING"),
+    (".action = hisi_acc_arc_restart", ".action = hisi_acc_arc_noop", "stopped in RUNNING"),
+    ("STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_noop", "STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_restart", "running in STOP"),
+    ("\t\t.undo = hisi_acc_arc_load_undo,\n", "", "half an image"),
+    (".action = hisi_acc_arc_end_session", ".action = hisi_acc_arc_noop", "data file"),
+    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_start_saving", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_noop", "data file ''"),
+    ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second data file"),
+    (".action = hisi_acc_arc_load", ".action = unheard_of", "does not know what unheard_of"),
+])
+def test_a_bent_table_is_found_out(source, step, old, new, word):
+    """Would catch: an explorer that finds nothing."""
+    assert old in source
+    with pytest.raises(Wrong, match=word):
+        explore(arcs(source.replace(old, new, 1)), step)

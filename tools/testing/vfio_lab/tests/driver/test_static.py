@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver as the kernel's own tools see it, and built as its makers would."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lab.core import machine, paths, versions
+from lab.build import overlay
+from lab.build.kernel import sources
+
+#: Debian's sparse is older than a keyword of kernel 7.2
+SPARSE = ("C=2", "CF=-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__")
+#: and takes these macros for something that is not constant
+SPARSE_CANNOT = "error: bad constant expression"
+#: where C is written as in the kernel
+KERNEL_CODE = ("dkms", "drivers/vfio", "tools/testing/selftests/vfio")
+
+
+#: what checkpatch means for other code than this: tracepoints are no macros like
+#: others, and programs have neither the kernel's macros nor its accessors, but
+#: some have C's own keywords of mixed case
+EXCEPT = {
+    "trace.h": {"COMPLEX_MACRO", "PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE"},
+    "tools/": {"BIT_MACRO", "COMPLEX_MACRO", "VOLATILE", "EMBEDDED_FUNCTION_NAME"},
+    "tools/testing/selftests/vfio/vfio_iommu_dirty": {"PREFER_DEFINED_ATTRIBUTE_MACRO", "ARRAY_SIZE", "CAMELCASE"},
+}
+
+
+def said_of_us(text: str) -> list[str]:
+    """What a build said of our files."""
+    lines = [line for line in text.splitlines() if str(overlay.FOLDER) in line]
+    module_macros = {f"{file.name}:{n}:1: {SPARSE_CANNOT}" for file in paths.DRIVER.rglob("*.c") for n, line in
+                     enumerate(file.read_text().splitlines(), 1) if line.startswith("MODULE_")}
+    return [line for line in lines if line.rpartition("/")[2] not in module_macros]
+
+
+@pytest.fixture(scope="module")
+def tree(context):
+    """The kernel's tree with ours over it."""
+    machine.prepare(context, machine.STATIC)
+    with overlay.overlay(context) as laid:
+        yield laid
+
+
+@pytest.mark.parametrize("name", overlay.TARGETS)
+def test_it_builds_in_tree_without_a_word(context, tree, name):
+    """Would catch: a warning of W=1, on either compiler; a type that is wrong on
+    another machine; code that only builds as a module; an __le32 taken for a u32."""
+    text = overlay.build(tree, overlay.TARGETS[name], context, "W=1", *(SPARSE if name == "arm64-module" else ()))
+    assert said_of_us(text) == []
+    built = tree.parent / "build" / name / overlay.FOLDER
+    assert all((built / file).is_file() for file in ("main.o", "debugfs.o", "tests/hisi_acc_kunit.o"))
+
+
+def test_without_the_mailboxs_store_no_migration_is_offered(context, tree):
+    """Would catch: an offer on a machine that cannot store 16 bytes at once, where
+    each command would go out in two halves."""
+    overlay.build(tree, overlay.TARGETS["amd64"], context, goal="qm_open.o")
+    built = tree.parent / "build/amd64" / overlay.FOLDER / "qm_open.o"
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=hisi_acc_qm_can_migrate", built],
+                          capture_output=True, text=True, check=True).stdout
+    steps = re.findall(r"^\s+[0-9a-f]+:\s+(\w+)\s*(\S*)", code, re.M)
+    assert [(what, on) for what, on in steps if what not in ("endbr64", "ret", "jmp", "nop", "nopl", "nopw", "int3")
+            ] == [("xor", "%eax,%eax")], code
+
+
+def test_sparse_looks_at_endianness(context, tree):
+    """Would catch: a check that checks nothing."""
+    file = tree / overlay.FOLDER / "pci.c"
+    text = file.read_text()
+    file.write_text(text + "u32 wrong(__le32 x);\nu32 wrong(__le32 x)\n{\n\treturn x;\n}\n")
+    try:
+        said = said_of_us(overlay.build(tree, overlay.TARGETS["arm64-module"], context, *SPARSE, goal="pci.o"))
+    finally:
+        file.write_text(text)
+    assert any("restricted __le32" in line for line in said)
+
+
+def kernel_files() -> list[pathlib.Path]:
+    """Files that the kernel's style applies to."""
+    return sorted(file for folder in KERNEL_CODE for suffix in ("*.c", "*.h", "Kconfig", "Makefile")
+                  for file in (paths.ROOT / folder).rglob(suffix))
+
+
+def test_checkpatch_has_nothing_to_say(context, tmp_path):
+    """Would catch: whatever a maintainer's script would answer a patch with."""
+    script = sources(versions.DEFAULT, context) / "scripts/checkpatch.pl"
+    # It leaves a file where it is run, of names of mixed case in the headers of root
+    done = subprocess.run([script, f"--root={paths.ROOT}", "--strict", "--no-tree", "--no-summary", "--terse", "--show-types", "-f",
+                           *kernel_files()], cwd=tmp_path, capture_output=True, text=True, check=False)
+    said = done.stdout.replace(f"{paths.ROOT}/", "").splitlines()
+    lines = [re.match(r"(?P<file>[^:]+):\d+: [A-Z]+:(?P<type>\w+): ", line) for line in said]
+    assert all(lines) and done.stderr == "", done.stdout + done.stderr
+    assert [line.string for line in lines if not any(
+        where in line["file"] and line["type"] in types for where, types in EXCEPT.items())] == []
+
+
+def test_kernel_doc_has_nothing_to_say(context):
+    """Would catch: a comment of a function that no longer tells of all its arguments."""
+    script = sources(versions.DEFAULT, context) / "scripts/kernel-doc"
+    files = [file for file in kernel_files() if file.suffix in (".c", ".h")]
+    done = subprocess.run([shutil.which("python3") or "python3", script, "-none", "-Wall", *files], cwd=paths.ROOT,
+                          capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == "" and done.returncode == 0

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What no public source pins is a property of the device model, and our driver has
+to do with each setting of it: a guest moves, with --long to and fro, while both
+devices change.
+
+It would catch a driver that leans on what the model happens to do by default."""
+
+from __future__ import annotations
+
+import pytest
+
+import tap
+from lab.core import versions
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import Choice
+from test_uapi import REMOTE, bound_host
+
+#: the meaning of the resume doorbell, what ends a pause without it, whether a write-back
+#: covers the contexts of EQ and AEQ; and two more
+OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "writeback-scope": "all",
+             "pause-inflight": "hold", "context-fetch": "doorbell"}
+DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "writeback-scope": "queues",
+            "pause-inflight": "finish", "context-fetch": "kick"}
+
+
+def settings(each: bool) -> list[dict[str, str]]:
+    """All choices made otherwise together, and each of them alone."""
+    alone = [{**DEFAULTS, name: value} for name, value in OTHERWISE.items()]
+    return [OTHERWISE, *(alone if each else [])]
+
+
+def test_our_driver_lives_with_each(request, new_session):
+    moves = settings(request.config.getoption("--long"))
+    choice = Choice(moves=len(moves))
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        for turn, setting in enumerate(moves):
+            if turn:
+                scenario.turn_round()
+            for host in (scenario.source, scenario.destination):
+                for name, value in setting.items():
+                    host.set_model(ENGINE, name, value)
+            scenario.migrate()
+        scenario.go_on()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+@pytest.mark.expect(tap.PROVOKED)
+@pytest.mark.long("the kselftest, six times")
+def test_the_kselftest_passes_with_each(boot, context):
+    host, functions = bound_host(boot, context, versions.DEFAULT)
+    for setting in settings(True):
+        for name, value in setting.items():
+            host.set_model(ENGINE, name, value)
+        done = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=300, check=False)
+        assert tap.wrong(done.stdout, versions.DEFAULT) == {} and done.returncode == 0, f"{setting}: {done.stdout}"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab's command line, used wrongly: a sentence with what is known, status 2."""
+
+import os
+import pathlib
+import pty
+import subprocess
+
+import pytest
+
+from lab.core import versions
+from lab.core.cache import Cache
+from lab.build import kernel, parts
+from lab.cli import main as cli
+
+VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
+
+
+def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run vlab and return what it said."""
+    return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False, env={**os.environ, **variables})
+
+
+@pytest.mark.parametrize("argv, words", [
+    ((), "COMMAND"),
+    (("fly",), "choose from"),
+    (("run",), "COMMAND"),
+    (("run", "--kernel", "5.10", "--", "true"), f"'{versions.LTS}'"),
+    (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
+    (("migrate", "--to-vmm", "4.2"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
+    (("demo", "--vmm", "4.2"), "invalid choice: '4.2'"),
+    (("matrix", "--backend", "vdpa"), "choose from 'iommufd', 'legacy'"),
+    (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
+    (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
+    (("run", "--vfs", "64", "--", "true"), "0 to 63"),
+    (("run", "--vfs", "two", "--", "true"), "0 to 63"),
+    (("run", "--push", "/nowhere/x:/x", "--", "true"), "no file /nowhere/x"),
+    (("run", "--push", "/etc/hostname", "--", "true"), "LOCAL:REMOTE"),
+    (("run", "--model", "latency", "--", "true"), "NAME=VALUE"),
+    (("migrate", "--from-driver", "none"), "'ours', 'mainline'"),
+    (("build", "everything"), "qemu"),
+    (("bench", "speed"), "unknown 'speed'; known: registers, latency"),
+    (("bench", "moves", "--moves", "0"), "1 to 10000"),
+    (("bench", "--rounds", "many"), "1 to 1000"),
+])
+def test_wrong_use(argv, words):
+    done = vlab(*argv)
+    assert done.returncode == 2
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
+                                     ("clean",), ("check",), ("defects",), ("bench",), ("matrix",)])
+def test_each_command_explains_itself(command):
+    done = vlab(*command, "--help")
+    assert done.returncode == 0 and "usage: vlab" in done.stdout
+
+
+def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
+    """Would catch: a command that ends before its first test, or shows an earlier table."""
+    table = tmp_path / "defects/defects.md"
+    table.parent.mkdir()
+    table.write_text("of an earlier run")
+    done = vlab("defects", VFIO_LAB_BUILD=str(tmp_path), PYTEST_ADDOPTS="--collect-only")
+    assert done.returncode == 0, done.stderr
+    for driver in (f"{which} {series}" for which in ("ours", "mainline") for series in versions.SERIES):
+        assert f"test_all_drivers[{driver}]" in done.stdout
+    assert "of an earlier run" not in done.stdout
+
+
+@pytest.mark.parametrize("backend", [(), ("--backend", "iommufd")], ids=["by-default", "asked-for"])
+def test_losing_pages_has_to_be_asked_for(backend):
+    done = vlab("migrate", "--no-httu", *backend)
+    assert done.returncode == 1 and "--lose-pages" in done.stderr
+
+
+def test_a_patch_that_is_not_there():
+    done = vlab("migrate", "--patch", "/nowhere.patch")
+    assert done.returncode == 1 and "there is no patch /nowhere.patch" in done.stderr
+
+
+@pytest.fixture
+def cache(tmp_path) -> Cache:
+    """A cache with something in it."""
+    made = Cache(tmp_path / "cache")
+    folder = made.root / "entries/thing__1__key"
+    folder.mkdir()
+    (folder / ".about").write_text('["thing", "1", "key"]')
+    (folder / ".used").touch()
+    return made
+
+
+def test_clean_asks_first(cache):
+    """Without a terminal and without --yes nothing is removed, and a sentence says why."""
+    done = subprocess.run([VLAB, "clean"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)})
+    assert done.returncode == 2 and "--yes" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert len(cache.entries()) == 1
+    done = vlab("clean", "--yes", VFIO_LAB_CACHE=str(cache.root))
+    assert done.returncode == 0 and done.stdout.startswith("Removed 1 of the cache's parts")
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize("answer, status, left", [("\n", 1, 1), ("n\n", 1, 1), ("\x04", 1, 1), ("y\n", 0, 0)],
+                         ids=["return", "no", "end", "yes"])
+def test_clean_takes_no_for_an_answer(cache, answer, status, left):
+    """On a terminal only a yes removes anything, and the question names the folder."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([VLAB, "clean"], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)}) as process:
+        os.write(ours, answer.encode())
+        out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == status and f"{cache.root}? [y/N]" in out and "Traceback" not in err
+    assert len(cache.entries()) == left
+
+
+@pytest.mark.parametrize("line, guests", [
+    (("run", "--", "true"), False), (("shell",), False), (("run", "--guest", "--", "true"), True), (("migrate",), True)])
+def test_a_guests_kernel_is_built_only_for_a_guest(line, guests):
+    """`vlab run -- lspci` does not wait for what only a guest runs."""
+    names = cli.needed(cli.parser().parse_args(line))
+    assert {f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}", "rootfs", "qemu"} <= set(names)
+    assert (f"kernel-{kernel.GUEST}" in names, "programs" in names) == (guests, guests)
+
+
+def test_what_a_command_needs_follows_its_options():
+    """Kernels of both ends; the module only where it is used as it is."""
+    other = next(series for series in versions.SERIES if series != versions.DEFAULT)
+    names = cli.needed(cli.parser().parse_args(["migrate", "--to-kernel", other]))
+    assert {f"{part}-{series}" for part in ("kernel", "driver") for series in (versions.DEFAULT, other)} <= set(names)
+    for options in (["run", "--driver", "mainline", "--", "true"], ["migrate", "--patch", "/any"]):
+        assert f"driver-{versions.DEFAULT}" not in cli.needed(cli.parser().parse_args(options))
+
+
+@pytest.mark.parametrize("arguments, whole", [
+    ((), True), (("-x",), True), (("--long",), True), (("--maxfail", "1"), True), (("test_splats.py",), False),
+    (("test_cli.py::test_wrong_use", "--long"), False), (("-k", "model"), False), (("--collect-only",), False)])
+def test_only_a_whole_check_builds_everything(arguments, whole, monkeypatch):
+    """Tests that are named build what they need themselves."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    assert cli._to_build(arguments, False) == whole
+    assert cli._to_build(arguments, True) == (arguments != ("--collect-only",))
+
+
+def test_a_test_that_is_named_runs_from_an_empty_cache(tmp_path):
+    """`vlab check -- FILE` of a test that needs nothing builds nothing."""
+    done = vlab("check", "--", "test_splats.py", VFIO_LAB_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
+
+
+def test_what_is_missing_is_found_without_building_it(tmp_path):
+    """From an empty cache all parts are missing, each behind what it is made from, and
+    finding that out fetches and builds nothing."""
+    missing = parts.missing(parts.ALL, Cache(tmp_path))
+    assert set(parts.ALL) <= set(missing)
+    for name in missing:
+        for other in parts.WHAT[name].after:
+            assert missing.index(other) < missing.index(name)
+    assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()

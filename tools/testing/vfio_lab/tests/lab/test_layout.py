@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The lab's packages import each other one way only."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.core import paths
+
+#: each may import itself and those before it; of probe and release, neither the other
+ORDER = {"core": (), "build": ("core",), "scenario": ("core", "build"), "probe": ("core", "build", "scenario"),
+         "release": ("core", "build", "scenario"), "cli": ("core", "build", "scenario", "probe", "release")}
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The packages of the lab that a file imports from."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.level == 2:
+                yield node.module.split(".")[0]
+            elif node.level == 0 and node.module.startswith("lab."):
+                yield node.module.split(".")[1]
+            elif node.level == 0 and node.module == "lab":
+                yield from (alias.name for alias in node.names)
+
+
+def test_imports_go_one_way():
+    """No package imports one that comes after it."""
+    assert {folder.name for folder in (paths.LAB / "lab").iterdir() if (folder / "__init__.py").is_file()} == set(ORDER)
+    wrong = [f"{package}/{file.name} imports lab.{other}" for package, allowed in ORDER.items()
+             for file in sorted((paths.LAB / "lab" / package).glob("*.py"))
+             for other in imported(file) if other not in (package, *allowed)]
+    assert wrong == []
+
+
+def test_no_file_is_beside_the_folders():
+    """Each test is in the folder of its subject, each module of the lab in a package."""
+    beside = [path.name for folder in ("lab", "tests") for path in (paths.LAB / folder).glob("*.py")
+              if path.name not in ("__init__.py", "conftest.py")]
+    assert beside == []

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The judgement over what a guest's load reported."""
+
+import json
+
+import pytest
+
+from lab.core.errors import LabError
+from lab.scenario.load import LoadRecord
+
+
+def line(seq: int, **changes: object) -> bytes:
+    """A report as the load writes it, sound unless changed."""
+    report = {"seq": seq, "ms": seq * 100, "boot": "b", "pid": 7, "in_flight": 4, "oldest_ms": 1, "submitted": 10,
+              "verified": 10, "mismatched": 0, "failed": 0, "final": False, "lanes": [5, 5]}
+    return (json.dumps({**report, **changes}) + "\n").encode()
+
+
+def complaints(*lines: bytes) -> str:
+    """What is wrong with a load that reported these lines."""
+    record = LoadRecord()
+    record.follow("here", lines)
+    return "; ".join(record.complaints())
+
+
+def test_a_sound_load_over_two_hosts_has_no_complaint():
+    record = LoadRecord()
+    record.follow("here", [b'{"ready":"hisi_sec2"}\n', line(0), line(1)])
+    record.follow("there", [line(2), line(3, final=True), b'{"exit":0}\n'])
+    assert record.complaints() == []
+    assert record.ready and record.exit_status == 0
+
+
+@pytest.mark.parametrize("lines, words", [
+    ((), "never reported"),
+    ((line(0), line(1, boot="c")), "booted again"),
+    ((line(0), line(1, pid=8)), "another process"),
+    ((line(0), line(2)), "missing, doubled"),
+    ((line(0), line(0)), "missing, doubled"),
+    ((line(0, mismatched=1),), "differ from software's"),
+    ((line(0, failed=2),), "2 requests failed"),
+    ((line(0, pages=480, stale=3),), "3 of 480 pages that the device alone writes were stale"),
+    ((line(0, submitted=12, final=True),), "2 requests were lost"),
+    ((line(0, final=True), b'{"exit":1}\n'), "status 1"),
+    ((line(0), b'{"seq":1,"boo\n'), "garbled"),
+    ((line(0), b'{"error":"no device"}\n'), "no device"),
+])
+def test_each_kind_of_harm_is_named(lines, words):
+    assert words in complaints(*lines)
+
+
+def test_a_lane_that_hangs_is_named():
+    record = LoadRecord()
+    record.follow("here", [line(0)])
+    with pytest.raises(LabError, match="lanes without an answer: 1"):
+        def more() -> bool:
+            record.follow("here", [line(1, lanes=[50, 5])])
+            return False
+        record.wait_progress("on it goes", 20, 0.2, more)
+
+
+def test_waiting_ends_when_the_guest_is_gone():
+    with pytest.raises(LabError, match="ended before"):
+        LoadRecord().wait("anything", lambda: False, 30, lambda: False)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What in a kernel's or a QEMU's log fails a run, and what does not."""
+
+import pytest
+
+from lab.scenario.splats import guest_splats, is_splat, qemu_splats, splats
+
+RULE = "[   91.0] " + "=" * 66
+
+
+@pytest.mark.parametrize("line", [
+    "[    9.1] BUG: KASAN: slab-out-of-bounds in data_write+0x1c/0x40 [hisi_acc_vfio_pci]",
+    "[    9.1] BUG: sleeping function called from invalid context at kernel/locking/mutex.c:591",
+    "[    9.1] WARNING: possible circular locking dependency detected",
+    "[    9.1] WARNING: suspicious RCU usage",
+    "[    9.1] UBSAN: array-index-out-of-bounds in drivers/vfio/pci/hisilicon/qm.c:1:2",
+    "[    9.1] INFO: trying to register non-static key.",
+    "[    9.1] INFO: task hisi_acc_migrat:99 blocked for more than 60 seconds.",
+    "[    9.1] ODEBUG: free active (active state 0) object: 00000000 type: timer_list",
+    "[    9.1] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+    "[    9.1] refcount_t: underflow; use-after-free.",
+    "[    9.1] Unable to handle kernel NULL pointer dereference at virtual address 8",
+    "[    9.1] rcu: INFO: rcu_preempt self-detected stall on CPU",
+    "[    9.1] arm-smmu-v3 9050000.smmuv3: event 0x10 received:",
+    "[    9.1] arm-smmu-v3 9050000.smmuv3: event: F_TRANSLATION client: 0000:00:09.0 sid: 0x48",
+    "[    9.1] hisi_sec2 0000:00:08.0: sec_me_ooo_error found",
+    "[    9.1] # hisi_acc_vf_data: pass:10 fail:1 skip:0 total:11",
+])
+def test_a_splat_is_seen(line):
+    assert splats(["quiet before", line, "quiet after"]) == [line.partition("] ")[2]]
+
+
+@pytest.mark.parametrize("line", [
+    "[    0.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 39000)",
+    "[    0.0] Linux version 7.2.12-debug",
+    "[    9.1] # hisi_acc_vf_data: pass:11 fail:0 skip:0 total:11",
+    "[    9.1] hisi_acc_vfio_pci 0000:00:08.1: migration data rejected: magic: got 0x0, expected 0x1",
+])
+def test_the_usual_is_not(line):
+    assert splats([line]) == []
+
+
+@pytest.mark.parametrize("level", range(8))
+def test_all_at_level_err_or_worse_is_seen(level):
+    """From the kernel, and from a program that writes to its log."""
+    for facility in (0, 8):
+        said = splats([f"<{facility + level}>[    9.1] pcieport 0000:00:01.0: AER: Uncorrectable error message received"])
+        assert said == (["pcieport 0000:00:01.0: AER: Uncorrectable error message received"] if level <= 3 else [])
+
+
+def test_a_stock_drivers_usual_words_are_not():
+    """Of one engine; the same of another is news."""
+    usual = "<3>[    9.1] hisi_sec2 0000:00:08.0: flag[3], icv[2]"
+    assert splats([usual]) == [] and splats([usual.replace("flag[3]", "flag[1]")]) != []
+
+
+def test_what_was_told_is_not_told_again():
+    """Nor what the console has and the log as well; the same at another time is news."""
+    told: set[str] = set()
+    line = "<3>[    9.1] vfio-pci 0000:00:08.1: reset recovery - restoring BARs"
+    assert len(splats([line, "[    9.1] WARNING: at x"], told)) == 2
+    assert splats([line, "<4>[    9.1] WARNING: at x"], told) == []
+    assert len(splats([line.replace("9.1", "9.2")], told)) == 1
+
+
+def test_of_a_guest_all_that_its_kernel_says_is_seen():
+    """Its console has no levels, and words of programs between."""
+    assert guest_splats(["judge: dm-crypt ok", "[    5.2] hisi_sec2 0000:00:02.0: flag[3], icv[2]", "",
+                         "[    4.9] hisi_sec2 0000:00:02.0: enabling device (0000 -> 0002)",
+                         "[   21.2] reboot: Power down", "[    9.1] accel_load: loading out-of-tree module taints kernel."]) == []
+    assert guest_splats(["[    9.1] hisi_sec2 0000:00:02.0: send sec request failed!", "WARNING: cut off"]) == [
+        "hisi_sec2 0000:00:02.0: send sec request failed!", "WARNING: cut off"]
+
+
+def test_of_qemu_all_but_a_few_warnings_is_seen():
+    """Those that a test cannot help."""
+    usual = "qemu-system-aarch64: warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR?"
+    assert qemu_splats([usual, "", "qemu-system-aarch64: terminating"]) == ["qemu-system-aarch64: terminating"]
+
+
+def test_a_drivers_words_are_no_splat():
+    """By which a scenario of defects.py tells what hurt the kernel."""
+    assert is_splat("WARNING: at x") and not is_splat("hisi_acc_vfio_pci 0000:00:08.1: failed to match ACC_DEV_MAGIC")
+
+
+def race(module: str) -> list[str]:
+    """A report of a data race in a module."""
+    return [RULE, "[   91.0] BUG: KCSAN: data-race in one / two",
+            f"[   91.0]  one+0x10/0x20{module}", "[   91.0] value changed: 0x0 -> 0x1", RULE]
+
+
+def test_only_races_in_our_module_count():
+    assert splats(race("")) == [] and splats(race(" [hisi_qm]")) == []
+    assert splats(race(" [hisi_acc_vfio_pci]")) == ["BUG: KCSAN: data-race in one / two"]
+
+
+def test_a_foreign_race_hides_nothing_beside_it():
+    log = [*race(""), "[   92.0] BUG: KASAN: use-after-free in x", *race("")]
+    assert splats(log) == ["BUG: KASAN: use-after-free in x"]
+
+
+def test_a_race_that_was_cut_off_hides_little():
+    log = [*race("")[:2], *["[   92.0] usual"] * 300, "[   93.0] WARNING: at x"]
+    assert splats(log) == ["WARNING: at x"]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Hosts are looked at after each test: what they, their devices and guests complain of
+fails it, unless the test names it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+import bench as lab_bench
+from bench import Bench
+from lab.core import paths, versions
+from lab.core.progress import Steps
+from lab.scenario import watch
+from lab.scenario.session import Session
+
+pytest_plugins = "pytester"
+
+#: mailbox commands: the device reads a context at an address where nothing is mapped;
+#: there is none with this number
+CONTEXT, UNKNOWN = 0x0, 0xf
+
+
+@pytest.fixture(scope="module")
+def bench(context) -> Iterator[Bench]:
+    """One host for all tests here."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/watch") as session, \
+            lab_bench.bench(session, context, versions.DEFAULT, "ours") as one:
+        one.bring_up()
+        yield one
+
+
+def test_an_error_in_the_log_is_seen_once(bench):
+    """Of any level up to KERN_ERR; and a warning by its words."""
+    bench.host.ssh.run("echo '<3>lab: an error' > /dev/kmsg; echo '<4>lab: a warning' > /dev/kmsg; "
+                       "echo '<4>WARNING: CPU: 0 at lab' > /dev/kmsg")
+    assert sorted(bench.host.trouble()) == ["host: WARNING: CPU: 0 at lab", "host: lab: an error"]
+    assert bench.host.trouble() == []
+
+
+def test_a_mistake_at_any_function_is_seen_once(bench):
+    """Also at one that no guest has."""
+    with bench.open(1) as vf:
+        vf.begin_command(UNKNOWN)
+        vf.answer()
+    assert bench.host.trouble() == ["host sec 2: the device counted 1 times: mailbox-opcode"]
+    assert bench.host.trouble() == []
+
+
+def test_an_access_that_the_smmu_refused_is_seen(bench):
+    """As what a device does that was not stopped, or was given a wrong address."""
+    with bench.open() as vf:
+        vf.begin_command(CONTEXT)
+        vf.answer()
+    said = bench.host.trouble()
+    assert [line for line in said if "arm-smmu-v3" in line and "event" in line] != [], said
+
+
+def test_a_physical_function_that_is_never_given_back_is_seen(bench):
+    """And no more once it is."""
+    with bench.rival():
+        bench.tell("hold", 1)
+        (said,) = bench.host.trouble()
+        assert said.startswith("host: the driver of sec: ") and "Resource temporarily unavailable" in said
+        bench.tell("hold", 0)
+    assert bench.host.trouble() == []
+
+
+def test_what_is_expected_is_not_told(bench):
+    """What was expected and did not come is."""
+    watch.expect("an error", "never said")
+    watch.expect("a rumour", maybe=True)
+    bench.host.ssh.run("echo '<3>lab: an error' > /dev/kmsg; echo '<3>lab: another' > /dev/kmsg")
+    assert watch.end() == (["host: lab: another"], ["never said"])
+    assert watch.end() == ([], [])
+
+
+#: a host whose log the test writes, and tests of it, two of which must fail
+INNER = """
+import pytest
+from lab.scenario import watch
+
+class Fake:
+    said = []
+    def trouble(self):
+        found, self.said = self.said, []
+        return watch.unexpected(found)
+    def alive(self):
+        return True
+
+fake = Fake()
+watch.add(fake)
+
+def test_that_names_nothing():
+    fake.said.append("lab: an error")
+
+@pytest.mark.expect("an error")
+def test_that_names_it():
+    fake.said.append("lab: an error")
+
+@pytest.mark.expect("an error")
+def test_that_names_what_does_not_come():
+    pass
+
+def test_that_fails_anyway():
+    watch.expect("an error")
+    assert False
+
+@pytest.fixture(scope="module")
+def held():
+    yield
+    fake.said.append("lab: at the end")
+
+def test_with_a_fixture_of_the_module(held):
+    pass
+"""
+
+
+def test_a_test_fails_for_it(pytester):
+    """By the hook that all tests have, whatever a test does itself."""
+    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
+        "pathlib.Path(__file__).resolve().parents[1]", repr(str(paths.LAB))).replace(
+        "from registers import", f"sys.path.insert(0, {str(paths.LAB / 'tests/support')!r})\nfrom registers import"))
+    pytester.makepyfile(INNER)
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(passed=4, failed=1, errors=3)
+    done.stdout.fnmatch_lines_random(["*not expected: lab: an error", "*expected, and not there: an error",
+                                      "*not expected: lab: at the end"])

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A migration that does not come to its end, or was never meant: the guest goes
+on where it is, and loses nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.scenario.migration import ENGINE, SLOW_REQUEST_US
+from lab.scenario.session import Choice
+from kernels import EACH
+from moves import TRICKLE, ended, event, goes_on, queues, running, states, stop_and_cont
+
+
+def cancel_before_the_switch(scenario):
+    guest, began = scenario.guest, time.monotonic()
+    arriving = scenario.expect_guest()
+    scenario.begin(guest, TRICKLE, downtime_limit=300)
+    event(guest, "MIGRATION", began, status="active")
+    assert states(scenario) == "PRE_COPY"
+    guest.qmp.cmd("migrate_cancel")
+    assert ended(guest, began) == "cancelled"
+    assert states(scenario) == "RUNNING"
+    arriving.close()
+
+
+def wait_before_the_switch(guest, state):
+    """Have QEMU wait when the guest is stopped and its function saved: it hears of no
+    cancellation while it completes a migration."""
+    guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": state}])
+
+
+def cancel_after_the_switch(scenario, guest):
+    before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
+    began = time.monotonic()
+    arriving = scenario.expect_guest()
+    wait_before_the_switch(guest, True)
+    scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+    event(guest, "MIGRATION", began, status="pre-switchover")
+    assert states(scenario) == "STOP_COPY"
+    guest.qmp.cmd("migrate_cancel")
+    assert ended(guest, began) == "cancelled"
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
+    assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
+    wait_before_the_switch(guest, False)
+    arriving.close()
+
+
+@pytest.mark.parametrize("kernel", EACH)
+def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
+    """After each of them the load has to get on in every lane."""
+    with running(new_session, Choice(kernel=kernel), Choice(kernel=kernel)) as scenario:
+        guest = scenario.guest
+        cancel_before_the_switch(scenario)
+        goes_on(scenario, guest)
+        cancel_after_the_switch(scenario, guest)
+        goes_on(scenario, guest)
+        scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        for _ in range(5):
+            stop_and_cont(scenario, guest)
+
+
+def test_a_destination_that_does_not_fit_says_so_early(new_session):
+    """Another number of queues: refused before the guest is stopped."""
+    with running(new_session, destination=Choice(vfs=3)) as scenario:
+        guest, began = scenario.guest, time.monotonic()
+        scenario.expect_guest()
+        scenario.begin(guest, TRICKLE, downtime_limit=300)
+        assert ended(guest, began) == "failed"
+        assert not [e for e in guest.qmp.events if e.name == "STOP"]
+        assert f"number of queues: got {queues():#x}, expected {queues(3):#x}" in scenario.destination.ssh.out("dmesg")
+        assert states(scenario) == "RUNNING"

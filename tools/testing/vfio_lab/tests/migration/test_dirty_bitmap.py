@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The SMMU's bitmap of dirty pages is exactly what devices wrote: seen from
+userspace in a host, with an accelerator, with QEMU's edu, and with a disk that
+works in a thread of its own, beside the emulated processors."""
+
+from __future__ import annotations
+
+import pytest
+
+import dirty
+from lab.core import paths, versions
+from lab.core.errors import LabError
+from lab.build import firmware
+from lab.scenario import accelerator
+from lab.scenario.session import Choice
+
+refused = pytest.mark.expect(*dirty.PROVOKED)
+#: what a write to a page that was read as dirty, and is written again, shows
+REWRITTEN = "dirty_again_when_rewritten"
+
+
+@pytest.fixture
+def boot(new_session, context):
+    """Boot a host for the kselftest."""
+    def one(*choice: Choice, **how) -> dirty.DirtyHost:
+        return dirty.boot(new_session, context, *choice, **how)
+    return one
+
+
+@refused
+def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
+    """Then with updates of descriptors that come too late, twice in each walk; and
+    with an IOTLB that remembers what was dirty, which Linux never tells that it
+    no longer is."""
+    up = boot()
+    many = pytestconfig.getoption("long")
+    quick, everything = up.functions[:3], up.functions
+    for seed in range(1, 21 if many else 2):
+        verdict = up.run(everything if many else quick, rounds=12 if many else 6, seed=seed)
+        assert verdict.status == 0, verdict.text
+    print(verdict.text)
+    # edu takes its time: 100 ms for each access
+    assert up.run([dirty.EDU], rounds=1).status == 0
+
+    # a reader's update and a device's meet now and then on their own, too
+    before, lost = up.get("httu-stored"), up.get("httu-lost")
+    up.set("httu-disturb", 2)
+    verdict = up.run(quick, rounds=2)
+    assert verdict.status == 0, verdict.text
+    stored = up.get("httu-stored") - before
+    assert stored > 100 and up.get("httu-lost") - lost >= 2 * stored
+    up.set("httu-disturb", 0)
+
+    up.set("httu-cache-dirty", True)
+    verdict = up.run(quick[:1], rounds=2)
+    assert REWRITTEN in verdict.failed and "first_write" not in verdict.failed, verdict.text
+    up.set("httu-cache-dirty", False)
+
+
+@refused
+@pytest.mark.parametrize("kernel, extra", [
+    (versions.LTS, ()),
+    (versions.DEFAULT, ("-M", "virt-9.1")),
+    (versions.DEFAULT, ("uefi",)),
+], ids=["lts", "stage-1-alone", "acpi"])
+def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
+    """With the long-term kernel; on an SMMU without a stage 2, as older machines have
+    (others are nested); and where ACPI's IORT has to tell of it, not a register."""
+    if extra == ("uefi",):
+        extra = ("-bios", str(firmware.uefi(context)))
+    up = boot(Choice(kernel=kernel), extra=extra)
+    verdict = up.run(up.functions[:3], rounds=2)
+    assert verdict.status == 0, verdict.text
+
+
+def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
+    up = boot(Choice(httu=False))
+    verdict = up.run(up.functions[:1])
+    assert verdict.status == 4 and "SKIP this IOMMU does not track dirty pages" in verdict.text
+    # as on a kernel that was built without it
+    up.host.ssh.run("rm /dev/iommu")
+    verdict = up.run(up.functions[:1])
+    assert verdict.status == 4 and "SKIP this kernel has no IOMMUFD" in verdict.text
+    with pytest.raises(LabError, match="this kernel has no IOMMUFD; take --backend legacy"):
+        accelerator.need_iommufd(up.host.ssh)
+
+
+@pytest.mark.long("builds another kernel")
+@refused
+def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot):
+    """With it, an IOTLB that remembers what was dirty hides nothing, also in blocks."""
+    up = boot(Choice(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
+    for caches in (True, False):
+        up.set("httu-cache-dirty", caches)
+        verdict = up.run(up.functions[:3], rounds=8)
+        assert verdict.status == 0, verdict.text

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What only the device writes travels too: by dirty tracking in the SMMU (HTTU),
+with nothing forced on QEMU; by the older container, which sends all of memory;
+and without either the loss is seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+
+import pytest
+
+from lab.scenario.guest import MEMORY_MIB
+from lab.scenario.host import SANITIZER_GREETING
+from lab.scenario.session import MODEL, Choice
+
+# Results of the load lie in so many pages, which the device alone writes
+PAGES = 24 * 20
+ALL_OF_MEMORY = MEMORY_MIB * 256
+# Two hundred pages change each second, all the time
+PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
+UNTRACKED = "its IOMMU does not track dirty pages"
+
+
+def moved(new_session, choice: Choice):
+    """The outcome of a migration, and what the source's kernel said."""
+    with new_session().scenario(choice, choice) as scenario:
+        source = scenario.source
+        return scenario.run(), source.ssh.out("dmesg")
+
+
+def test_qemus_own_defaults_suffice_with_httu(new_session):
+    """No blocker, no limit raised, no page missed; and the driver has no warning."""
+    outcome, said = moved(new_session, Choice())
+    assert outcome.complaints == []
+    assert outcome.carried > 0 and outcome.requests["after"] > 0
+    assert outcome.pages == PAGES and outcome.stale == 0
+    # the first look finds what was written since tracking began, later ones what was written since
+    assert len(outcome.syncs) >= 2 and 0 < outcome.syncs[-1].device < ALL_OF_MEMORY / 8, outcome.syncs
+    assert UNTRACKED not in said
+
+
+@pytest.mark.long("what is lost without dirty bits")
+def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
+    """And the driver tells the operator, once."""
+    outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))
+    assert outcome.complaints and outcome.stale > 0, "pages that only the device wrote were not missed"
+    assert all(sync.device == 0 for sync in outcome.syncs)
+    assert said.count(UNTRACKED) == 1, said
+
+
+def test_the_legacy_container_sends_all_of_memory(new_session):
+    outcome, said = moved(new_session, Choice(backend="legacy", httu=False))
+    assert outcome.complaints == [] and outcome.pages == PAGES and outcome.stale == 0
+    assert outcome.syncs[-1].device >= ALL_OF_MEMORY / 2, outcome.syncs
+    assert UNTRACKED not in said
+
+
+def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestconfig):
+    """Each is compared before it is written again."""
+    outcome, _ = moved(new_session, dataclasses.replace(PACED, moves=40 if pytestconfig.getoption("long") else 2))
+    assert outcome.complaints == []
+    assert outcome.pages == PAGES and outcome.stale == 0
+    assert sum(sync.device for sync in outcome.syncs) > 100, outcome.syncs
+
+
+@pytest.mark.parametrize("machine, options, words", [
+    ("virt,iommu=smmuv3", ["httu=maybe"], "'httu' expects 'on' or 'off'"),
+    ("virt,iommu=smmuv3", ["httu-cache-dirty=on"], "httu-cache-dirty needs httu=on"),
+    ("virt-9.1,iommu=smmuv3", ["httu=on", "stage=2"], "httu is there for stage 1, which stage=2 is without"),
+    ("virt", ["httu=on"], "global arm-smmuv3.httu=on not used"),
+])
+def test_wrong_use_is_told_in_a_sentence(outer, machine, options, words):
+    argv = [outer, "-M", machine, "-nodefaults", "-no-user-config", "-display", "none", "-qmp", "stdio"]
+    for option in options:
+        argv += ["-global", f"arm-smmuv3.{option}"]
+    done = subprocess.run(argv, input='{"execute":"qmp_capabilities"}{"execute":"quit"}', capture_output=True, text=True,
+                          timeout=60, check=False)
+    said = [line for line in done.stderr.splitlines() if SANITIZER_GREETING not in line]
+    assert len(said) == 1 and words in said[0], done.stderr

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own variant driver, which nobody here wrote, migrates a guest with
+each accelerator on the device model, on both kernels: if the model asks for more
+than that driver does, it is seen here."""
+
+import pytest
+
+from lab.core.hardware import ENGINES
+from lab.scenario.session import Choice
+from kernels import EACH
+
+
+@pytest.mark.long("the kernel's own driver")
+@pytest.mark.parametrize("version", EACH)
+@pytest.mark.parametrize("name", ENGINES)
+def test_mainline_carries_the_guest_over(new_session, version, name):
+    choice = Choice(kernel=version, driver="mainline", engines=(name,))
+    outcome = new_session().migrate(choice, choice)
+    assert outcome.complaints == []
+    assert outcome.carried > 0 and outcome.requests["after"] > 0

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What happens to a guest when a migration meets something else: a QEMU that dies,
+a host of another make, a guest that is paused, idle, reset or without a driver,
+and another guest that moves at the same moment."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench import wait_until
+from lab.core import hardware, versions
+from lab.core.errors import LabError
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.migration import ENGINE, Scenario
+from lab.scenario.session import MODEL, Choice
+from moves import TRICKLE, ended, event, goes_on, running, states
+
+#: for each of the destination's mailbox commands: time to do something while it loads
+SLOW_MAILBOX_US = 700_000
+KILL = "killall -9 qemu-system-aarch64"
+
+#: there are shorter tests of the same nearby
+LONG = pytest.mark.long("takes its time")
+
+
+def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
+    """Begin to migrate; the QEMU that waits on the other side, and when it was."""
+    arriving, began = scenario.expect_guest(), time.monotonic()
+    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
+    return arriving, began
+
+
+def swift(scenario: Scenario) -> None:
+    """Requests take what they took before the migration began, also those of a boot."""
+    scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
+
+
+def kill(scenario: Scenario, arriving: Guest) -> None:
+    scenario.destination.ssh.run(KILL)
+    arriving.close()
+
+
+def resumes(scenario: Scenario, began: float) -> None:
+    """The source takes its guest back, by itself or when it is told to."""
+    guest = scenario.guests[0]
+    if ended(guest, began) == "completed":
+        guest.qmp.cmd("cont")
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
+
+
+def test_the_destination_dies(new_session):
+    """In pre-copy, when the guest has just been stopped, and while it loads: each
+    time the source goes on, in every lane."""
+    with running(new_session) as scenario:
+        guest = scenario.guest
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        assert states(scenario) == "PRE_COPY"
+        kill(scenario, arriving)
+        assert ended(guest, began) == "failed"
+        assert states(scenario) == "RUNNING"
+        goes_on(scenario, guest)
+
+        arriving, began = starts(scenario, 1 << 40)
+        event(guest, "STOP", began)
+        kill(scenario, arriving)
+        resumes(scenario, began)
+        goes_on(scenario, guest)
+
+        scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
+        arriving, began = starts(scenario, 1 << 40)
+        assert ended(guest, began) == "completed"
+        assert not [e for e in arriving.qmp.events if e.name == "RESUME"], "it was not seen while it loaded"
+        kill(scenario, arriving)
+        resumes(scenario, began)
+
+
+@LONG
+def test_the_source_dies(new_session):
+    """Nothing arrives; the next guest finds the function as if nothing had been."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        arriving, began = starts(scenario, TRICKLE)
+        event(scenario.guests[0], "MIGRATION", began, status="active")
+        scenario.source.ssh.run(KILL)
+        arriving.qmp.wait("the incoming migration fails", lambda e: e.name == "MIGRATION" and e.data["status"] == "failed",
+                          60, arriving.alive)
+        scenario.close()
+        swift(scenario)
+        scenario.record = LoadRecord()
+        scenario.start_guest()
+        scenario.keep_going(scenario.guest)
+        scenario.finish(scenario.guest)
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+@LONG
+@pytest.mark.parametrize("model, line, words", [
+    ({"isolation": "on"}, "doorbell isolation: got 0x0, expected 0x", "Operation not supported"),
+    ({"hw-version": "v4"}, "hardware version: got 0x30, expected 0x50", "Operation not supported"),
+], ids=["isolation", "hardware"])
+def test_a_destination_of_another_make_refuses(new_session, model, line, words):
+    """While the guest runs on, with the reason in the log and in QEMU's own words."""
+    with running(new_session, destination=Choice(model={**MODEL, **model})) as scenario:
+        arriving, began = starts(scenario, TRICKLE)
+        assert ended(scenario.guests[0], began) == "failed"
+        assert line in scenario.destination.ssh.out("dmesg")
+        assert words in arriving.last_words(), arriving.last_words()
+        assert states(scenario) == "RUNNING"
+
+
+def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
+    """It is there, running or paused."""
+    assert ended(scenario.guests[0], began) == "completed"
+    arriving.qmp.wait("the guest is here", lambda e: e.name == "MIGRATION" and e.data["status"] == "completed", 60,
+                      arriving.alive)
+    return arriving
+
+
+def came(arriving: Guest) -> bool:
+    """Whether QEMU could load the guest, and not gone with it."""
+    with contextlib.suppress(LabError):
+        arriving.qmp.wait("the guest is here", lambda e: e.name == "RESUME", 60, arriving.alive)
+        return True
+    assert not arriving.alive(), "neither here nor gone"
+    return False
+
+
+@LONG
+def test_a_paused_guest_moves(new_session):
+    """It stays paused, and once told so goes on with what was under way."""
+    with new_session().scenario(Choice(), Choice()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        scenario.guest.qmp.cmd("stop")
+        assert states(scenario) == "STOP"
+        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        assert arrived.qmp.cmd("query-status")["status"] == "paused"
+        arrived.qmp.cmd("cont")
+        scenario.keep_going(arrived)
+        scenario.finish(arrived)
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+@contextlib.contextmanager
+def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
+    """A guest that runs a script, which is told to go on when it has arrived, and
+    then must end well.  It moves when the test is through with it, or before."""
+    file = tmp_path / "script"
+    file.write_text(script, encoding="utf-8")
+    choice = Choice(script=file)
+    with new_session().scenario(choice, choice, load="script") as scenario:
+        scenario.set_up()
+        scenario.start_guest(loaded=False)
+        yield scenario
+        if len(scenario.guests) == 1:
+            arrives(scenario, *starts(scenario, 1 << 40))
+        arrived = scenario.guest
+        arrived.stop_load()
+        scenario.record.wait("the script ends", lambda: scenario.record.exit_status is not None, 180, arrived.alive)
+        assert scenario.record.exit_status == 0, arrived.console()
+        scenario.inspect()
+        assert scenario.outcome.complaints == []
+
+
+def says(guest: Guest, word: str) -> None:
+    """Wait until this is on the guest's console."""
+    wait_until(f"the guest says {word}", lambda: word in guest.console(), 60)
+
+
+# The driver's algorithms are there, and tested
+TESTED = ("until grep -q '^driver *: hisi_' /proc/crypto && ! grep -A6 '^driver *: hisi_' /proc/crypto | grep -q unknown; "
+          "do usleep 100000; done")
+# Requests are asked for, and done
+AFTERWARDS = """mkfifo /tmp/ears; /lab/load 2 4096 sec < /tmp/ears > /tmp/said &
+exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000; done; echo stop >&4; wait $!
+"""
+
+
+@LONG
+def test_an_idle_guest_moves(new_session, tmp_path):
+    """Nothing is under way, and what is asked for later is done."""
+    with scripted(new_session, tmp_path, f"read -r _ <&3; {AFTERWARDS}"):
+        pass
+
+
+@LONG
+def test_a_guest_without_a_driver_moves(new_session, tmp_path):
+    """Nothing is transferred; loaded on the destination the driver finds a function
+    as new, and its self-tests pass."""
+    script = f"rmmod hisi_sec2 && echo the driver is gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
+    with scripted(new_session, tmp_path, script) as scenario:
+        says(scenario.guest, "the driver is gone")
+
+
+@LONG
+def test_a_sleeping_guest_moves(new_session, tmp_path):
+    """Programs are frozen in the middle of their requests and interrupts are put off;
+    it is woken elsewhere, and what was under way is done."""
+    script = """echo 8 > /proc/sys/kernel/printk; echo enabled > /sys/class/tty/ttyAMA0/power/wakeup || exit 1
+mkfifo /tmp/ears; /lab/load 8 4096 sec < /tmp/ears > /tmp/said & load=$!
+exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000; done
+echo freeze > /sys/power/state || exit 1
+here=$(wc -l < /tmp/said); until [ $(wc -l < /tmp/said) -gt $((here + 5)) ]; do usleep 100000; done
+read -r _ <&3; echo stop >&4; wait $load"""
+    with scripted(new_session, tmp_path, script) as scenario:
+        source, awake = scenario.guest, "PM: suspend exit"
+        says(source, "Suspending console")
+        arrived = arrives(scenario, *starts(scenario, 1 << 40))
+        assert awake not in source.console() + arrived.console(), "something woke it"
+        arrived.type("")
+        says(arrived, awake)
+
+
+@contextlib.contextmanager
+def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
+    """A guest under load that boots again when it is reset."""
+    choice = Choice(**kernel)
+    with new_session().scenario(choice, choice) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        scenario.guest.qmp.cmd("set-action", reboot="reset")
+        yield scenario
+
+
+def boots(scenario: Scenario, guest: Guest, before: str) -> None:
+    """Another boot than that of before ends its load well."""
+    record = scenario.record
+    record.wait("another boot's load reports", lambda: record.last.boot != before, 120, guest.alive)
+    record.wait_progress("it works", 20, 60, guest.alive)
+    guest.stop_load()
+    record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    assert record.exit_status == 0
+
+
+@LONG
+def test_a_guest_is_reset_meanwhile(new_session):
+    """Reset in pre-copy, its function is new. The migration fails, or carries over
+    the guest as it is then; either way the guest boots, and its load runs."""
+    with rebooting(new_session) as scenario:
+        guest, first = scenario.guest, scenario.record.last.boot
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        guest.qmp.cmd("system_reset")
+        event(guest, "RESET", began)
+        swift(scenario)
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        here = arriving if ended(guest, began) == "completed" else guest
+        boots(scenario, here, first)
+        if here is guest:
+            assert states(scenario) == "RUNNING"
+
+
+@LONG
+@pytest.mark.expect("hisi_sec2", maybe=True)
+@pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
+@pytest.mark.parametrize("which", ["virtual", "physical"])
+def test_a_function_is_reset_meanwhile(new_session, which, phase):
+    """By the host, under a guest that moves: the migration fails, or ends before or
+    after it.  Nothing hangs, no kernel complains, and wherever the guest is then, it
+    boots, and its load runs."""
+    with rebooting(new_session, guest_kernel=versions.DEFAULT) as scenario:
+        guest, first = scenario.guest, scenario.record.last.boot
+        host = scenario.destination if phase == "load" else scenario.source
+        if phase != "pre-copy":
+            host.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
+        arriving, began = starts(scenario, TRICKLE if phase == "pre-copy" else 1 << 40)
+        if phase == "pre-copy":
+            event(guest, "MIGRATION", began, status="active")
+        else:
+            event(guest, "STOP", began)
+        engine = hardware.ENGINES[ENGINE]
+        address = engine.pf if which == "physical" else accelerator.functions(host.ssh, engine)[0]
+        host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{address}/reset", check=False, timeout=120)
+        host.set_model(ENGINE, "mailbox-latency", 0)
+        swift(scenario)
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        here = arriving if ended(guest, began) == "completed" else guest
+        if here is arriving and not came(arriving):
+            here = guest
+            guest.qmp.cmd("cont")
+        here.qmp.cmd("set-action", reboot="reset")
+        here.qmp.cmd("system_reset")
+        boots(scenario, here, first)
+
+
+@LONG
+@pytest.mark.parametrize("vmm", versions.VMM)
+@pytest.mark.parametrize("kernel, to_kernel", [(versions.DEFAULT, versions.LTS), (versions.LTS, versions.DEFAULT)])
+def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
+    """Where versions.py says that this QEMU does not load the guest, it must say why,
+    and the source must get its guest back, every request accounted for; elsewhere the
+    guest arrives."""
+    source, destination = Choice(kernel=kernel, vmm=vmm), Choice(kernel=to_kernel, vmm=vmm)
+    words = versions.refusal(versions.SERIES[kernel], versions.VMM[vmm], versions.SERIES[to_kernel], versions.VMM[vmm])
+    if words is None:
+        assert new_session().migrate(source, destination).complaints == []
+        return
+    with running(new_session, source, destination) as scenario:
+        guest = scenario.guest
+        arriving, began = starts(scenario, 1 << 40)
+        assert ended(guest, began) == "completed"
+        arriving.wait(60)
+        assert words in arriving.last_words()
+        guest.qmp.cmd("cont")
+        event(guest, "RESUME", began)
+        assert states(scenario) == "RUNNING"
+
+
+def test_two_guests_at_once(new_session):
+    """Each keeps what is its own: neither waits for the other for good, and nothing
+    of one gets into the other's function."""
+    with new_session().scenario(Choice(), Choice(), load="12,4096") as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        both = [scenario, scenario.beside()]
+        both[1].start_guest()
+        moves = [starts(one, 1 << 40) for one in both]
+        for one, move in zip(both, moves):
+            arrived = arrives(one, *move)
+            one.keep_going(arrived)
+            one.finish(arrived)
+        for one in both:
+            one.inspect()
+            one.close()
+            assert one.outcome.complaints == []

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each thing that a driver may do wrong counts under a name of its own, is logged
+once, and does no harm; all names are here, or in the test of the modes that they
+belong to."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from lab.core import paths
+from registers import RAM, Function
+
+PAUSE, STOP_QUEUE, SQC_TABLE, SEND = 0xE, 0x8, 0x4, 0xC
+AEQE_CQ_OVERFLOW, AEQE_EQ_OVERFLOW = 0 << 17 | 1 << 16, 1 << 17 | 1 << 16
+
+
+def after(*steps: Callable[[Function], object]) -> Callable[[Function], None]:
+    """All of that, one after the other, by a driver that has just started."""
+    def all_of_it(f: Function) -> None:
+        f.model.reset(1)
+        f.start()
+        for step in steps:
+            step(f)
+
+    return all_of_it
+
+
+def slow(f: Function) -> None:
+    """Requests take a while, and stay in their ring at a pause."""
+    assert not f.model.set("request-latency", 1000) and not f.model.set("pause-inflight", "hold")
+
+
+def with_pasid(f: Function, command: int) -> None:
+    """Hand over an SQC or a CQC whose addresses are those of a process."""
+    f.model.put(f.buffer, struct.pack(
+        "<HHQIHHHHII", 0, 0, f.sq(0), f.DEPTH - 1 | (4 if command else 7) << 12, 0, 0, 0, 1 if command else 1 << 7, 0, 0))
+    f.mailbox(command, f.buffer, 0)
+
+
+@pytest.mark.parametrize("name, mistake", [
+    ("doorbell-without-context", lambda f: f.doorbell(2, 0, 1)),
+    ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
+    ("doorbell-out-of-range", lambda f: f.doorbell(9, 0, 1)),
+    ("stale-doorbell", lambda f: f.doorbell(0, 0, 1, random=5)),
+    ("doorbell-command", lambda f: f.doorbell(0, 9, 1)),
+    ("kick-with-index", lambda f: f.doorbell(0, 0, 1, priority=1)),
+    ("undefined-register", lambda f: f.write(0x2900, 1)),
+    ("register-width", lambda f: f.write(0x10, 1, 1)),
+    ("mailbox-width", lambda f: [f.write(0x300 + 4 * i, 4 if i == 0 else 0) for i in range(4)]),
+    ("mailbox-width", lambda f: [f.write(0x300 + i, 4 if i == 0 else 0, 1) for i in range(16)]),
+    ("mailbox-width", lambda f: f.write(0x308, 0, 8)),
+    ("doorbell-width", lambda f: (f.write(0x1000, 0), f.write(0x1004, 1))),
+    ("doorbell-width", lambda f: (f.write(0x2000, 2 << 12), f.write(0x2004, 0))),
+    ("bad-context", lambda f: with_pasid(f, 0)),
+    ("bad-context", lambda f: with_pasid(f, 1)),
+    ("mailbox-width", lambda f: (f.write(0x300, 4, 8), f.write(0x304, 0), f.write(0x308, 0, 8))),
+    ("mailbox-opcode", lambda f: f.mailbox(0x7)),
+    ("mailbox-queue", lambda f: f.mailbox(0, f.buffer, 77)),
+    ("bad-context", lambda f: f.mailbox(0, RAM, 0)),
+    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 17))),
+    ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 16, mode=9))),
+    ("dma-fault", lambda f: f.submit(0, f.request(1 << 52, f.data))),
+    ("doorbell-of-stopped-queue", after(lambda f: f.ask(STOP_QUEUE), lambda f: f.doorbell(0, 0, 1))),
+    ("doorbell-while-paused", after(lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 0, 1))),
+    ("doorbell-while-paused", after(lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 1, 0, priority=1))),
+    ("mailbox-while-paused", after(slow, lambda f: f.submit(0), lambda f: f.ask(PAUSE), lambda f: f.ask(STOP_QUEUE))),
+    ("write-back-while-busy", after(slow, lambda f: f.submit(0), lambda f: f.write(0x204, 1))),
+    ("write-back-without-table", after(lambda f: f.ask(SQC_TABLE, 0), lambda f: f.write(0x204, 1))),
+    ("kick-without-table", after(lambda f: f.model.reset(1), lambda f: f.kick(0))),
+    ("event-queue-unset", after(lambda f: f.model.reset(1), lambda f: f.doorbell(0, 2, 0))),
+    ("mailbox-busy", after(lambda f: f.model.set("mailbox-latency", 1000), lambda f: f.mailbox(4, f.sq_table),
+                           lambda f: f.mailbox(5, f.cq_table), lambda f: f.model.step(1000),
+                           lambda f: f.model.set("mailbox-latency", 0))),
+])
+def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
+    vf = start()
+    for _ in range(3):
+        mistake(vf)
+        vf.model.settle()
+    assert vf.mistakes() == {name}
+    logged_once(vf)
+
+
+def logged_once(vf: Function) -> None:
+    """One line of the log tells of it."""
+    lines = [line for line in vf.model.log.read_text().splitlines() if "hisi-sec2" in line]
+    assert len(lines) == 1, lines
+
+
+@pytest.mark.parametrize("name, mistake", [
+    ("message-destination", lambda pf: pf.ask(SEND, 1, queue=9)),
+    ("message-destination", lambda pf: (pf.write(0x100134, 3), pf.write(0x100130, 1))),
+    ("message-destination", lambda pf: pf.write(0x2C, 1)),
+    ("vft-function", lambda pf: (pf.write(0x10005C, 0), pf.write(0x100060, 9), pf.write(0x100054, 1))),
+    ("vft-function", lambda pf: (pf.write(0x10005C, 3), pf.write(0x100054, 1))),
+    ("undefined-register", lambda pf: pf.read(0x100400)),
+])
+def test_a_mistake_of_the_physical_function(start, name, mistake):
+    vf = start()
+    pf = Function(vf.model, 0)
+    for _ in range(3):
+        mistake(pf)
+    assert pf.mistakes() == {name} and not vf.mistakes()
+    logged_once(vf)
+
+
+def test_a_completion_queue_that_runs_full_stops_its_queue(start):
+    vf = start()
+    vf.write(0x4, 0)
+    for _ in range(Function.DEPTH):
+        vf.submit(0)
+        vf.model.settle()
+    # an entry stays free; the last request found no other
+    assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.mistakes() == {"cq-overrun"}
+    assert vf.model.interrupt(1) == 1 and vf.events()["aeqes"] == 1
+    assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_CQ_OVERFLOW,)
+    vf.doorbell(0, 0, vf.tail[0] + 1)
+    assert vf.mistakes() == {"cq-overrun", "doorbell-of-stopped-queue"}
+    vf.submit(1)                        # the other one goes on
+    assert vf.reap(1) == [(0, 0)]
+
+
+def test_an_event_queue_that_runs_full_says_so(start):
+    vf = start()
+    for _ in range(Function.DEPTH):
+        vf.submit(0)
+        assert len(vf.reap(0)) == 1     # which arms again, and has one more event posted
+    assert vf.events()["eqes"] == Function.DEPTH - 1 and vf.mistakes() == {"eq-overrun"}
+    assert vf.model.interrupt(1) == 1
+    assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_EQ_OVERFLOW,)
+
+
+def test_each_name_is_in_a_test(start):
+    names = start().model.property("counters", 1)["guest-errors"]
+    text = "".join(path.read_text(encoding="utf-8") for path in (paths.LAB / "tests/model").glob("test_model*.py"))
+    assert [name for name in names if json.dumps(name) not in text] == []

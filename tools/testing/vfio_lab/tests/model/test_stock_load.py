@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Many threads at once use every algorithm that the stock drivers register, on a
+physical function in a host and on a virtual one in a guest; the drivers are
+unloaded, loaded again, and it goes on. With --long that takes minutes, and what was
+measured is kept: `python3 tests/support/algorithms.py` prints it as a table.
+
+It would catch a lost or mixed up request, a queue that stops at a wrap, a leak that
+shows after many, a device that cannot be used twice."""
+
+from __future__ import annotations
+
+import pytest
+
+import algorithms
+import hostload
+from lab.core import hardware, paths, versions
+from lab.core.hardware import ENGINES
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.session import MODEL, Choice
+from kernels import EACH, lasting
+from test_stock_drivers import outcomes, passed, selftests, sound
+
+RATES = paths.LAB / "programs/rates.sh"
+LANES = 8
+AT_ONCE = {**MODEL, "request-latency": "0", "queues": "256"}
+#: how long and what after the drivers were loaded again
+AGAIN, ONCE_MORE = 1, ["cbc(aes)", "deflate", "rsa"]
+
+
+@pytest.fixture
+def work(request) -> tuple[int, dict[str, list[str]]]:
+    """Seconds for each algorithm, and the algorithms: one of each interface, or all."""
+    if request.config.getoption("--long"):
+        return 10, algorithms.ALL
+    return 2, {"sec": ["xts(aes)", "gcm(aes)"], "zip": ["deflate", "inflate"], "hpre": ["rsa", "ecdh-nist-p256"]}
+
+
+def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
+    """All of them were used, and no result was wrong."""
+    assert list(found) == names
+    assert {name: rate for name, rate in found.items() if not rate.sound} == {}
+
+
+@pytest.mark.long("the same by virtual functions")
+@pytest.mark.parametrize("version", EACH)
+def test_on_physical_functions(boot, context, work, version):
+    seconds, names = work
+    everything = [name for engine in ENGINES for name in names[engine]]
+    host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
+                       push={"/lab/rates": RATES, **hostload.push(version, context)}), parameters="pf_q_num=128")
+    assert selftests(host) == passed(version, *ENGINES)
+    tested = {name: host.counters(name, 0)["events"]["requests-completed"] for name in ENGINES}
+    hostload.prepare(host)
+    text = host.ssh.out(f"sh /lab/rates {seconds} {LANES} {' '.join(map(repr, everything))}",
+                        timeout=60 + (seconds + 10) * len(everything))
+    found = algorithms.rates(text)
+    kept(found, everything)
+    for name in ENGINES:
+        done = host.counters(name, 0)["events"]["requests-completed"] - tested[name]
+        assert done >= sum(found[alg].verified for alg in names[name]), f"{name}: something else did the work"
+    algorithms.keep(version, "PF", selftests(host), found)
+
+    # and this time with commands that take a while
+    for name, engine in ENGINES.items():
+        host.set_model(name, "mailbox-latency", 100)
+        host.set_model(name, "writeback-latency", 100)
+        host.ssh.run(f"{hostload.FORGET}; rmmod {engine.driver}", timeout=120)
+        accelerator.bring_up(host.ssh, engine, 0, "pf_q_num=128")
+    assert selftests(host) == passed(version, *ENGINES)
+    hostload.prepare(host)
+    text = host.ssh.out(f"sh /lab/rates {AGAIN} {LANES} {' '.join(map(repr, ONCE_MORE))}", timeout=120)
+    kept(algorithms.rates(text), ONCE_MORE)
+    for name in ENGINES:
+        sound(host, name, 0)
+
+
+def script(seconds: int, names: list[str]) -> str:
+    """What the guest runs: the load, its drivers unloaded and loaded, the load again."""
+    drivers = " ".join(engine.driver for engine in ENGINES.values())
+    return f"""#!/bin/sh
+rates() {{
+{RATES.read_text(encoding="utf-8")}}}
+modprobe accel_load || exit 1
+rates {seconds} {LANES} {" ".join(map(repr, names))}
+rmmod accel_load
+for d in {drivers}; do
+	rmmod $d && modprobe $d || exit 1
+done
+until grep -q hpre- /proc/crypto && ! grep -q 'selftest *: unknown' /proc/crypto; do
+	usleep 100000
+done
+# nothing of the kernel's between its lines
+echo 1 > /proc/sys/kernel/printk
+cat /proc/crypto
+echo 5 > /proc/sys/kernel/printk
+modprobe accel_load || exit 1
+rates {AGAIN} {LANES} {" ".join(map(repr, ONCE_MORE))}
+"""
+
+
+@pytest.mark.parametrize("version", [
+    version if version == versions.DEFAULT else lasting(version) for version in versions.SERIES])
+def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
+    seconds, names = work
+    everything = [name for engine in ENGINES for name in names[engine]]
+    session = new_session()
+    program = tmp_path / "script"
+    program.write_text(script(seconds, everything), encoding="utf-8")
+    (host,) = session.boot([session.spec("host", Choice(
+        guest_kernel=version, vfs=1, engines=tuple(ENGINES), model=AT_ONCE, script=program), guest=True)])
+    for engine in ENGINES.values():
+        accelerator.bring_up(host.ssh, engine, 1)
+    functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    record = LoadRecord()
+    guest = Guest(host, functions, record, session.qmp_library, load="script", driver="+".join(engine.driver for engine in ENGINES.values()))
+    try:
+        record.wait("the guest's drivers are ready", lambda: record.ready, 180, guest.alive)
+        record.wait("the load is done", lambda: record.exit_status is not None,
+                    120 + (seconds + 10) * len(everything), guest.alive)
+    finally:
+        console = guest.console()
+        guest.close()
+    assert record.exit_status == 0
+    assert outcomes(console) == passed(version, *ENGINES)
+    first, again = algorithms.rates(console, len(everything)), algorithms.rates(console, -3)
+    kept(first, everything)
+    kept(again, ONCE_MORE)
+    algorithms.keep(version, "VF", outcomes(console), first)
+    for name in ENGINES:
+        sound(host, name, 1)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The device model judged by users of accelerators that nobody here wrote, in a
+guest: libkcapi's tool, cryptsetup, dm-crypt, the kernel's keys, compressed swap,
+with OpenSSL and the kernel's own software for comparison. See users.sh.
+
+It would catch a result that the kernel's self-tests, which know their vectors,
+do not: of other lengths, of lists in many pieces, of many requests at once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from kernels import lasting
+from lab.core import hardware, paths, versions
+from lab.core.hardware import ENGINES
+from lab.build import kernel
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.session import MODEL, Choice
+from test_stock_drivers import sound
+
+SCRIPT = paths.LAB / "programs/users.sh"
+#: what only a kernel runs whose AF_ALG reaches accelerators
+PROGRAMS = {"kcapi-cbc-aes-128", "kcapi-cbc-aes-256", "kcapi-ctr-aes", "kcapi-cbc-sm4", "kcapi-xts-aes",
+            "kcapi-gcm-aes", "benchmark-xts", "benchmark-cbc"}
+JUDGES = {"dm-crypt-plain", "dm-crypt-luks", "keyctl-dh", "keyctl-rsa", "zswap"}
+#: how many requests the accelerator has to have done for them, at least
+DONE = {"sec": 2000, "zip": 1000, "hpre": 4}
+
+
+@pytest.mark.parametrize("version", [versions.GUEST, lasting(versions.DEFAULT)])
+def test_users_that_nobody_here_wrote(new_session, version):
+    session = new_session()
+    choice = Choice(guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, version), vfs=1, engines=tuple(ENGINES), script=SCRIPT,
+                    model={**MODEL, "request-latency": "0"})
+    (host,) = session.boot([session.spec("host", choice, guest=True)])
+    for engine in ENGINES.values():
+        accelerator.bring_up(host.ssh, engine, 1)
+    functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    record = LoadRecord()
+    guest = Guest(host, functions, record, session.qmp_library, load="script",
+                  driver="+".join(engine.driver for engine in ENGINES.values()))
+    done = {name: 0 for name in ENGINES}
+    try:
+        record.wait("the guest's drivers are ready", lambda: record.ready, 120, guest.alive)
+        tested = {name: host.counters(name, 1)["events"]["requests-completed"] for name in ENGINES}
+        record.wait("the judges are done", lambda: record.exit_status is not None, 600, guest.alive)
+        done = {name: host.counters(name, 1)["events"]["requests-completed"] - tested[name] for name in ENGINES}
+    finally:
+        console = guest.console()
+        guest.close()
+    assert set(re.findall(r"^judge: (\S+) FAILED", console, re.M)) == set(), guest.console_log
+    wanted = JUDGES | (PROGRAMS if versions.SERIES[version].has("af_alg") else set())
+    assert set(re.findall(r"^judge: (\S+) ok", console, re.M)) == wanted
+    assert record.exit_status == 0
+    assert {name for name, count in done.items() if count < DONE[name]} == set(), done
+    for name in ENGINES:
+        sound(host, name, 1)

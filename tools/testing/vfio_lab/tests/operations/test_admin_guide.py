@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The admin guide does what it says: each of its commands is run, as it stands
+there, and each message of its check list is produced."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from guide import DESTINATION, MODULE, PF, VF, VF2, Monitor, blocks, messages, script
+from lab.core import paths, versions
+from lab.core.progress import Steps
+from lab.build import driver, kernel
+from lab.scenario.host import Host
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import MODEL, Choice, Session
+
+pytestmark = pytest.mark.long("guests boot and move, others are refused: minutes")
+
+# As many queues as silicon has: without parameters the stock driver takes 256
+SILICON = {**MODEL, "queues": "1024"}
+#: one more than the guide makes
+MOST_VFS = 3
+QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nodefaults -display none -monitor stdio -S"
+
+
+@pytest.fixture(scope="module")
+def hosts(context) -> Iterator[tuple[Host, Host]]:
+    """A source with our driver, a destination with the kernel's own; nothing is set
+    up.  The tests here follow one another, as the guide's pages do."""
+    module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/admin-guide") as session:
+        wire = session.folder / "lan"
+        ends = (("source", "ours", "server"), ("destination", "mainline", "client"))
+        yield tuple(session.boot([session.spec(name, Choice(driver=which, vfs=MOST_VFS, push={MODULE: module}, model=SILICON),
+                                               True, (role, wire)) for name, which, role in ends]))
+
+
+@pytest.fixture(scope="module")
+def shell() -> dict[str, str]:
+    """The guide's blocks for a shell; who runs one takes it away."""
+    return blocks("sh")
+
+
+def do(host: Host, text: str) -> str:
+    return host.ssh.run(script(text), timeout=120).stdout
+
+
+def migrates(source: Host, destination: Host, from_command: str, to_command: str, how: str) -> None:
+    kicks = destination.counters(ENGINE, 1)["events"]["kicks"]
+    with Monitor(source, from_command) as here:
+        here.guest_ready()
+        with Monitor(destination, to_command) as there:
+            there.listens()
+            *orders, question = blocks("none")[how].splitlines()
+            for line in orders:
+                here.type(line)
+            here.until("Migration status: completed", again=question)
+            there.until("VM status: running", again="info status")
+            assert destination.counters(ENGINE, 1)["events"]["kicks"] > kicks
+
+
+def features(host: Host) -> set[str]:
+    return set(host.ssh.out(f"cat /sys/kernel/debug/vfio/{VF}/migration/features").split())
+
+
+def test_a_host_is_prepared(hosts, shell):
+    functions, bind, check = (shell.pop(name) for name in ("functions", "bind", "check"))
+    for host in hosts:
+        do(host, functions)
+        do(host, bind)
+    said = do(hosts[0], check)
+    assert "drivers/hisi_acc_vfio_pci" in said
+    assert {"stop-copy", "p2p", "pre-copy"} <= set(said.split())
+
+
+def test_a_guest_moves_by_group_to_the_kernels_own_driver(hosts, shell):
+    migrates(*hosts, shell.pop("group-source"), shell.pop("group-destination"), "group-migrate")
+
+
+def test_a_host_is_upgraded(hosts, shell):
+    assert "p2p" not in features(hosts[1])
+    do(hosts[1], shell.pop("upgrade"))
+    assert "updates/" in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
+    assert "p2p" in features(hosts[1])
+
+
+def test_a_guest_with_two_functions_moves_by_iommufd(hosts, shell):
+    migrates(*hosts, shell.pop("iommufd-source"), shell.pop("iommufd-destination"), "iommufd-migrate")
+
+
+def test_a_host_goes_back(hosts, shell):
+    do(hosts[1], shell.pop("downgrade"))
+    assert "updates/" not in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
+    assert "p2p" not in features(hosts[1])
+
+
+def test_no_command_of_the_guide_is_left(shell):
+    assert blocks("sh") and not shell
+
+
+def ends_saying(host: Host, devices: str) -> str:
+    with Monitor(host, f"{QEMU} {devices}") as qemu:
+        return qemu.end()
+
+
+def refused(host: Host, devices: str) -> str:
+    with Monitor(host, f"{QEMU} {devices}") as qemu:
+        qemu.type(f"migrate -d tcp:{DESTINATION}:4444")
+        qemu.until("Error: ")
+        return qemu.said()
+
+
+def rebind(host: Host, address: str, name: str) -> None:
+    device = f"/sys/bus/pci/devices/{address}"
+    host.ssh.run(f"[ ! -e {device}/driver ] || echo {address} > {device}/driver/unbind; "
+                 f"echo '{name}' > {device}/driver_override; [ -z '{name}' ] || echo {address} > /sys/bus/pci/drivers_probe")
+
+
+def does_not_fit(source: Host, destination: Host) -> str:
+    """The destination's function has fewer queues; then the accelerator has an error."""
+    destination.ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; rmmod hisi_acc_vfio_pci; "
+                        f"insmod {MODULE}")
+    by_group = blocks("sh")
+    do(destination, by_group["functions"].replace("echo 2", "echo 3") + "\n" + by_group["bind"])
+    with Monitor(source, by_group["group-source"]) as here:
+        here.guest_ready()
+        with Monitor(destination, by_group["group-destination"]) as there:
+            there.listens()
+            here.type(f"migrate -d tcp:{DESTINATION}:4444")
+            here.until("Migration status: failed", again="info migrate")
+            said = there.end()
+        # the physical function's driver does not hear of it, so it stays up
+        for name, value in (("fault-function", "0"), ("fault-msi-drop", 1), ("abnormal-error", 4)):
+            source.set_model(ENGINE, name, value)
+        here.type("migrate -d exec:cat>/dev/null")
+        source.ssh.run("until dmesg | grep -q 'cannot be migrated now'; do usleep 50000; done")
+        here.until("Migration status: failed", again="info migrate")
+        source.set_model(ENGINE, "abnormal-error", 0)
+        source.set_model(ENGINE, "fault-msi-drop", 0)
+        return said
+
+
+def test_each_message_of_the_check_list_is_produced(hosts):
+    source, destination = hosts
+    one, other = f"-device vfio-pci,host={VF},enable-migration=on", f"-device vfio-pci,host={VF2},enable-migration=on"
+    said = [ends_saying(destination, f"{one} {other}"), refused(source, f"-device vfio-pci,host={VF}")]
+    source.ssh.run("modprobe vfio-pci")
+    rebind(source, VF2, "vfio-pci")
+    said.append(ends_saying(source, other))
+    rebind(source, VF2, "")
+    said.append(ends_saying(source, other))
+    said.append(ends_saying(source, f"-object iommufd,id=iommu -device vfio-pci,host={VF2},iommufd=iommu"))
+    rebind(source, VF2, "hisi_acc_vfio_pci")
+    said.append(does_not_fit(source, destination))
+    source.ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs")
+    rebind(source, PF, "hisi_acc_vfio_pci")
+    rebind(source, PF, "")
+    source.ssh.run("rmmod vfio_pci; modprobe vfio-pci enable_sriov=1")
+    rebind(source, PF, "vfio-pci")
+    source.ssh.run(f"echo 1 > /sys/bus/pci/devices/{PF}/sriov_numvfs")
+    rebind(source, VF, "hisi_acc_vfio_pci")
+    # a device without SR-IOV
+    card = blocks("sh")["functions"].replace("$PF", "0000:00:01.0")
+    said.append(source.ssh.run(card, check=False).stderr)
+    assert [a for a in (PF, "0000:00:01.0") if "SR-IOV" in source.ssh.out(f"lspci -s {a} -v")] == [PF]
+    lines = "\n".join([*said, *(host.ssh.out("dmesg") for host in hosts)]).splitlines()
+    assert len(messages()) >= 10
+    assert [m for m in messages() if not fnmatch.filter(lines, f"*{m}*")] == []

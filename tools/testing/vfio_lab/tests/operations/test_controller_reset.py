@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The stock driver resets the whole device by the method that the firmware has
+for it: hosts booted as servers are, by UEFI and with ACPI tables."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import steps
+from lab.core import hardware
+from lab.core.hardware import ENGINES
+from lab.build import firmware, pyqmp
+from lab.scenario import accelerator
+from lab.scenario.guest import Guest
+from lab.scenario.load import LoadRecord
+from lab.scenario.session import MODEL, Choice
+from kernels import EACH
+from steps import State
+from test_physical_reset import GOES_ON, LANES
+from test_stock_drivers import selftests
+from test_stock_errors import ECC, wait_for, works_when_loaded_again
+
+SEC = ENGINES["sec"]
+#: what each device is told to report: a bit for which its driver resets all of it
+ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("engine-error", 2)}
+# drivers' words for the errors, those in guests' too, and their way out
+pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
+QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two functions
+
+
+@pytest.fixture
+def boot_uefi(new_session, context):
+    """Boot one host with ACPI tables, its functions enabled but unbound."""
+    def one(choice: Choice, guest: bool = False):
+        session = new_session()
+        spec = dataclasses.replace(session.spec("host", choice, guest=guest),
+                                   extra=("-bios", str(firmware.uefi(context))))
+        (host,) = session.boot([spec])
+        for name in choice.engines:
+            accelerator.bring_up(host.ssh, hardware.ENGINES[name], choice.vfs)
+        return host
+    return one
+
+
+def counts(host, name: str, function: int) -> dict[str, int]:
+    """How often the device reset a function, and the mistakes that it saw there."""
+    counters = host.counters(name, function)
+    wrong = {mistake: count for mistake, count in counters["guest-errors"].items() if count}
+    return {"resets": counters["events"]["resets"], **wrong}
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
+    # an error of the queue manager's, and errors of the engines' own; each engine
+    # has a method by another name
+    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, engines=tuple(ERRORS)))
+    assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
+    for engine in ENGINES.values():
+        accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
+    assert set(selftests(host).values()) == {"passed"}
+    before = {(name, n): counts(host, name, n)["resets"] for name in ERRORS for n in range(3)}
+    for name, (what, bits) in ERRORS.items():
+        host.set_model(name, what, bits)
+    for name in ERRORS:
+        pf = ENGINES[name].pf
+        wait_for(host, f"{pf}: Controller reset complete")
+        for function in (1, 2):
+            wait_for(host, f"{pf[:-1]}{function}: .*reset done")
+    assert {(name, n): counts(host, name, n) for name, n in before} == \
+        {which: {"resets": count + 1} for which, count in before.items()}
+    for name, (what, _) in ERRORS.items():
+        assert host.qmp
+        assert host.qmp.cmd("qom-get", path=f"/machine/peripheral/{name}", property=what) == 0
+    host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{SEC.pf}/sriov_numvfs")
+    works_when_loaded_again(host)
+
+
+@pytest.mark.long("the same without a guest is in test_physical_reset.py")
+@pytest.mark.parametrize("version", EACH)
+def test_a_guest_goes_on_after_it(boot_uefi, context, version):
+    # The host's driver tells the guest's, which stops and starts again. It would
+    # catch a reset that takes the function away from the guest, or that the model
+    # does not tell of
+    host = boot_uefi(Choice(guest_kernel=version, vfs=1), guest=True)
+    addresses = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    record = LoadRecord()
+    guest = Guest(host, addresses, record, str(pyqmp.path(context)), load=f"{LANES},4096")
+    try:
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        host.set_model("sec", "abnormal-error", ECC)
+        wait_for(host, "Controller reset complete", 60)
+        before, said = record.last, host.counters("sec", 1)
+        had = said["events"]["requests-completed"]
+        assert before and said["mailbox-set"]["message-send"] == 2, "it said that it stopped, and that it started"
+        if GOES_ON[version]:
+            record.wait_progress("the load goes on", 100, 60, guest.alive)
+        else:
+            record.wait("each send is refused", lambda: record.last.failed - before.failed >= 10 * LANES,
+                        60, guest.alive)
+        done = host.counters("sec", 1)["events"]["requests-completed"] - had
+        guest.stop_load()
+        record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    finally:
+        guest.console()
+        guest.close()
+    last = record.last
+    assert last and last.final and last.mismatched == 0
+    assert last.submitted == last.verified + last.failed, "requests were lost"
+    assert done > 50 * LANES if GOES_ON[version] else done == 0
+    assert [set(counts(host, "sec", function)) for function in range(2)] == [{"resets"}] * 2
+
+
+@pytest.mark.long("the stock driver waits 40 seconds for answers")
+def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
+    host = boot_uefi(Choice(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
+    addresses = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    with steps.Function(host, addresses[0]) as vf:
+        vf.guest_up()
+        host.set_model("sec", "abnormal-error", ECC)
+        wait_for(host, "Controller resetting")
+        # the stock driver asks the functions first, and waits for an answer
+        # that nobody gives here
+        assert vf.go(State.STOP) == ("", State.STOP)
+        wait_for(host, "Controller reset complete", 90)
+        assert vf.reset() == ("", State.RUNNING)
+        vf.guest_up()
+        assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+        assert vf.read_image() == steps.IMAGE
+        assert vf.go(State.RUNNING) == ("", State.RUNNING)

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each release of libvirt that Debian 13 has takes this driver by itself, migrates a guest
+under load with one VF and with three, of one accelerator and of three, there and back,
+and says why where it does not. XML, rules and commands are those of the guide's page."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import pathlib
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from guide import blocks, messages
+from lab.core import hardware, paths, versions
+from lab.core.cache import Cache
+from lab.core.context import Context
+from lab.core.progress import Steps
+from lab.build import rootfs
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import Choice, Session, default_load
+from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
+
+VFS = 3
+STOCK, OURS = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
+PF = hardware.ENGINES[ENGINE].pf
+VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
+#: what the guide's reader does
+DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
+XML = blocks("xml", "libvirt")
+migrates = pytest.mark.long("guests of libvirt's, migrated between two hosts: ten minutes for each release")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """What the hosts of a test are."""
+
+    libvirt: versions.Release
+    vmm: versions.Vmm = versions.VMMS[0]
+
+    def __str__(self) -> str:
+        return f"libvirt-{self.libvirt.name}" + ("" if self.vmm == versions.VMMS[0] else f"-qemu-{self.vmm.name}")
+
+    @property
+    def native(self) -> bool:
+        """Whether a domain's XML can say itself that its VFs go through iommufd."""
+        return "iommufd" not in self.libvirt.lacks
+
+    def choice(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> Choice:
+        """A host with libvirt, which opens the other one."""
+        return Choice(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
+                      roots=(rootfs.libvirt(self.libvirt, session.context),),
+                      push={DAEMON: PROGRAM, KEY: session.key()})
+
+    def by_iommufd(self, count: int = 1) -> str:
+        """What makes so many VFs of a domain go through iommufd."""
+        return XML["iommufd"] if self.native else overrides(XML["by-iommufd"], count)
+
+
+NEWEST = pytest.param(Stack(versions.LIBVIRTS[-1], versions.VMMS[-1]), marks=migrates)
+
+
+@pytest.fixture(scope="module", params=[*map(Stack, versions.LIBVIRTS), NEWEST], ids=str)
+def stack(request, context) -> Stack:
+    """Each libvirt with the default QEMU, and the newest of both."""
+    chosen = request.param
+    for name, release, there in (("libvirt", chosen.libvirt, rootfs.has_libvirt), ("QEMU", chosen.vmm, rootfs.has_vmm)):
+        if not there(release, context):
+            pytest.skip(f"this machine's mirror has no {name} {release.name} ({release.suite})")
+    return chosen
+
+
+def prepared(host: Host, stack: Stack, engines: tuple[str, ...]) -> None:
+    """VFs that no driver has, and libvirt's daemon, of the release that is asked for."""
+    for name in engines:
+        accelerator.bring_up(host.ssh, hardware.ENGINES[name], VFS)
+    libvirt_up(host, stack.libvirt)
+    assert f"daemon: {stack.libvirt.name}." in host.ssh.out("virsh version --daemon")
+
+
+@contextlib.contextmanager
+def pair(stack: Stack, engines: tuple[str, ...], httu: bool = True) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination, with libvirt and VFs."""
+    logs = paths.BUILD / f"check/{stack}{'' if httu else '-without-httu'}"
+    with Session(Steps(io.StringIO()), logs) as session:
+        wire = session.folder / "lan"
+        choice = stack.choice(session, engines, httu)
+        booted = session.boot([session.spec(name, choice, True, (role, wire))
+                               for name, role in (("source", "server"), ("destination", "client"))])
+        for host in booted:
+            prepared(host, stack, engines)
+        yield booted[0], booted[1]
+
+
+@pytest.fixture(scope="module")
+def hosts(stack) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination with accelerators of all kinds."""
+    with pair(stack, tuple(hardware.ENGINES)) as booted:
+        yield booted
+
+
+@pytest.fixture
+def hosts_without_httu(stack) -> Iterator[tuple[Host, Host]]:
+    """A source and a destination whose SMMUs do not track dirty pages."""
+    with pair(stack, (ENGINE,), httu=False) as booted:
+        yield booted
+
+
+@pytest.fixture
+def one_host(pytestconfig, request, new_session, stack) -> Iterator[Host]:
+    """The source, or where that is not to be a host without a guest."""
+    if pytestconfig.getoption("--long"):
+        yield request.getfixturevalue("hosts")[0]
+        return
+    session = new_session()
+    choice = stack.choice(session, (ENGINE,))
+    (host,) = session.boot([session.spec("host", choice, guest=False)])
+    prepared(host, stack, choice.engines)
+    yield host
+
+
+def driver(host: Host, address: str = VF) -> str:
+    """What a function is bound to."""
+    return host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{address}/driver || echo none)")
+
+
+def of_all(text: str, count: int = VFS) -> str:
+    """A part of a domain's XML that is there for one function, for so many."""
+    return "".join(text.replace("function='0x1'", f"function='0x{n}'") for n in range(1, count + 1))
+
+
+def of_engines(text: str) -> str:
+    """A part of a domain's XML that is there for one function, for the first of each
+    accelerator."""
+    return "".join(text.replace("slot='0x08'", f"slot='{engine.slot:#04x}'")
+                   for engine in hardware.ENGINES.values())
+
+
+def overrides(text: str, count: int = VFS) -> str:
+    """The part for QEMU, for so many functions."""
+    head, device, tail = text.partition("  <qemu:device")
+    device, end, tail = (device + tail).partition("</qemu:device>\n")
+    return head + "".join((device + end).replace("hostdev0", f"hostdev{n}") for n in range(count)) + tail
+
+
+def test_a_function_is_detached_and_given_back(one_host):
+    """By the alias libvirt finds this driver, and gives the VF back to whom the PF says."""
+    ssh = one_host.ssh
+    listed = ssh.out(f"NODE={NODE}; {DO['nodedev-list']}")
+    assert listed.count("pci_0000_00_08_") >= VFS + 1 and "<capability type='phys_function'>" in listed
+    # to whom it goes back depends on this
+    for autoprobe, home in ((0, "none"), (1, STOCK)):
+        ssh.run(f"echo {autoprobe} > /sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe; "
+                f"echo {VF} > /sys/bus/pci/drivers_probe")
+        assert driver(one_host) == home
+        ssh.run(f"NODE={NODE}; {DO['nodedev-detach']}")
+        assert driver(one_host) == OURS
+        ssh.run(f"NODE={NODE}; {DO['nodedev-reattach']}")
+        assert driver(one_host) == home
+    ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe; "
+            f"echo {VF} > /sys/bus/pci/devices/{VF}/driver/unbind")
+
+
+@migrates
+@pytest.mark.parametrize("which", ["managed", "named"])
+def test_a_domain_gets_our_driver(hosts, which):
+    """By the alias, and by its name; and the VF is given back afterwards."""
+    with Domain(hosts[:1], domain(XML[which])) as guest:
+        guest.start()
+        assert driver(hosts[0]) == OURS
+        guest.ends_well()
+    assert driver(hosts[0]) == "none"
+
+
+@migrates
+def test_an_unknown_driver_is_refused(hosts):
+    """libvirt takes no other driver in place of one that is named."""
+    with Domain(hosts[:1], domain(XML["named"].replace(OURS, "nobodys_vfio_pci"))) as guest:
+        guest.expect(hosts[0])
+        assert "nobodys_vfio_pci" in said(hosts[0], "virsh create /run/guest.xml")
+    assert driver(hosts[0]) == "none"
+
+
+def groups(host: Host, *vfs: int) -> list[str]:
+    """What QEMU opens for VFs by group and container."""
+    return sorted(["/dev/vfio/vfio"] + [
+        "/dev/vfio/" + host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{PF[:-1]}{vf}/iommu_group)") for vf in vfs])
+
+
+def devices(host: Host, *vfs: int) -> list[str]:
+    """What QEMU, or libvirt for it, opens for VFs by iommufd."""
+    return sorted(["/dev/iommu"] + [
+        f"/dev/vfio/devices/{host.ssh.out(f'ls /sys/bus/pci/devices/{PF[:-1]}{vf}/vfio-dev')}" for vf in vfs])
+
+
+@migrates
+@pytest.mark.parametrize("count", [1, VFS])
+def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
+    """The load goes on at the destination and back at the source; each has given its VFs
+    back when the guest is gone."""
+    load = default_load(Choice(vfs=VFS, guest_vfs=count))
+    vfs = range(1, count + 1)
+    with Domain(hosts, domain(of_all(XML["managed"], count), stack.by_iommufd(count), load)) as guest:
+        guest.start()
+        for here, there in (hosts, hosts[::-1]):
+            assert guest.opened() == devices(here, *vfs)
+            assert "100" in guest.migrate(DO["libvirt-migrate"])
+            assert {driver(here, f"{PF[:-1]}{vf}") for vf in vfs} == {"none"}
+            assert {driver(there, f"{PF[:-1]}{vf}") for vf in vfs} == {OURS}
+        guest.ends_well()
+
+
+@migrates
+def test_one_vf_of_a_domain_stays_with_its_group(hosts, stack):
+    """A VF's own word wins over the domain's."""
+    if not stack.native:
+        pytest.skip(f"libvirt {stack.libvirt.name}: {stack.libvirt.lacks['iommufd']}")
+    with Domain(hosts[:1], domain(XML["managed"].replace("function='0x1'", "function='0x2'") + XML["not-by-iommufd"],
+                                  XML["iommufd"])) as guest:
+        guest.start()
+        assert guest.opened() == sorted(groups(hosts[0], 1) + devices(hosts[0], 2))
+        guest.ends_well()
+
+
+@migrates
+def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
+    """Ciphers, compression and public keys at once: each accelerator's driver carries its
+    VF over, and each VF of the guest does requests at the destination."""
+    stock = "+".join(engine.driver for engine in hardware.ENGINES.values())
+    first = [engine.pf[:-1] + "1" for engine in hardware.ENGINES.values()]
+    xml = domain(of_engines(XML["managed"]), stack.by_iommufd(len(first)), driver=stock)
+    with Domain(hosts, xml) as guest:
+        guest.start()
+        for there in reversed(hosts):
+            done = {(there.name, e): there.counters(e, 1)["events"]["requests-completed"] for e in hardware.ENGINES}
+            assert "100" in guest.migrate(DO["libvirt-migrate"])
+            assert [driver(there, address) for address in first] == [OURS] * len(first)
+            assert {e for e in hardware.ENGINES
+                    if there.counters(e, 1)["events"]["requests-completed"] > done[there.name, e]} == set(hardware.ENGINES)
+        guest.ends_well()
+
+
+def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
+    """One VF by group and container; the load goes on at the destination and back at the source."""
+    with Domain(hosts, domain(XML["managed"], XML["by-group"])) as guest:
+        guest.start()
+        for here in hosts:
+            assert guest.opened() == groups(here, 1)
+            assert "100" in guest.migrate(f"{DO['downtime']}; {DO['libvirt-migrate']}")
+        guest.ends_well()
+
+
+@migrates
+def test_a_guest_migrates_there_and_back_by_group(hosts):
+    """The load goes on, with all memory sent while the guest is stopped."""
+    there_and_back_by_group(hosts)
+
+
+MIGRATE = f"DESTINATION=destination; {DO['libvirt-migrate']}"
+
+
+def refusal(guest: Domain, hosts: tuple[Host, Host]) -> str:
+    """Try to move a guest; what virsh says. The guest goes on where it is."""
+    guest.expect(hosts[1])
+    words = said(hosts[0], f"{MIGRATE} 2>&1")
+    guest.goes_on()
+    return words
+
+
+@migrates
+def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
+    """What libvirt does of itself: a legacy container, and no word to QEMU."""
+    with Domain(hosts, domain(XML["managed"])) as guest:
+        guest.start()
+        assert message("VFIO device doesn't support") in refusal(guest, hosts)
+        guest.ends_well()
+
+
+@migrates
+def test_without_httu_a_guest_migrates_by_group_alone(hosts_without_httu, stack):
+    """By iommufd nobody could say which pages the VF has written: QEMU refuses, and the
+    guest goes on."""
+    words = re.escape(message("VFIO device doesn't support"))
+    if stack.native:
+        words = words.replace(re.escape(VF), r"VFIO_FD\d+")
+    with Domain(hosts_without_httu, domain(XML["managed"], stack.by_iommufd())) as guest:
+        guest.start()
+        assert re.search(words, refusal(guest, hosts_without_httu))
+        guest.ends_well()
+    there_and_back_by_group(hosts_without_httu)
+
+
+def message(beginning: str) -> str:
+    """A message of the guide's list, by some of its words."""
+    (found,) = [m for m in messages("libvirt") if beginning in m]
+    return found
+
+
+@migrates
+def test_a_refused_migration_says_why(hosts, stack):
+    """One guest, and a destination where it does not fit for one reason after the other."""
+    there = hosts[1].ssh
+    made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
+    with Domain(hosts, domain(XML["managed"], stack.by_iommufd())) as guest:
+        guest.start()
+        there.run(f"echo 0 > {made}")
+        assert message("not found: could not access") in refusal(guest, hosts)
+        there.run(f"echo {VFS - 1} > {made}")
+        assert message("Operation not supported") in refusal(guest, hosts)
+        assert "number of queues: got" in there.out("dmesg | grep rejected")
+        there.run(f"echo 0 > {made}; echo {VFS} > {made}; rmmod {OURS}; mkdir /run/away; "
+                  "for m in $(find /lib/modules/ -name 'hisi*acc*vfio*pci.ko'); do "
+                  "echo mv /run/away/${m##*/} $m >> /run/back; mv $m /run/away; done; depmod")
+        assert message("nvalid argument") in refusal(guest, hosts)
+        if stack.native:
+            there.run("rmmod vfio_pci vfio_pci_core vfio_iommu_type1 vfio iommufd")
+            assert message("IOMMUFD is not supported") in refusal(guest, hosts)
+            there.run("modprobe iommufd")
+        there.run("sh /run/back; depmod")
+        guest.migrate(DO["libvirt-migrate"])
+        guest.ends_well()
+
+
+@migrates
+def test_a_rule_makes_functions_when_the_driver_comes(hosts):
+    """The page's rule for udev makes two VFs, and no driver has them."""
+    ssh = hosts[1].ssh
+    ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; echo {PF} > /sys/bus/pci/drivers/{STOCK}/unbind; "
+            "cat > /etc/udev/rules.d/70-hisi-acc-functions.rules; udevadm control --reload",
+            stdin=blocks("none", "libvirt")["functions-at-boot"])
+    ssh.run(f"echo {PF} > /sys/bus/pci/drivers/{STOCK}/bind; udevadm settle --timeout=60")
+    assert len(accelerator.functions(ssh, hardware.ENGINES[ENGINE])) == 2
+    assert driver(hosts[1]) == "none"
+
+
+@migrates
+def test_driverctl_binds_and_remembers(hosts):
+    """A VF that is created again is bound again, by what driverctl wrote down."""
+    ssh = hosts[1].ssh
+    ssh.run(f"VF={VF}; {DO['driverctl']}")
+    assert driver(hosts[1]) == OURS
+    # what test_reboot begins with
+    assert ssh.out(f"cat /etc/driverctl.d/pci-{VF}") == OURS
+    made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
+    ssh.run(f"echo 0 > {made}; echo 2 > {made}")
+    assert driver(hosts[1]) == "none"
+    ssh.run(f"VF={VF}; {DO['driverctl-boot']}")
+    assert driver(hosts[1]) == OURS
+
+
+class NoBackports(Context):
+    """A context with an empty cache, and a mirror without backports of libvirt."""
+
+    class apt:
+        """The mirror."""
+
+        @staticmethod
+        def source_versions(package: str) -> list[str]:
+            """Only the default release."""
+            return [f"{versions.LIBVIRTS[0].name}.0-3+deb13u3"]
+
+
+def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
+    """One line must say so, and the packages must be those of the default release."""
+    monkeypatch.setattr(rootfs, "archives", lambda name, title, packages, made, context: tmp_path / name / packages[0])
+    told = io.StringIO()
+    default, newest = versions.LIBVIRTS[0], versions.LIBVIRTS[-1]
+    context = NoBackports(Cache(tmp_path / "cache"), Steps(told))
+    assert rootfs.libvirt(newest, context) == rootfs.libvirt(default, context)
+    assert rootfs.libvirt(newest, context).parent == tmp_path / f"rootfs-libvirt-{default.name}" / rootfs.LIBVIRT_PACKAGES[0]
+    assert told.getvalue().count("\n") == 2
+    assert f"This machine's mirror has no libvirt {newest.name}; the lab takes {default.name} instead." in told.getvalue()
+
+
+def test_no_command_of_the_page_is_left():
+    """Each command line and each XML of the page is one that a test here runs."""
+    source = pathlib.Path(__file__).read_text(encoding="utf-8")
+    assert DO and [name for name in DO if f"DO['{name}']" not in source and f'DO["{name}"]' not in source] == []
+    assert [name for name in XML if f'XML["{name}"]' not in source and f'"{name}"' not in source] == []

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Functions after a reboot: a host whose first process is systemd has the guide's rule
+for udev and what driverctl remembered on its disk. A rule that comes too early or too
+late, and a function that is left without its driver, would be caught."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from guide import PF, VF, VF2, blocks
+from lab.core import hardware, paths
+from lab.core.progress import Steps
+from lab.build import rootfs
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import MODEL, Choice, Session
+
+pytestmark = pytest.mark.long("a host with systemd")
+
+RULES = "/etc/udev/rules.d/70-hisi-acc-functions.rules"
+#: what `driverctl set-override` leaves, see test_libvirt
+REMEMBERED = f"/etc/driverctl.d/pci-{VF}"
+SERVICE = f"driverctl@pci-{VF}.service"
+
+
+@pytest.fixture(scope="module")
+def host(context, tmp_path_factory) -> Iterator[Host]:
+    """A host that has just come up. Its accelerator has as many queues as silicon's: the
+    stock driver is loaded by udev, without parameters."""
+    disk = tmp_path_factory.mktemp("disk")
+    for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", hardware.VARIANT_DRIVER)):
+        (disk / name).write_text(f"{text}\n")
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/reboot") as session:
+        choice = Choice(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
+                        model={**MODEL, "queues": "1024"})
+        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        host.ssh.run(f"until systemctl show -P ActiveState {SERVICE} | grep -q '^active\\|failed'; do usleep 100000; done",
+                     timeout=120)
+        yield host
+
+
+def driver(host: Host, address: str) -> str:
+    return host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{address}/driver || echo none)")
+
+
+def test_systemd_is_the_first_process(host: Host) -> None:
+    assert host.ssh.out("readlink /proc/1/exe") == "/usr/lib/systemd/systemd"
+    assert host.ssh.out("systemctl list-units --failed --no-legend --plain") == ""
+
+
+def test_functions_are_there_and_the_remembered_one_is_bound(host: Host) -> None:
+    engine = hardware.ENGINES[ENGINE]
+    assert driver(host, PF) == engine.driver
+    assert accelerator.functions(host.ssh, engine) == [VF, VF2]
+    assert (driver(host, VF), driver(host, VF2)) == (hardware.VARIANT_DRIVER, "none")
+    assert host.ssh.out(f"systemctl is-active {SERVICE}") == "active"

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The packages on a running arm64 system: installed, upgraded, taken away, by the
+commands of the guide's page. A package that only builds, and leaves the kernel's own
+module in force or itself behind, would be caught. The tests follow one another."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guide import VF, VF2, blocks
+from lab.core import hardware, paths
+from lab.core.progress import Steps
+from lab.core.versions import CHECKED, LTS
+from lab.build import installed
+from lab.build.kernel import kernel
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.migration import ENGINE
+from lab.scenario.session import Choice, Session
+from lab.release import deb
+
+pytestmark = pytest.mark.long("minutes of a compiler under emulation")
+
+MODULE = "hisi_acc_vfio_pci"
+FIRST, SECOND = "0.1", "0.2"
+DRIVER, LAB = "hisi-acc-vfio-pci-dkms", "vfio-migration-lab"
+#: a compiler under emulation takes one to five minutes for the module
+BUILD_SECONDS = 1500
+#: what the guide's reader does
+DO = blocks("sh", "packages")
+
+
+def as_newer(package: Path, folder: Path) -> Path:
+    """The package as its next version would be."""
+    subprocess.run(["dpkg-deb", "--raw-extract", package, folder], check=True)
+    for old in folder.glob(f"usr/src/*-{FIRST}"):
+        old.rename(old.with_name(old.name.replace(FIRST, SECOND)))
+    for file in [*(folder / "DEBIAN").iterdir(), *folder.glob("usr/src/*/dkms.conf")]:
+        file.write_text(file.read_text().replace(FIRST, SECOND))
+    (folder / "DEBIAN/md5sums").unlink()
+    newer = folder.parent / package.name.replace(FIRST, SECOND)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", folder, newer], check=True)
+    return newer
+
+
+@pytest.fixture(scope="module")
+def packages(context, tmp_path_factory) -> dict[str, Path]:
+    """Both packages and their successors, where the host finds them."""
+    folder = tmp_path_factory.mktemp("deb")
+    found = {}
+    for package in deb.build(folder / "out", context):
+        newer = as_newer(package, folder / package.stem)
+        found |= {f"/lab/first/{package.name}": package, f"/lab/second/{newer.name}": newer}
+    assert len(found) == 4
+    return found
+
+
+@pytest.fixture(scope="module")
+def host(context, packages) -> Iterator[Host]:
+    """A host with the kernel's own driver, dpkg, DKMS and the kernel's headers. A second
+    kernel lies aside."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check/packages") as session:
+        kernels = [kernel(version, context) for version in CHECKED]
+        roots = (installed.system(context), *(installed.headers(k, context) for k in kernels))
+        choice = Choice(driver="mainline", roots=roots, push=packages)
+        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        host.ssh.run(f"mv /lib/modules/{kernels[1].release} /lab")
+        yield host
+
+
+def found(host: Host, release: str = "$(uname -r)") -> str:
+    """The module that modprobe would take under a kernel."""
+    return host.ssh.out(f"modinfo -k {release} -n {MODULE}")
+
+
+def do(host: Host, command: str, timeout: float = BUILD_SECONDS) -> str:
+    """What a command says; it has to work."""
+    done = host.ssh.run(f"exec 2>&1; set -e; {command}", timeout=timeout, check=False)
+    assert done.returncode == 0, done.stdout + host.ssh.run("cat /var/lib/dkms/*/*/build/make.log", check=False).stdout
+    return done.stdout
+
+
+def built_for(host: Host) -> dict[str, str]:
+    """The package's version by the kernel that DKMS installed it for."""
+    rows = (line.split(",") for line in host.ssh.out("dkms status").splitlines() if line.endswith(": installed"))
+    return {release.strip(): name.rpartition("/")[2] for name, release, _ in rows}
+
+
+def not_built(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("hisi_acc_vfio_pci: not built")]
+
+
+@pytest.mark.parametrize("option", ["CONFIG_CRYPTO_DEV_HISI_QM", "CONFIG_VFIO_PCI_CORE"])
+def test_a_kernel_that_lacks_what_it_needs_is_passed_over_with_a_sentence(host, option):
+    """A package that cannot be installed beside such a kernel, or says nothing, would be
+    caught."""
+    config = "/lib/modules/$(uname -r)/build/include/config/auto.conf"
+    host.ssh.run(f"sed -i.kept '/^{option}=/d' {config}")
+    said = do(host, f"cd /lab/first; {DO['package-install']}", timeout=120)
+    sentence = blocks("none", "packages")["not-built"]
+    sentence = re.sub(r"\d+\.\d+\.\d+", host.ssh.out("uname -r"), sentence)
+    assert not_built(said) == [sentence.replace("CONFIG_CRYPTO_DEV_HISI_QM", option)], said
+    assert "/kernel/" in found(host) and not built_for(host)
+    do(host, f"{DO['package-remove']}; mv {config}.kept {config}", timeout=120)
+
+
+def test_the_driver_is_installed_and_found_first(host):
+    """And functions that the kernel's own has change to it."""
+    def features() -> str:
+        return host.ssh.out(f"cat /sys/kernel/debug/vfio/{VF}/migration/features")
+
+    release = host.ssh.out("uname -r")
+    accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], 2)
+    accelerator.bind(host.ssh, [VF, VF2], MODULE)
+    assert "/kernel/" in found(host) and "p2p" not in features()
+    said = do(host, f"cd /lab/first; {DO['package-install']}")
+    assert built_for(host) == {release: FIRST} and not not_built(said)
+    assert f"/lib/modules/{release}/updates/dkms/{MODULE}.ko" in said.splitlines()[-1]
+    do(host, f"VF={VF} VF2={VF2}; {DO['package-load']}", timeout=120)
+    assert "p2p" in features()
+
+
+def test_a_new_kernel_gets_its_module(host, context):
+    """What the installation of a kernel runs."""
+    later = kernel(LTS, context).release
+    host.ssh.run(f"mv /lab/{later} /lib/modules")
+    assert "/kernel/" in found(host, later)
+    do(host, f"run-parts --arg={later} /etc/kernel/postinst.d")
+    assert built_for(host) == {host.ssh.out("uname -r"): FIRST, later: FIRST}
+    assert "/updates/dkms/" in found(host, later)
+    assert host.ssh.out(f"modinfo -k {later} -F vermagic {MODULE}").startswith(f"{later} ")
+
+
+def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
+    """A host's root is in its memory, so what DKMS built is given to another, which boots
+    the later kernel. A module that this does not take, or does not find, would be caught."""
+    place = found(host, kernel(LTS, context).release)
+    module = tmp_path / "module"
+    module.write_bytes(base64.b64decode(host.ssh.out(f"base64 {place}")))
+    session = new_session()
+    choice = Choice(kernel=LTS, driver="mainline", push={f"/usr{place}": module})
+    (upgraded,) = session.boot([session.spec("upgraded", choice, guest=False)])
+    upgraded.ssh.run("depmod")
+    accelerator.bring_up(upgraded.ssh, hardware.ENGINES[ENGINE], 1)
+    accelerator.bind(upgraded.ssh, [VF], MODULE)
+    # built outside of the kernel's tree
+    assert "O" in upgraded.ssh.out(f"cat /sys/module/{MODULE}/taint")
+
+
+def test_a_newer_package_takes_its_place(host):
+    """A module of the older version that stays, for one kernel, would be caught."""
+    kernels = built_for(host)
+    do(host, f"cd /lab/second; {DO['package-install']}")
+    assert built_for(host) == dict.fromkeys(kernels, SECOND)
+    assert all("/updates/dkms/" in found(host, release) for release in kernels)
+    assert host.ssh.out("ls /usr/src | grep -c hisi-acc") == "1"
+
+
+def test_without_the_package_all_is_as_it_was(host):
+    kernels = built_for(host)
+    do(host, DO["package-remove"], timeout=120)
+    assert not host.ssh.out("dkms status")
+    assert all("/kernel/" in found(host, release) for release in kernels)
+    left = "/usr/src/hisi-acc* /var/lib/dkms/hisi-acc* /lib/modules/*/updates/dkms/*"
+    assert host.ssh.run(f"ls -d {left}", check=False).stdout == ""
+
+
+def test_the_labs_package_comes_and_goes(host):
+    """With its kselftests. What it runs on an amd64 machine is shown by test_packages."""
+    for folder, version in (("first", FIRST), ("second", SECOND)):
+        assert "usage: vlab" in do(host, f"cd /lab/{folder}; {DO['lab-install']}", timeout=300)
+        assert host.ssh.out(f"dpkg-query --show --showformat '${{Version}}' {LAB}") == version
+    share = f"/usr/share/{LAB}"
+    assert host.ssh.out(f"ls {share}/tools/testing/selftests/vfio | grep migration")
+    refused = host.ssh.run("cd /tmp && vlab run -- true", check=False)
+    assert refused.returncode and "this one is aarch64" in refused.stderr
+    do(host, DO["lab-remove"], timeout=120)
+    assert host.ssh.run(f"ls -d {share} /usr/bin/vlab", check=False).stdout == ""
+
+
+def test_no_command_of_the_page_is_left():
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert DO and [name for name in DO if f"DO['{name}']" not in source and f'DO["{name}"]' not in source] == []

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make series`: patches that apply, are clean, build, and lead to this clone; and
+what it says to a tree that is none."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from guide import blocks
+from lab.core import paths, versions
+from lab.core.errors import LabError
+from lab.core.git import NOBODY, git
+from lab.build import kernel_tree
+from lab.build.kernel import CROSS, kernel, sources, unmet
+from lab.release import series
+from lab.release.series_steps import STEPS, states
+from kernels import lasting
+
+#: each has the cuts of all later ones, so these two show most of what can break
+SLICE = ("driver", "migration")
+
+
+#: bases; a kernel of others than the first is built with --long only
+BUILT = [versions.BASES[0], *map(lasting, versions.BASES[1:])]
+
+
+@pytest.fixture(autouse=True)
+def somebody(monkeypatch):
+    """Who makes the patches, wherever the tests run."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "A Developer")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "developer@example.org")
+
+
+@pytest.mark.parametrize("base", versions.BASES)
+def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
+    """series.make() raises where git am, checkpatch or get_maintainer fail, or the
+    result is not the kernel's tree with ours in it.  No line for builds out of tree must
+    get into it."""
+    patches = series.make(sources(base, context), tmp_path / "out", context, builds=False)
+    assert len(patches) == len(STEPS) + 1
+    letter = patches[0].read_text()
+    assert "***" not in letter and "How it was validated" in letter
+    assert "hisi_acc_vfio_pci.c" in patches[3].read_text()
+    assert not [p.name for p in patches if "packages.rst" in p.read_text() or "vfio_lab/" in p.read_text()]
+    assert not [p.name for p in patches if re.search("DCOMPAT_|KBUILD_EXTMOD", p.read_text())]
+
+
+@pytest.mark.parametrize("base", BUILT)
+@pytest.mark.parametrize("name", [
+    s.name if s.name in SLICE else pytest.param(s.name, marks=pytest.mark.long("each step of the series is built"))
+    for s in STEPS if s.builds])
+def test_a_step_builds(context, tmp_path, name, base):
+    """The driver as a patch leaves it must build without a warning, for the kernel whose
+    tree the patch is for."""
+    built = kernel(base, context)
+    assert built.version == base
+    files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
+    series.build_step(files, built, tmp_path / "build", tmp_path / "log")
+
+
+@pytest.mark.parametrize("base", versions.BASES)
+def test_the_configuration_fragment_takes_effect(context, tmp_path, base):
+    """The guide's command must switch on all that kernel/configs asks for."""
+    kernel_tree.linked(sources(base, context), tmp_path / "tree")
+    name = "hisi_acc_vfio_pci.config"
+    # the guide's command, with what this machine needs behind it
+    command = blocks("shell")["configure"]
+    assert name in command
+    subprocess.run([*command.split(), f"CROSS_COMPILE={CROSS}", "-s", f"O={tmp_path}/out"], cwd=tmp_path / "tree", check=True)
+    wanted = (paths.ROOT / "kernel/configs" / name).read_text()
+    assert "CONFIG_HISI_ACC_VFIO_PCI=m" in wanted
+    assert unmet(wanted, (tmp_path / "out/.config").read_text()) == []
+
+
+def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path:
+    """Just enough of a kernel's tree, in git."""
+    version, level = of.split(".")
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "Makefile").write_text(f"VERSION = {version}\nPATCHLEVEL = {level}\n")
+    for name in ("MAINTAINERS", "scripts/checkpatch.pl"):
+        (folder / name).write_text("\n")
+    for words in ("init -q", "add -A", "commit -q -m base"):
+        git(folder, *words.split(), who=NOBODY)
+    return folder
+
+
+def test_a_wrong_base_gets_a_sentence(tmp_path):
+    """What is no tree, is one of another series, or has changes is refused."""
+    with pytest.raises(LabError, match="is not a kernel's source tree"):
+        series.check_base(tmp_path)
+    known = " and ".join(versions.BASES)
+    for other in (versions.LTS, "99.0"):
+        with pytest.raises(LabError, match=rf"is the tree of Linux {other}; the series is for {known}\.$"):
+            series.check_base(pretended(tmp_path / other, other))
+    tree = pretended(tmp_path / "changed")
+    assert series.check_base(tree) == versions.BASES[0]
+    (tree / "MAINTAINERS").write_text("changed\n")
+    with pytest.raises(LabError, match="has local changes, the first in MAINTAINERS"):
+        series.check_base(tree)
+
+
+def test_each_base_is_taken(tmp_path):
+    """The tree's own series must be what its patches are built for."""
+    assert len(versions.BASES) > 1 and versions.LTS not in versions.BASES
+    assert [series.check_base(pretended(tmp_path / base, base)) for base in versions.BASES] == list(versions.BASES)
+
+
+@pytest.mark.parametrize("base", versions.BASES)
+def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path, base):
+    """Patches that apply to nobody else's tree would be caught."""
+    tree = sources(base, context)
+    for entry in tree.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    (tmp_path / "MAINTAINERS").unlink()
+    (tmp_path / "MAINTAINERS").write_text((tree / "MAINTAINERS").read_text() + "\nMY CHANGE\n")
+    with pytest.raises(LabError, match="has local changes, the first in MAINTAINERS"):
+        series.make(tmp_path, tmp_path / "out", context, builds=False)
+
+
+def test_make_series_without_a_base_says_so():
+    """And of which series it takes a tree."""
+    done = subprocess.run(["make", "series"], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode and "BASE is not set" in done.stderr
+    assert all(f"linux-{base}" in done.stderr for base in versions.BASES), done.stderr

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host with two functions of one accelerator, and all that a test can do to
+them: steps, faults of the device, rivals for the physical function."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import steps
+from lab.core import hardware, paths, versions
+from lab.core.context import Context
+from lab.core.errors import LabError
+from lab.core.patience import MACHINE
+from lab.core.progress import Steps
+from lab.build import cross, kernel
+from lab.build.load_module import looping_vfio, rival_module
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.session import MODEL, Choice, Session
+
+SEC = hardware.ENGINES["sec"]
+VARIANT = hardware.VARIANT_DRIVER
+KSELFTEST = "/lab/hisi_acc_migration_test"
+RIVAL = "/sys/module/qm_rival/parameters"
+PF = f"/sys/bus/pci/devices/{SEC.pf}"
+QUEUES = 4                              # of each of the two functions
+# The physical function's driver tests no algorithms: it has none
+QUIET = {"pf-algs": "0", "vf-algs": "0"}
+
+
+def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> Choice:
+    """What to boot: programs and modules that the tests use are in it. A patch is one of
+    the kernel."""
+    selftests = sorted(steps.SELFTESTS.glob("hisi_acc_*.c"))
+    built = kernel.kernel(version, context, patch)
+    return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
+        **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
+        **{name.replace("_", "-"): value for name, value in model.items()}}, push={
+        steps.REMOTE: steps.program(context),
+        steps.LOOP: steps.loop_program(context),
+        KSELFTEST: cross.static_program(selftests, context),
+        "/lab/qm_rival.ko": rival_module(built, context),
+        "/lab/vfio.ko": looping_vfio(built, context)})
+
+
+@dataclasses.dataclass
+class Bench:
+    """The host; `driver` is ours or mainline."""
+
+    host: Host
+    kernel: str
+    driver: str
+
+    def bring_up(self, vfs: int = 2) -> None:
+        """Physical function, two virtual ones or more, the variant driver on them."""
+        accelerator.bring_up(self.host.ssh, SEC, vfs)
+        self.bind()
+
+    @property
+    def functions(self) -> list[str]:
+        """PCI addresses of the virtual functions."""
+        return accelerator.functions(self.host.ssh, SEC)
+
+    def bind(self) -> None:
+        """Bind all functions to the driver under test."""
+        accelerator.bind(self.host.ssh, self.functions, VARIANT)
+
+    def unbind(self, *addresses: str) -> None:
+        """Unbind functions, all if none is named."""
+        for address in addresses or self.functions:
+            self.host.ssh.run(f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind")
+
+    def enable(self, functions: int) -> None:
+        """sriov_numvfs."""
+        self.host.ssh.run(f"echo 0 > {PF}/sriov_numvfs")
+        if functions:
+            self.host.ssh.run(f"echo {functions} > {PF}/sriov_numvfs")
+
+    def open(self, number: int = 0, physical: str = "") -> steps.Function:
+        """Open a function; a context manager."""
+        return steps.Function(self.host, self.functions[number], physical)
+
+    def kselftest(self, *names: str, timeout: float = 600) -> str:
+        """Run the device's kselftest, all of it or one test; what it printed."""
+        return self.host.ssh.run(f"{KSELFTEST} {' '.join(self.functions)} {' '.join(names)}",
+                                 timeout=timeout, check=False).stdout
+
+    def references(self) -> int:
+        """Who uses the driver's module."""
+        return int(self.host.ssh.out(f"cat /sys/module/{VARIANT}/refcnt"))
+
+    def count(self, *events: str, function: int = 1) -> int:
+        """So many events the device has counted for a function."""
+        counts = self.host.counters("sec", function)["events"]
+        return sum(counts[event] for event in events)
+
+    def mailboxes(self, function: int = 1) -> int:
+        """Commands that a function was ever given."""
+        counts = self.host.counters("sec", function)
+        return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
+
+    def mistakes(self) -> dict[str, int]:
+        """What the drivers did wrong, by the device's counts for all functions."""
+        return {f"{number} {name}": count for number in range(3)
+                for name, count in self.host.counters("sec", number)["guest-errors"].items() if count}
+
+    def set(self, **faults: object) -> None:
+        """Break the device."""
+        for name, value in faults.items():
+            self.host.set_model("sec", name.replace("_", "-"), value)
+
+    @contextlib.contextmanager
+    def broken(self, function: str = "1", **faults: object) -> Iterator[None]:
+        """The device is broken for one function, or all."""
+        try:
+            self.set(fault_function=function, **faults)
+            yield
+        finally:
+            self.sound()
+
+    def sound(self) -> None:
+        """Nothing is broken."""
+        for name, value in steps.SOUND.items():
+            self.host.set_model("sec", name, value)
+
+    @contextlib.contextmanager
+    def rival(self) -> Iterator[None]:
+        """With the rival's parameters in place; see modules/qm_rival/qm_rival.c."""
+        self.host.ssh.run("insmod /lab/qm_rival.ko")
+        try:
+            yield
+        except BaseException:
+            # what a failed test still holds would have all that come after it wait;
+            # and its own words are the ones to be read
+            with contextlib.suppress(LabError):
+                self.host.ssh.run(f"echo 0 > {RIVAL}/hold; rmmod qm_rival", check=False)
+            raise
+        self.host.ssh.run("rmmod qm_rival")
+
+    def tell(self, parameter: str, value: object, check: bool = True) -> bool:
+        """Have the rival do something; whether it could."""
+        return not self.host.ssh.run(f"echo '{value}' > {RIVAL}/{parameter}", check=check).returncode
+
+    @contextlib.contextmanager
+    def traced(self, path: Path) -> Iterator[None]:
+        """Accesses to the device go to a file."""
+        self.host.set_model("sec", "access-trace", str(path))
+        try:
+            yield
+        finally:
+            self.host.set_model("sec", "access-trace", "")
+
+
+@contextlib.contextmanager
+def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
+          vfs: int = 2, patch: Path | None = None, **model: str) -> Iterator[Bench]:
+    """Boot one, with nothing set up in it, for so many functions at most."""
+    (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, patch, **model), guest=False)])
+    try:
+        yield Bench(host, version, driver)
+    finally:
+        host.stop()
+
+
+@contextlib.contextmanager
+def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = None) -> Iterator[Bench]:
+    """A host of the default kernel with this driver, for all tests of a file: each of them
+    leaves the VFs bound.  Its logs are in build/check under `name`."""
+    with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
+            bench(session, context, versions.DEFAULT, "ours", vfs=vfs, patch=patch) as one:
+        one.bring_up(vfs)
+        yield one
+
+
+def wait_until(what: str, test, seconds: float = 30) -> None:
+    """Ask again until it holds."""
+    seconds *= MACHINE
+    deadline = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.02)
+
+
+def shown(counts: Mapping[str, int]) -> str:
+    """Counts as one line."""
+    return ", ".join(f"{count} x {name}" for name, count in counts.items())

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host with devices of three makes that access memory on demand, and the
+kselftest that compares what they wrote with the SMMU's bitmap."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.core import hardware, paths
+from lab.core.context import Context
+from lab.build import cross
+from lab.scenario import accelerator
+from lab.scenario.host import Host
+from lab.scenario.session import Choice, Session
+
+#: what each run provokes: a device writes to memory that is mapped for reading only, which
+#: the SMMU tells of, and the device counts; and it has no event queue
+PROVOKED = (r"sec \d: the device counted \d+ times: dma-fault", r"sec \d: the device counted \d+ times: event-queue-unset",
+            r"arm-smmu-v3 \S+ (event 0x13 received|event: F_PERMISSION|\t0x|unpriv data write)")
+SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
+REMOTE = "/lab/vfio_iommu_dirty_test"
+EDU, DISK = "0000:00:03.0", "0000:00:04.0"
+#: QEMU's own devices beside the accelerator; the disk's works in a thread of its own
+DEVICES = ("-device", "edu,addr=3.0,dma_mask=0xffffffffffff",
+           "-object", "iothread,id=disk-thread", "-blockdev", "null-co,node-name=disk,size=1048576,read-zeroes=on",
+           "-device", "virtio-blk-pci,drive=disk,iothread=disk-thread,iommu_platform=on,disable-legacy=on,addr=4.0,"
+                      "romfile=")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the kselftest said."""
+
+    status: int
+    failed: tuple[str, ...]
+    text: str
+
+
+class DirtyHost:
+    """A host that the kselftest runs in."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.functions = [*accelerator.functions(host.ssh, hardware.ENGINES["sec"])[:2], DISK, EDU]
+
+    def run(self, functions: list[str], rounds: int = 8, seed: int = 1) -> Verdict:
+        """Run the test on these functions."""
+        done = self.host.ssh.run(f"{REMOTE} -r {rounds} -s {seed} {' '.join(functions)}",
+                                 timeout=60 + 30 * rounds, check=False)
+        text = done.stdout + done.stderr
+        return Verdict(done.returncode, tuple(re.findall(r"^not ok \d+ (\w+)", text, re.M)), text)
+
+    def _smmu(self) -> str:
+        assert self.host.qmp
+        for child in self.host.qmp.cmd("qom-list", path="/machine/unattached"):
+            if child["type"] == "child<arm-smmuv3>":
+                return f"/machine/unattached/{child['name']}"
+        raise AssertionError("the machine has no SMMU")
+
+    def get(self, name: str) -> int:
+        """A property of the SMMU."""
+        assert self.host.qmp
+        return self.host.qmp.cmd("qom-get", path=self._smmu(), property=name)
+
+    def set(self, name: str, value: int | bool) -> None:
+        """Change a property of the SMMU."""
+        assert self.host.qmp
+        self.host.qmp.cmd("qom-set", path=self._smmu(), property=name, value=value)
+
+
+def boot(new_session: Callable[[], Session], context: Context, choice: Choice = Choice(),
+         extra: tuple[str, ...] = (), program: Path | None = None) -> DirtyHost:
+    """Boot such a host, by another outer QEMU if `program` names one."""
+    test = cross.static_program(sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), context)
+    session = new_session()
+    spec = session.spec("host", dataclasses.replace(choice, push={**choice.push, REMOTE: test}), guest=False)
+    spec.extra = DEVICES + extra
+    (host,) = session.boot([spec], program)
+    engine = hardware.ENGINES["sec"]
+    accelerator.bring_up(host.ssh, engine, choice.vfs)
+    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    host.ssh.run(f"modprobe vfio_pci && echo {DISK} > /sys/bus/pci/devices/{DISK}/driver/unbind")
+    accelerator.bind(host.ssh, [EDU, DISK], "vfio-pci")
+    return DirtyHost(host)

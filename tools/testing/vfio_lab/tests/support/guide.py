@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The admin guide's commands, taken from its text, and QEMU's monitor as somebody
+types into it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+import threading
+import time
+
+from lab.core import paths
+from lab.core.errors import LabError
+from lab.core.patience import MACHINE
+from lab.scenario.host import Host
+
+GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
+PF = "0000:00:08.0"
+VF, VF2 = "0000:00:08.1", "0000:00:08.2"
+DESTINATION = "10.0.9.2"
+MODULE = "/build/module/hisi_acc_vfio_pci.ko"
+#: what $GUEST stands for; its words are divided by bars, as one has blanks in it
+GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/Image|-initrd|/lab/guest.cpio|"
+         "-append|console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver=hisi_sec2|-serial|file:/run/guest.console|"
+         "-device|virtio-serial-pci,romfile=|-chardev|file,id=report,path=/run/report|"
+         "-device|virtserialport,chardev=report,name=report")
+
+
+#: pages whose commands are run by tests of their own
+APART = ("libvirt", "packages")
+
+
+def blocks(language: str, page: str = "") -> dict[str, str]:
+    """The named blocks in a language, by name: of one of the guide's pages that is apart,
+    or of all others. "sh" is for the hosts, "shell" for a machine that builds."""
+    shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
+    return {m[1]: textwrap.dedent(m[2]).strip() for file in sorted(GUIDE.glob("*.rst"))
+            if (file.stem == page if page else file.stem not in APART) for m in shape.finditer(file.read_text())}
+
+
+def messages(page: str = "messages") -> list[str]:
+    """The messages of the guide's check list, or those of another page."""
+    table = (GUIDE / f"{page}.rst").read_text().split("Other reasons")[0]
+    return re.findall(r"^   \* - ``(.+)``$", table, re.M)
+
+
+def script(text: str) -> str:
+    """What a shell is told: the reader's own names, then the guide's commands."""
+    return (f"set -e; IFS='|'; PF={PF} VF={VF} VF2={VF2} DESTINATION={DESTINATION} MODULE={MODULE} GUEST='{GUEST}'\n"
+            f"{text}")
+
+
+class Monitor:
+    """A command line of QEMU, running in a host, with its monitor at hand."""
+
+    def __init__(self, host: Host, command: str) -> None:
+        self.host = host
+        host.ssh.run("rm -f /run/report")
+        self._process = host.ssh.popen(f"exec 2>&1; {script(command)}", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._said = b""
+        self._seen = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.type("quit")
+            self._process.wait(30)
+        self._reader.join(10)
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        while some := self._process.stdout.read1(4096):
+            self._said += some
+
+    def said(self) -> str:
+        """All that it has printed."""
+        return re.sub(r"\x1b\[[0-9]*[A-Z]", "", self._said.decode(errors="replace")).replace("\r", "")
+
+    def type(self, line: str) -> None:
+        """Type a line into the monitor."""
+        assert self._process.stdin
+        self._process.stdin.write(line.replace("$DESTINATION", DESTINATION).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def until(self, pattern: str, again: str = "", seconds: float = 180) -> str:
+        """Wait for words behind those waited for before, asking for them if need be."""
+        end = time.monotonic() + seconds * MACHINE
+        while not (found := re.compile(pattern).search(self.said(), self._seen)):
+            assert time.monotonic() < end, f"{pattern!r} did not come: {self.said()[-600:]}"
+            assert self._process.poll() is None or self._reader.is_alive(), self.said()[-600:]
+            if again:
+                self.type(again)
+            time.sleep(0.3)
+        self._seen = found.end()
+        return found[0]
+
+    def end(self) -> str:
+        """Wait until QEMU has ended by itself; what it said."""
+        self._process.wait(60 * MACHINE)
+        self._reader.join(10)
+        return self.said()
+
+    def listens(self) -> None:
+        """Wait until it can be migrated to: its greeting comes earlier."""
+        self.host.ssh.run("until ss -ltn | grep -q :4444; do usleep 100000; done", timeout=120)
+
+    def guest_ready(self, seconds: float = 300) -> None:
+        """Wait until the guest's driver has passed the kernel's self-tests."""
+        try:
+            self.host.ssh.run("until grep -q ready /run/report; do usleep 100000; done", timeout=seconds)
+        except LabError as e:
+            console = self.host.ssh.run("tail -n 5 /run/guest.console /run/report", check=False).stdout
+            raise AssertionError(f"the guest did not come up: {self.said()[-300:]} {console}") from e

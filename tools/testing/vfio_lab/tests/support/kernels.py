@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kernel series as parameters of tests, from the lab's table of versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.core import versions
+
+
+def lasting(series: str, why: str = "the same on another kernel"):
+    """A series as a parameter that only --long runs."""
+    return pytest.param(series, marks=pytest.mark.long(why))
+
+
+#: every series; those that `make check` leaves out run with --long
+EACH = [series if series in versions.CHECKED else lasting(series) for series in versions.SERIES]

@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The device model driven register by register, with no guest code in between.
+
+QEMU runs without CPUs (its qtest accelerator): time stands still unless it is
+stepped, and interrupts are words that the device writes into plain memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+from lab.build.qemu import sandbox
+
+ECAM = 0x4010000000
+RAM = 0x40000000
+PF_BAR = 0x8000000000
+VF_BAR = 0x8001000000
+VF_BAR_SIZE = 0x10000
+PF_DB_BAR = 0x8010000000                # with isolated doorbells
+VF_DB_BAR = 0x8020000000
+SLOT = 4
+MSI_WORDS = RAM + 0x8000
+NO_MSI = 0xFFFFFFFF
+
+KEY = bytes(range(16))
+PLAIN = bytes.fromhex("00112233445566778899aabbccddeeff")
+CIPHER = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # FIPS 197, appendix C.1
+
+
+class Line:
+    """A socket that talks in lines.  Its other end is QEMU's from the start: to one
+    that listens QEMU may say hello twice, as its monitor's thread starts, and each
+    answer would be taken for that of the next command."""
+
+    def __init__(self) -> None:
+        self._socket, self.end = socket.socketpair()
+        self._file = self._socket.makefile("rw")
+
+    def patience(self, seconds: float) -> None:
+        """How long to wait for a line before it counts as never."""
+        self._socket.settimeout(seconds)
+
+    def send(self, text: str) -> None:
+        """One line, or several, out."""
+        self._file.write(text + "\n")
+        self._file.flush()
+
+    def receive(self) -> str:
+        """One line in."""
+        text = self._file.readline()
+        if not text:
+            raise EOFError("QEMU has gone")
+        return text.strip()
+
+
+def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = False) -> list[str]:
+    """A machine with nothing but the accelerator in it, and a root port before it if wanted."""
+    place = "rp,addr=0.0" if port else f"pcie.0,addr={SLOT}.0"
+    return [str(qemu), *sandbox(), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
+            "-display", "none", "-m", "256",
+            *(["-device", f"pcie-root-port,id=rp,bus=pcie.0,addr={SLOT}.0"] if port else []),
+            "-device", f"{device},id=sec0,bus={place}{options}"]
+
+
+class Model:
+    """One machine: its memory, its configuration space, its PCI functions."""
+
+    def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2",
+                 port: bool = False) -> None:
+        self.port = ECAM + (SLOT << 15) if port else None
+        self.log = folder / "log"
+        self._qtest, self._qmp = Line(), Line()
+        with self._qtest.end as registers, self._qmp.end as monitor:
+            self._process = subprocess.Popen([
+                *arguments(qemu, options, device, port),
+                "-chardev", f"socket,id=registers,fd={registers.fileno()}", "-qtest", "chardev:registers",
+                "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=control",
+                "-qtest-log", "none", "-d", "guest_errors", "-D", str(self.log)],
+                pass_fds=[registers.fileno(), monitor.fileno()])
+        assert "QMP" in json.loads(self._qmp.receive())
+        self.qmp("qmp_capabilities")
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.qmp("quit")
+            assert self._process.wait(20) == 0
+        finally:
+            self._process.kill()
+
+    def _command(self, text: str) -> str:
+        self._qtest.send(text)
+        while True:
+            answer = self._qtest.receive()
+            if not answer.startswith("IRQ"):
+                assert answer.startswith("OK"), (text, answer)
+                return answer[3:]
+
+    def batch(self, commands: list[str], seconds: float = 60) -> None:
+        """Commands of qtest sent in one go; each must be done within the time."""
+        self._qtest.patience(seconds)
+        self._qtest.send("\n".join(commands))
+        for command in commands:
+            answer = self._qtest.receive()
+            assert answer.startswith("OK"), (command, answer)
+
+    def qmp(self, command: str, **given: object) -> dict:
+        """A command of QMP and its answer."""
+        self._qmp.send(json.dumps({"execute": command, "arguments": given}))
+        while True:
+            answer = json.loads(self._qmp.receive())
+            if "event" not in answer:
+                return answer
+
+    def property(self, name: str, vf: int = 0) -> object:
+        """A property of the PF or of a VF."""
+        path = "/machine/peripheral/sec0" + (f"/vf{vf}" if vf else "")
+        return self.qmp("qom-get", path=path, property=name)["return"]
+
+    def set(self, name: str, value: object) -> str:
+        """Set a property; what QEMU objects, if it does."""
+        answer = self.qmp("qom-set", path="/machine/peripheral/sec0", property=name, value=value)
+        return answer.get("error", {}).get("desc", "")
+
+    def read(self, address: int, size: int = 4) -> int:
+        """A load of 1, 2, 4 or 8 bytes."""
+        return int(self._command(f"read{' bw l   q'[size]} {address:#x}"), 16)
+
+    def write(self, address: int, value: int, size: int = 4) -> None:
+        """A store of 1, 2, 4 or 8 bytes."""
+        self._command(f"write{' bw l   q'[size]} {address:#x} {value:#x}")
+
+    def memory(self, address: int, size: int) -> bytes:
+        """What lies in memory."""
+        return bytes.fromhex(self._command(f"read {address:#x} {size:#x}")[2:])
+
+    def put(self, address: int, data: bytes) -> None:
+        """Lay something into memory."""
+        self._command(f"write {address:#x} {len(data):#x} 0x{data.hex()}")
+
+    def settle(self) -> None:
+        """Let the device do what is due now."""
+        for _ in range(6):
+            self.read(RAM)
+
+    def step(self, microseconds: int) -> None:
+        """Let time pass, and the device work."""
+        self._command(f"clock_step {microseconds * 1000}")
+        self.settle()
+
+    def config(self, function: int) -> int:
+        """Where the configuration space of a function is."""
+        return ECAM + (((1 << 8 if self.port else SLOT << 3) + function) << 12)
+
+    def bring_up(self, vfs: int = 2, queues: int = 4) -> None:
+        """Memory decode, SR-IOV on, so many queues for each function."""
+        if self.port:                   # bus 1 behind it, and all of the memory above 4 GiB
+            self.write(self.port + 0x18, 0x010100)
+            for register, value in ((0x24, 0xFFF00000), (0x28, 0x80), (0x2C, 0x80)):
+                self.write(self.port + register, value)
+            self.write(self.port + 4, 6, 2)
+        pf = self.config(0)
+        self.write(pf + 0x18, PF_BAR & 0xFFFFFFFF)
+        self.write(pf + 0x1C, PF_BAR >> 32)
+        self.enable(0)
+        self.write(PF_BAR + 0x100040, 1)
+        assert self.read(PF_BAR + 0x100044) & 1
+        for function in range(vfs + 1):
+            self.assign(function, function * queues, queues)
+        for register, bar in ((0x20, PF_DB_BAR), (0x22C, VF_BAR), (0x234, VF_DB_BAR)):
+            self.write(pf + register, bar & 0xFFFFFFFF)
+            self.write(pf + register + 4, bar >> 32)
+        self.write(pf + 0x210, vfs, 2)
+        self.write(pf + 0x208, 9, 2)
+        for function in range(1, vfs + 1):
+            self.enable(function)
+
+    def enable(self, function: int) -> None:
+        """Decode, bus master, and interrupts that go into memory."""
+        config = self.config(function)
+        self.write(config + 4, 6, 2)
+        self.write(config + 0x54, MSI_WORDS + function * 16)
+        self.write(config + 0x58, 0)
+        self.write(config + 0x5C, function << 8, 2)
+        self.write(config + 0x52, 0x21, 2)
+        self.write(MSI_WORDS + function * 16, NO_MSI)
+
+    def interrupt(self, function: int) -> int | None:
+        """The vector of the last interrupt since the last look."""
+        self.settle()
+        word = self.read(MSI_WORDS + function * 16)
+        self.write(MSI_WORDS + function * 16, NO_MSI)
+        return None if word == NO_MSI else word & 0xFF
+
+    def reset(self, function: int) -> None:
+        """A function level reset; what the host kernel restores is restored."""
+        control = self.config(function) + 0x88
+        self.write(control, self.read(control, 2) | 0x8000, 2)
+        self.enable(function)
+
+    def assign(self, function: int, base: int, count: int) -> None:
+        """Give queues to a function."""
+        for kind, data in ((0, base << 28 | 1 << 44 | (count - 1) << 45), (1, 1 << 28)):
+            for register, value in ((0x58, 0), (0x5C, kind), (0x60, function),
+                                    (0x64, data & 0xFFFFFFFF), (0x68, data >> 32),
+                                    (0x6C, 0), (0x54, 1)):
+                self.write(PF_BAR + 0x100000 + register, value)
+            assert self.read(PF_BAR + 0x10006C) == 1
+
+
+class Function:
+    """What a driver knows of one function. Rings have 16 entries."""
+
+    DEVICE = "hisi-sec2"
+    DEPTH = 16
+    SQE = 128
+    #: the sort of requests that queue 1 takes; the others take sort 0
+    SECOND = 0
+
+    def __init__(self, model: Model, number: int) -> None:
+        self.model, self.number = model, number
+        self.bar = VF_BAR + (number - 1) * VF_BAR_SIZE if number else PF_BAR
+        ram = RAM + 0x100000 * (number + 1)
+        self.sq_table, self.cq_table, self.buffer = ram, ram + 0x1000, ram + 0x2000
+        self.eq, self.aeq, self.data, self._rings = (
+            ram + 0x3000, ram + 0x4000, ram + 0x5000, ram + 0x10000)
+        self.tail: dict[int, int] = {}
+        self._seen: dict[int, int] = {}
+
+    def read(self, offset: int, size: int = 4) -> int:
+        """A register."""
+        return self.model.read(self.bar + offset, size)
+
+    def write(self, offset: int, value: int, size: int = 4) -> None:
+        """A register."""
+        self.model.write(self.bar + offset, value, size)
+
+    def mailbox(self, command: int, data: int = 0, queue: int = 0, get: bool = False) -> None:
+        """Send a mailbox command, as one store of 16 bytes does it."""
+        self.write(0x300, command | 1 << 13 | get << 14 | queue << 16
+                   | (data & 0xFFFFFFFF) << 32, 8)
+        self.write(0x308, data >> 32, 8)
+
+    def ask(self, command: int, data: int = 0, queue: int = 0, get: bool = False) -> int:
+        """Send a command that must work, and has nothing to wait for that takes time; its result."""
+        self.mailbox(command, data, queue, get)
+        w0 = self.read(0x300, 2)
+        if w0 & 0x2000:
+            self.model.settle()
+            w0 = self.read(0x300, 2)
+        assert w0 & 0x3E00 == 0
+        return self.read(0x304) | self.read(0x308) << 32
+
+    def doorbell(self, queue: int, command: int, index: int, priority: int = 0,
+                 random: int = 0) -> None:
+        """Ring: command 0 SQ, 1 CQ, 2 EQ, 3 AEQ."""
+        self.write(0x2000 if command in (2, 3) else 0x1000,
+                   queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
+
+    def kick(self, queue: int) -> None:
+        """The resume doorbell."""
+        self.doorbell(queue, 0, 0, priority=1)
+
+    def sq(self, queue: int) -> int:
+        """Where the submission ring lies."""
+        return self._rings + queue * 0x4000
+
+    def cq(self, queue: int) -> int:
+        """Where the completion ring lies."""
+        return self._rings + 0x30000 + queue * 0x4000
+
+    def start(self, queues: int = 2) -> None:
+        """Event queues, tables, queues."""
+        self.model.put(self.sq_table, bytes(0x2000))
+        self.model.put(self.eq, bytes(0x2000))
+        for command, ring in ((2, self.eq), (3, self.aeq)):
+            self.model.put(self.buffer, struct.pack("<HHQIIII", 0, 0, ring, 0, 0, 0,
+                                                    self.DEPTH - 1 | 1 << 16))
+            self.ask(command, self.buffer)
+        self.ask(4, self.sq_table)
+        self.ask(5, self.cq_table)
+        self.write(0xC, 0)
+        self.write(0x4, 0)
+        for queue in range(queues):
+            self.set_up(queue, self.SECOND if queue == 1 else 0)
+        self.write(0x60, 0)
+
+    def set_up(self, queue: int, alg_type: int = 0) -> None:
+        """Hand SQC and CQC to the device."""
+        self.model.put(self.sq(queue), bytes(self.SQE * self.DEPTH))
+        self.model.put(self.cq(queue), bytes(16 * self.DEPTH))
+        self.model.put(self.buffer, struct.pack(
+            "<HHQIHHHHHHI", 0, 0, self.sq(queue), self.DEPTH - 1 | (self.SQE.bit_length() - 1) << 12,
+            0, 0, 0, 0, queue, 1 << 4 | alg_type << 8, 0))
+        self.ask(0, self.buffer, queue)
+        self.model.put(self.buffer, struct.pack(
+            "<HHQIHHHHII", 0, 0, self.cq(queue), self.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0))
+        self.ask(1, self.buffer, queue)
+        self.tail[queue] = self._seen[queue] = 0
+
+    def request(self, source: int, destination: int, length: int = 16, *, mode: int = 0,
+                lists: bool = False) -> bytes:
+        """A request to encrypt, with the key at the start of the data."""
+        parts = bytearray(128)
+        struct.pack_into("<I", parts, 0, 3 | (source != destination) << 9 | lists * 9 << 11)
+        struct.pack_into("<HB", parts, 4, 1, mode | 2 << 4)
+        struct.pack_into("<QQ", parts, 8, 0x1122334455667788, source)
+        struct.pack_into("<Q", parts, 48, self.data)
+        struct.pack_into("<IQ", parts, 72, length, destination)
+        return bytes(parts)
+
+    def submit(self, queue: int, request: bytes | None = None) -> None:
+        """Put a request into the ring and ring; by default one that can be checked."""
+        tail = self.tail[queue]
+        if request is None:
+            self.model.put(self.data, KEY)
+            self.model.put(self.data + 0x100, PLAIN)
+            self.model.put(self.result_at(queue, tail), bytes(16))
+            request = self.request(self.data + 0x100, self.result_at(queue, tail))
+        self.model.put(self.sq(queue) + self.SQE * tail, request)
+        self.tail[queue] = (tail + 1) % self.DEPTH
+        self.doorbell(queue, 0, self.tail[queue])
+
+    def result_at(self, queue: int, index: int) -> int:
+        """Where the result of a request of submit() goes."""
+        return self.data + 0x1000 + queue * 0x800 + index * 16
+
+    def reap(self, queue: int) -> list[tuple[int, int]]:
+        """New completions, (index, error) each; tells the device and arms again."""
+        self.model.settle()
+        new = []
+        while True:
+            turn, at = divmod(self._seen[queue], self.DEPTH)
+            entry = self.model.memory(self.cq(queue) + 16 * at, 16)
+            if entry[14] & 1 == turn & 1:
+                break
+            index = struct.unpack_from("<H", entry, 8)[0]
+            new.append((index, self.outcome(self.model.memory(
+                self.sq(queue) + self.SQE * index, self.SQE))))
+            self._seen[queue] += 1
+        if new:
+            self.doorbell(queue, 1, self._seen[queue] % self.DEPTH, priority=1)
+        return new
+
+    def outcome(self, sqe: bytes) -> int:
+        """The error that a finished request holds."""
+        done, error = struct.unpack_from("<HB", sqe, 112)
+        assert done == 0x101
+        return error
+
+    def saved_sqc(self, queue: int) -> tuple[int, int, int]:
+        """Head, tail and base of a context in memory."""
+        return struct.unpack("<HHQ", self.model.memory(self.sq_table + 32 * queue, 12))
+
+    def save(self) -> dict[str, object]:
+        """What travels in a migration stream."""
+        return {"eq": [self.read(0x8000 + 4 * i) for i in range(7)],
+                "aeq": [self.read(0x8020 + 4 * i) for i in range(7)],
+                "masks": (self.read(0x4), self.read(0xC)),
+                "tables": (self.ask(4, get=True), self.ask(5, get=True))}
+
+    def load(self, state: dict) -> None:
+        """The other end of save()."""
+        self.write(0x60, 0)
+        for offset, value in zip((0x4, 0xC), state["masks"], strict=True):
+            self.write(offset, value)
+        for offset, words in ((0x8000, state["eq"]), (0x8020, state["aeq"])):
+            for i, word in enumerate(words):
+                self.write(offset + 4 * i, word)
+        self.ask(4, state["tables"][0])
+        self.ask(5, state["tables"][1])
+
+    def events(self) -> dict[str, int]:
+        """What the device did."""
+        return self.model.property("counters", self.number)["events"]
+
+    def mistakes(self) -> set[str]:
+        """What the driver did wrong so far."""
+        errors = self.model.property("counters", self.number)["guest-errors"]
+        return {name for name, count in errors.items() if count}
+
+
+def refusal(qemu: Path, option: str) -> str:
+    """What QEMU says of a device option that it does not take."""
+    done = subprocess.run(arguments(qemu, "," + option), capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 1
+    # a sanitizer may have said something before
+    return re.sub(r".*?hisi-sec2,[^:]*: ", "", done.stderr.strip().splitlines()[-1])
