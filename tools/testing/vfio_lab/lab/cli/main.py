@@ -386,7 +386,7 @@ def clean(args: argparse.Namespace) -> int:
 
 def defects(steps: Steps) -> int:
     """The tests of the table of defects on all drivers, then the table."""
-    table = paths.BUILD / "defects/defects.md"
+    table = paths.BUILD / "defects/defects.rst"
     table.unlink(missing_ok=True)
     status = check(["test_defects.py", "--defects", "--dist", "load"], False, steps, everything=True)
     if table.exists():

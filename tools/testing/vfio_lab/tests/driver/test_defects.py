@@ -143,7 +143,7 @@ class Run:
             json.dumps({"results": self.results, "reasons": self.reasons}, indent=1))
         found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
                  if (path := OUT / f"{name}.json").exists()}
-        (OUT / "defects.md").write_text(defects.table(found))
+        (OUT / "defects.rst").write_text(defects.table(found))
 
 
 @pytest.fixture
@@ -168,6 +168,14 @@ def test_every_row_has_its_test():
     assert set(defects.SCENARIOS) <= used
 
 
+def test_the_page_has_every_row():
+    """The page must not lack a row, nor name a row or its tests otherwise than the list does."""
+    page = defects.PAGE.read_text()
+    assert re.findall(r"^([RDT]\d+) +(.+?)  .*$", page.partition("Tests of each row")[0], re.M) == [
+        (row.name, row.what) for row in defects.ROWS]
+    assert page.endswith(defects.tests())
+
+
 def test_ours_is_free_of_them(request, run):
     """The kselftest is run by test_uapi.py."""
     ours = run(versions.DEFAULT, "ours")
@@ -182,7 +190,7 @@ def test_ours_is_free_of_them(request, run):
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_all_drivers(request, run, column):
-    """The matrix; its table is build/defects/defects.md."""
+    """The matrix; its table is build/defects/defects.rst."""
     if not request.config.getoption("--defects"):
         pytest.skip("vlab defects runs it")
     one = run(*COLUMNS[column])

@@ -58,7 +58,7 @@ def test_each_command_explains_itself(command):
 
 def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
     """Would catch: a command that ends before its first test, or shows an earlier table."""
-    table = tmp_path / "defects/defects.md"
+    table = tmp_path / "defects/defects.rst"
     table.parent.mkdir()
     table.write_text("of an earlier run")
     done = vlab("defects", VFIO_LAB_BUILD=str(tmp_path), PYTEST_ADDOPTS="--collect-only")
