@@ -13,7 +13,7 @@ from .series_cuts import Files
 
 #: what debugfs shows comes with it, the image with the pages that tell of it
 ABI = "Documentation/ABI/testing/debugfs-"
-IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-image"
+IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
 CONFIGS = "kernel/configs/"
 #: what the driver shares with that of the physical function
 QM_HEADER = "include/linux/hisi_acc_qm.h"

@@ -14,7 +14,7 @@ from lab.build import kernel_tree
 from lab.build.kernel import sources
 from lab.release import arc_figure, docs, test_table
 
-PAGES = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci"
+DATA_PAGE = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci/migration-data.rst"
 
 
 def test_the_pages_are_built_without_a_warning(context, tmp_path):
@@ -50,7 +50,7 @@ def test_each_test_says_what_it_catches():
 def test_the_images_table_is_the_sources():
     source = (paths.DRIVER / "vf_data.c").read_text()
     placed = dict(re.findall(r"static_assert\(offsetof\(struct acc_vf_data, (\w+)\) == (\w+)\)", source))
-    rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", (PAGES / "stream.rst").read_text(), re.M)
+    rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", DATA_PAGE.read_text(), re.M)
     offsets = {name: int(offset) for offset, _, name in rows}
     assert {n: int(o.replace("HISI_ACC_MATCH_SIZE", "40")) for n, o in placed.items()}.items() <= offsets.items()
     position = 0
@@ -62,9 +62,9 @@ def test_the_images_table_is_the_sources():
 
 def test_the_images_abi_is_the_table():
     """A field that is moved in one place and not in the other would be caught."""
-    page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-image").read_text()
+    page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-migration-data").read_text()
     rows = [(int(at), int(size)) for at, size in re.findall(r"^\t\t +(\d+) +(\d+)  \S", page, re.M)]
-    starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", (PAGES / "stream.rst").read_text(), re.M)}
+    starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", DATA_PAGE.read_text(), re.M)}
     assert {at for at, _ in rows} <= starts
     assert [at + size for at, size in rows] == [at for at, _ in rows[1:]] + [176]
 
@@ -72,7 +72,7 @@ def test_the_images_abi_is_the_table():
 @pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
 def test_each_refusal_is_described(error):
     assert f"-{error}" in (paths.DRIVER / "vf_data.c").read_text()
-    assert f"-{error}" in (PAGES / "stream.rst").read_text()
+    assert f"-{error}" in DATA_PAGE.read_text()
 
 
 def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
