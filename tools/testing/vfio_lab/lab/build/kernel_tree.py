@@ -37,9 +37,11 @@ KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
 DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: of the lab, which stays where it is, programs that only it runs, and packages of what
 #: is not in the kernel
-LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/packages.rst", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
+LAB_ONLY = ("Documentation/dev-tools/", f"{DRIVER}/compat_qm", f"{GUIDE}/compatibility.rst", f"{GUIDE}/packages.rst",
+            f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
 #: lines that lead there
-LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   packages\n"}
+LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   compatibility\n   packages\n",
+             f"{DRIVER}/Makefile": "obj-$(CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST) += compat_qm_test.o\n"}
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 

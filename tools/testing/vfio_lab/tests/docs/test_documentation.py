@@ -5,6 +5,7 @@ repeats what a source says, it says the same."""
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, mo
     monkeypatch.setattr(machine.shutil, "which", lambda name: None)
     with pytest.raises(LabError, match="^To install python3-sphinx the lab must be root, and there is no sudo here.$"):
         docs.build(tmp_path / "docs", context)
+
+
+def test_pages_for_a_kernels_tree_link_to_such_pages_only():
+    """A page that the series has must not link to one that stays with the lab."""
+    pages = {Path(place): text for place, text in kernel_tree.ours(lab=False).items() if place.endswith(".rst")}
+    stays = set(map(Path, kernel_tree.ours())) - set(pages)
+    labels = {label for text in pages.values() for label in re.findall(r"^\.\. _([\w-]+):$", text, re.M)}
+    for place, text in pages.items():
+        for link in re.findall(r":doc:`([\w-]+)`", text) + re.findall(r"^   ([\w-]+)$", text, re.M):
+            assert place.with_name(f"{link}.rst") not in stays, f"{place} links to {link}"
+        assert set(re.findall(r":ref:`([\w-]+)`", text)) <= labels, place
 
 
 def test_the_figure_is_the_tables():

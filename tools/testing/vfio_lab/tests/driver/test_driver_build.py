@@ -92,9 +92,9 @@ def test_each_need_is_read_from_the_makefile():
 
 
 def test_the_guide_names_each_interface():
-    """The page on packages must say of each interface when it came, and what is done
+    """The compatibility matrix must say of each interface when it came, and what is done
     without it."""
-    text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/packages.rst").read_text(encoding="utf-8")
+    text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/compatibility.rst").read_text(encoding="utf-8")
     rows = re.findall(r"^   \* - (\S.*)\n     - ((?:.*\n)+?)     - (.*)$", text, re.M)
     told = {release: names for release, names, done in rows if done == "refused"}
     assert [name for name, _, _, release in NEEDS if f"``{name}``" not in told.get(release, "")] == []
@@ -102,7 +102,7 @@ def test_the_guide_names_each_interface():
     bridged = "".join(names for _, names, done in rows if done.startswith("bridged"))
     names = re.findall(r"call lacks,(\w+),", KBUILD) + list(BRIDGED)
     assert [name for name in names if f"``{name}" not in bridged] == []
-    example = blocks("none", "packages")["lacks"]
+    example = blocks("none", "compatibility")["lacks"]
     pieces = {f"no {name} in {header} (came with Linux {release})" for name, _, header, release in NEEDS}
     assert set(re.findall(r"no .*?\)", example.partition("has ")[2])) <= pieces
 

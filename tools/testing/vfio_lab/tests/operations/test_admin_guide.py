@@ -63,6 +63,12 @@ def migrates(source: Host, destination: Host, from_command: str, to_command: str
             assert destination.counters(ENGINE, 1)["events"]["kicks"] > kicks
 
 
+def change_module(host: Host, how: str) -> None:
+    """Put another module in the place of the one that is loaded."""
+    steps = blocks("sh")
+    do(host, "\n".join((steps["unload"], how, steps["reload"])))
+
+
 def features(host: Host) -> set[str]:
     return set(host.ssh.out(f"cat /sys/kernel/debug/vfio/{VF}/migration/features").split())
 
@@ -77,13 +83,19 @@ def test_a_host_is_prepared(hosts, shell):
     assert {"stop-copy", "p2p", "pre-copy"} <= set(said.split())
 
 
+def test_a_host_is_watched(hosts, shell):
+    """Tracepoints and debugfs files must be where the page has them, before any migration."""
+    do(hosts[0], shell.pop("trace"))
+    assert do(hosts[0], shell.pop("show")).splitlines() == ["device is not open", "device is not open", "no transfer"]
+
+
 def test_a_guest_moves_by_group_to_the_kernels_own_driver(hosts, shell):
-    migrates(*hosts, shell.pop("group-source"), shell.pop("group-destination"), "group-migrate")
+    migrates(*hosts, shell.pop("container-source"), shell.pop("container-destination"), "container-migrate")
 
 
 def test_a_host_is_upgraded(hosts, shell):
     assert "p2p" not in features(hosts[1])
-    do(hosts[1], shell.pop("upgrade"))
+    change_module(hosts[1], shell.pop("upgrade"))
     assert "updates/" in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
     assert "p2p" in features(hosts[1])
 
@@ -93,7 +105,8 @@ def test_a_guest_with_two_functions_moves_by_iommufd(hosts, shell):
 
 
 def test_a_host_goes_back(hosts, shell):
-    do(hosts[1], shell.pop("downgrade"))
+    change_module(hosts[1], shell.pop("downgrade"))
+    del shell["unload"], shell["reload"]
     assert "updates/" not in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
     assert "p2p" not in features(hosts[1])
 
@@ -126,9 +139,9 @@ def does_not_fit(source: Host, destination: Host) -> str:
                         f"insmod {MODULE}")
     by_group = blocks("sh")
     do(destination, by_group["functions"].replace("echo 2", "echo 3") + "\n" + by_group["bind"])
-    with Monitor(source, by_group["group-source"]) as here:
+    with Monitor(source, by_group["container-source"]) as here:
         here.guest_ready()
-        with Monitor(destination, by_group["group-destination"]) as there:
+        with Monitor(destination, by_group["container-destination"]) as there:
             there.listens()
             here.type(f"migrate -d tcp:{DESTINATION}:4444")
             here.until("Migration status: failed", again="info migrate")

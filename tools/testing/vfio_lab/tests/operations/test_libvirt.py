@@ -247,7 +247,7 @@ def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
 
 def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
     """One VF by group and container; the load goes on at the destination and back at the source."""
-    with Domain(hosts, domain(XML["managed"], XML["by-group"])) as guest:
+    with Domain(hosts, domain(XML["managed"], XML["by-container"])) as guest:
         guest.start()
         for here in hosts:
             assert guest.opened() == groups(here, 1)

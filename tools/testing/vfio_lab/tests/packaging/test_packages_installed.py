@@ -123,7 +123,8 @@ def test_the_driver_is_installed_and_found_first(host):
     said = do(host, f"cd /lab/first; {DO['package-install']}")
     assert built_for(host) == {release: FIRST} and not not_built(said)
     assert f"/lib/modules/{release}/updates/dkms/{MODULE}.ko" in said.splitlines()[-1]
-    do(host, f"VF={VF} VF2={VF2}; {DO['package-load']}", timeout=120)
+    again = blocks("sh")
+    do(host, f"VF={VF} VF2={VF2}; {again['unload']}\n{again['reload']}", timeout=120)
     assert "p2p" in features()
 
 
