@@ -4,6 +4,7 @@ repeats what a source says, it says the same."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lab.build import kernel_tree
 from lab.build.kernel import sources
 from lab.release import arc_figure, docs, test_table
 
+GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
 DATA_PAGE = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci/migration-data.rst"
 
 
@@ -79,6 +81,18 @@ def test_the_images_abi_is_the_table():
     starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", DATA_PAGE.read_text(), re.M)}
     assert {at for at, _ in rows} <= starts
     assert [at + size for at, size in rows] == [at for at, _ in rows[1:]] + [176]
+
+
+def test_messages_of_the_driver_are_its_own():
+    """A message or a field that the guide quotes must be one that the driver prints."""
+    source = "".join(place.read_text() for place in sorted(paths.DRIVER.glob("*.c")))
+    printed = [re.sub(r"%\w+", "*", text) for text in re.findall(r'"([^"]+)\\n"', source)]
+    _, fields, others = re.split(r"\n=====+\n", (GUIDE / "messages.rst").read_text())[-3:]
+    alerts = re.search(r"^Alerts\n(.*)^Tracepoints\n", (GUIDE / "monitoring.rst").read_text(), re.M | re.S)
+    quoted = re.findall(r"``([^`]+)``", "".join(re.findall(r"^   \* - (.+)$", others + alerts[1], re.M)))
+    assert len(quoted) > 12 and [q for q in quoted if not fnmatch.filter(printed, f"*{q}*")] == []
+    named = re.findall(r"^   \* - ([^,\n]+)$", fields, re.M)
+    assert len(named) == 4 and [name for name in named if f'"{name}"' not in source] == []
 
 
 @pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
