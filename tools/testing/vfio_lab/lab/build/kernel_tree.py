@@ -37,11 +37,11 @@ KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
 DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: of the lab, which stays where it is, programs that only it runs, and packages of what
 #: is not in the kernel
-LAB_ONLY = ("Documentation/dev-tools/", f"{DRIVER}/compat_qm", f"{GUIDE}/compatibility.rst", f"{GUIDE}/packages.rst",
+LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/compatibility.rst", f"{GUIDE}/packages.rst",
             f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/acc_")
 #: lines that lead there
-LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n", f"{GUIDE}/index.rst": "   compatibility\n   packages\n",
-             f"{DRIVER}/Makefile": "obj-$(CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST) += compat_qm_test.o\n"}
+LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n",
+             f"{GUIDE}/index.rst": "   compatibility\n   packages\n"}
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 
@@ -148,10 +148,10 @@ def link_around(base: Path, tree: Path, places: set[Path]) -> None:
                 (tree / here).symlink_to(name)
 
 
-def linked(base: Path, folder: Path, also: dict[str, str] | None = None) -> None:
-    """Make a folder of the kernel's tree at `base` with ours in it, and what else is
-    given: links, where it is the kernel's."""
-    files = {**changed(base), **(also or {})}
+def linked(base: Path, folder: Path) -> None:
+    """Make a folder of the kernel's tree at `base` with ours in it: links, where it is
+    the kernel's."""
+    files = changed(base)
     link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
     for place, text in files.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..core import machine, paths, scratch, versions
+from ..core import machine, scratch, versions
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.run import run
@@ -27,7 +27,7 @@ TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
 
 def tree(base: Path, folder: Path) -> None:
     """Put the kernel's tree at `base` with ours in it into `folder`."""
-    kernel_tree.linked(base, folder, {n: (paths.ROOT / n).read_text(encoding="utf-8") for n in kernel_tree.OUT_OF_TREE})
+    kernel_tree.linked(base, folder)
     ours = {n: text for n, text in kernel_tree.ours().items() if n.startswith(ABI)}
     shutil.rmtree(folder / ABI)
     for place, text in ours.items():

@@ -5,8 +5,9 @@ those that follow."""
 import re
 
 from guide import VF, blocks, script
-from lab import driver, kernel, paths, versions
-from lab.session import MODEL, Choice
+from lab.core import paths, versions
+from lab.build import driver, kernel
+from lab.scenario.session import MODEL, Choice
 
 
 def block_with(word: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
+from lab.core import paths
 
 #: words that documents do not use, and those that they use instead
 TERMS = {
@@ -47,7 +47,7 @@ LEFT = ("bar.c", "compat.h", "compat_qm_test.c", "fake_device.c", "fake_device.h
         "migf_test.c", "migrate.c", "migrate_test.c", "qm.c", "qm.h", "qm_open.c", "qm_test.c", "trace.h", "vf_data.c",
         "vf_data.h", "vf_data_test.c")
 PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documentation/**/*.rst", "Documentation/ABI/*/*",
-          "drivers/vfio/pci/hisilicon/*.[ch]")
+          "drivers/vfio/pci/hisilicon/**/*.[ch]", "dkms/**/*.[ch]")
 DOCUMENTS = [place for pattern in PLACES for place in sorted(paths.ROOT.glob(pattern))
              if place.is_file() and place.name not in (*GENERATED, *LEFT)]
 WORDS = re.compile(r"(?<![\w/.@-])(?:" + "|".join(f"(?:{term})" for term in TERMS) + r")(?![\w/-]|\.\w)", re.I)
