@@ -33,7 +33,8 @@ EXCEPT = {
 def said_of_us(text: str) -> list[str]:
     """What a build said of our files."""
     lines = [line for line in text.splitlines() if str(overlay.FOLDER) in line]
-    module_macros = {f"{file.name}:{n}:1: {SPARSE_CANNOT}" for file in paths.DRIVER.rglob("*.c") for n, line in
+    module_macros = {f"{file.name}:{n}:1: {SPARSE_CANNOT}" for file in [*paths.DRIVER.rglob("*.c"), *paths.DKMS.rglob("*.c")]
+                     for n, line in
                      enumerate(file.read_text().splitlines(), 1) if line.startswith("MODULE_")}
     return [line for line in lines if line.rpartition("/")[2] not in module_macros]
 
