@@ -91,6 +91,13 @@ def hash_path(path: Path) -> str:
     return total.hexdigest()
 
 
+def _write_about(folder: Path, about: tuple[str, str, str]) -> None:
+    """Say what is in an entry's folder: kind, version, key.  In a copy of another entry that
+    was made of links, the file is that one's."""
+    (folder / ".about").unlink(missing_ok=True)
+    (folder / ".about").write_text(json.dumps(about), encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One thing in the cache, for status."""
@@ -250,7 +257,7 @@ class Cache:
             try:
                 half.chmod(0o755)
                 build(half)
-                (half / ".about").write_text(json.dumps([kind, version, key]), encoding="utf-8")
+                _write_about(half, (kind, version, key))
                 self._touch(half)
                 self._hold(name)
                 os.rename(half, path)
@@ -293,7 +300,7 @@ class Cache:
         except BaseException:
             _remove(path)
             raise
-        (path / ".about").write_text(json.dumps(about), encoding="utf-8")
+        _write_about(path, about)
         (path / ".whole").touch()
 
     @staticmethod

@@ -265,3 +265,19 @@ def test_a_tests_clock_stands_still_while_it_builds(tmp_path: Path) -> None:
         signal.setitimer(signal.ITIMER_REAL, before)
     assert len(seen) == 2 and all(left > 5000 for left in seen)
     assert 990 < after <= 1000
+
+
+def test_an_entry_that_shares_files_with_another_leaves_it_alone(tmp_path):
+    """The patched sources of a kernel are links to the unpatched ones, which must stay those
+    that newest() finds."""
+    cache = Cache(tmp_path / "cache")
+    source = cache.entry("source", "1", "key", lambda folder: (folder / "file").touch())
+
+    def linked(folder):
+        for path in source.iterdir():
+            os.link(path, folder / path.name)
+
+    cache.entry("patched", "1", "key", linked)
+    assert [(entry.kind, cache.newest(entry.kind)) for entry in cache.entries()] == [
+        (entry.kind, entry) for entry in cache.entries()]
+    assert {entry.kind for entry in cache.entries()} == {"source", "patched"}
