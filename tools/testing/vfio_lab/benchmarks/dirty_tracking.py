@@ -29,9 +29,9 @@ from lab.scenario.session import MODEL, Choice, Session  # noqa: E402
 PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
 #: SMMU, backend, enable-migration, and the choice that makes it so
 ROWS = (
-    ("no HTTU", "legacy", "auto", dataclasses.replace(PACED, httu=False, backend="legacy", migration="auto")),
+    ("no HTTU", "container", "auto", dataclasses.replace(PACED, httu=False, backend="container", migration="auto")),
     ("no HTTU", "iommufd", "auto", dataclasses.replace(PACED, httu=False, migration="auto")),
-    ("no HTTU", "legacy", "on", dataclasses.replace(PACED, httu=False, backend="legacy")),
+    ("no HTTU", "container", "on", dataclasses.replace(PACED, httu=False, backend="container")),
     ("no HTTU", "iommufd", "on", dataclasses.replace(PACED, httu=False)),
     ("HTTU", "iommufd", "auto", PACED),
 )
@@ -56,10 +56,10 @@ class Row:
         if not worked:
             return f"not measured: {self.runs[-1]['complaints']}"
         stale = [f"{run['stale']} of {run['pages']}" for run in worked]
-        blackout = [run["blackout_ms"] for run in worked if run["blackout_ms"] is not None]
+        downtime = [run["downtime_ms"] for run in worked if run["downtime_ms"] is not None]
         text = f"stale: {', '.join(stale)}; held: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
-        if blackout:
-            text += f"; blackout {min(blackout)} to {max(blackout)} ms"     # type: ignore[type-var]
+        if downtime:
+            text += f"; downtime {min(downtime)} to {max(downtime)} ms"     # type: ignore[type-var]
         return text + f"; dirty by devices at each look: {' '.join(map(str, worked[-1]['syncs']))}"  # type: ignore[call-overload]
 
 
@@ -67,7 +67,7 @@ def run_of(outcome: Outcome) -> dict[str, object]:
     """What of a migration goes into the table."""
     refused = next((match[0] for c in outcome.complaints if (match := REFUSED.search(c))), "")
     return {"refused": refused, "held": outcome.held, "pages": outcome.pages, "stale": outcome.stale,
-            "blackout_ms": outcome.blackout_ms, "total_ms": outcome.total_ms, "ram_bytes": outcome.ram_bytes,
+            "downtime_ms": outcome.downtime_ms, "total_ms": outcome.total_ms, "ram_bytes": outcome.ram_bytes,
             "syncs": [sync.device for sync in outcome.syncs], "complaints": outcome.complaints[:3]}
 
 

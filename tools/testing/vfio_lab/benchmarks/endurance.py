@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Long run: one guest under load that moves between two hosts many times. What
-could grow with each move is looked at after each: memory, blackout, open files."""
+could grow with each move is looked at after each: memory, downtime, open files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOOK = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /proc/sy
         f"echo references: $(cat /sys/module/{VARIANT_DRIVER}/refcnt); "
         "echo datafiles: $(ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c hisi_acc_migration)")
 #: what is looked for a slope in
-FIGURES = ("blackout_ms", "total_ms", "free", "slab", "percpu", "stacks", "files")
+FIGURES = ("downtime_ms", "total_ms", "free", "slab", "percpu", "stacks", "files")
 #: moves whose figures are not part of a slope: things come to be once
 WARM_UP = 10
 
@@ -40,7 +40,7 @@ class Move:
 
     number: int
     left: str
-    blackout_ms: int
+    downtime_ms: int
     total_ms: int
     verified: int
     free: int
@@ -115,7 +115,7 @@ def _move(scenario: Scenario, number: int) -> Move:
     scenario.turn_round()
     seen = _look(left)
     assert scenario.record.last
-    return Move(number, left.name, out.blackout_ms or 0, out.total_ms or 0, scenario.record.last.verified,
+    return Move(number, left.name, out.downtime_ms or 0, out.total_ms or 0, scenario.record.last.verified,
                 seen["MemFree"], seen["SUnreclaim"], seen["Percpu"], seen["KernelStack"], seen["files"])
 
 

@@ -13,7 +13,7 @@ from matplotlib import pyplot  # noqa: E402
 
 from lab.scenario.timeline import duration  # noqa: E402
 
-from . import blackout, latency, scale  # noqa: E402
+from . import downtime, latency, scale  # noqa: E402
 from .rig import MAINLINE, OURS  # noqa: E402
 
 LICENCE = "SPDX-License-Identifier: GPL-2.0"
@@ -80,9 +80,9 @@ def growth(found: list[scale.Together], version: str, folder: pathlib.Path) -> N
     _save(figure, folder, f"scale-{version}")
 
 
-def timeline(found: list[blackout.Blackout], folder: pathlib.Path) -> None:
-    """One blackout: what happens when, and where."""
-    one = blackout.typical(found)
+def timeline(found: list[downtime.Downtime], folder: pathlib.Path) -> None:
+    """One downtime: what happens when, and where."""
+    one = downtime.typical(found)
     if not one:
         return
     dark = [p for p in one.phases if p.name != "pre-copy"]
@@ -99,6 +99,6 @@ def timeline(found: list[blackout.Blackout], folder: pathlib.Path) -> None:
     place.invert_yaxis()
     place.set_xlabel("milliseconds since the driver was told to stop the function")
     place.set_xlim(-(end - start) * 1e2, (end - start) * 1.12e3)
-    place.set_title(f"one blackout: a guest with one function, driver {one.driver}, Linux {blackout.VERSION}")
+    place.set_title(f"one downtime: a guest with one function, driver {one.driver}, Linux {downtime.VERSION}")
     place.grid(axis="x", alpha=0.3)
-    _save(figure, folder, "blackout")
+    _save(figure, folder, "downtime")

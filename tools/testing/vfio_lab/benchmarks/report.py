@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.scenario.timeline import duration
 
-from . import blackout, chance, economy, endurance, latency, memory, scale
+from . import downtime, chance, economy, endurance, latency, memory, scale
 from .rig import MAINLINE, OURS
 
 
@@ -83,29 +83,29 @@ def _ms(values: list[float]) -> str:
     return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
 
-def blackouts(found: list[blackout.Blackout]) -> list[str]:
+def downtimes(found: list[downtime.Downtime]) -> list[str]:
     """The whole VM: medians with the least and the most, and the driver's share."""
     rows, refused = [], []
-    for which, functions in blackout.CASES:
-        some = blackout.of(found, which, functions)
+    for which, functions in downtime.CASES:
+        some = downtime.of(found, which, functions)
         if some:
             shares = [f"{statistics.median(b.share_ms(name) for b in some):.2f}" if some[0].share_ms("save") else "-"
-                      for name in blackout.SHARES]
+                      for name in downtime.SHARES]
             rows.append([f"{which}, {functions} functions" if functions else "no function", str(len(some)),
-                         _ms([b.blackout_ms for b in some]), _ms([b.dark_ms for b in some]), *shares,
+                         _ms([b.downtime_ms for b in some]), _ms([b.dark_ms for b in some]), *shares,
                          str(some[0].device_bytes)])
         refused += [f"  {which}, {functions} functions: {b.refused}" for b in found
                     if b.refused and (b.driver, b.functions) == (which, functions)]
-    lines = table(["milliseconds", "runs", "blackout (QEMU)", "stopped to resumed", *blackout.SHARES, "bytes"], rows)
-    both = [blackout.of(found, which, 1) for which in (OURS, MAINLINE)]
+    lines = table(["milliseconds", "runs", "downtime (QEMU)", "stopped to resumed", *downtime.SHARES, "bytes"], rows)
+    both = [downtime.of(found, which, 1) for which in (OURS, MAINLINE)]
     if all(both):
-        ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("blackout_ms", "dark_ms")]
-        lines.append(f"  one function, ours against mainline (95 %): blackout {ratios[0]}, stopped to resumed {ratios[1]}")
+        ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("downtime_ms", "dark_ms")]
+        lines.append(f"  one function, ours against mainline (95 %): downtime {ratios[0]}, stopped to resumed {ratios[1]}")
     return lines + refused
 
 
 #: figures of the long run, and their unit
-SLOPES = {"blackout_ms": "ms", "total_ms": "ms", "free": "bytes", "slab": "bytes", "percpu": "bytes",
+SLOPES = {"downtime_ms": "ms", "total_ms": "ms", "free": "bytes", "slab": "bytes", "percpu": "bytes",
           "stacks": "bytes", "files": "files"}
 
 

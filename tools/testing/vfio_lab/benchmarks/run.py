@@ -15,13 +15,13 @@ from lab.core.versions import CHECKED
 from lab.build.kernel import GUEST
 from lab.scenario.session import Choice, Session
 
-from . import blackout, economy, endurance, floor, latency, memory, report, rig, scale
+from . import downtime, economy, endurance, floor, latency, memory, report, rig, scale
 
 MANY = 63
 #: what can be measured: on one host of each kernel; and with guests that move
 #: between two hosts of the newer kernel
 ON_ONE_HOST = ("registers", "latency", "scale", "memory")
-WITH_GUESTS = ("blackout", "moves")
+WITH_GUESTS = ("downtime", "endurance")
 WHAT = ON_ONE_HOST + WITH_GUESTS
 
 
@@ -47,9 +47,9 @@ class Bench:
             found = self.kept.setdefault(version, {})
             self._small(version, found)
             self._large(version, found)
-        if "blackout" in self.what:
+        if "downtime" in self.what:
             self._whole()
-        if "moves" in self.what:
+        if "endurance" in self.what:
             self._long()
 
     def _keep(self, found: dict[str, Any], name: str, figures: Any) -> None:
@@ -113,23 +113,23 @@ class Bench:
     def _whole(self) -> None:
         """A guest that does nothing, with and without functions."""
         with self.steps.step(f"{self.runs} migrations of guests with no function, one, three") as step, \
-                open(self.folder / "blackout.log", "w", encoding="utf-8") as log, \
+                open(self.folder / "downtime.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
-            found = blackout.measure(session, self.runs, step.watch, lambda so_far: self._keep(
-                self.kept, "blackout", [dataclasses.asdict(b) for b in so_far]))
-            _tell(report.blackouts(found))
+            found = downtime.measure(session, self.runs, step.watch, lambda so_far: self._keep(
+                self.kept, "downtime", [dataclasses.asdict(b) for b in so_far]))
+            _tell(report.downtimes(found))
             self._plots().timeline(found, self.folder)
 
     def _long(self) -> None:
         """One guest under load, again and again."""
         with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
-                open(self.folder / "moves.log", "w", encoding="utf-8") as log, \
+                open(self.folder / "endurance.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
             _tell(report.long(endurance.measure(session, Choice(), self.moves, step.watch, self._keep_moves)))
 
     def _keep_moves(self, far: endurance.Long) -> None:
         slopes = {name: dataclasses.asdict(far.slope(name)) for name in endurance.FIGURES}
-        self._keep(self.kept, "moves", {**dataclasses.asdict(far), "guest_kernel": GUEST, "slopes": slopes})
+        self._keep(self.kept, "endurance", {**dataclasses.asdict(far), "guest_kernel": GUEST, "slopes": slopes})
 
 
 def _machine() -> dict[str, Any]:

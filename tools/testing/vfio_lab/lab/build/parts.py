@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All that can be built, by name; what is cached; and its removal.
-
-``python3 -m lab.build.parts [WHAT]…`` builds from the folder above.
-"""
+"""All that can be built, by name; what is cached; and its removal."""
 
 from __future__ import annotations
 
@@ -23,7 +20,6 @@ from ..core.cache import Cache, Entry, Waiting
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.progress import Steps
-from ..core.run import stop_on_sigterm
 from . import cross, driver, firmware, kernel, kselftest, kunit, pyqmp, qemu, rootfs
 
 
@@ -259,25 +255,3 @@ def clean(cache: Cache | None = None, old_only: bool = False) -> str:
     freed = before - disk.used(cache.root)
     kept = f"\nKept what a running command uses: {_named(in_use)}." if in_use else ""
     return f"Removed {len(gone)} of the cache's parts, {disk.size_text(freed)}.{kept}"
-
-
-def main(argv: list[str]) -> int:
-    """For use without vlab."""
-    stop_on_sigterm()
-    try:
-        if argv == ["status"]:
-            print(status())
-        elif argv == ["clean"]:
-            print(clean())
-        else:
-            build(argv)
-    except LabError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,12 +7,9 @@ import argparse
 from collections.abc import Iterable
 
 from ..core import hardware
-from ..build import parts
-from ..probe import fuzz
 
-#: what argparse does not know by its choices
+#: what argparse does not know by its choices or types
 VALUES = {"--engines": tuple(hardware.ENGINES)}
-OPERANDS = {"build": tuple(parts.WHAT), "fuzz": tuple(fuzz.WHAT)}
 
 FRAME = """\
 # SPDX-License-Identifier: GPL-2.0
@@ -52,6 +49,11 @@ def _commands(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
     return dict(choices)
 
 
+def _words(action: argparse.Action) -> tuple[str, ...]:
+    """What an argument may be, if that is known."""
+    return tuple(action.choices or getattr(action.type, "known", ()))
+
+
 def _case(pattern: str, words: Iterable[object], depth: int) -> str:
     tabs = "\t" * depth
     return f"{tabs}{pattern})\n{tabs}\twords=\"{' '.join(map(str, words))}\" ;;"
@@ -61,15 +63,16 @@ def script(top: argparse.ArgumentParser) -> str:
     """The completion of a command line, as bash reads it."""
     values, options = [], []
     for name, parser in _commands(top).items():
-        actions = [a for a in parser._actions if a.option_strings]
+        actions = [a for a in parser._actions if a.option_strings and a.help != argparse.SUPPRESS]
+        operands = [word for a in parser._actions if not a.option_strings for word in _words(a)]
         for action in actions:
-            known = VALUES.get(action.option_strings[-1], action.choices)
+            known = VALUES.get(action.option_strings[-1], _words(action))
             if known:
                 values.append(_case(f"{name}:{action.option_strings[-1]}", known, 2))
             elif action.nargs != 0:     # a file, a number: bash's own completion
                 values.append(_case(f"{name}:{action.option_strings[-1]}", (), 2))
         flags = [s for a in actions for s in a.option_strings if s.startswith("--")]
-        options.append(_case(name, (*OPERANDS.get(name, ()), *flags), 3))
+        options.append(_case(name, (*operands, *flags), 3))
     return (FRAME.replace("@COMMANDS@", " ".join(_commands(top))).replace("@VALUES@", "\n".join(values))
             .replace("@OPTIONS@", "\n".join(options)))
 

@@ -13,7 +13,7 @@ ALGORITHMS = ("hisi_", "hisi-", "hpre-")
 @dataclasses.dataclass(frozen=True)
 class Engine:
     """One kind of accelerator: QEMU's device type, the stock driver's name, and
-    the place on the host's root bus.  A function and its 63 virtual functions
+    the place on the host's root bus.  A PF and its 63 VFs
     take 64 consecutive places of the bus."""
 
     name: str
@@ -23,8 +23,13 @@ class Engine:
 
     @property
     def pf(self) -> str:
-        """PCI address of the physical function."""
+        """PCI address of the PF."""
         return f"0000:00:{self.slot:02x}.0"
+
+    def vf(self, number: int) -> str:
+        """PCI address of a VF, from 0 on."""
+        place = 8 * self.slot + 1 + number
+        return f"0000:00:{place // 8:02x}.{place % 8}"
 
 
 ENGINES = {e.name: e for e in (
@@ -33,6 +38,6 @@ ENGINES = {e.name: e for e in (
     Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
-# Queue pairs that the physical function keeps for itself: few, they cost memory,
+# Queue pairs that the PF keeps for itself: few, they cost memory,
 # but two for each algorithm while all of them are tested
 PF_QUEUES = 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 import shutil
 import sys
 import threading
@@ -105,7 +106,8 @@ class Steps:
     ends the program prints the LabError's own sentence.
 
     With ``after``, nothing is told of a step until it has taken so many seconds:
-    for tests, whose steps are of interest only when somebody waits for them.
+    for tests, whose steps are of interest only when somebody waits for them. With
+    math.inf only failures are told.
     """
 
     #: if set, how far the whole is, of which the steps are parts
@@ -149,6 +151,12 @@ class Steps:
             self._draw()
 
     # Steps of another process
+
+    def command(self, text: str) -> None:
+        """The command line of a program that is started."""
+        with self._lock:
+            self._print(f"  $        {text}")
+            self._draw()
 
     def relay(self, lane: str, message: Mapping[str, object]) -> None:
         """Show what Relay sent from another process, which ``lane`` names.  Several
@@ -252,7 +260,7 @@ class Steps:
         log = getattr(error, "log", None) or step.log
         with self._lock:
             self._end(lane, step, "FAILED")
-            if log is not None and not told and step.elapsed >= self._after:
+            if log is not None and not told and (step.elapsed >= self._after or self._after == math.inf):
                 for line in tail(log):
                     self._print(f"           | {line}")
                 self._print(f"           the whole log: {log}")
@@ -284,6 +292,10 @@ class Relay(Steps):
     def note(self, text: str) -> None:
         """As Steps.note()."""
         self.send(note=text)
+
+    def command(self, text: str) -> None:
+        """As Steps.command()."""
+        self.send(line=f"  $        {text}")
 
     def _draw(self) -> None:
         running = self._running()

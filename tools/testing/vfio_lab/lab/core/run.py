@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -24,6 +25,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 #: user:password@ of an address, which must not reach a log
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+#: set for processes of a vlab that was given -v
+VERBOSE = "VFIO_LAB_VERBOSE"
+#: with -v, gets the command line of each program that is started
+echo: Callable[[str], None] | None = None
+
+
+def show(command: str) -> None:
+    """Tell of a command line, if somebody wants to see them."""
+    if echo is not None:
+        echo(redact(command))
 
 
 def redact(text: str) -> str:
@@ -121,6 +134,7 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
     """
     command = [str(word) for word in argv]
     full = False
+    show(shlex.join(command))
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as out:
         out.write(redact(f"$ {' '.join(command)}\n"))

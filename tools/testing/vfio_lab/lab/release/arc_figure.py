@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Draws the driver's state machine from the table in migrate.c.
 
-``python3 -m lab.release.arc_figure`` in the folder above writes the figure anew.
+``vlab generate states`` writes the figure.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +64,7 @@ def dot(table: list[Arc]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-if __name__ == "__main__":
+def write() -> list[Path]:
+    """Update the figure; which file it is."""
     FIGURE.write_text(dot(arcs()), encoding="utf-8")
-    sys.exit(0)
+    return [FIGURE]

@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """Draws a command's run: a picture in which its lines come as they came.
 
-``python3 -m lab.release.recording FILE.svg -- COMMAND…`` in the folder above runs the
-command and writes the picture; a viewer without animation shows the end of it.
+``vlab generate demo`` runs the demo and writes its picture; a viewer without animation
+shows the end of it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from ..core import paths
+from ..core.errors import LabError
 
-COLUMNS, LINE, WIDTH, MARGIN = 118, 17, 7.85, 14
+FIGURE = paths.LAB / "demo.svg"
+DEMO = ["make", "demo"]
+README = paths.ROOT / "README.md"
+#: how the demo's last part begins
+BEGIN = "What ran where"
+SUMMARY = re.compile(rf"^```\n{BEGIN}\n.*?^```\n", re.M | re.S)
+COLUMNS, LINE, WIDTH, MARGIN = 100, 17, 7.85, 14
 #: no pause in the picture is longer than this (seconds)
 PAUSE = 1.5
 
@@ -41,7 +48,7 @@ def record(command: list[str]) -> list[tuple[float, str]]:
             # Nobody cares where this clone lies
             lines.append((time.monotonic() - begun, line.rstrip().replace(f"{paths.ROOT}/", "")))
     if process.returncode:
-        raise SystemExit(f"{command[0]} failed with {process.returncode}; no picture is made of that")
+        raise LabError(f"{' '.join(command)} failed with status {process.returncode}: no picture is made of it.")
     return lines
 
 
@@ -58,7 +65,7 @@ def quicker(lines: list[tuple[float, str]]) -> list[tuple[float, str]]:
 def _kind(text: str) -> str:
     if text.startswith("$ "):
         return " said"
-    return " good" if text.startswith(("PASSED", "  ok")) else ""
+    return " good" if text.startswith(("PASS", "  ok")) else ""
 
 
 def picture(command: str, lines: list[tuple[float, str]]) -> str:
@@ -75,7 +82,17 @@ def picture(command: str, lines: list[tuple[float, str]]) -> str:
                       f'<rect width="{width}" height="{height}" rx="6" fill="#1c1c24"/>', *rows, "</svg>", ""])
 
 
-if __name__ == "__main__":
-    if len(sys.argv) < 4 or sys.argv[2] != "--":
-        sys.exit("usage: python3 -m lab.release.recording FILE.svg -- COMMAND...")
-    Path(sys.argv[1]).write_text(picture(" ".join(sys.argv[3:]), record(sys.argv[3:])), encoding="utf-8")
+def summary(lines: list[tuple[float, str]]) -> str:
+    """What the demo says at its end, for README."""
+    texts = [text for _, text in lines]
+    last = next(number for number, text in enumerate(texts) if text.startswith("PASS"))
+    return "\n".join(texts[texts.index(BEGIN):last + 1])
+
+
+def write() -> list[Path]:
+    """Run the demo, and update its picture and README's lines of it; which files they are."""
+    lines = record(DEMO)
+    FIGURE.write_text(picture(" ".join(DEMO), lines), encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    README.write_text(SUMMARY.sub(lambda found: f"```\n{summary(lines)}\n```\n", text, count=1), encoding="utf-8")
+    return [FIGURE, README]

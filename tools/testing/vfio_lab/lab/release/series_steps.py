@@ -15,7 +15,7 @@ from .series_cuts import Files
 ABI = "Documentation/ABI/testing/debugfs-"
 IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
 CONFIGS = "kernel/configs/"
-#: what the driver shares with that of the physical function
+#: what the driver shares with that of the PF
 QM_HEADER = "include/linux/hisi_acc_qm.h"
 
 

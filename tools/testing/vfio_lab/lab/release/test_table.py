@@ -2,7 +2,7 @@
 """The table of all tests for the documentation, made from the tests themselves and
 the lists beside them of what other drivers fail.
 
-``python3 -m lab.release.test_table`` in the folder above writes the pages anew.
+``vlab generate tests`` writes the pages.
 """
 
 from __future__ import annotations
@@ -135,6 +135,8 @@ def pages() -> dict[Path, str]:
     return {FOLDER / "tests.rst": drivers, FOLDER / "lab-tests.rst": LAB_HEAD + _table("The lab", lab(), {"ours": {}})}
 
 
-if __name__ == "__main__":
+def write() -> list[Path]:
+    """Update the pages; which they are."""
     for page, words in pages().items():
         page.write_text(words, encoding="utf-8")
+    return list(pages())

@@ -11,8 +11,8 @@ from .ssh import Ssh
 
 
 def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
-    """Load the stock driver for the physical function and enable `vfs` virtual
-    functions, bound to nothing yet."""
+    """Load the stock driver for the PF and enable `vfs` VFs, bound
+    to nothing yet."""
     ssh.run(f"modprobe {engine.driver} {parameters}")
     pf = f"/sys/bus/pci/devices/{engine.pf}"
     bound = ssh.out(f"basename $(readlink {pf}/driver || echo none)")
@@ -25,7 +25,7 @@ def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={P
 
 
 def functions(ssh: Ssh, engine: Engine) -> list[str]:
-    """PCI addresses of the engine's enabled virtual functions, in order."""
+    """PCI addresses of the engine's enabled VFs, in order."""
     links = ssh.out(f"for i in $(seq 0 63); do l=/sys/bus/pci/devices/{engine.pf}/virtfn$i; "
                     "[ -e $l ] || break; basename $(readlink $l); done")
     return links.split()
@@ -48,4 +48,4 @@ def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
 def need_iommufd(ssh: Ssh) -> None:
     """Refuse a host without what a guest's QEMU reaches the IOMMU by."""
     if ssh.run("test -c /dev/iommu", check=False).returncode:
-        raise LabError(f"host {ssh.name}: this kernel has no IOMMUFD; take --backend legacy")
+        raise LabError(f"host {ssh.name}: this kernel has no IOMMUFD; use --backend container")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest in a host: stock QEMU with KVM, a virtual function passed through.
+"""A guest in a host: stock QEMU with KVM, with an assigned VF.
 
 QEMU's monitor is the standard input and output of the SSH command that runs
 it; the load's reports come through a FIFO.
@@ -10,11 +10,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+from collections.abc import Sequence
 
 from ..core.errors import LabError, Refusal
 from ..core.process import kept_apart
+from ..core.run import show
 from . import syncs
-from .host import Host
+from .host import Host, HostSpec
 from .load import LoadRecord
 from .qmp import Qmp
 from .splats import guest_splats, qemu_splats
@@ -23,12 +25,39 @@ MEMORY_MIB = 256
 #: how QEMU reaches the IOMMU: by the kernel's iommufd, where the SMMU's dirty
 #: tracking is, or by the older container, which has none and takes every mapped
 #: page for dirty
-BACKENDS = ("iommufd", "legacy")
+BACKENDS = ("iommufd", "container")
+#: of each guest, in /run of its host
+FILES = ("console", "stderr", "trace", "report")
 #: QEMU's enable-migration; "" is what the backend needs
 MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
 #: where a host's first guest takes what is typed on its console
 CONSOLE_PORT = 4544
+
+
+def command(spec: HostSpec, functions: Sequence[str], load: str = "24,4096", incoming: bool = False,
+            backend: str = "iommufd", driver: str = "hisi_sec2", migration: str = "", number: int = 0,
+            machine: str = "virt", extra: str = "") -> str:
+    """The inner QEMU's command line on a host: a line for its shell; see Guest."""
+    console, stderr, trace, report = (f"/run/guest{number}.{what}" for what in FILES)
+    # Where no dirty pages are tracked, QEMU has to be told to migrate at all
+    how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
+    if migration or backend == "container" or not spec.httu:
+        how += f",enable-migration={migration or 'on'}"
+    devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
+    if backend == "iommufd":
+        devices = " -object iommufd,id=iommu" + devices
+    return (
+        "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
+        f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
+        f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
+        f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
+        f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
+        f",logfile={console} -serial chardev:console"
+        " -device virtio-serial-pci,romfile="
+        f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
+        f" {extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
+        f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{stderr}")
 
 
 class Guest:
@@ -43,35 +72,18 @@ class Guest:
                  machine: str = "virt", extra: str = "") -> None:
         self.host, self.number = host, number
         self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
-        self._console, self._stderr, self._trace, report = (
-            f"/run/guest{number}.{what}" for what in ("console", "stderr", "trace", "report"))
+        self._console, self._stderr, self._trace, report = (f"/run/guest{number}.{what}" for what in FILES)
         self._ears = f"{report}.in"
         self._told: set[str] = set()
         host.ssh.run(f"rm -f {report}.in {report}.out; mkfifo {report}.in {report}.out")
         self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
-        # Where no dirty pages are tracked, QEMU has to be told to migrate at all
-        how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
-        if migration or backend == "legacy" or not host.spec.httu:
-            how += f",enable-migration={migration or 'on'}"
-        devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
-        if backend == "iommufd":
-            devices = " -object iommufd,id=iommu" + devices
-        command = (
-            "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
-            f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
-            f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
-            f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
-            f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
-            f",logfile={self._console} -serial chardev:console"
-            " -device virtio-serial-pci,romfile="
-            f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
-            f" {extra}{devices} -D {self._trace} {' '.join(f'-trace {event}' for event in syncs.events(host.spec.vmm))}"
-            f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{self._stderr}")
+        started = command(host.spec, functions, load, incoming, backend, driver, migration, number, machine, extra)
+        show(f"{host.name}: {started}")
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(host.ssh.argv(command), stdin=theirs, stdout=theirs,
+            self._process = subprocess.Popen(host.ssh.argv(started), stdin=theirs, stdout=theirs,
                                              stderr=subprocess.DEVNULL, **kept_apart())
         try:
             self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library, host.patience)

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from ..core import hardware, versions
 from ..core.errors import LabError
 from ..core.patience import MACHINE
 from ..core.process import kept_apart
+from ..core.run import show
 from ..build import qemu
 from ..build.kernel import Kernel
 from . import watch
@@ -35,7 +37,7 @@ SANITIZER_GREETING = "ASan doesn't fully support makecontext"
 MEMORY_MIB = 4096
 # How long a device may be busy with a reset that has begun when it is looked at
 RESET_SECONDS = 5
-# Reads of this file fail while the physical function's driver has QM_RESETTING set,
+# Reads of this file fail while the PF's driver has QM_RESETTING set,
 # which whoever sets it has to clear
 _BUSY = """f=/sys/kernel/debug/{driver}/{pf}/alg_qos; n=0
 [ ! -e $f ] || grep -q suspended /sys/bus/pci/devices/{pf}/power/runtime_status || \
@@ -99,8 +101,8 @@ class Host:
         """How many times longer than usual to wait for what happens here."""
         return self.spec.kernel.patience * MACHINE
 
-    def argv(self, qmp_fd: int) -> list[str]:
-        """The outer QEMU's command line."""
+    def argv(self, qmp_fd: int = 3) -> list[str]:
+        """The outer QEMU's command line; its monitor is on that file descriptor."""
         spec = self.spec
         args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
@@ -132,8 +134,10 @@ class Host:
         """Start the outer QEMU; returns when its monitor answers."""
         ours, theirs = socket.socketpair()
         with theirs:
+            argv = self.argv(theirs.fileno())
+            show(shlex.join(argv))
             self._process = subprocess.Popen(
-                self.argv(theirs.fileno()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()], **kept_apart())
         reader = threading.Thread(target=self._read_console, daemon=True)
         reader.start()
@@ -216,7 +220,7 @@ class Host:
             self._found += self._of(guest)
 
     def _asked(self) -> tuple[list[str], list[str]]:
-        """The kernel's log, with levels, and what keeps physical functions."""
+        """The kernel's log, with levels, and what the PFs keep."""
         mark = "--- reset"
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
                        for name in self.spec.engines for engine in [hardware.ENGINES[name]])

@@ -22,9 +22,9 @@ from .migration import Outcome
 from .session import Choice, Session
 
 #: the SMMU that each backend is meant for: with dirty tracking (HTTU), or without
-HTTU = {"iommufd": True, "legacy": False}
+HTTU = {"iommufd": True, "container": False}
 #: the backends as the tables name them
-NAMES = {"iommufd": "iommufd, SMMU with HTTU", "legacy": "container (type1), SMMU without HTTU"}
+NAMES = {"iommufd": "iommufd, SMMU with HTTU", "container": "container (type1), SMMU without HTTU"}
 #: the longest that a cell quotes
 QUOTED = 200
 

@@ -22,9 +22,11 @@ from .timeline import Phase
 
 #: the engine that a guest has unless told otherwise
 ENGINE = "sec"
+#: of a variant driver, what a person reads
+DRIVER_NAMES = {"ours": "this driver", "mainline": "the in-tree driver"}
 
 # Fits all of memory: without dirty tracking in the SMMU every mapped page
-# travels in the blackout
+# is sent in the downtime
 DOWNTIME_LIMIT_MS = 60_000
 MIGRATE_SECONDS = 120
 
@@ -48,7 +50,7 @@ MIN_IN_FLIGHT, CHANCE = 4, 10
 # The arcs of a migration where something is done to the device: where they lead,
 # and where from
 PHASE_ARCS = {
-    "quiesce": ("PRE_COPY_P2P", "PRE_COPY"),
+    "stop": ("PRE_COPY_P2P", "PRE_COPY"),
     "save": ("STOP_COPY", "PRE_COPY_P2P", "STOP"),
     "load": ("STOP", "RESUMING"),
     "restart": ("RUNNING", "RUNNING_P2P"),
@@ -58,7 +60,7 @@ PHASE_ARCS = {
 @dataclasses.dataclass
 class Outcome:
     """What a migration left to tell.  `complaints` is empty when all of it held;
-    `blackout_ms` is what QEMU says, `dark_ms` from its word on the source that the
+    `downtime_ms` is what QEMU says, `dark_ms` from its word on the source that the
     guest is stopped to that on the destination that it runs;
     `pages` hold results that the device alone wrote, of which `stale` were found to
     be older than they had to be; `carried` counts requests that were announced to
@@ -69,7 +71,7 @@ class Outcome:
     complaints: list[str] = dataclasses.field(default_factory=list)
     refusal: str = ""
     phases: list[Phase] = dataclasses.field(default_factory=list)
-    blackout_ms: int | None = None
+    downtime_ms: int | None = None
     dark_ms: float | None = None
     total_ms: int | None = None
     ram_bytes: int = 0
@@ -117,8 +119,8 @@ class Scenario:
         self._slow = slow
         self._machine = versions.machine(source.spec.vmm, destination.spec.vmm)
         self._guest_extra = guest_extra
-        self.outcome.tracking = ("by the SMMU" if backend == "iommufd" and source.spec.httu else
-                                 "none: all of memory counts as dirty" if backend == "legacy" else "none")
+        self.outcome.tracking = ("tracked by the SMMU" if backend == "iommufd" and source.spec.httu else
+                                 "not tracked, all of memory counts as dirty" if backend == "container" else "not tracked")
         self._number = 0
         self._all: dict[str, dict[str, list[str]]] = {}
         self._functions: dict[str, list[str]] = {}
@@ -157,11 +159,11 @@ class Scenario:
             self._set_up_host(host, which)
 
     def _set_up_host(self, host: Host, which: str) -> None:
-        """Physical functions, virtual functions, binding."""
+        """PF, VFs, binding."""
         vfs = self._vfs[host.name]
         functions: dict[str, list[str]] = {}
-        with self._steps.step(f"{host.name}: {self._drivers_said()} on the physical function, {vfs} virtual "
-                              f"functions, {hardware.VARIANT_DRIVER} ({which}) on them", host.console):
+        driver = DRIVER_NAMES[which]
+        with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
             # All first: the variant driver brings the stock ones with it, without parameters
             for name in self._engines():
                 accelerator.bring_up(host.ssh, hardware.ENGINES[name], vfs)
@@ -169,7 +171,7 @@ class Scenario:
                 engine = hardware.ENGINES[name]
                 functions[name] = accelerator.functions(host.ssh, engine)
                 if len(functions[name]) != vfs:
-                    raise LabError(f"host {host.name}: {len(functions[name])} virtual functions appeared, not {vfs}")
+                    raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, not {vfs}")
                 accelerator.bind(host.ssh, functions[name], hardware.VARIANT_DRIVER)
             if self._backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
@@ -177,9 +179,9 @@ class Scenario:
             self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
-            self.outcome.where[host.name] = (
-                f"Linux {host.ssh.out('uname -r')}, {host.ssh.out('qemu-system-aarch64 --version | head -n 1')}, "
-                f"{hardware.VARIANT_DRIVER} ({which}) on {' '.join(self._functions[host.name])}")
+            vmm = host.ssh.out("qemu-system-aarch64 --version | sed -n 's/^QEMU emulator version \\([^ ]*\\).*/\\1/p'")
+            self.outcome.where[host.name] = (f"Linux {host.ssh.out('uname -r')}, QEMU {vmm}, "
+                                             f"{driver} on {' '.join(self._functions[host.name])}")
 
     def _alive(self, guest: Guest) -> Callable[[], bool]:
         """Whether more can be heard of this guest."""
@@ -190,7 +192,7 @@ class Scenario:
         without one when its driver is ready."""
         host = self.source
         functions = self._functions[host.name]
-        with self._steps.step(f"{host.name}: guest with {' and '.join(functions) or 'no function'}: stock driver, its "
+        with self._steps.step(f"{host.name}: guest with {' and '.join(functions) or 'no VF'}: stock driver, its "
                               "self-tests, then the load") as step:
             guest = self._start(host, incoming=False)
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
@@ -236,12 +238,12 @@ class Scenario:
     def migrate(self) -> None:
         """Move the guest to the destination while its load runs."""
         source, target = self.guest, self.destination
-        with self._steps.step(f"{self.source.name} to {target.name}: live migration under load") as step:
+        with self._steps.step(f"{self.source.name} to {target.name}: migration under load") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
             arrived = self.expect_guest()
             before = self.record.last
             began = time.monotonic()
-            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "legacy" else {}
+            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "container" else {}
             try:
                 self.begin(source, 1 << 40, **limit)
             except LabError as e:
@@ -268,7 +270,7 @@ class Scenario:
 
     def _account(self, info: dict[str, Any], began: float, source: Guest, resumed: float) -> None:
         out = self.outcome
-        out.blackout_ms = info.get("downtime")
+        out.downtime_ms = info.get("downtime")
         out.total_ms = info.get("total-time")
         out.ram_bytes = info.get("ram", {}).get("transferred", 0)
         out.device_bytes = info.get("vfio", {}).get("transferred", 0)
@@ -279,20 +281,20 @@ class Scenario:
         # From 11 on QEMU does not count the one while the guest is stopped
         if len(out.syncs) < out.sync_count:
             out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, its trace has {len(out.syncs)}")
-        quiesce, save = self._walked(self.source, began, "quiesce", "save")
+        stop, save = self._walked(self.source, began, "stop", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
-        dark = quiesce.start if quiesce else stopped
+        dark = stop.start if stop else stopped
         here = self.source.name
         out.phases = [Phase("pre-copy", here, began, dark)]
-        if quiesce:
-            out.phases.append(quiesce)
-        out.phases.append(Phase("transfer", "both", quiesce.end if quiesce else dark, load.start if load else resumed))
+        if stop:
+            out.phases.append(stop)
+        out.phases.append(Phase("transfer", "both", stop.end if stop else dark, load.start if load else resumed))
         out.phases += [phase for phase in (save, load, restart) if phase]
         prepared, idle = (_states(source, began, state) for state in ("pre-copy-p2p-prepare", "pre-copy-p2p"))
         if prepared and idle:
             out.phases.append(Phase("stop (QEMU)", here, prepared[0], idle[-1]))
-        if out.blackout_ms is not None:
-            out.phases.append(Phase("blackout (QEMU)", "guest", dark, dark + out.blackout_ms / 1e3))
+        if out.downtime_ms is not None:
+            out.phases.append(Phase("downtime (QEMU)", "guest", dark, dark + out.downtime_ms / 1e3))
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
         """The phases that a host's driver went through since then, for all of the
@@ -334,7 +336,7 @@ class Scenario:
 
     def finish(self, guest: Guest) -> None:
         """The load has to end well, wherever it is."""
-        with self._steps.step(f"{guest.host.name}: the load ends, every request accounted for"):
+        with self._steps.step(f"{guest.host.name}: end of the load, every request accounted for"):
             guest.stop_load()
             self.record.wait("the load ends", lambda: self.record.exit_status is not None,
                              LANE_SECONDS, self._alive(guest))

@@ -11,39 +11,53 @@ from .migration import Outcome
 from .timeline import bars, duration
 
 
+def _tests(selftests: list[str]) -> list[str]:
+    """The self-tests of the guest's drivers: how many passed, and each that did not."""
+    passed = [test for test in selftests if test.endswith(": passed")]
+    lines = [f"{len(passed)} self-tests of the accelerator's drivers passed"] if passed else []
+    return [f"  {'guest':<12} {line}" for line in [*lines, *(test for test in selftests if test not in passed)]]
+
+
+def _phases(out: Outcome) -> list[str]:
+    """Pre-copy as a number, what follows as bars over the downtime."""
+    before = [p for p in out.phases if p.name == "pre-copy"]
+    during = [p for p in out.phases if p not in before]
+    total = max(p.end for p in out.phases) - min(p.start for p in out.phases)
+    lines = ["", f"Migration: {duration(total)} total" + "".join(f", pre-copy {duration(p.seconds)}" for p in before)
+             + (f", downtime {out.downtime_ms} ms (QEMU)" if out.downtime_ms is not None else "")]
+    return lines + [f"  {line}" for line in bars(during)]
+
+
 def text(outcome: Outcome, seconds: float) -> str:
-    """The summary a person reads."""
+    """The summary a person reads: at most 100 columns."""
     out = outcome
     lines = ["", "What ran where"]
     lines += [f"  {name:<12} {what}" for name, what in out.where.items()]
-    lines += [f"  {'guest':<12} {test}" for test in out.selftests]
+    lines += _tests(out.selftests)
     if out.phases:
-        start = min(p.start for p in out.phases)
-        span = max(p.end for p in out.phases) - start
-        lines += ["", f"The migration, {duration(span)} from the command on"]
-        lines += [f"  {line}" for line in bars(out.phases)]
+        lines += _phases(out)
     if out.total_ms is not None:
-        lines += ["", f"QEMU: {out.total_ms} ms in all, blackout {out.blackout_ms} ms, "
-                      f"{out.ram_bytes / 1e6:.0f} MB of memory and {out.device_bytes} bytes of device state moved"]
+        lines += [f"  QEMU sent {out.ram_bytes / 1e6:.0f} MB of memory and {out.device_bytes} bytes of device state "
+                  f"in {out.total_ms} ms"]
     if out.syncs:
-        lines += ["", f"Dirty pages at each of QEMU's {len(out.syncs)} looks (tracking of what devices write: {out.tracking})",
+        lines += ["", f"Dirty pages at each of QEMU's {len(out.syncs)} dirty-bitmap syncs (written by devices: {out.tracking})",
                   f"  {'by devices':<12} {' '.join(str(sync.device) for sync in out.syncs)}",
                   f"  {'left to send':<12} {' '.join(str(sync.left) for sync in out.syncs)}"]
     if out.pages:
-        lines += ["", f"Pages that the device alone writes: {out.pages}, {out.stale} of them stale"]
+        lines += [f"  {'on arrival':<12} {out.stale} of {out.pages} pages that only the device writes were stale"]
     if out.requests:
-        lines += ["", "Requests, each compared with software's result"]
-        lines += [f"  {name:<12} {count}" for name, count in out.requests.items()]
-        lines += [f"  {'in flight':<12} {out.in_flight_at_stop} when the guest stopped, never fewer than "
-                  f"{out.in_flight_min}; {out.carried} of them travelled undone"]
+        lines += ["", "Requests, each compared with the result of software",
+                  "  " + ", ".join(f"{count} {name}" for name, count in out.requests.items()),
+                  f"  {out.in_flight_at_stop} in flight when the guest stopped (at least {out.in_flight_min}); "
+                  f"{out.carried} of them completed on the destination"]
     for host, counts in out.device_counts.items():
-        lines += [f"  {host:<12} {counts['requests-completed']} done by the function itself, which counted "
-                  f"{counts['sq-doorbells']} doorbells and {counts['msi-eq']} interrupts"]
+        lines += [f"  {host:<12} {counts['requests-completed']} completed by the VF; "
+                  f"{counts['sq-doorbells']} doorbells, {counts['msi-eq']} interrupts"]
     lines += [""]
     if out.held:
-        lines += [f"PASSED in {seconds:.0f} s: same guest, same process, nothing lost, nothing corrupted, nothing hanging."]
+        lines += [f"PASS in {seconds:.0f} s: no request lost, corrupted or stuck; same guest, same process"]
     else:
-        lines += [f"FAILED after {seconds:.0f} s:"] + [f"  - {c}" for c in out.complaints[:20]]
+        lines += [f"FAIL after {seconds:.0f} s:"] + [f"  - {c}" for c in out.complaints[:20]]
         if len(out.complaints) > 20:
             lines += [f"  and {len(out.complaints) - 20} more"]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +17,14 @@ from ..core.errors import LabError
 from ..core.progress import Steps
 from ..build import cpio, driver, image, kernel, pyqmp, qemu, rootfs
 from ..build.kernel import GUEST
+from .guest import command
 from .host import Host, HostSpec
 from .migration import Outcome, Scenario
 
 #: the device model unless chosen otherwise: requests take a while, as they do
 #: anywhere; and few, short queues, which cost less of a small guest's memory
 #: (the stock driver allocates for each entry of each ring); and one interrupt
-#: more than silicon's virtual functions ask for, without which 6.12 can bind its
+#: more than silicon's VFs ask for, without which 6.12 can bind its
 #: driver to one only once (see qemu/README.md)
 MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth": "64", "vf-vectors": "4"}
 
@@ -72,7 +74,7 @@ class Choice:
 
 
 def queues(model: Mapping[str, str], vfs: int) -> int:
-    """Queue pairs of each of so many virtual functions of such a device, as the lab
+    """Queue pairs of each of so many VFs of such a device, as the lab
     sets it up."""
     return (int(model["queues"]) - hardware.PF_QUEUES) // max(vfs, 1)
 
@@ -155,17 +157,20 @@ class Session:
         return HostSpec(name, built, initrd, choice.engines, choice.vfs, lan, choice.model, choice.httu,
                         vmm=root.vmm)
 
+    def host(self, spec: HostSpec, program: pathlib.Path | None = None) -> Host:
+        """A host that is not booted yet, by another outer QEMU if `program` names one."""
+        folder = self.folder / spec.name
+        folder.mkdir(exist_ok=True)
+        return Host(spec, program or qemu.chosen(self.context), self.qmp_library, self._key, folder, self.logs)
+
     def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
         """Boot hosts side by side, by another outer QEMU if `program` names one; they
         run until the session ends."""
-        outer = program or qemu.chosen(self.context)
         hosts = []
         names = " and ".join(s.name for s in specs)
         with self.context.steps.step(f"boot {names}"):
             for spec in specs:
-                folder = self.folder / spec.name
-                folder.mkdir(exist_ok=True)
-                host = Host(spec, outer, self.qmp_library, self._key, folder, self.logs)
+                host = self.host(spec, program)
                 self._stack.callback(host.stop)
                 host.start()
                 # It is in the machine's memory now, and 200 MB large
@@ -175,14 +180,28 @@ class Session:
                 host.wait_up()
         return hosts
 
+    def _pair(self, source: Choice, destination: Choice) -> list[HostSpec]:
+        """Two hosts with a network between them."""
+        wire = self.folder / "lan"
+        with self.context.steps.step("put the hosts' images together"):
+            return [self.spec("source", source, True, ("server", wire)),
+                    self.spec("destination", destination, True, ("client", wire))]
+
+    def command_lines(self, source: Choice, destination: Choice) -> list[tuple[str, str]]:
+        """What scenario() starts: on which machine, and the command line of the QEMU there."""
+        specs = self._pair(source, destination)
+        found = [(f"this machine, as host {spec.name}", shlex.join(self.host(spec).argv())) for spec in specs]
+        addresses = [hardware.ENGINES[name].vf(number) for name in source.engines for number in range(source.guest_vfs)]
+        drivers = "+".join(hardware.ENGINES[name].driver for name in source.engines)
+        machine = versions.machine(specs[0].vmm, specs[1].vmm)
+        return found + [(f"host {spec.name}", command(
+            spec, addresses, default_load(source), spec is not specs[0], source.backend, drivers, source.migration,
+            machine=machine, extra=source.guest_extra)) for spec in specs]
+
     @contextlib.contextmanager
     def scenario(self, source: Choice, destination: Choice, load: str = "") -> Iterator[Scenario]:
         """Two hosts, booted, and what can be done with them; see migration.py."""
-        wire = self.folder / "lan"
-        with self.context.steps.step("put the hosts' images together"):
-            specs = [self.spec("source", source, True, ("server", wire)),
-                     self.spec("destination", destination, True, ("client", wire))]
-        hosts = self.boot(specs)
+        hosts = self.boot(self._pair(source, destination))
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
                             (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
                             load or default_load(source), source.backend, source.guest_vfs,

@@ -50,7 +50,7 @@ def test_pages_for_a_kernels_tree_link_to_such_pages_only():
 def test_the_figure_is_the_tables():
     arcs = arc_figure.arcs()
     assert len(arcs) == 15
-    assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "python3 -m lab.release.arc_figure writes it anew"
+    assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "vlab generate states writes it"
 
 
 def test_each_test_says_what_it_catches():
@@ -58,7 +58,7 @@ def test_each_test_says_what_it_catches():
     assert len(tests) > 350
     assert [test.name for test in tests if not test.catches] == []
     for page, text in test_table.pages().items():
-        assert page.read_text() == text, "python3 -m lab.release.test_table writes it anew"
+        assert page.read_text() == text, "vlab generate tests writes it"
 
 
 def test_the_images_table_is_the_sources():

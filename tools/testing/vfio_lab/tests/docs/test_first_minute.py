@@ -18,8 +18,8 @@ VLAB = paths.LAB / "vlab"
 
 @pytest.mark.parametrize("typed, offered", [
     (("mi",), {"migrate"}),
-    (("run", "--dr"), {"--driver"}),
-    (("run", "--driver", ""), {"ours", "mainline", "none"}),
+    (("run", "--dri"), {"--driver"}),
+    (("run", "--driver", ""), {"tree", "in-tree", "stock"}),
     (("migrate", "--engines", "z"), {"zip"}),
     (("build", "fi"), {"firmware"}),
     (("run", "--", "l"), set()),
@@ -32,18 +32,21 @@ def test_bash_completes_what_vlab_knows(typed, offered):
 
 
 def test_a_run_becomes_a_picture():
-    lines = recording.record(["printf", "one <1>\nPASSED\n"])
+    lines = recording.record(["printf", "one <1>\nPASS\n"])
     drawn = xml.fromstring(recording.picture("printf", lines))
     texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts == ["$ printf", "one <1>", "PASSED"]
+    assert texts == ["$ printf", "one <1>", "PASS"]
     assert recording.quicker([(1, "a"), (31, "b"), (31.5, "c")]) == [(1, "a"), (2.5, "b"), (3.0, "c")]
 
 
 def test_the_demos_picture_is_of_a_run_that_passed():
     drawn = xml.parse(paths.LAB / "demo.svg")
     texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts[0] == "$ make demo" and [t for t in texts if t.startswith("PASSED")]
+    assert texts[0] == "$ make demo" and [t for t in texts if t.startswith("PASS ")]
     assert not [t for t in texts if str(paths.ROOT) in t]
+    assert len(texts) <= 40 and max(map(len, texts)) <= recording.COLUMNS == 100
+    (summary,) = recording.SUMMARY.findall(recording.README.read_text(encoding="utf-8"))
+    assert summary.strip("`\n").splitlines() == texts[texts.index(recording.BEGIN):][:len(summary.strip("`\n").splitlines())]
 
 
 def test_readmes_links_lead_somewhere():

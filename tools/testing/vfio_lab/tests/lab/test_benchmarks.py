@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from benchmarks import blackout, chance, endurance, floor, latency, memory, report, rig, scale
+from benchmarks import downtime, chance, endurance, floor, latency, memory, report, rig, scale
 from lab.scenario.timeline import Phase
 from lab.probe import kmem
 from lab.probe.kmem import sum_up
-from lab.cli import main as cli
+from lab.cli import testing
 
 HEAD = "# entries-in-buffer/entries-written: 3/3   #P:2\n"
 
@@ -160,22 +160,22 @@ def test_latency_of_a_driver_that_always_failed():
 
 
 def test_share_of_the_driver():
-    """Would catch: a refusal that counts as a blackout of no time."""
-    phases = (Phase("quiesce", "source", 0, 0.001), Phase("save", "source", 0.06, 0.0605))
-    found = [blackout.Blackout(rig.OURS, 1, ms, ms, 900, 176, phases) for ms in (70, 60, 80)]
-    found.append(blackout.Blackout(rig.MAINLINE, 3, refused="not with three: no P2P"))
-    text = "\n".join(report.blackouts(found))
+    """Would catch: a refusal that counts as a downtime of no time."""
+    phases = (Phase("stop", "source", 0, 0.001), Phase("save", "source", 0.06, 0.0605))
+    found = [downtime.Downtime(rig.OURS, 1, ms, ms, 900, 176, phases) for ms in (70, 60, 80)]
+    found.append(downtime.Downtime(rig.MAINLINE, 3, refused="not with three: no P2P"))
+    text = "\n".join(report.downtimes(found))
     assert "70.0 (60.0 to 80.0)" in text and "1.00  0.50" in text and "no P2P" in text
-    assert blackout.typical(found).blackout_ms == 70
+    assert downtime.typical(found).downtime_ms == 70
 
 
 def test_nobody_always_comes_second(monkeypatch):
-    """Would catch: a blackout that is shorter because of what ran just before."""
-    monkeypatch.setattr(blackout, "_hosts", lambda session: [])
-    monkeypatch.setattr(blackout, "_move", lambda session, rigs, which, functions: blackout.Blackout(which, functions))
-    found = blackout.measure(None, 2)
+    """Would catch: a downtime that is shorter because of what ran just before."""
+    monkeypatch.setattr(downtime, "_hosts", lambda session: [])
+    monkeypatch.setattr(downtime, "_move", lambda session, rigs, which, functions: downtime.Downtime(which, functions))
+    found = downtime.measure(None, 2)
     cases = [(b.driver, b.functions) for b in found]
-    assert cases == [*blackout.CASES, *reversed(blackout.CASES)]
+    assert cases == [*downtime.CASES, *reversed(downtime.CASES)]
 
 
 def test_costs_by_stage():
@@ -188,7 +188,7 @@ def test_costs_by_stage():
 def test_the_command_knows_all_of_them():
     """Would catch: a benchmark that nobody can ask for."""
     from benchmarks import run
-    assert cli.BENCHMARKS == run.WHAT
+    assert tuple(testing.BENCHMARKS.known) == run.WHAT
 
 
 def test_floor_is_what_its_items_are():

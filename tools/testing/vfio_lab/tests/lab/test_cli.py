@@ -4,6 +4,7 @@
 import os
 import pathlib
 import pty
+import shlex
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from lab.core import versions
 from lab.core.cache import Cache
 from lab.build import kernel, parts
-from lab.cli import main as cli
+from lab.cli import hosts, main as cli, testing
 
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
@@ -29,31 +30,113 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
     (("migrate", "--to-vmm", "4.2"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
     (("demo", "--vmm", "4.2"), "invalid choice: '4.2'"),
-    (("matrix", "--backend", "vdpa"), "choose from 'iommufd', 'legacy'"),
-    (("run", "--driver", "theirs", "--", "true"), "'ours', 'mainline', 'none'"),
+    (("matrix", "--backend", "vdpa"), "unknown 'vdpa'; known: iommufd, container"),
+    (("run", "--driver", "theirs", "--", "true"), "unknown 'theirs'; known: tree, in-tree, stock"),
     (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
     (("run", "--vfs", "64", "--", "true"), "0 to 63"),
     (("run", "--vfs", "two", "--", "true"), "0 to 63"),
     (("run", "--push", "/nowhere/x:/x", "--", "true"), "no file /nowhere/x"),
     (("run", "--push", "/etc/hostname", "--", "true"), "LOCAL:REMOTE"),
     (("run", "--model", "latency", "--", "true"), "NAME=VALUE"),
-    (("migrate", "--from-driver", "none"), "'ours', 'mainline'"),
+    (("migrate", "--from-driver", "stock"), "unknown 'stock'; known: tree, in-tree"),
+    (("migrate", "--vfs", "1", "--guest-vfs", "2"), "the guest cannot get 2 of 1 VFs"),
+    (("migrate", "--no-httu"), "--allow-data-loss"),
+    (("migrate", "--no-httu", "--backend", "iommufd"), "--allow-data-loss"),
+    (("migrate", "--patch", "/nowhere.patch"), "there is no patch /nowhere.patch"),
+    (("check", "-k", "window"), "arguments for pytest go after --: vlab check -- -k window"),
+    (("demo", "-v", "-q"), "not allowed with"),
+    (("generate", "tables"), "unknown 'tables'; known: tests, states, demo"),
     (("build", "everything"), "qemu"),
     (("bench", "speed"), "unknown 'speed'; known: registers, latency"),
-    (("bench", "moves", "--moves", "0"), "1 to 10000"),
+    (("bench", "endurance", "--migrations", "0"), "1 to 10000"),
     (("bench", "--rounds", "many"), "1 to 1000"),
 ])
 def test_wrong_use(argv, words):
     done = vlab(*argv)
     assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
+    if argv and argv[0] != "fly":
+        assert f"usage: vlab {argv[0]} " in done.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("shell",), ("migrate",), ("demo",), ("build",), ("status",),
-                                     ("clean",), ("check",), ("defects",), ("bench",), ("matrix",)])
+COMMANDS = [command for group in cli.GROUPS.values() for command in group]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command):
-    done = vlab(*command, "--help")
-    assert done.returncode == 0 and "usage: vlab" in done.stdout
+    """In 80 columns, with an example that the command line takes."""
+    done = vlab(command, "--help", COLUMNS="80")
+    assert done.returncode == 0 and f"usage: vlab {command}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    (example,) = [line for line in done.stdout.splitlines() if line.startswith("example: ")]
+    words = shlex.split(example.removeprefix("example: ").replace(". <(vlab completion)", "vlab completion"))
+    assert words[:2] == ["vlab", command]
+    assert cli.parsed(words[1:]).command == command
+
+
+def test_the_list_of_commands_is_whole():
+    """vlab --help has each command once, in 80 columns, below what it is for."""
+    done = vlab("--help", COLUMNS="80")
+    assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= 80
+    for title, commands in cli.GROUPS.items():
+        assert f"\n{title}:\n" in done.stdout
+        assert all(done.stdout.count(f"\n  {command} ") == 1 for command in commands)
+    (choices,) = (a.choices for a in cli.parser()._actions if a.dest == "command")
+    assert sorted(choices) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("old, new", [
+    (("run", "--driver", "ours", "--", "true"), ("run", "--driver", "tree", "--", "true")),
+    (("run", "--driver", "mainline", "--", "true"), ("run", "--driver", "in-tree", "--", "true")),
+    (("run", "--driver", "none", "--", "true"), ("run", "--driver", "stock", "--", "true")),
+    (("migrate", "--moves", "3", "--lose-pages"), ("migrate", "--migrations", "3", "--allow-data-loss")),
+    (("migrate", "--backend", "legacy"), ("migrate", "--backend", "container")),
+    (("matrix", "--backend", "legacy"), ("matrix", "--backend", "container")),
+    (("bench", "blackout", "moves", "--moves", "2"), ("bench", "downtime", "endurance", "--migrations", "2")),
+])
+def test_names_of_earlier_releases_are_taken(old, new):
+    """And --help does not show them."""
+    def values(words):
+        return {name: value for name, value in vars(cli.parsed(words)).items() if name not in ("top", "parser")}
+
+    assert values(old) == values(new)
+    assert not {"legacy", "--lose-pages", "--moves", "mainline"} & set(vlab(old[0], "--help").stdout.split())
+
+
+def test_versions_are_told():
+    """--version has the project's own and those that hosts can have."""
+    done = vlab("--version")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in (*versions.SERIES, *versions.VMM))
+
+
+@pytest.mark.parametrize("argv, hosts_, guests", [(("run", "--", "true"), 1, 0), (("migrate", "--vfs", "4", "--guest-vfs", "2"), 2, 2)])
+def test_a_dry_run_prints_what_would_be_started(argv, hosts_, guests):
+    """Each QEMU's command line, with the VFs that a guest would get; nothing is booted."""
+    done = vlab(*argv[:1], "--dry-run", *argv[1:])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("-machine") + done.stdout.count("-M virt,virtualization=on") == hosts_
+    assert done.stdout.count("-device vfio-pci,host=0000:00:08.1") == guests
+    assert done.stdout.count("-device vfio-pci,host=0000:00:08.2") == guests
+    assert "boot" not in done.stderr
+
+
+def test_a_dry_run_builds_nothing(tmp_path):
+    """With an empty cache it says what would be built."""
+    done = vlab("migrate", "--dry-run", VFIO_LAB_CACHE=str(tmp_path))
+    assert done.returncode == 0 and f"kernel-{versions.DEFAULT}" in done.stdout
+    assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
+
+
+def test_verbose_and_quiet(tmp_path):
+    """-v shows the programs that are started, -q no step, before and behind the command."""
+    for words in (("-v", "check"), ("check", "-v")):
+        done = vlab(*words, "--", "test_load.py", VFIO_LAB_CACHE=str(tmp_path))
+        assert done.returncode == 0, done.stdout + done.stderr
+    for words in (("-q", "run", "--dry-run"), ("run", "-q", "--dry-run")):
+        done = vlab(*words, "--", "true")
+        assert done.returncode == 0 and done.stderr == ""
+    assert "ok " in vlab("run", "--dry-run", "--", "true").stderr
 
 
 def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
@@ -66,17 +149,6 @@ def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
     for driver in (f"{which} {series}" for which in ("ours", "mainline") for series in versions.SERIES):
         assert f"test_all_drivers[{driver}]" in done.stdout
     assert "of an earlier run" not in done.stdout
-
-
-@pytest.mark.parametrize("backend", [(), ("--backend", "iommufd")], ids=["by-default", "asked-for"])
-def test_losing_pages_has_to_be_asked_for(backend):
-    done = vlab("migrate", "--no-httu", *backend)
-    assert done.returncode == 1 and "--lose-pages" in done.stderr
-
-
-def test_a_patch_that_is_not_there():
-    done = vlab("migrate", "--patch", "/nowhere.patch")
-    assert done.returncode == 1 and "there is no patch /nowhere.patch" in done.stderr
 
 
 @pytest.fixture
@@ -120,7 +192,7 @@ def test_clean_takes_no_for_an_answer(cache, answer, status, left):
     (("run", "--", "true"), False), (("shell",), False), (("run", "--guest", "--", "true"), True), (("migrate",), True)])
 def test_a_guests_kernel_is_built_only_for_a_guest(line, guests):
     """`vlab run -- lspci` does not wait for what only a guest runs."""
-    names = cli.needed(cli.parser().parse_args(line))
+    names = hosts.needed(cli.parser().parse_args(line))
     assert {f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}", "rootfs", "qemu"} <= set(names)
     assert (f"kernel-{kernel.GUEST}" in names, "programs" in names) == (guests, guests)
 
@@ -128,10 +200,10 @@ def test_a_guests_kernel_is_built_only_for_a_guest(line, guests):
 def test_what_a_command_needs_follows_its_options():
     """Kernels of both ends; the module only where it is used as it is."""
     other = next(series for series in versions.SERIES if series != versions.DEFAULT)
-    names = cli.needed(cli.parser().parse_args(["migrate", "--to-kernel", other]))
+    names = hosts.needed(cli.parser().parse_args(["migrate", "--to-kernel", other]))
     assert {f"{part}-{series}" for part in ("kernel", "driver") for series in (versions.DEFAULT, other)} <= set(names)
-    for options in (["run", "--driver", "mainline", "--", "true"], ["migrate", "--patch", "/any"]):
-        assert f"driver-{versions.DEFAULT}" not in cli.needed(cli.parser().parse_args(options))
+    for options in (["run", "--driver", "in-tree", "--", "true"], ["migrate", "--patch", "/any"]):
+        assert f"driver-{versions.DEFAULT}" not in hosts.needed(cli.parser().parse_args(options))
 
 
 @pytest.mark.parametrize("arguments, whole", [
@@ -140,8 +212,8 @@ def test_what_a_command_needs_follows_its_options():
 def test_only_a_whole_check_builds_everything(arguments, whole, monkeypatch):
     """Tests that are named build what they need themselves."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    assert cli._to_build(arguments, False) == whole
-    assert cli._to_build(arguments, True) == (arguments != ("--collect-only",))
+    assert testing.to_build(arguments, False) == whole
+    assert testing.to_build(arguments, True) == (arguments != ("--collect-only",))
 
 
 def test_a_test_that_is_named_runs_from_an_empty_cache(tmp_path):

@@ -15,7 +15,7 @@ from lab.scenario import matrix
 from lab.scenario.guest import BACKENDS
 from lab.scenario.matrix import Cell, End
 from lab.scenario.migration import Outcome
-from lab.cli import main as cli
+from lab.cli import main as cli, migrations
 
 NEW, OLD = versions.VMMS[-1].name, versions.VMMS[0].name
 HERE = End(versions.DEFAULT, OLD)
@@ -114,9 +114,9 @@ def test_the_reason_names_what_is_missing():
 
 def test_tables_and_files_have_every_cell(tmp_path):
     """Markdown, page and JSON must agree, with the exact versions that ran."""
-    legacy = Cell(HERE, HERE, "legacy")
-    found = results([ALIKE, legacy, ACROSS], {
-        ALIKE: Outcome(where=WHERE), legacy: Outcome(complaints=["lost"], where=WHERE),
+    container = Cell(HERE, HERE, "container")
+    found = results([ALIKE, container, ACROSS], {
+        ALIKE: Outcome(where=WHERE), container: Outcome(complaints=["lost"], where=WHERE),
         ACROSS: Outcome(complaints=["x"], refusal=versions.VMMS[0].lacks["guest-of-older-kernel"])})
     text = matrix.markdown(found)
     assert f"| {HERE.kernel} | {HERE.vmm} | passes | fails: lost (NOT EXPECTED) |" in text
@@ -138,11 +138,11 @@ def test_the_status_is_that_of_all_cells(monkeypatch, tmp_path, capsys, outcome,
 
     def migrated(cell, *_):
         ran.append(cell)
-        return outcome if cell.backend == "legacy" else Outcome()
+        return outcome if cell.backend == "container" else Outcome()
 
     monkeypatch.setattr(matrix, "missing", lambda *_: "")
     monkeypatch.setattr(matrix, "migrated", migrated)
-    monkeypatch.setattr(cli.parts, "build", lambda *_: None)
+    monkeypatch.setattr(migrations.parts, "build", lambda *_: None)
     monkeypatch.setattr(cli.paths, "BUILD", pathlib.Path(tmp_path))
     assert cli.main(["matrix", "--kernel", versions.LTS, "--vmm", NEW]) == status
     end = End(versions.LTS, NEW)
@@ -154,4 +154,4 @@ def test_the_status_is_that_of_all_cells(monkeypatch, tmp_path, capsys, outcome,
 def test_every_cell_is_as_expected():
     """The whole table, run: what versions.py says of each release still holds."""
     assert cli.main(["matrix", "--directions", "--backend", "iommufd"]) == 0
-    assert cli.main(["matrix", "--backend", "legacy"]) == 0
+    assert cli.main(["matrix", "--backend", "container"]) == 0

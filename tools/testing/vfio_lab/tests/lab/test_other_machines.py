@@ -29,7 +29,7 @@ from registers import Model
 
 VLAB = paths.LAB / "vlab"
 #: vlab with a command of the test's own
-COMMAND = "import sys; sys.path.insert(0, sys.argv[1]); from lab.cli import main as cli; cli.dispatch = lambda args, steps: {}; " \
+COMMAND = "import sys; sys.path.insert(0, sys.argv[1]); from lab.cli import main as cli, store; store.status = lambda args, steps: {}; " \
           "sys.exit(cli.main(['status']))"
 
 

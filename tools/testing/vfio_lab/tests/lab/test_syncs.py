@@ -30,10 +30,10 @@ def test_each_look_counts_for_itself(vmm):
 
 
 def test_the_report_has_them(tmp_path):
-    outcome = Outcome(syncs=[Sync(7, 65536), Sync(0, 12)], pages=480, stale=2, tracking="by the SMMU")
+    outcome = Outcome(syncs=[Sync(7, 65536), Sync(0, 12)], pages=480, stale=2, tracking="tracked by the SMMU")
     text = report.text(outcome, 1)
-    assert "each of QEMU's 2 looks (tracking of what devices write: by the SMMU)" in text
-    assert "by devices   7 0\n" in text and "left to send 65536 12\n" in text and "480, 2 of them stale" in text
+    assert "each of QEMU's 2 dirty-bitmap syncs (written by devices: tracked by the SMMU)" in text
+    assert "by devices   7 0\n" in text and "left to send 65536 12\n" in text and "2 of 480 pages that only the device writes were stale" in text
     report.write_json(outcome, 1, tmp_path / "report.json")
     told = json.loads((tmp_path / "report.json").read_text())
     assert told["syncs"] == [{"device": 7, "left": 65536}, {"device": 0, "left": 12}] and told["stale"] == 2

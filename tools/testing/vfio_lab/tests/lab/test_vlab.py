@@ -48,7 +48,7 @@ def vlab():
 @pytest.mark.parametrize("options, guests", [((), ""), (("--guest",), "Image guest.cpio")], ids=["without", "with"])
 def test_a_guest_is_in_the_host_only_if_asked_for(vlab, options, guests):
     """--guest puts a guest's kernel and root file system into /lab, and nothing else does."""
-    process = vlab("run", "--driver", "none", "--vfs", "1", *options, "--", "cd /lab; echo $(ls Image guest.cpio)",
+    process = vlab("run", "--driver", "stock", "--vfs", "1", *options, "--", "cd /lab; echo $(ls Image guest.cpio)",
                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate(timeout=300)
     assert (process.returncode, out.strip()) == (0, guests), err
@@ -56,7 +56,7 @@ def test_a_guest_is_in_the_host_only_if_asked_for(vlab, options, guests):
 
 def test_run_pushes_streams_and_returns_the_status(vlab, tmp_path):
     (tmp_path / "pushed").write_text("hello\n")
-    process = vlab("run", "--driver", "none", "--vfs", "1", "--push", f"{tmp_path}/pushed:/srv/new/pushed", "--", "sh",
+    process = vlab("run", "--driver", "stock", "--vfs", "1", "--push", f"{tmp_path}/pushed:/srv/new/pushed", "--", "sh",
                    "-c", "cat /srv/new/pushed; id -u; echo lost >&2; exit 7",
                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate(timeout=300)

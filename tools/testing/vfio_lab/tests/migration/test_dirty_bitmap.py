@@ -81,7 +81,7 @@ def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
     up.host.ssh.run("rm /dev/iommu")
     verdict = up.run(up.functions[:1])
     assert verdict.status == 4 and "SKIP this kernel has no IOMMUFD" in verdict.text
-    with pytest.raises(LabError, match="this kernel has no IOMMUFD; take --backend legacy"):
+    with pytest.raises(LabError, match="this kernel has no IOMMUFD; use --backend container"):
         accelerator.need_iommufd(up.host.ssh)
 
 

@@ -49,8 +49,8 @@ def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     assert said.count(UNTRACKED) == 1, said
 
 
-def test_the_legacy_container_sends_all_of_memory(new_session):
-    outcome, said = moved(new_session, Choice(backend="legacy", httu=False))
+def test_the_container_backend_sends_all_of_memory(new_session):
+    outcome, said = moved(new_session, Choice(backend="container", httu=False))
     assert outcome.complaints == [] and outcome.pages == PAGES and outcome.stale == 0
     assert outcome.syncs[-1].device >= ALL_OF_MEMORY / 2, outcome.syncs
     assert UNTRACKED not in said

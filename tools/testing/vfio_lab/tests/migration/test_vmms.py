@@ -18,7 +18,7 @@ from lab.scenario.session import Choice
 
 OLD, NEW = versions.VMMS[0], versions.VMMS[-1]
 LONG = pytest.mark.long("another combination of releases, backends and VFs")
-WITHOUT_HTTU = {"backend": "legacy", "httu": False}
+WITHOUT_HTTU = {"backend": "container", "httu": False}
 
 
 def moved(new_session, choice: Choice, to_vmm: str = ""):
@@ -29,7 +29,7 @@ def moved(new_session, choice: Choice, to_vmm: str = ""):
 def held(outcome, vmm: versions.Vmm) -> None:
     """All checks passed, on this release, which counted and traced its dirty pages."""
     assert outcome.complaints == []
-    assert f"QEMU emulator version {vmm.name}." in outcome.where["source"]
+    assert f"QEMU {vmm.name}." in outcome.where["source"]
     assert outcome.carried > 0 and outcome.requests["after"] > 0
     assert len(outcome.syncs) >= outcome.sync_count >= 2 and sum(sync.device for sync in outcome.syncs) > 0
 
@@ -40,7 +40,7 @@ def test_the_newest_migrates_by_iommufd(new_session):
     outcome = moved(new_session, Choice(vmm=NEW.name))
     held(outcome, NEW)
     phases = {phase.name: phase for phase in outcome.phases}
-    assert 0 < phases["stop (QEMU)"].seconds < phases["blackout (QEMU)"].end - phases["pre-copy"].start
+    assert 0 < phases["stop (QEMU)"].seconds < phases["downtime (QEMU)"].end - phases["pre-copy"].start
 
 
 def test_a_guest_goes_to_the_older_release(new_session):

@@ -27,18 +27,18 @@ VERSION = versions.DEFAULT
 CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
 MOST = max(functions for _, functions in CASES)
 #: the driver's own phases
-SHARES = ("quiesce", "save", "load", "restart")
+SHARES = ("stop", "save", "load", "restart")
 
 
 @dataclasses.dataclass(frozen=True)
-class Blackout:
+class Downtime:
     """One migration: milliseconds as QEMU tells them, from the stop of the guest to
     its resumption, and of the whole migration; the phases, if the driver told them.
     With `refused`, what QEMU said in place of all that."""
 
     driver: str
     functions: int
-    blackout_ms: int = 0
+    downtime_ms: int = 0
     dark_ms: float = 0
     total_ms: int = 0
     device_bytes: int = 0
@@ -63,7 +63,7 @@ def _hosts(session: Session) -> list[Rig]:
     return [Rig(host, VERSION, accelerator.functions(host.ssh, SEC)) for host in hosts]
 
 
-def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Blackout:
+def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Downtime:
     for rig in rigs:
         rig.use(which)
     scenario = Scenario(rigs[0].host, rigs[1].host, (which, which), (MOST, MOST), session.qmp_library,
@@ -75,22 +75,22 @@ def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Blac
         scenario.migrate()
     except LabError as e:
         if "P2P" in str(e):
-            return Blackout(which, functions, refused=str(e))
+            return Downtime(which, functions, refused=str(e))
         raise
     finally:
         scenario.close()
     out = scenario.outcome
-    return Blackout(which, functions, out.blackout_ms or 0, out.dark_ms or 0, out.total_ms or 0, out.device_bytes,
+    return Downtime(which, functions, out.downtime_ms or 0, out.dark_ms or 0, out.total_ms or 0, out.device_bytes,
                     tuple(out.phases))
 
 
 def measure(session: Session, runs: int,
             watch: Callable[[Callable[[], str]], None] = lambda look: None,
-            keep: Callable[[list[Blackout]], None] = lambda found: None) -> list[Blackout]:
+            keep: Callable[[list[Downtime]], None] = lambda found: None) -> list[Downtime]:
     """Each case so often, the cases taking turns.  What QEMU refuses once it is not
     asked again.  `watch` is told how to learn how far it is; `keep` is given what was
     found after each migration."""
-    found: list[Blackout] = []
+    found: list[Downtime] = []
     watch(lambda: f"migration {len(found) + 1}")
     rigs = _hosts(session)
     for run in range(runs):
@@ -101,15 +101,15 @@ def measure(session: Session, runs: int,
     return found
 
 
-def of(found: list[Blackout], which: str, functions: int) -> list[Blackout]:
+def of(found: list[Downtime], which: str, functions: int) -> list[Downtime]:
     """The migrations of one case that took place."""
     return [b for b in found if (b.driver, b.functions) == (which, functions) and not b.refused]
 
 
-def typical(found: list[Blackout], which: str = OURS, functions: int = 1) -> Blackout | None:
-    """The migration of a case whose blackout is nearest to the median."""
+def typical(found: list[Downtime], which: str = OURS, functions: int = 1) -> Downtime | None:
+    """The migration of a case whose downtime is nearest to the median."""
     some = of(found, which, functions)
     if not some:
         return None
-    middle = statistics.median(b.blackout_ms for b in some)
-    return min(some, key=lambda b: abs(b.blackout_ms - middle))
+    middle = statistics.median(b.downtime_ms for b in some)
+    return min(some, key=lambda b: abs(b.downtime_ms - middle))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Types and groups of arguments that several of vlab's commands take."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from ..core import hardware, versions
+from ..build import kernel
+from ..scenario import guest
+
+
+class Named:
+    """argparse type: one of some names.  ``known`` has what each stands for, ``older`` names
+    of earlier releases, which are taken and not shown."""
+
+    def __init__(self, known: Mapping[str, str] | Iterable[str], older: Mapping[str, str] | None = None) -> None:
+        self.known = dict(known) if isinstance(known, Mapping) else {name: name for name in known}
+        self._older = older or {}
+
+    def __call__(self, text: str) -> str:
+        name = self._older.get(text, text)
+        if name not in self.known:
+            raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(self.known)}")
+        return self.known[name]
+
+
+#: what VFs are bound to: names for users, and for Choice
+DRIVERS = {"tree": "ours", "in-tree": "mainline", "stock": "none"}
+OLDER_DRIVERS = {"ours": "tree", "mainline": "in-tree", "none": "stock"}
+DRIVER = Named(DRIVERS, OLDER_DRIVERS)
+VARIANT_DRIVER = Named({name: driver for name, driver in DRIVERS.items() if driver != "none"}, OLDER_DRIVERS)
+BACKEND = Named(guest.BACKENDS, {"legacy": "container", "group": "container"})
+
+
+def engine_list(text: str) -> tuple[str, ...]:
+    """argparse type: a comma-separated list of engines."""
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [n for n in names if n not in hardware.ENGINES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown engine '{unknown[0]}'; known: {', '.join(hardware.ENGINES)}")
+    return names
+
+
+class Number:
+    """argparse type: a number from ``low`` to ``high``."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, text: str) -> int:
+        if not text.isdecimal() or not self.low <= int(text) <= self.high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number from {self.low} to {self.high}")
+        return int(text)
+
+
+def pushed(text: str) -> tuple[str, pathlib.Path]:
+    """argparse type: LOCAL:REMOTE, as remote name and local file."""
+    local, colon, remote = text.rpartition(":")
+    if not colon or not local or not remote.startswith("/") or remote.endswith("/"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not LOCAL:REMOTE with a full name of a file as REMOTE")
+    if not pathlib.Path(local).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {local}")
+    return remote, pathlib.Path(local)
+
+
+def model_property(text: str) -> tuple[str, str]:
+    """argparse type: NAME=VALUE for the device model."""
+    name, equals, value = text.partition("=")
+    if not equals or not name or "," in text:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    return name, value
+
+
+def verbosity() -> argparse.ArgumentParser:
+    """-v and -q, before or behind the command."""
+    group = argparse.ArgumentParser(add_help=False)
+    how = group.add_mutually_exclusive_group()
+    how.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS,
+                     help="print the command lines of the programs that are started")
+    how.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
+                     help="print results and failures only")
+    return group
+
+
+def engines(group: argparse.ArgumentParser) -> None:
+    """--engines."""
+    group.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
+                       help=f"accelerators, comma-separated: {', '.join(hardware.ENGINES)} (default: sec)")
+
+
+def vmm(group: argparse.ArgumentParser) -> None:
+    """--vmm."""
+    group.add_argument("--vmm", choices=tuple(versions.VMM), default=versions.DEFAULT_VMM,
+                       help=f"QEMU in the hosts (default: {versions.DEFAULT_VMM})")
+
+
+def hosts() -> argparse.ArgumentParser:
+    """What hosts are made of."""
+    group = argparse.ArgumentParser(add_help=False)
+    group.add_argument("--kernel", choices=kernel.HOSTS, default=versions.DEFAULT,
+                       help=f"kernel of the hosts (default: {versions.DEFAULT}); {kernel.flavoured('debug')} checks memory and "
+                            f"locks, {kernel.flavoured('kcsan')} data races, {kernel.flavoured('64k')} has pages of 64 KiB")
+    group.add_argument("--guest-kernel", choices=tuple(versions.SERIES), default=versions.GUEST,
+                       help=f"kernel of the guest (default: {versions.GUEST}; in later ones, programs cannot use an "
+                            "accelerator without the lab's module)")
+    vmm(group)
+    engines(group)
+    group.add_argument("--vfs", type=Number(0, 63), default=2, metavar="N", help="VFs of each accelerator (default: 2)")
+    group.add_argument("--model", type=model_property, action="append", default=[], metavar="NAME=VALUE",
+                       help="a property of the device model, e.g. request-latency=2000; see qemu/README.md")
+    group.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first; "
+                                                              "boot nothing")
+    return group

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab run, shell: one host."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+
+from ..core import hardware, versions
+from ..core.cache import Cache
+from ..core.errors import LabError
+from ..core.process import tied
+from ..core.progress import Steps
+from ..build import kernel, parts, qemu
+from ..scenario import accelerator
+from ..scenario.session import MODEL, Choice, Session
+from . import arguments, logs
+
+
+def choice(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> Choice:
+    """The command line's choice for one host."""
+    return Choice(kernel=version or args.kernel,
+                  guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), driver=driver,
+                  engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
+                  guest_vfs=getattr(args, "guest_vfs", 1), moves=getattr(args, "migrations", 1),
+                  patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
+                  backend=getattr(args, "backend", Choice.backend), httu=getattr(args, "httu", True),
+                  push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
+
+
+def needed(args: argparse.Namespace) -> list[str]:
+    """The parts that run, shell, migrate and demo take with these options; what they
+    need besides is made in seconds."""
+    kernels = {args.kernel, getattr(args, "to_kernel", None) or args.kernel}
+    roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
+    ours = "ours" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
+    names = {"rootfs", "library", "qemu-asan" if qemu.is_sanitized() else "qemu"} | {f"kernel-{one}" for one in kernels} | roots
+    if ours and not getattr(args, "patch", ()):
+        names |= {f"driver-{one}" for one in kernels}
+    if getattr(args, "guest", True):
+        names |= {"programs", f"kernel-{kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel)}"}
+    return [name for name in parts.WHAT if name in names]
+
+
+def unbuilt(args: argparse.Namespace) -> bool:
+    """For --dry-run: say what would be built first; whether there is any such thing."""
+    names = parts.missing(needed(args), Cache())
+    if names:
+        print("would build first, and then know the command lines: " + ", ".join(names))
+    return bool(names)
+
+
+def one_host(args: argparse.Namespace, steps: Steps) -> int:
+    """run and shell."""
+    if args.dry_run and unbuilt(args):
+        return 0
+    if not args.dry_run:
+        parts.build(needed(args), steps)
+    with logs.folder(args.command) as folder, Session(steps, folder) as session:
+        picked = choice(args, args.driver)
+        with steps.step("put the host's image together"):
+            spec = session.spec("host", picked, guest=args.guest)
+        if args.dry_run:
+            print(shlex.join(session.host(spec).argv()))
+            return 0
+        (host,) = session.boot([spec])
+        named = next(name for name, driver in arguments.DRIVERS.items() if driver == picked.driver)
+        with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {named}", host.console):
+            # All first: the variant driver brings the stock ones with it, without parameters
+            for name in picked.engines:
+                accelerator.bring_up(host.ssh, hardware.ENGINES[name], picked.vfs)
+            for name in picked.engines:
+                engine = hardware.ENGINES[name]
+                accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine),
+                                 engine.driver if picked.driver == "none" else hardware.VARIANT_DRIVER)
+        if args.command == "shell":
+            return subprocess.run(host.ssh.argv("exec sh -l", terminal=True), check=False, **tied()).returncode
+        command = args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv)
+        status = subprocess.run(host.ssh.argv(command), check=False, **tied()).returncode
+        if status == 255 and not host.alive():
+            raise LabError("the host went down while the command ran", host.console)
+        return status
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add run and shell to the command line."""
+    one = argparse.ArgumentParser(add_help=False, parents=[common, arguments.hosts()])
+    one.add_argument("--driver", type=arguments.DRIVER, default="tree", metavar="DRIVER",
+                     help="what VFs are bound to: tree (this tree's variant driver, the default), in-tree (that of the kernel) "
+                          "or stock (the accelerator's own driver)")
+    one.add_argument("--push", type=arguments.pushed, action="append", default=[], metavar="LOCAL:REMOTE",
+                     help="put a file into the host before it boots")
+    one.add_argument("--guest", action="store_true",
+                     help="put a guest's kernel and root file system into /lab: Image and guest.cpio")
+
+    run = commands.add_parser("run", parents=[one], help="boot a host and run a command in it",
+                              usage="vlab run [OPTIONS] -- COMMAND [ARGUMENT...]",
+                              description="Boot one host, create and bind VFs, run COMMAND as root, print its output, exit "
+                                          "with its status.", epilog="example: vlab run --vfs 4 -- lspci -k")
+    run.add_argument("argv", nargs="+", metavar="COMMAND", help="the command and its arguments, after --")
+    run.set_defaults(func=one_host, parser=run)
+    shell = commands.add_parser("shell", parents=[one], help="boot a host and open a shell in it",
+                                description="Boot one host as 'run' does, and open a shell in it.",
+                                epilog=f"example: vlab shell --kernel {versions.LTS} --driver stock")
+    shell.set_defaults(func=one_host, parser=shell)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab demo, migrate, matrix: guests between hosts."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shlex
+import time
+
+from ..core import versions
+from ..core.context import Context
+from ..core.progress import Steps
+from ..build import kernel, parts
+from ..scenario import guest, matrix, report
+from ..scenario.session import Choice, Session
+from . import arguments, hosts, logs
+
+
+def refuse(args: argparse.Namespace) -> None:
+    """Say of a migration what cannot be, before anything is built for it."""
+    missing = next((p for p in args.patch if not p.is_file()), None)
+    if missing:
+        args.parser.error(f"there is no patch {missing}")
+    if args.vfs < 1:
+        args.parser.error("a migration needs at least one VF: --vfs 1")
+    if not 1 <= args.guest_vfs <= args.vfs:
+        args.parser.error(f"the guest cannot get {args.guest_vfs} of {args.vfs} VFs")
+    if args.backend == "iommufd" and not args.httu and not args.allow_data_loss:
+        args.parser.error("without HTTU and with iommufd, pages that only a device wrote are lost: use --backend container, or "
+                          "--allow-data-loss to see it")
+
+
+def migrate(args: argparse.Namespace, steps: Steps) -> int:
+    """migrate and demo."""
+    refuse(args)
+    if args.dry_run and hosts.unbuilt(args):
+        return 0
+    if not args.dry_run:
+        parts.build(hosts.needed(args), steps)
+    started = time.monotonic()
+    with logs.folder(args.command) as folder, Session(steps, folder) as session:
+        source = hosts.choice(args, args.from_driver)
+        destination = hosts.choice(args, args.to_driver, args.to_kernel, args.to_vmm)
+        if args.dry_run:
+            for host, command in session.command_lines(source, destination):
+                print(f"# {host}\n{shlex.join(command) if isinstance(command, list) else command}")
+            return 0
+        outcome = session.migrate(source, destination)
+        seconds = time.monotonic() - started
+        print(report.text(outcome, seconds), flush=True)
+        target = args.report or folder / "report.json"
+        report.write_json(outcome, seconds, target)
+        print(f"report: {target}\nlogs:   {folder}", flush=True)
+        return 0 if outcome.held else 1
+
+
+def demo(args: argparse.Namespace, steps: Steps) -> int:
+    """A migration with every default but for the QEMU in the hosts."""
+    full = args.top.parse_args(["migrate", "--vmm", args.vmm])
+    full.command, full.dry_run = "demo", args.dry_run
+    return migrate(full, steps)
+
+
+def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
+    """The table of what migrates."""
+    chosen = (args.kernel or tuple(versions.SERIES), args.vmm or tuple(versions.VMM), args.backend or guest.BACKENDS)
+    cells = matrix.same(*chosen) + (matrix.directions(*chosen) if args.directions else [])
+    context = Context(steps=steps)
+    absent = {cell: matrix.missing(cell, context) for cell in cells}
+    there = {end for cell, reason in absent.items() if not reason for end in (cell.source, cell.destination)}
+    parts.build([name for name in parts.WHAT if name in {
+        "rootfs", "library", "programs", "qemu", f"kernel-{kernel.GUEST}",
+        *(f"{part}-{end.kernel}" for end in there for part in ("kernel", "driver")),
+        *(f"rootfs-{end.vmm}" for end in there)}], steps)
+    with logs.folder("matrix") as folder:
+        results = {}
+        for cell, result in matrix.run(cells, absent.__getitem__,
+                                       lambda cell: matrix.migrated(cell, args.engines, steps, folder), steps.note):
+            results[cell] = result
+            steps.note(str(result))
+            # What is known so far survives an interruption
+            matrix.write(results, args.engines, folder)
+        print(matrix.markdown(results), flush=True)
+        print(f"report: {folder / 'matrix.json'}\nlogs:   {folder}", flush=True)
+    return 0 if all(result.expected for result in results.values()) else 1
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add demo, migrate and matrix to the command line."""
+    first = commands.add_parser("demo", parents=[common], help="migrate a guest with every default, as 'make demo' does",
+                                description="Install what is missing, build, and migrate a guest with every default; "
+                                            "the outcome goes to build/demo/report.json.",
+                                epilog=f"example: vlab demo --vmm {versions.VMMS[-1].name}")
+    arguments.vmm(first)
+    first.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first")
+    first.set_defaults(func=demo, parser=first)
+
+    move = commands.add_parser("migrate", parents=[common, arguments.hosts()],
+                               help="migrate a guest under load between two hosts",
+                               description="Boot two hosts, start a guest with a VF on the first, and migrate it to the "
+                                           "second under load. Exits 0 only if every check passed.",
+                               epilog="example: vlab migrate --from-driver in-tree --vfs 4 --guest-vfs 1 --migrations 2")
+    for end, what in (("from", "source"), ("to", "destination")):
+        move.add_argument(f"--{end}-driver", type=arguments.VARIANT_DRIVER, default="tree", metavar="DRIVER",
+                          help=f"variant driver of the {what}: tree (default) or in-tree")
+    move.add_argument("--guest-vfs", type=arguments.Number(0, 63), default=1, metavar="N",
+                      help="VFs of each accelerator that the guest gets (default: 1)")
+    move.add_argument("--migrations", type=arguments.Number(1, 1000), default=1, metavar="N",
+                      help="how often to migrate the guest, there and back (default: 1)")
+    move.add_argument("--moves", type=arguments.Number(1, 1000), dest="migrations", default=argparse.SUPPRESS,
+                      help=argparse.SUPPRESS)
+    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another: QEMU may reject the "
+                      "guest then, whose CPU has other registers")
+    move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU in the destination, if another: the guest then has "
+                      "the older release's machine type")
+    move.add_argument("--backend", type=arguments.BACKEND, default=Choice.backend, metavar="BACKEND",
+                      help=f"IOMMU backend of the guest's QEMU: {' or '.join(guest.BACKENDS)} (default: {Choice.backend})")
+    move.add_argument("--httu", action=argparse.BooleanOptionalAction, default=True,
+                      help="whether the hosts' SMMU tracks dirty pages (default: it does)")
+    move.add_argument("--allow-data-loss", action="store_true", help="allow --backend iommufd with --no-httu")
+    move.add_argument("--lose-pages", action="store_true", dest="allow_data_loss", default=argparse.SUPPRESS,
+                      help=argparse.SUPPRESS)
+    move.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
+                      help="a patch for this tree's driver, to see what fails")
+    move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the outcome there as JSON")
+    move.set_defaults(func=migrate, parser=move)
+
+    table = commands.add_parser("matrix", parents=[common],
+                                help="migrate with each kernel, QEMU and IOMMU backend",
+                                description="Migrate a guest under load for each kernel, QEMU and IOMMU backend, and "
+                                            "print the results as a table; also to build/matrix/matrix.json. "
+                                            "Exits 0 only if every cell is as lab/core/versions.py expects.",
+                                epilog=f"example: vlab matrix --kernel {versions.DEFAULT} --backend container")
+    for option, known in (("kernel", tuple(versions.SERIES)), ("vmm", tuple(versions.VMM)), ("backend", guest.BACKENDS)):
+        table.add_argument(f"--{option}", type=arguments.BACKEND if option == "backend" else arguments.Named(known),
+                           action="append", metavar="NAME", help=f"only this one of {', '.join(known)}; may be given again")
+    table.add_argument("--directions", action="store_true",
+                       help="also between hosts with different kernels, and with different QEMUs")
+    arguments.engines(table)
+    table.set_defaults(func=run_matrix, parser=table)

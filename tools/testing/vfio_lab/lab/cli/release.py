@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab docs, deb, series, generate: what leaves the checkout."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Callable
+
+from ..core import machine, paths, versions
+from ..core.context import Context
+from ..core.progress import Steps
+from ..release import arc_figure, deb, docs, recording, series, test_table
+from .arguments import Named
+
+#: files of this checkout that are made from others
+GENERATED: dict[str, Callable[[], list[pathlib.Path]]] = {
+    "tests": test_table.write, "states": arc_figure.write, "demo": recording.write}
+
+
+def build_docs(args: argparse.Namespace, steps: Steps) -> int:
+    """The documentation."""
+    print(docs.build(paths.BUILD / "docs", Context(steps=steps)))
+    return 0
+
+
+def build_deb(args: argparse.Namespace, steps: Steps) -> int:
+    """Debian packages."""
+    print("\n".join(map(str, deb.build(paths.BUILD / "deb", Context(steps=steps)))))
+    return 0
+
+
+def make_series(args: argparse.Namespace, steps: Steps) -> int:
+    """Patches."""
+    machine.prepare(Context(steps=steps), machine.SERIES)
+    print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
+                                         not args.no_build))))
+    return 0
+
+
+def generate(args: argparse.Namespace, steps: Steps) -> int:
+    """Files that are made from others."""
+    for name in args.what or ("tests", "states"):
+        for path in GENERATED[name]():
+            print(path.relative_to(paths.ROOT))
+    return 0
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add docs, deb, series and generate to the command line."""
+    pages = commands.add_parser("docs", parents=[common], help="build the documentation",
+                                description="Build the documentation as HTML with the kernel's tools, into build/docs; "
+                                            "a warning is a failure.", epilog="example: vlab docs")
+    pages.set_defaults(func=build_docs, parser=pages)
+    package = commands.add_parser("deb", parents=[common], help="build Debian packages",
+                                  description="Build the driver's DKMS package and the lab's package into build/deb, and "
+                                              "check them with lintian.", epilog="example: vlab deb")
+    package.set_defaults(func=build_deb, parser=package)
+    patches = commands.add_parser("series", parents=[common], help="make patches for a kernel's tree",
+                                  description="Turn the driver, its documentation and tests into patches for a pristine "
+                                              f"tree of Linux {' or '.join(versions.BASES)}, in "
+                                              "build/series; apply, check and build them.",
+                                  epilog=f"example: vlab series ~/src/linux-{versions.BASES[0]}")
+    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
+    patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
+    patches.set_defaults(func=make_series, parser=patches)
+    files = commands.add_parser("generate", parents=[common], help="update files that are made from others",
+                                description="Update files of this checkout that are made from others: the tables of "
+                                            "tests, the figure of the driver's states, the picture of a demo, which is run "
+                                            "for it.", epilog="example: vlab generate tests")
+    files.add_argument("what", nargs="*", type=Named(GENERATED.keys()), metavar="WHAT",
+                       help=f"any of {', '.join(GENERATED)} (default: tests, states)")
+    files.set_defaults(func=generate, parser=files)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vlab check, defects, fuzz, bench: tests and measurements."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from ..core import machine, paths, versions
+from ..core.context import Context
+from ..core.process import tied
+from ..core.progress import Steps
+from ..build import parts, qemu
+from ..probe import fuzz
+from . import arguments, logs
+
+BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
+                             {"blackout": "downtime", "moves": "endurance"})
+# Two processes with a share of the test files each, as most tests keep one core busy
+BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
+
+
+def found(word: str) -> str:
+    """An argument for pytest; of a file of tests that is named without its folder, the whole name."""
+    name, colons, rest = word.partition("::")
+    files = list((paths.LAB / "tests").rglob(name)) if re.fullmatch(r"\w+\.py", name) else []
+    return f"{files[0].relative_to(paths.LAB / 'tests')}{colons}{rest}" if len(files) == 1 else word
+
+
+def to_build(arguments_: Sequence[str], everything: bool) -> bool:
+    """Whether to build all that tests take before these arguments go to pytest: not if
+    it is to run none, and not if they pick some, unless ``everything`` says so."""
+    words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments_]
+    none = ("--co", "--fixtures", "--markers", "--help", "--version")
+    if any(word.startswith(none) or word == "-h" for word in words):
+        return False
+    return everything or not any(
+        word.startswith(("-k", "-m")) or
+        not word.startswith("-") and (paths.LAB / "tests" / found(word).partition("::")[0]).exists() for word in words)
+
+
+def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = False) -> int:
+    """All tests, or those that the arguments for pytest pick: these build what they
+    need themselves, unless ``everything`` is to be built before."""
+    # All packages at once and before anything else: tests have no terminal to ask for a password on
+    machine.prepare(Context(steps=steps), machine.CHECK)
+    if to_build(words, everything):
+        parts.build(["qemu-asan" if asan and name == "qemu" else name for name in parts.ALL], steps)
+    else:
+        parts.prepare(steps)
+    if asan:
+        os.environ[qemu.SANITIZED] = "1"
+    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
+            *BESIDE_EACH_OTHER, *map(found, words)]
+    # pytest keeps what its tests print; what they wait for is told here
+    return subprocess.run(argv, cwd=paths.LAB / "tests", env={
+        **os.environ, "VFIO_LAB_BUILD": str(paths.BUILD), "VFIO_LAB_TERMINAL": f"/proc/{os.getpid()}/fd/2"},
+        check=False, **tied()).returncode
+
+
+def check(args: argparse.Namespace, steps: Steps) -> int:
+    """The tests."""
+    return tests(args.pytest, args.asan, steps)
+
+
+def defects(args: argparse.Namespace, steps: Steps) -> int:
+    """The tests of the table of defects on all drivers, then the table."""
+    table = paths.BUILD / "defects/defects.rst"
+    table.unlink(missing_ok=True)
+    status = tests(["test_defects.py", "--defects", "--dist", "load"], False, steps, everything=True)
+    if table.exists():
+        print(table.read_text(encoding="utf-8"))
+    return status
+
+
+def run_fuzz(args: argparse.Namespace, steps: Steps) -> int:
+    """Random input."""
+    machine.prepare(Context(steps=steps), (*machine.PACKAGES, *machine.FUZZ))
+    parts.build(parts.HOST, steps)
+    with logs.folder("fuzz") as folder:
+        fuzz.fuzz(tuple(args.what) or tuple(fuzz.WHAT), args.count, args.seed, folder, Context(steps=steps))
+    return 0
+
+
+def bench(args: argparse.Namespace, steps: Steps) -> int:
+    """The benchmarks."""
+    from benchmarks import run
+    machine.prepare(Context(steps=steps), machine.BENCH)
+    parts.build([*parts.USUAL, *(f"driver-{series}" for series in versions.CHECKED)], steps)
+    with logs.folder("bench") as folder:
+        run.Bench(tuple(args.what) or tuple(BENCHMARKS.known), args.rounds, args.runs, args.migrations, folder, steps).run()
+        print(f"report: {folder / 'report.json'}\nplots:  {folder}", flush=True)
+    return 0
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add check, defects, fuzz and bench to the command line."""
+    test = commands.add_parser("check", parents=[common], help="run all tests", description="Install and build what is "
+                               "missing, and run all tests; the last line has the counts.",
+                               epilog="example: vlab check -- test_kunit.py -k migration")
+    test.add_argument("--asan", action="store_true", help="with an outer QEMU that ends at the first access out of "
+                      "bounds, leak or undefined behaviour (its first build takes ten minutes)")
+    test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
+    test.set_defaults(func=check, parser=test)
+
+    known = commands.add_parser("defects", parents=[common], help="test for known defects, on each driver",
+                                description="Run the tests of tests/support/defects.py on the in-tree driver of both kernel "
+                                            "series and on this tree's, each in a boot of its own where it may end one, and "
+                                            "print a table.", epilog="example: vlab defects")
+    known.set_defaults(func=defects, parser=known)
+
+    random = commands.add_parser("fuzz", parents=[common], help="random migration data, operations and decoder input",
+                                 description="Give the driver's decoder, and VFs in a host, random input. A failure is "
+                                             "printed with its seed, and ends the run.",
+                                 epilog="example: vlab fuzz streams --count 10000 --seed 7")
+    random.add_argument("--count", type=arguments.Number(1, 10**9), metavar="N",
+                        help=f"of each (default: {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
+    random.add_argument("--seed", type=arguments.Number(0, 2**24 - 1), metavar="N", help="to repeat a run (default: any)")
+    random.add_argument("what", nargs="*", type=arguments.Named(fuzz.WHAT.keys()), metavar="WHAT",
+                        help=f"any of {', '.join(fuzz.WHAT)} (default: all)")
+    random.set_defaults(func=run_fuzz, parser=random)
+
+    measure = commands.add_parser("bench", parents=[common], help="measure this tree's driver beside the in-tree driver",
+                                  description="Measure this tree's driver beside the in-tree driver, on one host and in one "
+                                              "boot of each kernel, and with guests that migrate. Only ratios are "
+                                              "significant. Tables, report.json and plots go to build/bench/.",
+                                  epilog="example: vlab bench latency downtime --runs 10")
+    measure.add_argument("--rounds", type=arguments.Number(1, 1000), default=40, metavar="N",
+                         help="saves and restores for each figure (default: 40)")
+    measure.add_argument("--runs", type=arguments.Number(1, 1000), default=5, metavar="N",
+                         help="migrations for each downtime (default: 5)")
+    measure.add_argument("--migrations", type=arguments.Number(1, 10000), default=200, metavar="N",
+                         help="migrations of the endurance run (default: 200)")
+    measure.add_argument("--moves", type=arguments.Number(1, 10000), dest="migrations", default=argparse.SUPPRESS,
+                         help=argparse.SUPPRESS)
+    measure.add_argument("what", nargs="*", type=BENCHMARKS, metavar="WHAT",
+                         help=f"any of {', '.join(BENCHMARKS.known)} (default: all)")
+    measure.set_defaults(func=bench, parser=measure)
