@@ -103,6 +103,7 @@ struct hisi_acc_heads {
  * @resetting: between reset_prepare and reset_done no register is touched
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
+ * @contexts_cached: ... with its queues' contexts still in the device
  * @unannounced: ... although VF_STATE did not say that it was in use
  * @dma_disabled: kept from memory while it is stopped, instead of being paused
  * @used: it is not as after a reset, as far as was seen when it was stopped
@@ -132,6 +133,7 @@ struct hisi_acc_vf {
 	bool resetting;
 	bool blocks_reset;
 	bool paused;
+	bool contexts_cached;
 	bool unannounced;
 	bool dma_disabled;
 	bool used;
@@ -190,7 +192,8 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms);
 int hisi_acc_qm_stop(struct hisi_acc_vf *vf);
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf);
 void hisi_acc_qm_forget(struct hisi_acc_vf *vf);
-int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image);
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
+		     bool may_write);
 int hisi_acc_qm_load(struct hisi_acc_vf *vf,
 		     const struct hisi_acc_image *image);
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf);

@@ -126,13 +126,15 @@ static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
  */
 static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
+	/* in a P2P state, a device only leaves other devices alone */
+	bool may_write = vf->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
 	struct hisi_acc_image image = {};
 	int err;
 
 	err = vf->data ? 0 : begin_save(vf, file);
 	if (err)
 		return err;
-	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &image) : -EBUSY;
+	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &image, may_write) : -EBUSY;
 	trace_hisi_acc_vf_save(&vf->core.pdev->dev,
 			       image.guest == HISI_ACC_GUEST_UP, err);
 	if (err)

@@ -252,23 +252,34 @@ static int qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
 	return -EBUSY;
 }
 
+static void __iomem *qm_device_status(struct hisi_acc_vf *vf)
+{
+	return vf->pf_qm->io_base + QM_ABNORMAL_INT_STATUS;
+}
+
+static void __iomem *qm_engine_status(struct hisi_acc_vf *vf)
+{
+	return vf->pf_qm->io_base + vf->engine->core_status;
+}
+
 /*
  * Errors and messages are part of no image, so they have to be over. Most of them
  * are a matter of milliseconds. An error that is not ends with a reset of the
  * whole device, a message to the guest with its driver's look at it.
  */
-static int qm_wait_idle(struct hisi_acc_vf *vf, u64 to_guest_us)
+static int qm_wait_errors(struct hisi_acc_vf *vf)
 {
-	void __iomem *pf = vf->pf_qm->io_base;
+	return qm_wait_clear(vf, qm_device_status(vf), "device error", ERROR_US) ?:
+	       qm_wait_clear(vf, qm_engine_status(vf), "engine error", ERROR_US);
+}
+
+static int qm_wait_messages(struct hisi_acc_vf *vf, u64 to_guest_us)
+{
 	void __iomem *window = vf->regs.window;
 
-	return qm_wait_clear(vf, pf + QM_ABNORMAL_INT_STATUS, "device error",
-			     ERROR_US) ?:
-	       qm_wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
+	return qm_wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
 			     to_guest_us) ?:
 	       qm_wait_clear(vf, window + QM_IFC_INT_SET, "message from guest",
-			     ERROR_US) ?:
-	       qm_wait_clear(vf, pf + vf->engine->core_status, "engine error",
 			     ERROR_US);
 }
 
@@ -297,16 +308,45 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 	lockdep_assert_held(&vf->state_mutex);
 
 	ready = qm_check_accessible(vf) ?: qm_vf_ready(vf);
-	return ready < 0 ? ready : qm_wait_idle(vf, message_ms * USEC_PER_MSEC);
+	if (ready < 0)
+		return ready;
+	return qm_wait_errors(vf) ?:
+	       qm_wait_messages(vf, message_ms * USEC_PER_MSEC);
 }
 
-/* Queue contexts that the device has cached go to guest memory */
+/*
+ * Queue contexts that the device has cached go to guest memory, but not while there is
+ * an error: it may keep the device from memory. A write-back cannot be taken back, and
+ * the device would do it, and drop the contexts, when the function runs again.
+ */
 static int qm_write_back(struct hisi_acc_vf *vf)
 {
 	void __iomem *window = vf->regs.window;
+	u32 val;
 
+	vf->contexts_cached =
+		qm_wait(qm_device_status(vf), ~0, 0, ERROR_US, &val) ||
+		qm_wait(qm_engine_status(vf), ~0, 0, ERROR_US, &val);
+	if (vf->contexts_cached)
+		return 0;
 	qm_writel(QM_FLAG, window + QM_CACHE_WB_START);
 	return qm_wait_flag(window + QM_CACHE_WB_DONE, WRITE_BACK_US);
+}
+
+/*
+ * In STOP guest memory must not change: the VMM may have sent the last of it. There, a
+ * function whose contexts are still in the device can only go on.
+ */
+static int qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
+{
+	int err;
+
+	err = vf->contexts_cached && may_write ? qm_write_back(vf) : 0;
+	if (err || !vf->contexts_cached)
+		return err;
+	dev_warn_ratelimited(&vf->core.pdev->dev,
+			     "cannot be migrated now: it was stopped during an error of the device\n");
+	return -EBUSY;
 }
 
 /**
@@ -314,7 +354,8 @@ static int qm_write_back(struct hisi_acc_vf *vf)
  * @vf: a running VF, with resets blocked
  *
  * Errors of the device and messages do not matter yet: they do not keep a guest
- * from being stopped and going on in the same place.
+ * from being stopped and going on in the same place. With an error, contexts stay in
+ * the device, which hisi_acc_qm_save() is left to deal with.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno with the function anywhere between running and
@@ -386,6 +427,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 		hisi_acc_pci_enable_dma(vf);
 	vf->dma_disabled = false;
 	vf->paused = false;
+	vf->contexts_cached = false;
 	vf->unannounced = false;
 	vf->used = false;
 	vf->half_loaded = false;
@@ -487,18 +529,20 @@ static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
  * hisi_acc_qm_save() - read the state of a stopped function
  * @vf: the VF, with resets blocked
  * @image: where the state goes
+ * @may_write: guest memory may still change; the function has been stopped just now
  *
  * Changes nothing in the function, but what its event queues have not yet been
  * relieved of is interrupted for once more.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno:
- * -EBUSY: an error of the device or a message would be lost;
+ * -EBUSY: an error of the device or a message would be lost, or contexts;
  * -ESTALE: the function was reset since it was stopped, its state is lost;
  * -EAGAIN: the guest's driver came up after the function was stopped;
  * -EIO, -ETIMEDOUT: the device does not answer.
  */
-int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
+		     bool may_write)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
 	int ready, err;
@@ -516,13 +560,16 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image)
 		return -ESTALE;
 	if (ready && !vf->paused)
 		return -EAGAIN;
+	/* else the stop has found none */
+	err = vf->contexts_cached || !may_write || !vf->paused ?
+	      qm_wait_errors(vf) : 0;
 	/* its processors stand: the guest cannot take a message */
-	err = qm_wait_idle(vf, 0);
+	err = err ?: qm_wait_messages(vf, 0);
 	if (err)
 		return err;
 	if (!vf->used)
 		return 0;
-	err = qm_mailbox_begin(vf);
+	err = qm_check_contexts(vf, may_write) ?: qm_mailbox_begin(vf);
 	if (err)
 		return err;
 	if (vf->question == HISI_ACC_ASKED_MESSAGE)
@@ -567,6 +614,7 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
 		return err;
 	vf->half_loaded = false;
 	vf->paused = false;
+	vf->contexts_cached = false;
 	vf->unannounced = false;
 	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
@@ -693,5 +741,6 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 		qm_read_heads(vf);
 	qm_ring_event_queues(vf);
 	vf->paused = false;
+	vf->contexts_cached = false;
 	return 0;
 }

@@ -55,6 +55,12 @@ static u32 *find(struct fake_device *fake, const void __iomem *reg, u32 *offset,
 	return &fake->pf_bar[(*offset - FAKE_PF_FIRST) / 4];
 }
 
+/* An error of the PF's, which keeps the device from memory */
+static bool device_error(struct fake_device *fake)
+{
+	return fake->busy_register >= FAKE_PF_FIRST && fake->busy_reads > 0;
+}
+
 /**
  * fake_readl() - qm_readl() of the fake
  * @reg: the register
@@ -97,7 +103,8 @@ void fake_writel(u32 value, void __iomem *reg)
 	else
 		*place = value;
 	if (!in_pf && offset == CACHE_WB_START && value)
-		fake->bar[CACHE_WB_DONE / 4] = !fake->write_back_hangs;
+		fake->bar[CACHE_WB_DONE / 4] = !fake->write_back_hangs &&
+					       !device_error(fake);
 }
 
 /**

@@ -360,6 +360,37 @@ static void a_lost_state_is_no_image(struct kunit *test)
 	}
 }
 
+/*
+ * Would catch: contexts that reach memory after the VMM has sent it, and such as could
+ * have been waited for
+ */
+static void contexts_that_are_late(struct kunit *test)
+{
+	static const int from[] = {
+		VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P,
+	};
+	struct fake_device *fake = fake_device(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	fake->busy_register = FAKE_ENGINE_STATUS;
+	for (int i = 0; i < ARRAY_SIZE(from); i++) {
+		bool carried = from[i] == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+		struct file *file, *begun = NULL;
+
+		bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
+		if (carried)
+			begun = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_PRE_COPY);
+		fake->busy_reads = FAKE_ALWAYS;
+		KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, from[i]));
+		fake->busy_reads = 0;
+		file = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY) ?:
+		       begun;
+		KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
+		KUNIT_EXPECT_EQ(test, has_no_image(file), !carried);
+		close_file(file);
+	}
+}
+
 /* Would catch: a migration that begins and cannot end, found out when the guest stands */
 static void precopy_looks(struct kunit *test)
 {
@@ -595,6 +626,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(a_lost_state_is_no_image),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(while_the_device_is_reset),
+	KUNIT_CASE(contexts_that_are_late),
 	KUNIT_CASE(precopy_looks),
 	KUNIT_CASE(what_cannot_be_refused_waits),
 	KUNIT_CASE(a_reset_is_waited_for),

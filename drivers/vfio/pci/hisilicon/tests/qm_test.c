@@ -43,7 +43,14 @@ static int restart(struct fake_device *fake)
 static int save(struct fake_device *fake, struct hisi_acc_image *image)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_save(&fake->vf, image);
+	return hisi_acc_qm_save(&fake->vf, image, false);
+}
+
+/* Where guest memory may still change */
+static int save_from_p2p(struct fake_device *fake, struct hisi_acc_image *image)
+{
+	guard(mutex)(&fake->vf.state_mutex);
+	return hisi_acc_qm_save(&fake->vf, image, true);
 }
 
 static int load(struct fake_device *fake, const struct hisi_acc_image *image)
@@ -71,7 +78,7 @@ static struct fake_device *stopped(struct kunit *test)
 	return fake;
 }
 
-/* Would catch: a write-back before the pause; a stop that depends on others */
+/* Would catch: a write-back before the pause, or before errors are looked for */
 static void stop_in_order(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -87,7 +94,10 @@ static void stop_in_order(struct kunit *test)
 	KUNIT_EXPECT_GT(test, fake_when(fake, 'r', QM_CACHE_WB_DONE),
 			write_back);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 1);
-	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 0);
+	KUNIT_EXPECT_GT(test, fake_when(fake, 'R', QM_ABNORMAL_INT_STATUS), pause);
+	KUNIT_EXPECT_LT(test, fake_when(fake, 'R', FAKE_ENGINE_STATUS),
+			write_back);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 2);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'W', FAKE_ANYWHERE), 0);
 	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 }
@@ -308,6 +318,124 @@ static void movable_or_not(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
+static const struct condition errors[] = {
+	{ "device error", QM_ABNORMAL_INT_STATUS },
+	{ "engine error", FAKE_ENGINE_STATUS },
+};
+
+KUNIT_ARRAY_PARAM(error, errors, condition_name);
+
+/* A function with a guest, stopped during an error of the device */
+static struct fake_device *stopped_during(struct kunit *test, u32 error)
+{
+	struct fake_device *fake = working(test);
+
+	fake->busy_register = error;
+	fake->busy_reads = FAKE_ALWAYS;
+	KUNIT_ASSERT_EQ(test, stop(fake), 0);
+	KUNIT_ASSERT_TRUE(test, fake->paused);
+	KUNIT_ASSERT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
+	fake_forget(fake);
+	return fake;
+}
+
+/*
+ * Would catch: contexts taken for written back that are not, and such as are written
+ * back after the VMM has sent the guest's memory
+ */
+static void stop_during_an_error(struct kunit *test)
+{
+	const struct condition *error = test->param_value;
+	struct fake_device *fake = stopped_during(test, error->where);
+	struct hisi_acc_image image;
+
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -EBUSY);
+	fake->busy_reads = 0;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
+
+	fake->write_back_hangs = true;
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -ETIMEDOUT);
+	fake->write_back_hangs = false;
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+}
+
+/* Would catch: contexts that stay in the device for an error of a moment */
+static void stop_waits_for_errors(struct kunit *test)
+{
+	const struct condition *error = test->param_value;
+	struct fake_device *fake = working(test);
+	struct hisi_acc_image image;
+
+	fake->busy_register = error->where;
+	fake->busy_reads = 25;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', QM_CACHE_WB_START), 1);
+	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+}
+
+/* Would catch: a function that cannot be saved for what was the last time */
+static void after_a_stop_during_an_error(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image sent, image;
+
+	KUNIT_ASSERT_EQ(test, save(fake, &sent), 0);
+	fake->busy_register = QM_ABNORMAL_INT_STATUS;
+	for (int i = 0; i < 3; i++) {
+		KUNIT_ASSERT_EQ(test, restart(fake), 0);
+		KUNIT_EXPECT_FALSE(test, fake->paused);
+		fake->busy_reads = FAKE_ALWAYS;
+		KUNIT_ASSERT_EQ(test, stop(fake), 0);
+		fake->busy_reads = 0;
+		KUNIT_ASSERT_EQ(test, save(fake, &image), -EBUSY);
+		switch (i) {
+		case 0:
+			KUNIT_ASSERT_EQ(test, restart(fake), 0);
+			fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+			fake->sqc_table = 0;
+			KUNIT_ASSERT_EQ(test, stop(fake), 0);
+			KUNIT_EXPECT_FALSE(test, fake->paused);
+			break;
+		case 1:
+			hisi_acc_pci_reset(&fake->vf);
+			scoped_guard(mutex, &fake->vf.state_mutex)
+				hisi_acc_qm_forget(&fake->vf);
+			break;
+		}
+		/* or the function is reset by the load */
+		KUNIT_EXPECT_EQ(test, save(fake, &image), i < 2 ? 0 : -EBUSY);
+		KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
+		KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+		KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	}
+}
+
+/* Would catch: registers of the PF read twice for one downtime; an error unseen */
+static void errors_are_looked_for(struct kunit *test)
+{
+	struct fake_device *fake = stopped(test);
+	struct hisi_acc_image image;
+
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 0);
+	fake->busy_register = FAKE_ENGINE_STATUS;
+	fake->busy_reads = FAKE_ALWAYS;
+	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	/* and a stop that has not looked */
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -EBUSY);
+}
+
 /* Would catch: a wait for what cannot come, while the guest's processors stand */
 static void save_does_not_wait_for_the_guest(struct kunit *test)
 {
@@ -401,6 +529,15 @@ static void write_back_unanswered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
 	fake->write_back_hangs = false;
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
+	KUNIT_EXPECT_FALSE(test, fake->paused);
+
+	/* with an error, the function goes on with what the device has */
+	fake->hang_command = QM_MB_CMD_PAUSE;
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	fake->mailbox.lo = 0;
+	fake->busy_register = QM_ABNORMAL_INT_STATUS;
+	fake->busy_reads = FAKE_ALWAYS;
 	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
@@ -778,6 +915,10 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE_PARAM(movable_waits, condition_gen_params),
 	KUNIT_CASE(movable_lets_others_go_first),
 	KUNIT_CASE_PARAM(movable_or_not, condition_gen_params),
+	KUNIT_CASE_PARAM(stop_during_an_error, error_gen_params),
+	KUNIT_CASE_PARAM(stop_waits_for_errors, error_gen_params),
+	KUNIT_CASE(after_a_stop_during_an_error),
+	KUNIT_CASE(errors_are_looked_for),
 	KUNIT_CASE(save_does_not_wait_for_the_guest),
 	KUNIT_CASE(asleep),
 	KUNIT_CASE(off),

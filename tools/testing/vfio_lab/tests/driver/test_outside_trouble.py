@@ -128,10 +128,12 @@ def test_a_function_is_stopped_after_a_reset_of_all(bench):
         assert vf.read_image() == IMAGE
 
 
-@pytest.mark.expect("hisi_acc_vfio_pci .* device error", "Device or resource busy")
+@pytest.mark.expect("hisi_acc_vfio_pci .* device error", "hisi_acc_vfio_pci .* during an error",
+                    "Device or resource busy")
 def test_a_guest_under_qemu(new_session):
-    """Stopped and continued, not migrated, and not migrated when it had begun: each
-    time without a reset, and with its load at work again when the error is over."""
+    """Stopped and continued, not migrated, not migrated when it had begun, and not when
+    it was stopped before the error was over: each time without a reset, and with its
+    load at work again when the error is over."""
     with running(new_session) as scenario:
         guest, host = scenario.guest, scenario.source
 
@@ -161,8 +163,18 @@ def test_a_guest_under_qemu(new_session):
         error(ECC)
         guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
         assert ended(guest, began) == "failed"
-        event(guest, "RESUME", began)
-        assert states(scenario) == "RUNNING"
+        wait_until("it runs again", lambda: states(scenario) == "RUNNING")
         error(0)
+        goes_on(scenario, guest)
+
+        error(ECC)
+        began = time.monotonic()
+        guest.qmp.cmd("stop")
+        event(guest, "STOP", began)
+        error(0)
+        guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
+        assert ended(guest, began) == "failed"
+        guest.qmp.cmd("cont")
+        event(guest, "RESUME", began)
         goes_on(scenario, guest)
         assert resets() == before
