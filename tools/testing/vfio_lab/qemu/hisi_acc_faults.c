@@ -32,7 +32,8 @@ bool hisi_acc_fault_msi(HisiAccFunc *f)
 bool hisi_acc_fault_writeback(HisiAccFunc *f)
 {
     return (f->pf->cfg.fault_writeback && concerns(f)) ||
-           (hisi_acc_context_held(f) && hisi_acc_waits(f));
+           (hisi_acc_context_held(f) &&
+            (hisi_acc_waits(f) || hisi_acc_bus_closed(f->pf)));
 }
 
 bool hisi_acc_fault_registers(HisiAccFunc *f)

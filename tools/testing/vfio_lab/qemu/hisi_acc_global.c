@@ -57,7 +57,6 @@ static const HisiAccRange qm_ranges[] = {
     { 0x104010, 0x104040, true },       /* whose counters the dumps show */
     { OOO_SHUTDOWN_SEL, OOO_SHUTDOWN_SEL, true },
     { 0x300000, 0x3001fc, false },
-    { 0x300000, 0x300000, true },
     { 0x300014, 0x30001c, true },
     { 0x300100, 0x300104, true },
     { 0 }
@@ -232,18 +231,28 @@ uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine)
 
 /*
  * An error that the driver selected for it keeps the device from memory until
- * it is cleared, or all is reset: requests stay where they are.
+ * it is cleared, or all is reset: requests stay where they are. So does a
+ * driver that is about to reset all.
  */
 bool hisi_acc_bus_closed(HisiAccPf *pf)
 {
     uint32_t select = hisi_acc_engine(HISI_ACC_FUNC(pf))->int_shutdown;
 
-    return hisi_acc_global_errors(pf, false) & *storage(pf, OOO_SHUTDOWN_SEL) ||
+    return *storage(pf, MASTER_GLOBAL_CTRL) & 1 ||
+           hisi_acc_global_errors(pf, false) & *storage(pf, OOO_SHUTDOWN_SEL) ||
            hisi_acc_global_errors(pf, true) & *storage(pf, select);
 }
 
+static void bus_changed(HisiAccPf *pf)
+{
+    hisi_acc_work_kick_all(pf);
+    for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
+        hisi_acc_fault_let_go(pf->funcs[n]);
+    }
+}
+
 /*
- * The only way but for resets to change one of the four registers that close
+ * The only way but for resets to change one of the five registers that close
  * the bus, so that the requests which had to wait go on however it opens, and
  * commands that wait for requests end however it closes.
  */
@@ -253,7 +262,7 @@ static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
 
     *storage(pf, off) = value;
     if (closed != hisi_acc_bus_closed(pf)) {
-        hisi_acc_work_kick_all(pf);
+        bus_changed(pf);
     }
 }
 
@@ -404,6 +413,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         set_bus_register(pf, off, *storage(pf, off) & ~value);
         return;
     case OOO_SHUTDOWN_SEL:
+    case MASTER_GLOBAL_CTRL:
         set_bus_register(pf, off, value);
         return;
     case ABN_INT_MASK:
@@ -463,5 +473,5 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     pf->ifc_source = 0;
     hisi_acc_ifc_reset_all(pf);
     /* the bus is open, and VFs may not have been reset with the PF */
-    hisi_acc_work_kick_all(pf);
+    bus_changed(pf);
 }

@@ -150,6 +150,8 @@ void hisi_acc_mailbox_run(void *opaque)
         (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
     }
     done = fault != HISI_ACC_MB_FAIL &&
+           (command > HISI_ACC_MB_LAST_CONTEXT ||
+            !hisi_acc_bus_closed(f->pf)) &&
            execute(f, command, get, lduw_le_p(f->mailbox + 2), &data);
     if (f->resets != resets) {
         return;

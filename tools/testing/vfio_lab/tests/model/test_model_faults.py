@@ -196,9 +196,11 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     assert not vf.reap(0) and vf.events()["requests-fetched"] == 2
     vf.ask(0xE)                         # a pause leaves them in their ring
     vf.write(0x204, 1)
-    assert vf.saved_sqc(0)[:2] == (1, 3)
-    vf.kick(0)
+    assert vf.read(0x208) == 0 and vf.saved_sqc(0) == (0, 0, 0)
     pf.write(source, 4)
+    vf.model.settle()
+    assert vf.read(0x208) == 1 and vf.saved_sqc(0)[:2] == (1, 3)
+    vf.kick(0)
     for _ in range(2):
         vf.model.step(100)
     assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.mistakes()
@@ -310,6 +312,35 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
     assert completed(vf, other) == [1, 1]
     model.step(100)
     assert completed(vf, other) == [2, 2]
+
+
+@pytest.mark.parametrize("command", range(4))
+@pytest.mark.parametrize("get", [False, True])
+def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, get):
+    """Linux' drivers do not try, as it "will fail"."""
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(QM_ERRORS[1], 4)
+    assert not vf.model.set("abnormal-error", 4)
+    before = vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]
+    vf.mailbox(command, vf.buffer, get=get)
+    assert vf.read(0x300, 2) & (BUSY | STATUS) == 0x200
+    assert (vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]) == before
+    assert vf.ask(4, get=True) == vf.sq_table and not vf.mistakes()
+
+
+def test_the_pf_closes_the_bus(start):
+    """0x300000, by which the drivers end all DMA before a reset."""
+    vf = start()
+    pf = Function(vf.model, 0)
+    pf.write(0x300000, 1)
+    assert pf.read(0x300150) == 3
+    vf.submit(0)
+    vf.model.step(1000)
+    assert completed(vf) == [0] and vf.events()["requests-fetched"] == 0
+    pf.write(0x300000, 0)
+    vf.model.settle()
+    assert vf.reap(0) == [(0, 0)]
 
 
 def test_the_bus_is_closed_until_no_error_closes_it(start):
