@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What kernels older than this source lack, for builds out of tree only: the
- * compiler is told to read this file before any other. What begins with COMPAT_
+ * compiler reads this file before any other. What begins with COMPAT_
  * comes from the Makefile, which looks into the target's headers; version
  * numbers say little about a distribution's kernel.
  */
@@ -51,7 +51,7 @@ static inline void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
 
 #if defined(COMPAT_REGION_INFO) || defined(COMPAT_MATCH_TOKEN)
 /*
- * Callbacks that the target's structure has no room for live behind it. They
+ * Callbacks that the target's structure has no member for live behind it. They
  * are called from the ones that it has.
  */
 struct compat_device_ops {

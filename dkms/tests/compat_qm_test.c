@@ -31,7 +31,7 @@ static bool block_reset(struct hisi_qm *qm)
 	return false;
 }
 
-/* Would catch: two of ours that exclude each other; a bit that stays set */
+/* VFs of this driver share the bit, and the last one clears it */
 static void ours_share_the_bit(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test), *other = a_device(test);

@@ -25,7 +25,7 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
 }
 
 /**
- * hisi_acc_bar_read() - vfio_device_ops.read, within the window
+ * hisi_acc_bar_read() - vfio_device_ops.read, within the guest's part
  * @vdev: the VF
  * @buf: where to
  * @count: how much
@@ -44,7 +44,7 @@ ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
 }
 
 /**
- * hisi_acc_bar_write() - vfio_device_ops.write, within the window
+ * hisi_acc_bar_write() - vfio_device_ops.write, within the guest's part
  * @vdev: the VF
  * @buf: what to write
  * @count: how much
@@ -68,7 +68,7 @@ ssize_t hisi_acc_bar_write(struct vfio_device *vdev, const char __user *buf,
 }
 
 /**
- * hisi_acc_bar_mmap() - vfio_device_ops.mmap, within the window
+ * hisi_acc_bar_mmap() - vfio_device_ops.mmap, within the guest's part
  * @vdev: the VF
  * @vma: the mapping, all of it inside or it is refused
  *

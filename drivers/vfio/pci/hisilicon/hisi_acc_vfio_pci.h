@@ -16,7 +16,7 @@
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
  * by all who use registers), state_mutex, then the lock of a migration file. None
- * of ours is held while memory of userspace is touched.
+ * of this driver is held while memory of userspace is accessed.
  */
 #ifndef HISI_ACC_VFIO_PCI_H
 #define HISI_ACC_VFIO_PCI_H
@@ -61,12 +61,12 @@ struct hisi_acc_engine {
  * struct hisi_acc_regs - the registers of one function, as the host sees them
  * @bar: BAR2 of the VF; doorbells are always rung here, where
  *	no other function's registers can be hit
- * @window: the registers that the guest sees too, and those of migration
- * @xqc: offset in @window of the words of the event queues' contexts
+ * @mig_regs: the registers that the guest sees too, and those of migration
+ * @xqc: offset in @mig_regs of the words of the event queues' contexts
  */
 struct hisi_acc_regs {
 	void __iomem *bar;
-	void __iomem *window;
+	void __iomem *mig_regs;
 	u32 xqc;
 };
 
@@ -95,11 +95,11 @@ struct hisi_acc_heads {
  * @blocks_others: the reset of the VF under way blocks resets of @pf_qm; owned by
  *	the reset
  * @guest_bar_len: how much of BAR2 belongs to userspace, constant while it is open
- * @facts: what images must agree with, constant while the device is open
+ * @match: what migration data must agree with, constant while the device is open
  * @regs: constant while the device is open
  * @state_mutex: protects all below
  * @state: of the migration state machine
- * @open: @regs and @facts are valid
+ * @open: @regs and @match are valid
  * @resetting: between reset_prepare and reset_done no register is touched
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
@@ -107,11 +107,11 @@ struct hisi_acc_heads {
  * @unannounced: ... although VF_STATE did not say that it was in use
  * @dma_disabled: kept from memory while it is stopped, instead of being paused
  * @used: it is not as after a reset, as far as was seen when it was stopped
- * @mailbox_used: commands of ours have been in the mailbox since it was stopped
+ * @mailbox_used: the driver has used the mailbox since the VF was stopped
  * @mailbox_hung: the last of them had no answer in time
- * @question: what the guest had asked its mailbox when it was stopped
+ * @pending_read: what the guest had asked its mailbox when it was stopped
  * @heads: of the function's event queues while it is stopped
- * @half_loaded: an image was written to the function only in part
+ * @half_loaded: a saved state was loaded only in part
  * @untracked_told: since it was opened, that nothing tracks what it writes
  * @data: of the running data transfer, if any
  */
@@ -124,7 +124,7 @@ struct hisi_acc_vf {
 	atomic_t core_calls;
 	bool blocks_others;
 	resource_size_t guest_bar_len;
-	struct hisi_acc_facts facts;
+	struct hisi_acc_match match;
 	struct hisi_acc_regs regs;
 
 	struct mutex state_mutex;	/* see above */
@@ -139,7 +139,7 @@ struct hisi_acc_vf {
 	bool used;
 	bool mailbox_used;
 	bool mailbox_hung;
-	enum hisi_acc_question question;
+	enum hisi_acc_mb_read pending_read;
 	struct hisi_acc_heads heads;
 	bool half_loaded;
 	bool untracked_told;
@@ -192,10 +192,10 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms);
 int hisi_acc_qm_stop(struct hisi_acc_vf *vf);
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf);
 void hisi_acc_qm_forget(struct hisi_acc_vf *vf);
-int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 		     bool may_write);
 int hisi_acc_qm_load(struct hisi_acc_vf *vf,
-		     const struct hisi_acc_image *image);
+		     const struct hisi_acc_saved *saved);
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf);
 void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq);
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq);
@@ -206,10 +206,10 @@ hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file);
 struct hisi_acc_migf *
 hisi_acc_migf_open_resume(struct hisi_acc_vf *vf, struct file **file);
 void hisi_acc_migf_fill(struct hisi_acc_migf *data,
-			const struct hisi_acc_image *image);
+			const struct hisi_acc_saved *saved);
 void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err);
-int hisi_acc_migf_image(struct hisi_acc_migf *data,
-			struct hisi_acc_image *image);
+int hisi_acc_migf_decode(struct hisi_acc_migf *data,
+			 struct hisi_acc_saved *saved);
 void hisi_acc_migf_close(struct hisi_acc_migf *data);
 void hisi_acc_migf_show(struct hisi_acc_migf *data,
 			struct seq_file *seq);

@@ -81,7 +81,7 @@ static const struct vfio_device_ops hisi_acc_vf_ops = {
 
 /*
  * The PF's queue manager when @pdev can be migrated, otherwise
- * NULL, and one line says why. Both are settled for as long as @pdev is bound:
+ * NULL, and one line says why. Both are constant for as long as @pdev is bound:
  * its PF's driver goes only after us.
  */
 static struct hisi_qm *migration_qm(struct pci_dev *pdev,

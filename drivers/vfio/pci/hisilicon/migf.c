@@ -11,7 +11,7 @@
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in
- * turn waits for this lock. An image is small: it is copied twice.
+ * turn waits for this lock. Migration data are small: they are copied twice.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
@@ -33,26 +33,26 @@
 #define NAME_LEN	24
 
 /**
- * struct hisi_acc_migf - one transfer of an image
+ * struct hisi_acc_migf - a migration file
  * @ref: held by the file and, while the transfer is on, by the device
  * @wait: for poll
  * @vdev: the device, referenced: what userspace has asked of it stays
  *	readable, its registers do not
  * @name: of the device, for messages
- * @facts: what an image must agree with, constant
+ * @match: what migration data must agree with, constant
  * @lock: protects all below
  * @whole: nothing will follow @bytes
  * @length: valid bytes in @bytes
  * @position: of the next read
  * @error: what every access is answered with, 0 while all is well
- * @bytes: the image
+ * @bytes: the migration data
  */
 struct hisi_acc_migf {
 	struct kref ref;
 	wait_queue_head_t wait;
 	struct vfio_device *vdev;
 	char name[NAME_LEN];
-	struct hisi_acc_facts facts;
+	struct hisi_acc_match match;
 	struct mutex lock;	/* see above */
 	bool whole;
 	size_t length;
@@ -82,7 +82,7 @@ static int migf_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* One refusal spoils the session: what follows could not be placed */
+/* After one refused write the session fails: what follows has no place in it */
 static int migf_fail_locked(struct hisi_acc_migf *data, int err)
 {
 	lockdep_assert_held(&data->lock);
@@ -169,7 +169,7 @@ static ssize_t migf_append(struct hisi_acc_migf *data, const u8 *bounce,
 		return migf_reject_locked(data, -EFBIG, &why);
 	memcpy(data->bytes + data->length, bounce, len);
 	data->length += len;
-	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->facts,
+	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->match,
 				     &why);
 	return err ? migf_reject_locked(data, err, &why) : len;
 }
@@ -179,7 +179,7 @@ static ssize_t migf_write(struct file *file, const char __user *buf, size_t len,
 {
 	struct hisi_acc_migf *data = file->private_data;
 	u8 bounce[HISI_ACC_DATA_SIZE];
-	/* more than an image is refused below, whatever it contains */
+	/* more than migration data have is refused below, whatever it contains */
 	size_t seen = min(len, sizeof(bounce));
 
 	if (copy_from_user(bounce, buf, seen))
@@ -266,7 +266,7 @@ migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 	get_device(&vdev->device);
 	data->vdev = vdev;
 	strscpy(data->name, dev_name(vdev->dev), sizeof(data->name));
-	data->facts = vf->facts;
+	data->match = vf->match;
 
 	*file = anon_inode_getfile("hisi_acc_migration", fops, data, flags);
 	if (IS_ERR(*file)) {
@@ -281,8 +281,8 @@ migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 }
 
 /**
- * hisi_acc_migf_open_save() - begin to send an image
- * @vf: whose image it will be
+ * hisi_acc_migf_open_save() - begin to save
+ * @vf: whose state is saved
  * @file: the file to hand to userspace, it has the match part until
  *	hisi_acc_migf_fill()
  *
@@ -298,14 +298,14 @@ hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file)
 	if (IS_ERR(data))
 		return data;
 	guard(mutex)(&data->lock);
-	hisi_acc_vf_data_encode_match(data->bytes, &data->facts);
+	hisi_acc_vf_data_encode_match(data->bytes, &data->match);
 	data->length = HISI_ACC_MATCH_SIZE;
 	return data;
 }
 
 /**
- * hisi_acc_migf_open_resume() - begin to receive an image
- * @vf: whose facts the image must agree with
+ * hisi_acc_migf_open_resume() - begin to resume
+ * @vf: whose match data the migration data must agree with
  * @file: the file to hand to userspace
  *
  * Return: the object, to be given back by hisi_acc_migf_close(), or an
@@ -318,24 +318,24 @@ hisi_acc_migf_open_resume(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /**
- * hisi_acc_migf_fill() - let userspace read a whole image
+ * hisi_acc_migf_fill() - let userspace read all migration data
  * @data: opened by hisi_acc_migf_open_save()
- * @image: the state
+ * @saved: the state
  *
- * An image that no destination would take, because of what the guest has written
+ * Data that no destination would accept, because of what the guest has written
  * to its registers, is refused here: read() says why, and the guest goes on.
  */
 void hisi_acc_migf_fill(struct hisi_acc_migf *data,
-			const struct hisi_acc_image *image)
+			const struct hisi_acc_saved *saved)
 {
 	struct hisi_acc_mismatch why;
 	int err;
 
 	guard(mutex)(&data->lock);
-	hisi_acc_vf_data_encode(data->bytes, image, &data->facts);
+	hisi_acc_vf_data_encode(data->bytes, saved, &data->match);
 	data->length = sizeof(data->bytes);
 	data->whole = true;
-	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->facts,
+	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->match,
 				     &why);
 	if (err)
 		migf_reject_locked(data, err, &why);
@@ -344,7 +344,7 @@ void hisi_acc_migf_fill(struct hisi_acc_migf *data,
 }
 
 /**
- * hisi_acc_migf_fail() - let userspace read that there is no image
+ * hisi_acc_migf_fail() - let read() fail: nothing was saved
  * @data: opened by hisi_acc_migf_open_save()
  * @err: what read() says from now on
  */
@@ -355,19 +355,19 @@ void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
 }
 
 /**
- * hisi_acc_migf_image() - the image that userspace has written
+ * hisi_acc_migf_decode() - decode what userspace has written
  * @data: opened by hisi_acc_migf_open_resume()
- * @image: where it goes
+ * @saved: where it goes
  *
  * All of it was checked in one go when the last of it was written, and nobody
- * but write() changes it. An image that is only too short does not end the
+ * but write() changes it. Data that are only too short do not end the
  * session: it can still be completed.
  *
  * Return: 0, what hisi_acc_vf_data_decode() says, or what was said when the
- * session was spoilt.
+ * session has failed.
  */
-int hisi_acc_migf_image(struct hisi_acc_migf *data,
-			struct hisi_acc_image *image)
+int hisi_acc_migf_decode(struct hisi_acc_migf *data,
+			 struct hisi_acc_saved *saved)
 {
 	struct hisi_acc_mismatch why;
 	int err;
@@ -375,7 +375,7 @@ int hisi_acc_migf_image(struct hisi_acc_migf *data,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	err = hisi_acc_vf_data_decode(data->bytes, data->length, image, &why);
+	err = hisi_acc_vf_data_decode(data->bytes, data->length, saved, &why);
 	if (err)
 		migf_log(data, err, &why);
 	return err;
@@ -386,7 +386,7 @@ int hisi_acc_migf_image(struct hisi_acc_migf *data,
  * @data: the object, of no use to the caller afterwards; NULL is ignored
  *
  * The file answers -ENODEV from now on, for as long as userspace keeps it, and
- * nothing of the image is left in it.
+ * nothing of the migration data is left in it.
  */
 void hisi_acc_migf_close(struct hisi_acc_migf *data)
 {

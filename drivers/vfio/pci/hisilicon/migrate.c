@@ -122,25 +122,25 @@ static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 /*
  * Of all that can fail here a VMM's answer would be a reset of the device. The
  * guest can go on from where it was stopped, though: so the arc succeeds, and
- * read() of the migration file says that there is no image.
+ * read() of the migration file says that nothing was saved.
  */
 static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	/* in a P2P state, a device only leaves other devices alone */
 	bool may_write = vf->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
-	struct hisi_acc_image image = {};
+	struct hisi_acc_saved saved = {};
 	int err;
 
 	err = vf->data ? 0 : begin_save(vf, file);
 	if (err)
 		return err;
-	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &image, may_write) : -EBUSY;
+	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &saved, may_write) : -EBUSY;
 	trace_hisi_acc_vf_save(&vf->core.pdev->dev,
-			       image.guest == HISI_ACC_GUEST_UP, err);
+			       saved.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
 		hisi_acc_migf_fail(vf->data, err);
 	else
-		hisi_acc_migf_fill(vf->data, &image);
+		hisi_acc_migf_fill(vf->data, &saved);
 	return 0;
 }
 
@@ -158,22 +158,22 @@ static int hisi_acc_arc_start_resuming(struct hisi_acc_vf *vf,
 
 static int hisi_acc_arc_load(struct hisi_acc_vf *vf, struct file **file)
 {
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	int err;
 
-	err = hisi_acc_migf_image(vf->data, &image);
+	err = hisi_acc_migf_decode(vf->data, &saved);
 	if (err)
 		return err;
-	err = hisi_acc_qm_load(vf, &image);
+	err = hisi_acc_qm_load(vf, &saved);
 	trace_hisi_acc_vf_load(&vf->core.pdev->dev,
-			       image.guest == HISI_ACC_GUEST_UP, err);
+			       saved.guest == HISI_ACC_GUEST_UP, err);
 	if (err)
 		return err;
 	hisi_acc_end_session(vf);
 	return 0;
 }
 
-/* A refused image has touched nothing; a device that failed halfway is lost */
+/* Rejected data have changed nothing; a device that failed halfway is lost */
 static int hisi_acc_arc_load_undo(struct hisi_acc_vf *vf)
 {
 	return vf->half_loaded ? -EIO : 0;
@@ -215,7 +215,7 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	[STATE(STOP)][STATE(RUNNING_P2P)] = {
 		.action = hisi_acc_arc_noop,
 	},
-	/* an image leaves: its match part first, if there is time for it */
+	/* save: match data first, in pre-copy */
 	[STATE(RUNNING)][STATE(PRE_COPY)] = {
 		.action = hisi_acc_arc_start_saving,
 		.needs = NOW,
@@ -241,7 +241,7 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	[STATE(STOP_COPY)][STATE(STOP)] = {
 		.action = hisi_acc_arc_end_session,
 	},
-	/* an image comes in */
+	/* resume */
 	[STATE(STOP)][STATE(RESUMING)] = {
 		.action = hisi_acc_arc_start_resuming,
 	},
@@ -410,7 +410,7 @@ static int hisi_acc_get_state(struct vfio_device *vdev,
 	return 0;
 }
 
-/* An image always has its full length, also without a driver in the guest */
+/* Migration data always have their full length, also without a driver in the guest */
 static int hisi_acc_get_data_size(struct vfio_device *vdev,
 				  unsigned long *length)
 {

@@ -6,7 +6,7 @@
  * What a function is made of, and where it is while the function is stopped:
  * - queue contexts: in guest memory, once the device has written its cache
  *   back, so write-back has to come before the last dirty pages are sent;
- * - the tables of these contexts: their addresses, told by mailbox;
+ * - the tables of these contexts: their addresses, set by mailbox;
  * - the two event queues: seven words each of migration registers;
  * - a handful of plain registers.
  *
@@ -128,24 +128,24 @@ int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues)
 
 /*
  * The guest may also have been stopped between the device's answer and its look
- * at it. Commands of ours take the place of an answer that is in registers, so
+ * at it. Commands of this driver replace an answer that is in registers, so
  * such a command has to be given again before the guest goes on. Of all others
  * the guest reads no more than that they are done.
  */
-static enum hisi_acc_question qm_question_of(struct mailbox mb)
+static enum hisi_acc_mb_read qm_pending_read(struct mailbox mb)
 {
 	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
 
 	/* Linux before 7.2 did not say that it reads */
-	if (cmd == HISI_ACC_ASKED_MESSAGE && !(mb.lo & QM_MB_QUEUE))
+	if (cmd == HISI_ACC_MB_READ_MESSAGE && !(mb.lo & QM_MB_QUEUE))
 		return cmd;
 	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
-	    !hisi_acc_vf_data_is_question(cmd))
-		return HISI_ACC_ASKED_NOTHING;
+	    !hisi_acc_vf_data_is_mb_read(cmd))
+		return HISI_ACC_MB_READ_NOTHING;
 	return cmd;
 }
 
-/* From here on the mailbox of a function that is being stopped is ours */
+/* From here on only this driver uses the mailbox of a function that is being stopped */
 static int qm_mailbox_begin(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
@@ -156,22 +156,22 @@ static int qm_mailbox_begin(struct hisi_acc_vf *vf)
 	err = qm_mailbox_idle(&vf->regs, &mb);
 	if (err)
 		return err;
-	vf->question = qm_question_of(mb);
+	vf->pending_read = qm_pending_read(mb);
 	vf->mailbox_used = true;
 	return 0;
 }
 
-/* A question that the device refuses is refused to the guest, who reads so itself */
+/* What the device does not answer, the guest reads as an error as well */
 static int qm_mailbox_replay(struct hisi_acc_vf *vf)
 {
 	u64 answer;
 	int err = 0;
 
-	if (vf->question != HISI_ACC_ASKED_NOTHING)
-		err = qm_mailbox_get(vf, vf->question, &answer);
+	if (vf->pending_read != HISI_ACC_MB_READ_NOTHING)
+		err = qm_mailbox_get(vf, vf->pending_read, &answer);
 	if (err && err != -EIO)
 		return err;
-	vf->question = HISI_ACC_ASKED_NOTHING;
+	vf->pending_read = HISI_ACC_MB_READ_NOTHING;
 	vf->mailbox_used = false;
 	return 0;
 }
@@ -189,14 +189,14 @@ static void qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
 /* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
 static int qm_vf_ready(struct hisi_acc_vf *vf)
 {
-	u32 state = qm_readl(vf->regs.window + QM_VF_STATE);
+	u32 state = qm_readl(vf->regs.mig_regs + QM_VF_STATE);
 
 	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
 }
 
 static u64 qm_ring_base(struct hisi_acc_vf *vf, u32 offset)
 {
-	void __iomem *xqc = vf->regs.window + vf->regs.xqc + offset;
+	void __iomem *xqc = vf->regs.mig_regs + vf->regs.xqc + offset;
 
 	return (u64)qm_readl(xqc + 8) << 32 | qm_readl(xqc + 4);
 }
@@ -207,15 +207,15 @@ static bool qm_has_event_queue(struct hisi_acc_vf *vf)
 	return qm_ring_base(vf, 0);
 }
 
-/* Whether a driver that has not announced itself is at work, or -errno */
+/* Whether a driver that has not set VF_STATE uses the function, or -errno */
 static int qm_queues_active(struct hisi_acc_vf *vf)
 {
-	void __iomem *window = vf->regs.window;
+	void __iomem *mig_regs = vf->regs.mig_regs;
 	u64 sqc_table, cqc_table;
 	int err;
 
 	if (!qm_has_event_queue(vf) || !qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
-	    qm_readl(window + QM_EQ_INT_MASK) & qm_readl(window + QM_AEQ_INT_MASK) &
+	    qm_readl(mig_regs + QM_EQ_INT_MASK) & qm_readl(mig_regs + QM_AEQ_INT_MASK) &
 	    QM_FLAG)
 		return 0;
 	err = qm_mailbox_begin(vf) ?:
@@ -263,7 +263,7 @@ static void __iomem *qm_engine_status(struct hisi_acc_vf *vf)
 }
 
 /*
- * Errors and messages are part of no image, so they have to be over. Most of them
+ * Errors and messages are not in migration data, so they have to be over. Most of them
  * are a matter of milliseconds. An error that is not ends with a reset of the
  * whole device, a message to the guest with its driver's look at it.
  */
@@ -275,11 +275,11 @@ static int qm_wait_errors(struct hisi_acc_vf *vf)
 
 static int qm_wait_messages(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
-	void __iomem *window = vf->regs.window;
+	void __iomem *mig_regs = vf->regs.mig_regs;
 
-	return qm_wait_clear(vf, window + QM_IFC_INT_STATUS, "message to guest",
+	return qm_wait_clear(vf, mig_regs + QM_IFC_INT_STATUS, "message to guest",
 			     to_guest_us) ?:
-	       qm_wait_clear(vf, window + QM_IFC_INT_SET, "message from guest",
+	       qm_wait_clear(vf, mig_regs + QM_IFC_INT_SET, "message from guest",
 			     ERROR_US);
 }
 
@@ -321,7 +321,7 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
  */
 static int qm_write_back(struct hisi_acc_vf *vf)
 {
-	void __iomem *window = vf->regs.window;
+	void __iomem *mig_regs = vf->regs.mig_regs;
 	u32 val;
 
 	vf->contexts_cached =
@@ -329,8 +329,8 @@ static int qm_write_back(struct hisi_acc_vf *vf)
 		qm_wait(qm_engine_status(vf), ~0, 0, ERROR_US, &val);
 	if (vf->contexts_cached)
 		return 0;
-	qm_writel(QM_FLAG, window + QM_CACHE_WB_START);
-	return qm_wait_flag(window + QM_CACHE_WB_DONE, WRITE_BACK_US);
+	qm_writel(QM_FLAG, mig_regs + QM_CACHE_WB_START);
+	return qm_wait_flag(mig_regs + QM_CACHE_WB_DONE, WRITE_BACK_US);
 }
 
 /*
@@ -433,7 +433,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->half_loaded = false;
 	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
-	vf->question = HISI_ACC_ASKED_NOTHING;
+	vf->pending_read = HISI_ACC_MB_READ_NOTHING;
 }
 
 /* Whether a stopped function was reset since */
@@ -447,59 +447,59 @@ static bool qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 static void qm_save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		xqc[i] = qm_readl(regs->window + regs->xqc + offset + 4 * i);
+		xqc[i] = qm_readl(regs->mig_regs + regs->xqc + offset + 4 * i);
 }
 
 static void qm_load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		qm_writel(xqc[i], regs->window + regs->xqc + offset + 4 * i);
+		qm_writel(xqc[i], regs->mig_regs + regs->xqc + offset + 4 * i);
 }
 
 static void qm_save_event_queues(struct hisi_acc_regs *regs,
-				 struct hisi_acc_image *image)
+				 struct hisi_acc_saved *saved)
 {
-	qm_save_xqc(regs, 0, image->eqc);
-	qm_save_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+	qm_save_xqc(regs, 0, saved->eqc);
+	qm_save_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
 }
 
 static void qm_load_event_queues(struct hisi_acc_regs *regs,
-				 const struct hisi_acc_image *image)
+				 const struct hisi_acc_saved *saved)
 {
-	qm_load_xqc(regs, 0, image->eqc);
-	qm_load_xqc(regs, QM_AEQC_FROM_EQC, image->aeqc);
+	qm_load_xqc(regs, 0, saved->eqc);
+	qm_load_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
 }
 
 static void qm_save_registers(struct hisi_acc_regs *regs,
-			      struct hisi_acc_image *image)
+			      struct hisi_acc_saved *saved)
 {
-	void __iomem *window = regs->window;
+	void __iomem *mig_regs = regs->mig_regs;
 
-	image->aeq_int_mask = qm_readl(window + QM_AEQ_INT_MASK) & QM_FLAG;
-	image->eq_int_mask = qm_readl(window + QM_EQ_INT_MASK) & QM_FLAG;
+	saved->aeq_int_mask = qm_readl(mig_regs + QM_AEQ_INT_MASK) & QM_FLAG;
+	saved->eq_int_mask = qm_readl(mig_regs + QM_EQ_INT_MASK) & QM_FLAG;
 	/*
 	 * The message source stays 0: unmasked, it keeps the function from
 	 * being stopped, and no reader could make it pending again.
 	 */
-	image->ifc_int_mask = qm_readl(window + QM_IFC_INT_MASK) & QM_FLAG;
-	image->page_size = qm_readl(window + QM_PAGE_SIZE);
+	saved->ifc_int_mask = qm_readl(mig_regs + QM_IFC_INT_MASK) & QM_FLAG;
+	saved->page_size = qm_readl(mig_regs + QM_PAGE_SIZE);
 }
 
 static void qm_load_registers(struct hisi_acc_vf *vf,
-			      const struct hisi_acc_image *image)
+			      const struct hisi_acc_saved *saved)
 {
-	void __iomem *window = vf->regs.window;
+	void __iomem *mig_regs = vf->regs.mig_regs;
 
-	qm_writel(image->page_size, window + QM_PAGE_SIZE);
-	qm_writel(vf->facts.que_iso_cfg, window + QM_QUE_ISO_CFG);
+	qm_writel(saved->page_size, mig_regs + QM_PAGE_SIZE);
+	qm_writel(vf->match.que_iso_cfg, mig_regs + QM_QUE_ISO_CFG);
 	/*
 	 * A message cannot be made pending by writing, only dropped: what the
 	 * PF here said before the guest came is not for it.
 	 */
-	qm_writel(QM_FLAG, window + QM_IFC_INT_SOURCE);
-	qm_writel(image->ifc_int_mask, window + QM_IFC_INT_MASK);
-	qm_writel(image->aeq_int_mask, window + QM_AEQ_INT_MASK);
-	qm_writel(image->eq_int_mask, window + QM_EQ_INT_MASK);
+	qm_writel(QM_FLAG, mig_regs + QM_IFC_INT_SOURCE);
+	qm_writel(saved->ifc_int_mask, mig_regs + QM_IFC_INT_MASK);
+	qm_writel(saved->aeq_int_mask, mig_regs + QM_AEQ_INT_MASK);
+	qm_writel(saved->eq_int_mask, mig_regs + QM_EQ_INT_MASK);
 }
 
 /*
@@ -528,7 +528,7 @@ static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 /**
  * hisi_acc_qm_save() - read the state of a stopped function
  * @vf: the VF, with resets blocked
- * @image: where the state goes
+ * @saved: where the state goes
  * @may_write: guest memory may still change; the function has been stopped just now
  *
  * Changes nothing in the function, but what its event queues have not yet been
@@ -541,7 +541,7 @@ static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
  * -EAGAIN: the guest's driver came up after the function was stopped;
  * -EIO, -ETIMEDOUT: the device does not answer.
  */
-int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
+int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 		     bool may_write)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
@@ -549,7 +549,7 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	*image = (struct hisi_acc_image) {};
+	*saved = (struct hisi_acc_saved) {};
 	err = qm_check_accessible(vf);
 	if (err)
 		return err;
@@ -572,28 +572,28 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_image *image,
 	err = qm_check_contexts(vf, may_write) ?: qm_mailbox_begin(vf);
 	if (err)
 		return err;
-	if (vf->question == HISI_ACC_ASKED_MESSAGE)
+	if (vf->pending_read == HISI_ACC_MB_READ_MESSAGE)
 		return -EBUSY;
-	qm_save_registers(regs, image);
-	qm_save_event_queues(regs, image);
+	qm_save_registers(regs, saved);
+	qm_save_event_queues(regs, saved);
 	if (vf->paused) {
-		qm_cache_heads(vf, image->eqc, image->aeqc);
-		/* Linux since 6.16 loads an image and leaves this to the sender */
+		qm_cache_heads(vf, saved->eqc, saved->aeqc);
+		/* Linux since 6.16 loads migration data and leaves this to the source */
 		qm_ring_event_queues(vf);
 	}
-	err = qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &image->sqc_table) ?:
-	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &image->cqc_table);
+	err = qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &saved->sqc_table) ?:
+	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &saved->cqc_table);
 	if (err)
 		return err;
-	image->question = vf->question;
-	image->guest = vf->paused && image->sqc_table && image->cqc_table &&
-		       hisi_acc_xqc_base(image->eqc) &&
-		       hisi_acc_xqc_base(image->aeqc) ? HISI_ACC_GUEST_UP :
+	saved->pending_read = vf->pending_read;
+	saved->guest = vf->paused && saved->sqc_table && saved->cqc_table &&
+		       hisi_acc_xqc_base(saved->eqc) &&
+		       hisi_acc_xqc_base(saved->aeqc) ? HISI_ACC_GUEST_UP :
 							HISI_ACC_GUEST_IDLE;
 	return 0;
 }
 
-/* An address of 0 is one that the guest has not told yet */
+/* An address of 0 is one that the guest has not set yet */
 static int qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 {
 	return address ? qm_mailbox_set(vf, cmd, address) : 0;
@@ -625,7 +625,7 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
 /**
  * hisi_acc_qm_load() - give a stopped function the state of another
  * @vf: the VF, with resets blocked
- * @image: the state, as hisi_acc_vf_data_decode() gave it
+ * @saved: the state, as hisi_acc_vf_data_decode() gave it
  *
  * Without PAUSE: a function stands still until a doorbell tells it of a queue,
  * and nobody knows what PAUSE does to one that has none.
@@ -634,7 +634,7 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
  * Return: 0 with the function waiting for its restart, or -errno; with
  * @vf->half_loaded the function is in no defined state then.
  */
-int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
+int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
 	struct mailbox mb;
@@ -642,28 +642,28 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (!vf->used && image->guest == HISI_ACC_GUEST_NONE)
+	if (!vf->used && saved->guest == HISI_ACC_GUEST_NONE)
 		return 0;
 	err = qm_check_accessible(vf) ?: qm_reset_used(vf);
-	if (err || image->guest == HISI_ACC_GUEST_NONE)
+	if (err || saved->guest == HISI_ACC_GUEST_NONE)
 		return err;
 	err = qm_mailbox_idle(regs, &mb);
 	if (err)
 		return err;
 	vf->half_loaded = true;
 	vf->used = true;
-	err = qm_load_table(vf, QM_MB_CMD_SQC_BT, image->sqc_table) ?:
-	      qm_load_table(vf, QM_MB_CMD_CQC_BT, image->cqc_table);
+	err = qm_load_table(vf, QM_MB_CMD_SQC_BT, saved->sqc_table) ?:
+	      qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
 	if (err)
 		return err;
 	/* an interrupt that is unmasked before its ring is known stays silent */
-	qm_load_registers(vf, image);
-	qm_load_event_queues(regs, image);
-	vf->question = image->question;
+	qm_load_registers(vf, saved);
+	qm_load_event_queues(regs, saved);
+	vf->pending_read = saved->pending_read;
 	vf->mailbox_used = true;
-	if (image->guest == HISI_ACC_GUEST_UP) {
-		qm_cache_heads(vf, image->eqc, image->aeqc);
-		qm_writel(QM_READY, regs->window + QM_VF_STATE);
+	if (saved->guest == HISI_ACC_GUEST_UP) {
+		qm_cache_heads(vf, saved->eqc, saved->aeqc);
+		qm_writel(QM_READY, regs->mig_regs + QM_VF_STATE);
 		vf->unannounced = false;
 		vf->paused = true;
 	}
@@ -675,14 +675,14 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_image *image)
 
 static void qm_ring_queues(struct hisi_acc_vf *vf)
 {
-	for (u32 i = 0; i < vf->facts.qp_num; i++)
+	for (u32 i = 0; i < vf->match.qp_num; i++)
 		qm_ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
 			QM_DOORBELL_CMD_SQ, 0, 1);
 }
 
 static void qm_read_heads(struct hisi_acc_vf *vf)
 {
-	void __iomem *eqc = vf->regs.window + vf->regs.xqc;
+	void __iomem *eqc = vf->regs.mig_regs + vf->regs.xqc;
 	u32 eq = qm_readl(eqc), aeq = qm_readl(eqc + QM_AEQC_FROM_EQC);
 
 	qm_cache_heads(vf, &eq, &aeq);

@@ -5,8 +5,8 @@
  * Which register is where, here and in these files, is from
  * drivers/crypto/hisilicon, Copyright (c) 2019 HiSilicon Limited.
  */
-#ifndef HISI_ACC_QM_ROOM_H
-#define HISI_ACC_QM_ROOM_H
+#ifndef HISI_ACC_VF_QM_H
+#define HISI_ACC_VF_QM_H
 
 #include <linux/hisi_acc_qm.h>
 #include <linux/io.h>
@@ -44,7 +44,7 @@ static inline bool qm_alone(void)
  * @end: 0 after the first look; until when to spin, once that is known
  *
  * The device answers within a few microseconds or has something to do: spin
- * first, a sleep would be the better part of the blackout. By the clock, as the
+ * first, a sleep would be most of the downtime. By the clock, as the
  * looks themselves may be most of it; what the first look finds costs no clock.
  * Not where others want the processor: of many functions that are saved at once,
  * the next can go on meanwhile.

@@ -16,9 +16,9 @@
 
 /* In the PF's BAR, for each of up to 63 VFs */
 #define QM_MIG_WINDOW_SIZE	0x2000
-#define QM_MIG_WINDOW(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
+#define QM_MIG_REGS(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
 
-/* Where the words of the event queues are in the window */
+/* Where the words of the event queues are in the migration registers */
 #define QM_XQC_IN_VF_BAR	0x8000
 #define QM_XQC_IN_PF_BAR	0x1c00
 #define QM_BAR_SIZE		0x10000
@@ -99,7 +99,7 @@ bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm,
 			       u32 number)
 {
-	resource_size_t end = QM_MIG_WINDOW(number + 1);
+	resource_size_t end = QM_MIG_REGS(number + 1);
 
 	return pci_resource_len(pdev, HISI_ACC_BAR) >= QM_BAR_SIZE &&
 	       (pf_qm->ver <= QM_HW_V3 ||
@@ -112,31 +112,31 @@ bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm
  * The PF's driver decides when it is bound. Whether the device
  * remembers it through each reset is not known, so it is asked at each open.
  */
-static int find_window(struct hisi_acc_vf *vf)
+static int find_mig_regs(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
 	struct hisi_acc_regs *regs = &vf->regs;
 
 	if (hisi_acc_qm_regs_in_pf(qm)) {
-		regs->window = qm->io_base + QM_MIG_WINDOW(vf->number);
+		regs->mig_regs = qm->io_base + QM_MIG_REGS(vf->number);
 		regs->xqc = QM_XQC_IN_PF_BAR;
-		vf->facts.window = HISI_ACC_WINDOW_WHOLE;
+		vf->match.bar_layout = HISI_ACC_BAR_WHOLE;
 		vf->guest_bar_len = bar;
 		return 0;
 	}
 	/* both halves in one page would give the guest all of it */
 	if (bar / 2 < PAGE_SIZE)
 		return -EIO;
-	regs->window = regs->bar;
+	regs->mig_regs = regs->bar;
 	regs->xqc = QM_XQC_IN_VF_BAR;
-	vf->facts.window = HISI_ACC_WINDOW_HALF;
+	vf->match.bar_layout = HISI_ACC_BAR_HALF;
 	vf->guest_bar_len = bar / 2;
 	return 0;
 }
 
 /* No guest uses the mailbox yet */
-static int learn_facts(struct hisi_acc_vf *vf)
+static int read_match(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	u64 queues;
@@ -150,11 +150,11 @@ static int learn_facts(struct hisi_acc_vf *vf)
 		pci_err(vf->core.pdev, "owns no queues\n");
 		return -ENODEV;
 	}
-	vf->facts.qp_base = FIELD_GET(QM_VFT_BASE, queues);
-	vf->facts.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
-	vf->facts.que_iso_cfg = qm_readl(qm->io_base + QM_QUE_ISO_CFG);
-	vf->facts.dev_id = vf->engine->vf_id;
-	vf->facts.hw_version = qm->ver;
+	vf->match.qp_base = FIELD_GET(QM_VFT_BASE, queues);
+	vf->match.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
+	vf->match.que_iso_cfg = qm_readl(qm->io_base + QM_QUE_ISO_CFG);
+	vf->match.dev_id = vf->engine->vf_id;
+	vf->match.hw_version = qm->ver;
 	return 0;
 }
 
@@ -163,7 +163,7 @@ static int learn_facts(struct hisi_acc_vf *vf)
  * @vf: the VF, reset, with no guest running on it yet; resets
  *	blocked
  *
- * Return: 0 with @vf->regs, @vf->facts and @vf->guest_bar_len valid, or -errno.
+ * Return: 0 with @vf->regs, @vf->match and @vf->guest_bar_len valid, or -errno.
  */
 int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 {
@@ -176,7 +176,7 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 			       pci_resource_len(pdev, HISI_ACC_BAR));
 	if (!vf->regs.bar)
 		return -ENOMEM;
-	err = find_window(vf) ?: learn_facts(vf);
+	err = find_mig_regs(vf) ?: read_match(vf);
 	if (!err)
 		return 0;
 	hisi_acc_qm_close(vf);

@@ -29,7 +29,7 @@ static void show_xqc(struct hisi_acc_regs *regs, struct seq_file *seq,
 {
 	seq_printf(seq, "%s:", name);
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		seq_printf(seq, " %08x", qm_readl(regs->window + regs->xqc +
+		seq_printf(seq, " %08x", qm_readl(regs->mig_regs + regs->xqc +
 					       offset + 4 * i));
 	seq_putc(seq, '\n');
 }
@@ -45,12 +45,12 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
 {
 	lockdep_assert_held(&vf->state_mutex);
 
-	seq_printf(seq, "queues: %u from %u on\n", vf->facts.qp_num,
-		   vf->facts.qp_base);
-	seq_printf(seq, "hardware version: 0x%x\n", vf->facts.hw_version);
+	seq_printf(seq, "queues: %u from %u on\n", vf->match.qp_num,
+		   vf->match.qp_base);
+	seq_printf(seq, "hardware version: 0x%x\n", vf->match.hw_version);
 	for (int i = 0; i < ARRAY_SIZE(shown); i++)
 		seq_printf(seq, "%s: 0x%x\n", shown[i].name,
-			   qm_readl(vf->regs.window + shown[i].offset));
+			   qm_readl(vf->regs.mig_regs + shown[i].offset));
 	show_xqc(&vf->regs, seq, "EQC", 0);
 	show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
 }
@@ -66,7 +66,7 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
  */
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 {
-	u32 word = qm_readl(vf->regs.window + QM_MB_CMD_SEND_BASE);
+	u32 word = qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
 
 	lockdep_assert_held(&vf->state_mutex);
 

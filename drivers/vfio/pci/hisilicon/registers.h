@@ -72,7 +72,7 @@ static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
 	wmb();	/* what the command refers to is in memory before it */
 	asm volatile("stp %x0, %x1, [%2]"
 		     :: "rZ" (cpu_to_le64(mb.lo)), "rZ" (cpu_to_le64(mb.hi)),
-			"r" (regs->window + QM_MB_CMD_SEND_BASE)
+			"r" (regs->mig_regs + QM_MB_CMD_SEND_BASE)
 		     : "memory");
 #endif
 }
@@ -92,7 +92,7 @@ static inline struct mailbox qm_mailbox_load(struct hisi_acc_regs *regs)
 
 	asm volatile("ldp %x0, %x1, [%2]"
 		     : "=r" (lo), "=r" (hi)
-		     : "r" (regs->window + QM_MB_CMD_SEND_BASE) : "memory");
+		     : "r" (regs->mig_regs + QM_MB_CMD_SEND_BASE) : "memory");
 	rmb();	/* what the command has put into memory is read after its end */
 	return (struct mailbox) { le64_to_cpu(lo), le64_to_cpu(hi) };
 #else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Encode, decode and validate the migration image.
+ * Encode, decode and validate migration data.
  *
  * The layout is the one that Linux has sent since 6.16 and that is called
  * version 2 here: a match part of 40 bytes, then the registers. Linux before
@@ -14,7 +14,7 @@
  * match part; in the rest whether the guest's driver was up, what it had asked
  * its mailbox, and a checksum.
  *
- * Without these words "the guest's driver is not up" has two forms: an image of
+ * Without these words "the guest's driver is not up" has two forms: data of
  * 40 bytes, as Linux writes it, and a whole one in which one of the four addresses
  * is 0. The second is also how minor version 1 sends what an idle function holds:
  * the address of the event queue is left out, which its context has anyway, and
@@ -58,7 +58,7 @@ struct acc_vf_data {
 	__le16 major;
 	__le16 minor;
 	__le32 hw_version;		/* since minor version 1 */
-	__le32 window;
+	__le32 bar_layout;
 	/* the match part ends here */
 	__le32 aeq_int_mask;
 	__le32 eq_int_mask;
@@ -69,7 +69,7 @@ struct acc_vf_data {
 	__le32 eqc[HISI_ACC_XQC_WORDS];
 	__le32 aeqc[HISI_ACC_XQC_WORDS];
 	__le32 guest;			/* since minor version 1 */
-	__le32 question;		/* since minor version 1 */
+	__le32 pending_read;		/* since minor version 1 */
 	__le32 reserved[2];
 	__le32 checksum;		/* since minor version 1 */
 	__le32 padding;
@@ -89,7 +89,7 @@ static_assert(offsetof(struct acc_vf_data, guest_state) == 24);
 static_assert(offsetof(struct acc_vf_data, major) == 28);
 static_assert(offsetof(struct acc_vf_data, minor) == 30);
 static_assert(offsetof(struct acc_vf_data, hw_version) == 32);
-static_assert(offsetof(struct acc_vf_data, window) == 36);
+static_assert(offsetof(struct acc_vf_data, bar_layout) == 36);
 static_assert(offsetof(struct acc_vf_data, aeq_int_mask) == HISI_ACC_MATCH_SIZE);
 static_assert(offsetof(struct acc_vf_data, eq_int_mask) == 44);
 static_assert(offsetof(struct acc_vf_data, ifc_int_source) == 48);
@@ -99,7 +99,7 @@ static_assert(offsetof(struct acc_vf_data, page_size) == 60);
 static_assert(offsetof(struct acc_vf_data, eqc) == 64);
 static_assert(offsetof(struct acc_vf_data, aeqc) == 92);
 static_assert(offsetof(struct acc_vf_data, guest) == 120);
-static_assert(offsetof(struct acc_vf_data, question) == 124);
+static_assert(offsetof(struct acc_vf_data, pending_read) == 124);
 static_assert(offsetof(struct acc_vf_data, checksum) == 136);
 static_assert(offsetof(struct acc_vf_data, padding) == 140);
 static_assert(offsetof(struct acc_vf_data, eqe_dma) == 144);
@@ -170,27 +170,27 @@ static int check_reserved(const struct acc_vf_data *wire, size_t from,
 }
 
 static int check_hardware(const struct acc_vf_data *wire,
-			  const struct hisi_acc_facts *facts,
+			  const struct hisi_acc_match *match,
 			  struct hisi_acc_mismatch *why)
 {
 	size_t reserved = is_v1(wire) ? offsetof(struct acc_vf_data, major) :
 			  offsetof(struct acc_vf_data, hw_version);
 	u32 version = le32_to_cpu(wire->hw_version);
-	u32 window = le32_to_cpu(wire->window);
+	u32 bar_layout = le32_to_cpu(wire->bar_layout);
 
 	if (!minor_of(wire))
 		return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
-	if (version != facts->hw_version)
+	if (version != match->hw_version)
 		return refuse(why, -EOPNOTSUPP, "hardware version", version,
-			      facts->hw_version);
-	if (window != facts->window)
-		return refuse(why, -EOPNOTSUPP, "part of the BAR", window,
-			      facts->window);
+			      match->hw_version);
+	if (bar_layout != match->bar_layout)
+		return refuse(why, -EOPNOTSUPP, "BAR layout", bar_layout,
+			      match->bar_layout);
 	return 0;
 }
 
 static int check_match(const struct acc_vf_data *wire,
-		       const struct hisi_acc_facts *facts,
+		       const struct hisi_acc_match *match,
 		       struct hisi_acc_mismatch *why)
 {
 	u32 dev_id = le32_to_cpu(wire->dev_id);
@@ -198,18 +198,18 @@ static int check_match(const struct acc_vf_data *wire,
 	u32 iso = le32_to_cpu(wire->que_iso_cfg);
 	u32 state = le32_to_cpu(wire->guest_state);
 
-	if (dev_id != facts->dev_id)
-		return refuse(why, -EOPNOTSUPP, "device id", dev_id, facts->dev_id);
-	if (qp_num != facts->qp_num)
+	if (dev_id != match->dev_id)
+		return refuse(why, -EOPNOTSUPP, "device id", dev_id, match->dev_id);
+	if (qp_num != match->qp_num)
 		return refuse(why, -EOPNOTSUPP, "number of queues", qp_num,
-			      facts->qp_num);
-	if (iso != facts->que_iso_cfg)
+			      match->qp_num);
+	if (iso != match->que_iso_cfg)
 		return refuse(why, -EOPNOTSUPP, "doorbell isolation", iso,
-			      facts->que_iso_cfg);
+			      match->que_iso_cfg);
 	if (state > DATA_GUEST_NOT_READY)
 		return refuse(why, -ERANGE, "guest driver state", state,
 			      DATA_GUEST_READY);
-	return check_hardware(wire, facts, why);
+	return check_hardware(wire, match, why);
 }
 
 static void xqc_to_cpu(u32 *words, const __le32 *wire)
@@ -279,7 +279,7 @@ static int check_registers(const struct acc_vf_data *wire,
 	       check_address("CQC table", le64_to_cpu(wire->cqc_dma), why);
 }
 
-/* All four, told or in the words of the context */
+/* All four, in fields of their own or in the words of the context */
 static bool has_addresses(const struct acc_vf_data *wire)
 {
 	return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&
@@ -287,7 +287,7 @@ static bool has_addresses(const struct acc_vf_data *wire)
 	       (is_v1(wire) || (wire->eqe_dma && wire->aeqe_dma));
 }
 
-/* What the guest's driver did: told, or to be concluded */
+/* What the guest's driver did: a field since minor version 1, else concluded */
 static enum hisi_acc_guest guest_of(const struct acc_vf_data *wire)
 {
 	if (!minor_of(wire))
@@ -302,25 +302,25 @@ static enum hisi_acc_guest guest_of(const struct acc_vf_data *wire)
 }
 
 /**
- * hisi_acc_vf_data_is_question() - whether a number is one of enum
- * hisi_acc_question
+ * hisi_acc_vf_data_is_mb_read() - whether a number is one of enum
+ * hisi_acc_mb_read
  * @value: the number
  *
  * Return: true when it is.
  */
-bool hisi_acc_vf_data_is_question(u32 value)
+bool hisi_acc_vf_data_is_mb_read(u32 value)
 {
-	return value == HISI_ACC_ASKED_NOTHING ||
-	       value == HISI_ACC_ASKED_SQC_TABLE ||
-	       value == HISI_ACC_ASKED_CQC_TABLE ||
-	       value == HISI_ACC_ASKED_QUEUES;
+	return value == HISI_ACC_MB_READ_NOTHING ||
+	       value == HISI_ACC_MB_READ_SQC_TABLE ||
+	       value == HISI_ACC_MB_READ_CQC_TABLE ||
+	       value == HISI_ACC_MB_READ_QUEUES;
 }
 
 static int check_additions(const struct acc_vf_data *wire,
 			   struct hisi_acc_mismatch *why)
 {
 	u32 guest = le32_to_cpu(wire->guest);
-	u32 question = le32_to_cpu(wire->question);
+	u32 pending_read = le32_to_cpu(wire->pending_read);
 
 	if (!minor_of(wire))
 		return check_reserved(wire, offsetof(struct acc_vf_data, guest),
@@ -338,9 +338,9 @@ static int check_additions(const struct acc_vf_data *wire,
 	if (guest == DATA_GUEST_UP && !has_addresses(wire))
 		return refuse(why, -EBADMSG, "an address of a live function",
 			      0, ADDRESS_ALIGN);
-	if (!hisi_acc_vf_data_is_question(question))
-		return refuse(why, -ERANGE, "question to the mailbox", question,
-			      HISI_ACC_ASKED_NOTHING);
+	if (!hisi_acc_vf_data_is_mb_read(pending_read))
+		return refuse(why, -ERANGE, "pending mailbox read", pending_read,
+			      HISI_ACC_MB_READ_NOTHING);
 	return check_reserved(wire, offsetof(struct acc_vf_data, reserved),
 			      offsetof(struct acc_vf_data, checksum), why) ?:
 	       check_reserved(wire, offsetof(struct acc_vf_data, padding),
@@ -367,28 +367,28 @@ static int check_body(const struct acc_vf_data *wire,
 }
 
 /**
- * hisi_acc_vf_data_check() - look at as much of an image as has arrived
- * @bytes: the image so far, aligned to HISI_ACC_DATA_ALIGN
+ * hisi_acc_vf_data_check() - check as much of the migration data as has arrived
+ * @bytes: the migration data so far, aligned to HISI_ACC_DATA_ALIGN
  * @len: how much of it there is
- * @facts: what it must agree with
+ * @match: what it must agree with
  * @why: filled in when it is refused
  *
- * The answer for a prefix holds for every image that begins with it, however
+ * The answer for a prefix holds for all data that begin with it, however
  * it was cut into writes.
  *
  * Return: 0 when nothing speaks against it so far, otherwise
- * -EBADMSG: not an image of this kind, or not what was sent, or with an address
+ * -EBADMSG: other data, or not what was sent, or with an address
  * that is missing, misaligned or contradicts another;
  * -EPROTONOSUPPORT: a major version from the future;
  * -EOPNOTSUPP: of a function that this one is not like: another kind of
  * accelerator, version of the hardware, number of queues, layout of doorbells or
- * part of the BAR;
+ * BAR layout;
  * -ERANGE: a value that the register or context cannot hold;
  * -EPROTO: a reserved word is in use;
- * -EFBIG: more bytes than an image has.
+ * -EFBIG: more bytes than migration data have.
  */
 int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
-			   const struct hisi_acc_facts *facts,
+			   const struct hisi_acc_match *match,
 			  struct hisi_acc_mismatch *why)
 {
 	const struct acc_vf_data *wire = (const struct acc_vf_data *)bytes;
@@ -398,25 +398,25 @@ int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
 		return refuse(why, -EFBIG, "length", len, sizeof(*wire));
 	if (len < HISI_ACC_MATCH_SIZE)
 		return 0;
-	err = check_version(wire, why) ?: check_match(wire, facts, why);
+	err = check_version(wire, why) ?: check_match(wire, match, why);
 	if (err || len < sizeof(*wire))
 		return err;
 	return check_body(wire, why);
 }
 
 /**
- * hisi_acc_vf_data_decode() - the fields of a whole image
- * @bytes: the image, hisi_acc_vf_data_check() had nothing against all of it;
+ * hisi_acc_vf_data_decode() - the fields of complete migration data
+ * @bytes: the data, hisi_acc_vf_data_check() had nothing against all of it;
  *	aligned to HISI_ACC_DATA_ALIGN
  * @len: its length
- * @image: where the fields go
+ * @saved: where the fields go
  * @why: filled in when it is refused
  *
- * Return: 0, or -ENODATA when the image is not whole. @image is untouched
+ * Return: 0, or -ENODATA when the data are not complete. @saved is untouched
  * unless 0 is returned.
  */
 int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
-			    struct hisi_acc_image *image,
+			    struct hisi_acc_saved *saved,
 			   struct hisi_acc_mismatch *why)
 {
 	const struct acc_vf_data *wire = (const struct acc_vf_data *)bytes;
@@ -425,23 +425,23 @@ int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
 	if (!whole && (len != HISI_ACC_MATCH_SIZE || minor_of(wire)))
 		return refuse(why, -ENODATA, "length", len, sizeof(*wire));
 
-	*image = (struct hisi_acc_image) {
+	*saved = (struct hisi_acc_saved) {
 		.guest = whole ? guest_of(wire) : HISI_ACC_GUEST_NONE,
 	};
-	if (image->guest == HISI_ACC_GUEST_NONE)
+	if (saved->guest == HISI_ACC_GUEST_NONE)
 		return 0;
 	/* Linux sends all bits of a register of which one is used */
-	image->aeq_int_mask = le32_to_cpu(wire->aeq_int_mask) & FLAG;
-	image->eq_int_mask = le32_to_cpu(wire->eq_int_mask) & FLAG;
-	image->ifc_int_source = le32_to_cpu(wire->ifc_int_source) & FLAG;
-	image->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask) & FLAG;
-	image->page_size = le32_to_cpu(wire->page_size);
-	xqc_to_cpu(image->eqc, wire->eqc);
-	xqc_to_cpu(image->aeqc, wire->aeqc);
-	image->sqc_table = le64_to_cpu(wire->sqc_dma);
-	image->cqc_table = le64_to_cpu(wire->cqc_dma);
+	saved->aeq_int_mask = le32_to_cpu(wire->aeq_int_mask) & FLAG;
+	saved->eq_int_mask = le32_to_cpu(wire->eq_int_mask) & FLAG;
+	saved->ifc_int_source = le32_to_cpu(wire->ifc_int_source) & FLAG;
+	saved->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask) & FLAG;
+	saved->page_size = le32_to_cpu(wire->page_size);
+	xqc_to_cpu(saved->eqc, wire->eqc);
+	xqc_to_cpu(saved->aeqc, wire->aeqc);
+	saved->sqc_table = le64_to_cpu(wire->sqc_dma);
+	saved->cqc_table = le64_to_cpu(wire->cqc_dma);
 	if (minor_of(wire))
-		image->question = le32_to_cpu(wire->question);
+		saved->pending_read = le32_to_cpu(wire->pending_read);
 	return 0;
 }
 
@@ -452,68 +452,68 @@ static void xqc_to_wire(__le32 *wire, const u32 *words)
 }
 
 static void match_to_wire(struct acc_vf_data *wire,
-			  const struct hisi_acc_facts *facts)
+			  const struct hisi_acc_match *match)
 {
 	wire->magic = cpu_to_le64(DATA_MAGIC_V2);
-	wire->qp_num = cpu_to_le32(facts->qp_num);
-	wire->dev_id = cpu_to_le32(facts->dev_id);
-	wire->que_iso_cfg = cpu_to_le32(facts->que_iso_cfg);
-	wire->qp_base = cpu_to_le32(facts->qp_base);
+	wire->qp_num = cpu_to_le32(match->qp_num);
+	wire->dev_id = cpu_to_le32(match->dev_id);
+	wire->que_iso_cfg = cpu_to_le32(match->que_iso_cfg);
+	wire->qp_base = cpu_to_le32(match->qp_base);
 	wire->guest_state = cpu_to_le32(DATA_GUEST_READY);
 	wire->major = cpu_to_le16(DATA_MAJOR);
 	wire->minor = cpu_to_le16(DATA_MINOR);
-	wire->hw_version = cpu_to_le32(facts->hw_version);
-	wire->window = cpu_to_le32(facts->window);
+	wire->hw_version = cpu_to_le32(match->hw_version);
+	wire->bar_layout = cpu_to_le32(match->bar_layout);
 }
 
 /**
  * hisi_acc_vf_data_encode_match() - write what is known while the guest runs
  * @bytes: where it goes, the match part of it is written; aligned to
  *	HISI_ACC_DATA_ALIGN
- * @facts: of the function
+ * @match: of the function
  */
 void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
-				   const struct hisi_acc_facts *facts)
+				   const struct hisi_acc_match *match)
 {
-	match_to_wire((struct acc_vf_data *)bytes, facts);
+	match_to_wire((struct acc_vf_data *)bytes, match);
 }
 
 /**
- * hisi_acc_vf_data_encode() - write a whole image
+ * hisi_acc_vf_data_encode() - encode all migration data
  * @bytes: where it goes, all of it is written, the match part as
  *	hisi_acc_vf_data_encode_match() does; aligned as there
- * @image: the state
- * @facts: of the function that it was read from
+ * @saved: the state
+ * @match: of the function that it was read from
  */
 void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
-			     const struct hisi_acc_image *image,
-			    const struct hisi_acc_facts *facts)
+			     const struct hisi_acc_saved *saved,
+			    const struct hisi_acc_match *match)
 {
 	struct acc_vf_data *wire = (struct acc_vf_data *)bytes;
 
-	match_to_wire(wire, facts);
+	match_to_wire(wire, match);
 	memset(bytes + HISI_ACC_MATCH_SIZE, 0,
 	       HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
-	wire->guest = cpu_to_le32(image->guest == HISI_ACC_GUEST_UP ?
+	wire->guest = cpu_to_le32(saved->guest == HISI_ACC_GUEST_UP ?
 				  DATA_GUEST_UP : DATA_GUEST_DOWN);
-	if (image->guest != HISI_ACC_GUEST_NONE) {
-		wire->aeq_int_mask = cpu_to_le32(image->aeq_int_mask);
-		wire->eq_int_mask = cpu_to_le32(image->eq_int_mask);
-		wire->ifc_int_source = cpu_to_le32(image->ifc_int_source);
-		wire->ifc_int_mask = cpu_to_le32(image->ifc_int_mask);
-		wire->page_size = cpu_to_le32(image->page_size);
-		xqc_to_wire(wire->eqc, image->eqc);
-		xqc_to_wire(wire->aeqc, image->aeqc);
-		if (image->guest == HISI_ACC_GUEST_UP) {
-			u64 eqe = hisi_acc_xqc_base(image->eqc);
-			u64 aeqe = hisi_acc_xqc_base(image->aeqc);
+	if (saved->guest != HISI_ACC_GUEST_NONE) {
+		wire->aeq_int_mask = cpu_to_le32(saved->aeq_int_mask);
+		wire->eq_int_mask = cpu_to_le32(saved->eq_int_mask);
+		wire->ifc_int_source = cpu_to_le32(saved->ifc_int_source);
+		wire->ifc_int_mask = cpu_to_le32(saved->ifc_int_mask);
+		wire->page_size = cpu_to_le32(saved->page_size);
+		xqc_to_wire(wire->eqc, saved->eqc);
+		xqc_to_wire(wire->aeqc, saved->aeqc);
+		if (saved->guest == HISI_ACC_GUEST_UP) {
+			u64 eqe = hisi_acc_xqc_base(saved->eqc);
+			u64 aeqe = hisi_acc_xqc_base(saved->aeqc);
 
 			wire->eqe_dma = cpu_to_le64(eqe);
 			wire->aeqe_dma = cpu_to_le64(aeqe);
 		}
-		wire->sqc_dma = cpu_to_le64(image->sqc_table);
-		wire->cqc_dma = cpu_to_le64(image->cqc_table);
-		wire->question = cpu_to_le32(image->question);
+		wire->sqc_dma = cpu_to_le64(saved->sqc_table);
+		wire->cqc_dma = cpu_to_le64(saved->cqc_table);
+		wire->pending_read = cpu_to_le32(saved->pending_read);
 	}
 	wire->checksum = cpu_to_le32(checksum(*wire));
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The migration image of one accelerator function, as bytes.
+ * The migration data of one VF, as bytes.
  *
  * Nothing in this file touches a device, takes a lock or allocates: bytes and
- * facts go in, fields or an errno come out.
+ * match data go in, fields or an errno come out.
  */
 #ifndef HISI_ACC_VF_DATA_H
 #define HISI_ACC_VF_DATA_H
@@ -16,60 +16,60 @@
 #define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
 
 /**
- * enum hisi_acc_window - how the registers are divided; numbers of the image
- * @HISI_ACC_WINDOW_HALF: the BAR's upper half is kept from the guest
- * @HISI_ACC_WINDOW_WHOLE: the guest sees all of it
+ * enum hisi_acc_bar_layout - BAR layout, as numbered in migration data
+ * @HISI_ACC_BAR_HALF: the BAR's upper half is kept from the guest
+ * @HISI_ACC_BAR_WHOLE: the guest sees all of it
  */
-enum hisi_acc_window {
-	HISI_ACC_WINDOW_HALF = 1,
-	HISI_ACC_WINDOW_WHOLE = 2,
+enum hisi_acc_bar_layout {
+	HISI_ACC_BAR_HALF = 1,
+	HISI_ACC_BAR_WHOLE = 2,
 };
 
 /**
- * enum hisi_acc_question - what a guest may have asked its mailbox when it was
- * stopped, with the answer in registers; numbers of the image and of the command
- * @HISI_ACC_ASKED_NOTHING: nothing that would have to be asked again
- * @HISI_ACC_ASKED_SQC_TABLE: where the table of submission queues is
- * @HISI_ACC_ASKED_CQC_TABLE: where the table of completion queues is
- * @HISI_ACC_ASKED_QUEUES: which queues the function owns
- * @HISI_ACC_ASKED_MESSAGE: what the PF says; in no image, as it is
+ * enum hisi_acc_mb_read - what a guest may have asked its mailbox when it was
+ * stopped, with the answer in registers; numbered as the command and in migration data
+ * @HISI_ACC_MB_READ_NOTHING: nothing that would have to be asked again
+ * @HISI_ACC_MB_READ_SQC_TABLE: where the table of submission queues is
+ * @HISI_ACC_MB_READ_CQC_TABLE: where the table of completion queues is
+ * @HISI_ACC_MB_READ_QUEUES: which queues the function owns
+ * @HISI_ACC_MB_READ_MESSAGE: what the PF says; not in migration data, as it is
  *	another one's at the destination
  */
-enum hisi_acc_question {
-	HISI_ACC_ASKED_NOTHING = 0,
-	HISI_ACC_ASKED_SQC_TABLE = 4,
-	HISI_ACC_ASKED_CQC_TABLE = 5,
-	HISI_ACC_ASKED_QUEUES = 6,
-	HISI_ACC_ASKED_MESSAGE = 0xd,
+enum hisi_acc_mb_read {
+	HISI_ACC_MB_READ_NOTHING = 0,
+	HISI_ACC_MB_READ_SQC_TABLE = 4,
+	HISI_ACC_MB_READ_CQC_TABLE = 5,
+	HISI_ACC_MB_READ_QUEUES = 6,
+	HISI_ACC_MB_READ_MESSAGE = 0xd,
 };
 
 /**
- * struct hisi_acc_facts - what an image must agree with
+ * struct hisi_acc_match - match data: what migration data must agree with
  * @dev_id: PCI device id of the function
  * @qp_num: queues that the function owns
  * @que_iso_cfg: doorbell isolation of the whole device
  * @qp_base: where the device's queues of this function begin; sent along for
  *	a person who looks, never compared
  * @hw_version: of the whole device; the guest's driver goes by it
- * @window: how much of the BAR the guest sees
+ * @bar_layout: how much of the BAR the guest sees
  *
- * Never taken from an image.
+ * Never taken from migration data.
  */
-struct hisi_acc_facts {
+struct hisi_acc_match {
 	u16 dev_id;
 	u32 qp_num;
 	u32 que_iso_cfg;
 	u32 qp_base;
 	u32 hw_version;
-	enum hisi_acc_window window;
+	enum hisi_acc_bar_layout bar_layout;
 };
 
 /**
  * enum hisi_acc_guest - what a guest's driver does with a function
- * @HISI_ACC_GUEST_NONE: nothing since the last reset; no other field of an image
+ * @HISI_ACC_GUEST_NONE: nothing since the last reset; no other field of the state
  *	has a meaning then
  * @HISI_ACC_GUEST_IDLE: it is being started, or was stopped: the function holds
- *	what it was told, some addresses may be 0, and no queue is at work
+ *	what was set, some addresses may be 0, and no queue is at work
  * @HISI_ACC_GUEST_UP: queues may be at work
  */
 enum hisi_acc_guest {
@@ -79,7 +79,7 @@ enum hisi_acc_guest {
 };
 
 /**
- * struct hisi_acc_image - the state of a stopped function
+ * struct hisi_acc_saved - the saved state of a stopped function
  * @guest: what the guest's driver did with it
  * @aeq_int_mask: AEQ interrupt mask
  * @eq_int_mask: EQ interrupt mask
@@ -90,11 +90,11 @@ enum hisi_acc_guest {
  * @aeqc: words of the asynchronous event queue's context
  * @sqc_table: IOVA of the table of submission queue contexts
  * @cqc_table: IOVA of the table of completion queue contexts
- * @question: the guest's last, whose answer it may not have read
+ * @pending_read: the guest's last, whose answer it may not have read
  *
  * Queue contexts themselves are guest memory once they were written back.
  */
-struct hisi_acc_image {
+struct hisi_acc_saved {
 	enum hisi_acc_guest guest;
 	u32 aeq_int_mask;
 	u32 eq_int_mask;
@@ -105,13 +105,13 @@ struct hisi_acc_image {
 	u32 aeqc[HISI_ACC_XQC_WORDS];
 	u64 sqc_table;
 	u64 cqc_table;
-	enum hisi_acc_question question;
+	enum hisi_acc_mb_read pending_read;
 };
 
 /**
- * struct hisi_acc_mismatch - why an image was refused
+ * struct hisi_acc_mismatch - why migration data were rejected
  * @what: the field, for the log
- * @got: its value in the image
+ * @got: its value in the migration data
  * @want: what this function would have taken, where that is one value
  */
 struct hisi_acc_mismatch {
@@ -142,17 +142,17 @@ static inline u64 hisi_acc_xqc_base(const u32 *xqc)
 	return (u64)xqc[2] << 32 | xqc[1];
 }
 
-bool hisi_acc_vf_data_is_question(u32 value);
+bool hisi_acc_vf_data_is_mb_read(u32 value);
 void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
-				   const struct hisi_acc_facts *facts);
+				   const struct hisi_acc_match *match);
 void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
-			     const struct hisi_acc_image *image,
-			    const struct hisi_acc_facts *facts);
+			     const struct hisi_acc_saved *saved,
+			    const struct hisi_acc_match *match);
 int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
-			   const struct hisi_acc_facts *facts,
+			   const struct hisi_acc_match *match,
 			  struct hisi_acc_mismatch *why);
 int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
-			    struct hisi_acc_image *image,
+			    struct hisi_acc_saved *saved,
 			   struct hisi_acc_mismatch *why);
 
 #endif

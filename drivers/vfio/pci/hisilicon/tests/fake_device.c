@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit: a function whose registers are memory. It does what the device is known
- * to do, as far as the driver waits for it, and fails where it is told to.
+ * to do, as far as the driver waits for it, and fails where a test has it fail.
  */
 #include <kunit/test-bug.h>
 #include <linux/bitfield.h>
@@ -373,15 +373,15 @@ struct fake_device *fake_device(struct kunit *test)
 	vf->core.vdev.mig_ops = &hisi_acc_migration_ops;
 	vf->pf_qm = &fake->qm;
 	vf->engine = &fake->engine;
-	vf->facts = (struct hisi_acc_facts) {
+	vf->match = (struct hisi_acc_match) {
 		.dev_id = 0xa256,
 		.qp_num = FAKE_QUEUES,
 		.que_iso_cfg = 1,
 		.hw_version = 0x30,
-		.window = HISI_ACC_WINDOW_HALF,
+		.bar_layout = HISI_ACC_BAR_HALF,
 	};
 	vf->regs.bar = BAR_AT;
-	vf->regs.window = BAR_AT;
+	vf->regs.mig_regs = BAR_AT;
 	vf->regs.xqc = 0x8000;
 	hisi_acc_migrate_open(vf);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put, fake));

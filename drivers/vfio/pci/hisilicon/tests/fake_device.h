@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * KUnit: a function whose registers are memory, and that can be told to fail.
+ * KUnit: a function whose registers are memory, and that can be made to fail.
  *
  * qm_test.c has qm.c use it; the other tests use what is built there.
  */

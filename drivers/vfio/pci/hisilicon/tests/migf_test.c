@@ -19,7 +19,7 @@ struct transfer {
 	u8 __user *user;	/* a page that is there, and none behind it */
 };
 
-static const struct hisi_acc_image an_image = {
+static const struct hisi_acc_saved a_state = {
 	.guest = HISI_ACC_GUEST_UP,
 	.eq_int_mask = 1,
 	.page_size = 2,
@@ -81,8 +81,8 @@ static void any_pieces(struct kunit *test)
 	struct transfer t;
 
 	begin(test, &t, true);
-	hisi_acc_migf_fill(t.data, &an_image);
-	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	hisi_acc_migf_fill(t.data, &a_state);
+	hisi_acc_vf_data_encode(whole, &a_state, &t.fake->vf.match);
 	for (size_t piece = 1; piece <= sizeof(whole) + 1; piece++) {
 		size_t got = 0;
 		ssize_t n;
@@ -98,7 +98,7 @@ static void any_pieces(struct kunit *test)
 		KUNIT_EXPECT_MEMEQ(test, bytes, whole, sizeof(whole));
 	}
 	for (size_t piece = 1; piece <= sizeof(whole); piece++) {
-		struct hisi_acc_image image;
+		struct hisi_acc_saved saved;
 
 		t.data->length = 0;
 		t.data->whole = false;
@@ -107,9 +107,9 @@ static void any_pieces(struct kunit *test)
 
 			KUNIT_ASSERT_EQ(test, put(&t, whole + at, len), len);
 		}
-		KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), 0);
-		KUNIT_EXPECT_MEMEQ(test, image.eqc, an_image.eqc,
-				   sizeof(image.eqc));
+		KUNIT_EXPECT_EQ(test, hisi_acc_migf_decode(t.data, &saved), 0);
+		KUNIT_EXPECT_MEMEQ(test, saved.eqc, a_state.eqc,
+				   sizeof(saved.eqc));
 	}
 }
 
@@ -129,7 +129,7 @@ static void end_of_what_is_there(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, polled(&t, 0));
 	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, 0);
-	hisi_acc_migf_fill(t.data, &an_image);
+	hisi_acc_migf_fill(t.data, &a_state);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
 	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -EINVAL);
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE),
@@ -144,7 +144,7 @@ static void memory_that_is_not_there(struct kunit *test)
 	struct transfer t;
 
 	begin(test, &t, true);
-	hisi_acc_migf_fill(t.data, &an_image);
+	hisi_acc_migf_fill(t.data, &a_state);
 	end = t.user + PAGE_SIZE;
 	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end, 8, NULL),
 			-EFAULT);
@@ -164,48 +164,48 @@ static void memory_that_is_not_there(struct kunit *test)
 static void too_much(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	struct transfer t;
 
 	begin(test, &t, false);
-	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	hisi_acc_vf_data_encode(whole, &a_state, &t.fake->vf.match);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM));
 	KUNIT_EXPECT_EQ(test, put(&t, whole, sizeof(whole)), sizeof(whole));
 	KUNIT_EXPECT_EQ(test, put(&t, whole, 1), -EFBIG);
 	KUNIT_EXPECT_EQ(test, t.data->length, sizeof(whole));
 	KUNIT_EXPECT_EQ(test, put(&t, whole, 1), -EFBIG);
-	KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), -EFBIG);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_decode(t.data, &saved), -EFBIG);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM | EPOLLERR));
 }
 
-/* D2; would catch: an image that is loaded although its write was refused */
+/* D2: migration data of which a write was refused are never loaded */
 static void refused_once(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	struct transfer t;
 	ssize_t err;
 
 	begin(test, &t, false);
-	hisi_acc_vf_data_encode(whole, &an_image, &t.fake->vf.facts);
+	hisi_acc_vf_data_encode(whole, &a_state, &t.fake->vf.match);
 	KUNIT_EXPECT_EQ(test, put(&t, whole, 8), 8);
-	KUNIT_EXPECT_LT(test, hisi_acc_migf_image(t.data, &image), 0);
+	KUNIT_EXPECT_LT(test, hisi_acc_migf_decode(t.data, &saved), 0);
 	whole[8]++;
 	err = put(&t, whole + 8, sizeof(whole) - 8);
 	KUNIT_EXPECT_LT(test, err, 0);
 	whole[8]--;
 	KUNIT_EXPECT_EQ(test, put(&t, whole + 8, 1), err);
-	KUNIT_EXPECT_EQ(test, hisi_acc_migf_image(t.data, &image), err);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_decode(t.data, &saved), err);
 }
 
-/* D7; would catch: a file that answers, or keeps an image, when its time is over */
+/* D7: a file neither answers nor keeps migration data after its session */
 static void outlives_its_transfer(struct kunit *test)
 {
 	struct vfio_precopy_info info = {};
 	struct transfer t;
 
 	begin(test, &t, true);
-	hisi_acc_migf_fill(t.data, &an_image);
+	hisi_acc_migf_fill(t.data, &a_state);
 	t.fake->vf.data = NULL;
 	hisi_acc_migf_close(t.data);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
@@ -237,7 +237,7 @@ static void sleepers_are_woken(struct kunit *test)
 	begin(test, &t, true);
 	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
 	add_wait_queue(&t.data->wait, &sleeper.entry);
-	hisi_acc_migf_fill(t.data, &an_image);
+	hisi_acc_migf_fill(t.data, &a_state);
 	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
 	t.fake->vf.data = NULL;
 	hisi_acc_migf_close(t.data);
@@ -245,7 +245,7 @@ static void sleepers_are_woken(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
-/* Would catch: somebody who sleeps although the image was refused */
+/* Who sleeps is woken when the data are rejected */
 static void a_refusal_wakes(struct kunit *test)
 {
 	u8 more[HISI_ACC_DATA_SIZE + 1] = {};
@@ -260,26 +260,26 @@ static void a_refusal_wakes(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
-/* Would catch: an image that is sent, for every destination to refuse it */
-static void an_image_for_nobody(struct kunit *test)
+/* What every destination would reject is not sent */
+static void a_state_for_nobody(struct kunit *test)
 {
-	struct hisi_acc_image image = an_image;
+	struct hisi_acc_saved saved = a_state;
 	struct sleeper sleeper = {};
 	struct transfer t;
 
-	image.page_size = 3;
+	saved.page_size = 3;
 	begin(test, &t, true);
 	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
 	add_wait_queue(&t.data->wait, &sleeper.entry);
-	hisi_acc_migf_fill(t.data, &image);
+	hisi_acc_migf_fill(t.data, &saved);
 	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ERANGE);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
 	remove_wait_queue(&t.data->wait, &sleeper.entry);
 }
 
-/* Would catch: a reader that waits for an image which will not come */
-static void there_is_no_image(struct kunit *test)
+/* A reader does not wait for data that will not come */
+static void there_is_no_data(struct kunit *test)
 {
 	struct sleeper sleeper = {};
 	struct transfer t;
@@ -302,8 +302,8 @@ static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(outlives_its_transfer),
 	KUNIT_CASE(sleepers_are_woken),
 	KUNIT_CASE(a_refusal_wakes),
-	KUNIT_CASE(an_image_for_nobody),
-	KUNIT_CASE(there_is_no_image),
+	KUNIT_CASE(a_state_for_nobody),
+	KUNIT_CASE(there_is_no_data),
 	{ }
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit: the table of arcs against what the VFIO core can ask for, and all ways
- * through the states on a device that does or does not what it is told.
+ * through the states on a device that does or does not as it should.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -19,7 +19,7 @@
 
 static unsigned int asked_in_vain;
 
-/* Of a kernel before 7.2, the core's own never comes back from some questions */
+/* Of a kernel before 7.2, the core's own never returns for some of them */
 static int count_asked(struct vfio_device *vdev, enum vfio_device_mig_state from,
 		       enum vfio_device_mig_state to,
 		       enum vfio_device_mig_state *next)
@@ -174,7 +174,7 @@ static void sound(struct kunit *test, struct fake_device *fake, int from, int to
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 }
 
-static bool has_no_image(struct file *file)
+static bool has_no_state(struct file *file)
 {
 	return vfs_poll(file, NULL) & EPOLLERR;
 }
@@ -197,7 +197,7 @@ static void all_ways(struct kunit *test)
 				   vfio_mig_get_next_state(vdev, from, to,
 							   &next));
 			file = hisi_acc_set_state(vdev, to);
-			/* an image that nobody has written is refused */
+			/* data that nobody has written are refused */
 			if (from == VFIO_DEVICE_STATE_RESUMING && from != to)
 				refused = true;
 			KUNIT_EXPECT_EQ_MSG(test, IS_ERR(file), refused,
@@ -209,7 +209,7 @@ static void all_ways(struct kunit *test)
 			sound(test, fake, from, to);
 			if (to == VFIO_DEVICE_STATE_STOP_COPY &&
 			    !IS_ERR_OR_NULL(file))
-				KUNIT_EXPECT_FALSE(test, has_no_image(file));
+				KUNIT_EXPECT_FALSE(test, has_no_state(file));
 			close_file(file);
 		}
 	}
@@ -303,7 +303,7 @@ static void all_ways_with_a_fault(struct kunit *test)
 /* D24; would catch: a function loaded in part that passes for one left alone */
 static void a_load_that_fails_half_way(struct kunit *test)
 {
-	static const struct hisi_acc_image image = {
+	static const struct hisi_acc_saved saved = {
 		.guest = HISI_ACC_GUEST_UP,
 		.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
 		.aeqc = { 0x10001, 0x34566000, 0x12, 0x2000, 0, 0, 0x103ff },
@@ -314,7 +314,7 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
-	hisi_acc_migf_fill(fake->vf.data, &image);
+	hisi_acc_migf_fill(fake->vf.data, &saved);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
@@ -325,17 +325,17 @@ static void a_load_that_fails_half_way(struct kunit *test)
 			-EIO);
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
-	hisi_acc_migf_fill(fake->vf.data, &image);
+	hisi_acc_migf_fill(fake->vf.data, &saved);
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP);
-	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, saved.sqc_table);
 }
 
 /*
- * D19; would catch: an image of a function that has lost its state, and a refusal
+ * D19; would catch: data of a function that has lost its state, and a refusal
  * that has the VMM reset it
  */
-static void a_lost_state_is_no_image(struct kunit *test)
+static void a_lost_state_is_no_data(struct kunit *test)
 {
 	static const int ways[][2] = {
 		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY },
@@ -354,7 +354,7 @@ static void a_lost_state_is_no_image(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, IS_ERR(file));
 		KUNIT_EXPECT_EQ(test, fake->vf.state, ways[i][1]);
 		if (!IS_ERR_OR_NULL(file))
-			KUNIT_EXPECT_TRUE(test, has_no_image(file));
+			KUNIT_EXPECT_TRUE(test, has_no_state(file));
 		close_file(file);
 		bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	}
@@ -386,7 +386,7 @@ static void contexts_that_are_late(struct kunit *test)
 		file = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY) ?:
 		       begun;
 		KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
-		KUNIT_EXPECT_EQ(test, has_no_image(file), !carried);
+		KUNIT_EXPECT_EQ(test, has_no_state(file), !carried);
 		close_file(file);
 	}
 }
@@ -474,7 +474,7 @@ static void a_reset_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->vf.resetting);
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(file));
 	if (!IS_ERR_OR_NULL(file))
-		KUNIT_EXPECT_FALSE(test, has_no_image(file));
+		KUNIT_EXPECT_FALSE(test, has_no_state(file));
 	close_file(file);
 	end_later(&later);
 }
@@ -594,7 +594,7 @@ static void while_the_device_is_reset(struct kunit *test)
 	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
 	file = hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
-	KUNIT_EXPECT_TRUE(test, has_no_image(file));
+	KUNIT_EXPECT_TRUE(test, has_no_state(file));
 	close_file(file);
 	/* no register is needed for it, so nobody is waited for */
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
@@ -604,8 +604,8 @@ static void while_the_device_is_reset(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
-/* Would catch: a size that is not the image's */
-static void size_is_an_images(struct kunit *test)
+/* The size is that of the migration data */
+static void size_is_that_of_data(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	unsigned long length;
@@ -623,7 +623,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(some_ways_are_not_asked_for),
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
-	KUNIT_CASE(a_lost_state_is_no_image),
+	KUNIT_CASE(a_lost_state_is_no_data),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(while_the_device_is_reset),
 	KUNIT_CASE(contexts_that_are_late),
@@ -634,7 +634,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(a_look_waits),
 	KUNIT_CASE(another_has_the_bit),
 	KUNIT_CASE(a_reset_of_who_blocks_them),
-	KUNIT_CASE(size_is_an_images),
+	KUNIT_CASE(size_is_that_of_data),
 	{ }
 };
 

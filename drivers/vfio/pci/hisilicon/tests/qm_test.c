@@ -40,23 +40,23 @@ static int restart(struct fake_device *fake)
 	return hisi_acc_qm_restart(&fake->vf);
 }
 
-static int save(struct fake_device *fake, struct hisi_acc_image *image)
+static int save(struct fake_device *fake, struct hisi_acc_saved *saved)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_save(&fake->vf, image, false);
+	return hisi_acc_qm_save(&fake->vf, saved, false);
 }
 
 /* Where guest memory may still change */
-static int save_from_p2p(struct fake_device *fake, struct hisi_acc_image *image)
+static int save_from_p2p(struct fake_device *fake, struct hisi_acc_saved *saved)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_save(&fake->vf, image, true);
+	return hisi_acc_qm_save(&fake->vf, saved, true);
 }
 
-static int load(struct fake_device *fake, const struct hisi_acc_image *image)
+static int load(struct fake_device *fake, const struct hisi_acc_saved *saved)
 {
 	guard(mutex)(&fake->vf.state_mutex);
-	return hisi_acc_qm_load(&fake->vf, image);
+	return hisi_acc_qm_load(&fake->vf, saved);
 }
 
 /* A function whose guest works */
@@ -106,14 +106,14 @@ static void stop_in_order(struct kunit *test)
 static void stop_without_guest(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 	KUNIT_EXPECT_EQ(test, fake->count, 3);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_NONE);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
@@ -124,14 +124,14 @@ static void stop_without_guest(struct kunit *test)
 static void unannounced(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', QM_CACHE_WB_START), 1);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 
@@ -139,14 +139,14 @@ static void unannounced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	fake->bar[0x8004 / 4] = 0;
 	fake->bar[0x8008 / 4] = 0;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -ESTALE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -ESTALE);
 }
 
 /* Would catch: a driver in the middle of its start, or gone, that is at work */
 static void idle(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	fake->bar[QM_EQ_INT_MASK / 4] = 1;
@@ -156,10 +156,10 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
-	KUNIT_EXPECT_EQ(test, image.sqc_table, fake->sqc_table);
-	KUNIT_EXPECT_EQ(test, image.question, HISI_ACC_ASKED_CQC_TABLE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, saved.sqc_table, fake->sqc_table);
+	KUNIT_EXPECT_EQ(test, saved.pending_read, HISI_ACC_MB_READ_CQC_TABLE);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 	/* its answer is there again when it goes on */
 	fake_forget(fake);
@@ -167,7 +167,7 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
 	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 
-	/* unmasked, and one table that is not told yet */
+	/* unmasked, and one table that is not set yet */
 	fake->bar[QM_EQ_INT_MASK / 4] = 0;
 	fake->cqc_table = 0;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
@@ -179,9 +179,9 @@ static void idle(struct kunit *test)
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
 	fake_forget(fake);
-	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
-	KUNIT_EXPECT_EQ(test, fake->sqc_table, image.sqc_table);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, saved.sqc_table);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_EQ_INT_MASK / 4], 1);
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -215,14 +215,14 @@ static void not_yet_at_work(struct kunit *test)
 /* Would catch: what came by half, lost when the function moves on, or added to */
 static void idle_moves_twice(struct kunit *test)
 {
-	const struct hisi_acc_image sent = {
+	const struct hisi_acc_saved sent = {
 		.guest = HISI_ACC_GUEST_IDLE,
 		.eq_int_mask = 1,
 		.aeq_int_mask = 1,
 		.sqc_table = 0x1234568000,
 	};
 	struct fake_device *fake = fake_device(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	/* what the PF here said is not for this guest */
 	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
@@ -231,8 +231,8 @@ static void idle_moves_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 0);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_MEMEQ(test, &image, &sent, sizeof(image));
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_MEMEQ(test, &saved, &sent, sizeof(saved));
 }
 
 /* Would catch: a function that never gets to memory again after a reset */
@@ -300,20 +300,20 @@ static void movable_lets_others_go_first(struct kunit *test)
 
 /*
  * D11; would catch: a stop that fails for what lies outside the function, and an
- * image that lacks it
+ * saved state that lacks it
  */
 static void movable_or_not(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->busy_register = condition->where;
 	fake->busy_reads = FAKE_ALWAYS;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EBUSY);
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
@@ -347,21 +347,21 @@ static void stop_during_an_error(struct kunit *test)
 {
 	const struct condition *error = test->param_value;
 	struct fake_device *fake = stopped_during(test, error->where);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
-	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -EBUSY);
 	fake->busy_reads = 0;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
 
 	fake->write_back_hangs = true;
-	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -ETIMEDOUT);
 	fake->write_back_hangs = false;
-	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
 }
 
 /* Would catch: contexts that stay in the device for an error of a moment */
@@ -369,20 +369,20 @@ static void stop_waits_for_errors(struct kunit *test)
 {
 	const struct condition *error = test->param_value;
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->busy_register = error->where;
 	fake->busy_reads = 25;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', QM_CACHE_WB_START), 1);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 }
 
 /* Would catch: a function that cannot be saved for what was the last time */
 static void after_a_stop_during_an_error(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image sent, image;
+	struct hisi_acc_saved sent, saved;
 
 	KUNIT_ASSERT_EQ(test, save(fake, &sent), 0);
 	fake->busy_register = QM_ABNORMAL_INT_STATUS;
@@ -392,7 +392,7 @@ static void after_a_stop_during_an_error(struct kunit *test)
 		fake->busy_reads = FAKE_ALWAYS;
 		KUNIT_ASSERT_EQ(test, stop(fake), 0);
 		fake->busy_reads = 0;
-		KUNIT_ASSERT_EQ(test, save(fake, &image), -EBUSY);
+		KUNIT_ASSERT_EQ(test, save(fake, &saved), -EBUSY);
 		switch (i) {
 		case 0:
 			KUNIT_ASSERT_EQ(test, restart(fake), 0);
@@ -408,10 +408,10 @@ static void after_a_stop_during_an_error(struct kunit *test)
 			break;
 		}
 		/* or the function is reset by the load */
-		KUNIT_EXPECT_EQ(test, save(fake, &image), i < 2 ? 0 : -EBUSY);
+		KUNIT_EXPECT_EQ(test, save(fake, &saved), i < 2 ? 0 : -EBUSY);
 		KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
-		KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-		KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
+		KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+		KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
 	}
 }
 
@@ -419,13 +419,13 @@ static void after_a_stop_during_an_error(struct kunit *test)
 static void errors_are_looked_for(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'R', FAKE_ANYWHERE), 0);
 	fake->busy_register = FAKE_ENGINE_STATUS;
 	fake->busy_reads = FAKE_ALWAYS;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
 	/* and a stop that has not looked */
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
@@ -433,19 +433,19 @@ static void errors_are_looked_for(struct kunit *test)
 	fake->sqc_table = 0;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
-	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -EBUSY);
 }
 
 /* Would catch: a wait for what cannot come, while the guest's processors stand */
 static void save_does_not_wait_for_the_guest(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->busy_register = QM_IFC_INT_STATUS;
 	fake->busy_reads = FAKE_ALWAYS;
 	fake->others = true;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
 	KUNIT_EXPECT_LE(test, fake_count(fake, 'r', QM_IFC_INT_STATUS), 3);
 }
 
@@ -453,14 +453,14 @@ static void save_does_not_wait_for_the_guest(struct kunit *test)
 static void asleep(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
-	const struct hisi_acc_image nothing = {};
+	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
+	const struct hisi_acc_saved nothing = {};
 
 	fake->asleep = true;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
-	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), -EIO);
 	/* nobody has seen that it is as after a reset */
 	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
@@ -472,7 +472,7 @@ static void asleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	fake->asleep = true;
 	fake_forget(fake);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
@@ -482,13 +482,13 @@ static void asleep(struct kunit *test)
 static void off(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
 
 	fake->off = true;
 	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
-	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), -EIO);
 	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 }
@@ -546,23 +546,23 @@ static void write_back_unanswered(struct kunit *test)
 static void gone(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->bar[QM_VF_STATE / 4] = ~0;
 	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
 	KUNIT_EXPECT_EQ(test, restart(fake), -EIO);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
 }
 
-/* D19; would catch: an image, or a run, of a function reset under us */
+/* D19: a function that was reset while it was stopped is neither saved nor restarted */
 static void reset_under_us(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -ESTALE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -ESTALE);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->vf.paused);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
@@ -572,20 +572,20 @@ static void reset_under_us(struct kunit *test)
 static void save_reads(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
-	KUNIT_EXPECT_EQ(test, image.eq_int_mask, 1);
-	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, 0);
-	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, 1);
-	KUNIT_EXPECT_EQ(test, image.page_size, 2);
-	KUNIT_EXPECT_EQ(test, image.sqc_table, 0x1234568000);
-	KUNIT_EXPECT_EQ(test, image.cqc_table, 0x123456a000);
-	KUNIT_EXPECT_MEMEQ(test, image.eqc, &fake->bar[0x8000 / 4],
-			   sizeof(image.eqc));
-	KUNIT_EXPECT_MEMEQ(test, image.aeqc, &fake->bar[0x8020 / 4],
-			   sizeof(image.aeqc));
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, saved.eq_int_mask, 1);
+	KUNIT_EXPECT_EQ(test, saved.aeq_int_mask, 0);
+	KUNIT_EXPECT_EQ(test, saved.ifc_int_mask, 1);
+	KUNIT_EXPECT_EQ(test, saved.page_size, 2);
+	KUNIT_EXPECT_EQ(test, saved.sqc_table, 0x1234568000);
+	KUNIT_EXPECT_EQ(test, saved.cqc_table, 0x123456a000);
+	KUNIT_EXPECT_MEMEQ(test, saved.eqc, &fake->bar[0x8000 / 4],
+			   sizeof(saved.eqc));
+	KUNIT_EXPECT_MEMEQ(test, saved.aeqc, &fake->bar[0x8020 / 4],
+			   sizeof(saved.aeqc));
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 2);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 2);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
@@ -598,58 +598,58 @@ static void save_reads(struct kunit *test)
 static void save_half_up(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->cqc_table = 0;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 	fake->cqc_table = 0x123456a000;
 	fake->bar[0x8004 / 4] = 0;
 	fake->bar[0x8008 / 4] = 0;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 }
 
 /* Would catch: a driver that came up after the stop, saved without a stop */
 static void save_came_up_later(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	KUNIT_ASSERT_EQ(test, stop(fake), 0);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_NONE);
 	fake_guest_up(fake);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EAGAIN);
 }
 
 /* Would catch: an answer that is none, taken for an address; a command in another's place */
 static void save_mailbox_fails(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->fail_command = QM_MB_CMD_CQC_BT;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
 	fake->fail_command = 0;
 	fake->hang_command = QM_MB_CMD_SQC_BT;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -ETIMEDOUT);
 	/* that command is still under way, until it is not */
 	fake_forget(fake);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 	fake->hang_command = 0;
 	fake->mailbox.lo = 0;
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 }
 
 /* Would catch: a field that is saved and not loaded, or loaded elsewhere */
 static void load_is_the_inverse_of_save(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image, again;
+	struct hisi_acc_saved saved, again;
 
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
 	memset(fake->bar, 0, sizeof(fake->bar));
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	fake->sqc_table = 0;
@@ -659,7 +659,7 @@ static void load_is_the_inverse_of_save(struct kunit *test)
 		hisi_acc_qm_forget(&fake->vf);
 	fake_forget(fake);
 
-	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, load(fake, &saved), 0);
 	/* a function without queues has nothing that PAUSE could stop */
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 2);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
@@ -669,16 +669,16 @@ static void load_is_the_inverse_of_save(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_READY);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_QUE_ISO_CFG / 4], 1);
 	KUNIT_ASSERT_EQ(test, save(fake, &again), 0);
-	KUNIT_EXPECT_MEMEQ(test, &again, &image, sizeof(image));
+	KUNIT_EXPECT_MEMEQ(test, &again, &saved, sizeof(saved));
 }
 
 /* R12; would catch: addresses of nothing given to the device */
 static void load_nothing(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
-	struct hisi_acc_image image = {};
+	struct hisi_acc_saved saved = {};
 
-	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
@@ -687,10 +687,10 @@ static void load_nothing(struct kunit *test)
 /* Would catch: a function that goes on with what it did before "nothing" came */
 static void load_over_a_live_function(struct kunit *test)
 {
-	struct hisi_acc_image nothing = {}, image, idle;
+	struct hisi_acc_saved nothing = {}, saved, idle;
 	struct fake_device *fake = stopped(test);
 
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
 	fake->reset_error = -EAGAIN;
 	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EAGAIN);
 	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
@@ -706,19 +706,19 @@ static void load_over_a_live_function(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 
-	/* and one that holds other queues than those of the image */
-	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	/* and one that holds other queues than the saved state's */
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, fake->resets, 1);
-	KUNIT_EXPECT_EQ(test, load(fake, &image), 0);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, fake->resets, 2);
 
 	/* and is no longer paused when nothing of it is at work */
-	idle = image;
+	idle = saved;
 	idle.guest = HISI_ACC_GUEST_IDLE;
 	KUNIT_EXPECT_EQ(test, load(fake, &idle), 0);
 	KUNIT_EXPECT_EQ(test, fake->resets, 3);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 }
 
 static const u32 load_commands[] = {
@@ -735,7 +735,7 @@ KUNIT_ARRAY_PARAM(command, load_commands, command_name);
 /* Would catch: a function ready that was loaded in part; a command while busy */
 static void load_fails(struct kunit *test)
 {
-	const struct hisi_acc_image image = {
+	const struct hisi_acc_saved saved = {
 		.guest = HISI_ACC_GUEST_UP,
 		.sqc_table = 0x1234568000,
 		.cqc_table = 0x123456a000,
@@ -744,19 +744,19 @@ static void load_fails(struct kunit *test)
 	const u32 *command = test->param_value;
 
 	fake->fail_command = *command;
-	KUNIT_EXPECT_EQ(test, load(fake, &image), -EIO);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), -EIO);
 	fake->fail_command = 0;
 	fake->hang_command = *command;
-	KUNIT_EXPECT_EQ(test, load(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'w', FAKE_ANYWHERE), 0);
 	/* the command that has no answer is still under way */
 	fake_forget(fake);
-	KUNIT_EXPECT_EQ(test, load(fake, &image), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, load(fake, &saved), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 }
 
-/* D2, D10, R8; would catch: a queue that stays silent, or one that is not ours */
+/* D2, D10, R8: each of the function's queues is rung, and no other */
 static void restart_rings(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -794,12 +794,12 @@ static void restart_rings(struct kunit *test)
 static void restart_rings_heads(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
-	image.eqc[0] = 0x90005;
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
+	saved.eqc[0] = 0x90005;
 	fake->vf.used = false;
-	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, load(fake, &saved), 0);
 	fake_forget(fake);
 	KUNIT_ASSERT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
@@ -820,14 +820,14 @@ static void restart_rings_heads(struct kunit *test)
 static void restart_of_what_was_unused(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
 	hisi_acc_pci_reset(&fake->vf);
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
 	KUNIT_ASSERT_EQ(test, stop(fake), 0);
-	KUNIT_ASSERT_EQ(test, load(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, load(fake, &saved), 0);
 	fake_forget(fake);
 	KUNIT_ASSERT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'r', FAKE_ANYWHERE), 1);
@@ -840,11 +840,11 @@ static void restart_of_what_was_unused(struct kunit *test)
 static void guest_asked(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_ASSERT_EQ(test, stop(fake), 0);
-	KUNIT_ASSERT_EQ(test, save(fake, &image), 0);
+	KUNIT_ASSERT_EQ(test, save(fake, &saved), 0);
 	fake->mailbox.lo = 0;
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -853,7 +853,7 @@ static void guest_asked(struct kunit *test)
 			fake->cqc_table);
 }
 
-/* Would catch: a guest that loses its function for a question that has no answer */
+/* A guest keeps its function when a pending mailbox read has no answer */
 static void guest_asked_in_vain(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -871,32 +871,32 @@ static void guest_asked_in_vain(struct kunit *test)
 static void guest_asked_for_a_message(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	fake->mailbox.lo = HISI_ACC_ASKED_MESSAGE;
+	fake->mailbox.lo = HISI_ACC_MB_READ_MESSAGE;
 	KUNIT_ASSERT_EQ(test, stop(fake), 0);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), -EBUSY);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
 	fake_forget(fake);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
-	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', HISI_ACC_ASKED_MESSAGE), 1);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', HISI_ACC_MB_READ_MESSAGE), 1);
 }
 
 /* D17; would catch: a doorbell rung in the PF's BAR */
-static void window_in_pf(struct kunit *test)
+static void mig_regs_in_pf(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_regs *regs = &fake->vf.regs;
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	/* the same registers, seen through another window */
-	regs->window = regs->bar + 0x4000;
+	/* the same registers at another address */
+	regs->mig_regs = regs->bar + 0x4000;
 	regs->xqc = 0x1c00;
 	memcpy(&fake->bar[0x4000 / 4], fake->bar, 0x400);
 	memcpy(&fake->bar[0x5c00 / 4], &fake->bar[0x8000 / 4], 0x40);
 	fake->bar[0x4208 / 4] = 1;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
-	KUNIT_EXPECT_EQ(test, save(fake, &image), 0);
-	KUNIT_EXPECT_EQ(test, hisi_acc_xqc_head(image.eqc), 7);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_xqc_head(saved.eqc), 7);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', QM_DOORBELL_SQ_CQ_BASE_V2),
 			FAKE_QUEUES);
@@ -941,7 +941,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(guest_asked),
 	KUNIT_CASE(guest_asked_in_vain),
 	KUNIT_CASE(guest_asked_for_a_message),
-	KUNIT_CASE(window_in_pf),
+	KUNIT_CASE(mig_regs_in_pf),
 	{ }
 };
 

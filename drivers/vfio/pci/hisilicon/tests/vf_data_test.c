@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: what is an image, what is none, and for which reason.
+ * KUnit: which migration data are accepted, which are not, and for which reason.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -8,13 +8,13 @@
 
 #include "../vf_data.c"
 
-static const struct hisi_acc_facts facts = {
+static const struct hisi_acc_match match = {
 	.dev_id = 0xa256,
 	.qp_num = 16,
 	.que_iso_cfg = 1,
 	.qp_base = 48,
 	.hw_version = 0x30,
-	.window = HISI_ACC_WINDOW_HALF,
+	.bar_layout = HISI_ACC_BAR_HALF,
 };
 
 /* As Linux 7.2 sends it, word for word */
@@ -44,7 +44,7 @@ static const u8 golden_v2[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN) = {
 	0x00, 0xa0, 0x56, 0x34, 0x12, 0x00, 0x00, 0x00,	/* CQC table */
 };
 
-static const struct hisi_acc_image golden_image = {
+static const struct hisi_acc_saved golden_state = {
 	.guest = HISI_ACC_GUEST_UP,
 	.eq_int_mask = 1,
 	.ifc_int_mask = 1,
@@ -55,31 +55,31 @@ static const struct hisi_acc_image golden_image = {
 	.cqc_table = 0x123456a000,
 };
 
-static int decode(const u8 *bytes, size_t len, struct hisi_acc_image *image)
+static int decode(const u8 *bytes, size_t len, struct hisi_acc_saved *saved)
 {
 	struct hisi_acc_mismatch why;
 
-	return hisi_acc_vf_data_check(bytes, len, &facts, &why) ?:
-	       hisi_acc_vf_data_decode(bytes, len, image, &why);
+	return hisi_acc_vf_data_check(bytes, len, &match, &why) ?:
+	       hisi_acc_vf_data_decode(bytes, len, saved, &why);
 }
 
 static void expect_golden(struct kunit *test, const u8 *bytes)
 {
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_DATA_SIZE, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_UP);
-	KUNIT_EXPECT_EQ(test, image.eq_int_mask, golden_image.eq_int_mask);
-	KUNIT_EXPECT_EQ(test, image.aeq_int_mask, golden_image.aeq_int_mask);
-	KUNIT_EXPECT_EQ(test, image.ifc_int_source, golden_image.ifc_int_source);
-	KUNIT_EXPECT_EQ(test, image.ifc_int_mask, golden_image.ifc_int_mask);
-	KUNIT_EXPECT_EQ(test, image.page_size, golden_image.page_size);
-	KUNIT_EXPECT_MEMEQ(test, image.eqc, golden_image.eqc,
-			   sizeof(image.eqc));
-	KUNIT_EXPECT_MEMEQ(test, image.aeqc, golden_image.aeqc,
-			   sizeof(image.aeqc));
-	KUNIT_EXPECT_EQ(test, image.sqc_table, golden_image.sqc_table);
-	KUNIT_EXPECT_EQ(test, image.cqc_table, golden_image.cqc_table);
+	KUNIT_ASSERT_EQ(test, decode(bytes, HISI_ACC_DATA_SIZE, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
+	KUNIT_EXPECT_EQ(test, saved.eq_int_mask, golden_state.eq_int_mask);
+	KUNIT_EXPECT_EQ(test, saved.aeq_int_mask, golden_state.aeq_int_mask);
+	KUNIT_EXPECT_EQ(test, saved.ifc_int_source, golden_state.ifc_int_source);
+	KUNIT_EXPECT_EQ(test, saved.ifc_int_mask, golden_state.ifc_int_mask);
+	KUNIT_EXPECT_EQ(test, saved.page_size, golden_state.page_size);
+	KUNIT_EXPECT_MEMEQ(test, saved.eqc, golden_state.eqc,
+			   sizeof(saved.eqc));
+	KUNIT_EXPECT_MEMEQ(test, saved.aeqc, golden_state.aeqc,
+			   sizeof(saved.aeqc));
+	KUNIT_EXPECT_EQ(test, saved.sqc_table, golden_state.sqc_table);
+	KUNIT_EXPECT_EQ(test, saved.cqc_table, golden_state.cqc_table);
 }
 
 /* Computed by another program */
@@ -93,7 +93,7 @@ static void put_checksum(u8 *bytes)
 	put_unaligned_le32(checksum(wire), bytes + 136);
 }
 
-/* What minor version 1 adds to the golden image */
+/* What minor version 1 adds to the golden state */
 static void make_v2_1(u8 *bytes)
 {
 	memcpy(bytes, golden_v2, HISI_ACC_DATA_SIZE);
@@ -112,11 +112,11 @@ static void encodes_version_2_1(struct kunit *test)
 
 	make_v2_1(want);
 	memset(bytes, 0xff, sizeof(bytes));
-	hisi_acc_vf_data_encode(bytes, &golden_image, &facts);
+	hisi_acc_vf_data_encode(bytes, &golden_state, &match);
 	KUNIT_EXPECT_MEMEQ(test, bytes, want, sizeof(bytes));
 
 	memset(bytes, 0xff, sizeof(bytes));
-	hisi_acc_vf_data_encode_match(bytes, &facts);
+	hisi_acc_vf_data_encode_match(bytes, &match);
 	KUNIT_EXPECT_MEMEQ(test, bytes, want, HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
 }
@@ -146,42 +146,42 @@ static void decodes_version_1(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
-/* R12; would catch: fields read from an image that has none */
+/* R12: fields that are not there are not read */
 static void guest_not_up(struct kunit *test)
 {
-	struct hisi_acc_image image = { .guest = HISI_ACC_GUEST_UP };
+	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
-	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	KUNIT_EXPECT_EQ(test, decode(golden_v2, HISI_ACC_MATCH_SIZE, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_NONE);
 
-	hisi_acc_vf_data_encode(bytes, &image, &facts);
+	hisi_acc_vf_data_encode(bytes, &saved, &match);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
 	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + HISI_ACC_MATCH_SIZE, 0,
 					    120 - HISI_ACC_MATCH_SIZE));
 	KUNIT_EXPECT_TRUE(test, !memchr_inv(bytes + 144, 0, 32));
-	image.guest = HISI_ACC_GUEST_UP;
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
-	KUNIT_EXPECT_EQ(test, image.guest, HISI_ACC_GUEST_NONE);
+	saved.guest = HISI_ACC_GUEST_UP;
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_NONE);
 }
 
-/* Every prefix is as good as what follows may be, and only two are images */
+/* Every prefix is as good as what follows may be, and only two are whole */
 static void truncated(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	make_v2_1(bytes);
 	for (size_t len = 0; len < HISI_ACC_DATA_SIZE; len++) {
-		struct hisi_acc_image image;
+		struct hisi_acc_saved saved;
 		struct hisi_acc_mismatch why;
 
 		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(golden_v2, len,
-							     &facts, &why), 0);
-		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &image),
+							     &match, &why), 0);
+		KUNIT_EXPECT_EQ(test, decode(golden_v2, len, &saved),
 				len == HISI_ACC_MATCH_SIZE ? 0 : -ENODATA);
-		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(bytes, len, &facts,
+		KUNIT_EXPECT_EQ(test, hisi_acc_vf_data_check(bytes, len, &match,
 							     &why), 0);
-		KUNIT_EXPECT_EQ(test, decode(bytes, len, &image), -ENODATA);
+		KUNIT_EXPECT_EQ(test, decode(bytes, len, &saved), -ENODATA);
 	}
 }
 
@@ -189,7 +189,7 @@ static void truncated(struct kunit *test)
 static void flipped_bits(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	for (unsigned int bit = 0; bit < HISI_ACC_MATCH_SIZE * 8; bit++) {
 		unsigned int at = bit / 8;
@@ -199,7 +199,7 @@ static void flipped_bits(struct kunit *test)
 			continue;
 		memcpy(bytes, golden_v2, sizeof(bytes));
 		bytes[at] ^= BIT(bit % 8);
-		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &saved),
 				    0, "bit %u of byte %u", bit % 8, at);
 	}
 }
@@ -207,13 +207,13 @@ static void flipped_bits(struct kunit *test)
 /* No bit at all can be other than it is where there is a checksum */
 static void flipped_bits_2_1(struct kunit *test)
 {
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	for (unsigned int bit = 0; bit < HISI_ACC_DATA_SIZE * 8; bit++) {
 		make_v2_1(bytes);
 		bytes[bit / 8] ^= BIT(bit % 8);
-		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &image),
+		KUNIT_EXPECT_NE_MSG(test, decode(bytes, sizeof(bytes), &saved),
 				    0, "bit %u of byte %u", bit % 8, bit / 8);
 	}
 }
@@ -222,12 +222,12 @@ static void flipped_bits_2_1(struct kunit *test)
 static void newer_minor(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
 	make_v2_1(bytes);
 	bytes[128] = 1;
 	put_checksum(bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -EPROTO);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), -EPROTO);
 	bytes[30] = 2;
 	put_checksum(bytes);
 	expect_golden(test, bytes);
@@ -246,42 +246,42 @@ static void masks_have_one_bit(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
-static const struct hisi_acc_image idle_image = {
+static const struct hisi_acc_saved idle_state = {
 	.guest = HISI_ACC_GUEST_IDLE,
 	.aeq_int_mask = 1,
 	.eq_int_mask = 1,
 	.page_size = 1,
 	.eqc = { 0x90007, 0x34564000, 0x12, 0x2000, 0, 0, 0x103ff },
 	.sqc_table = 0x1234568000,
-	.question = HISI_ACC_ASKED_QUEUES,
+	.pending_read = HISI_ACC_MB_READ_QUEUES,
 };
 
-/* Would catch: what a driver has told by half, lost or taken for all of it */
+/* What a driver has set in part is neither lost nor taken for all of it */
 static void idle(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 
-	hisi_acc_vf_data_encode(bytes, &idle_image, &facts);
-	KUNIT_ASSERT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
-	KUNIT_EXPECT_MEMEQ(test, &image, &idle_image, sizeof(image));
+	hisi_acc_vf_data_encode(bytes, &idle_state, &match);
+	KUNIT_ASSERT_EQ(test, decode(bytes, sizeof(bytes), &saved), 0);
+	KUNIT_EXPECT_MEMEQ(test, &saved, &idle_state, sizeof(saved));
 	/* one address that is 0 is what other readers go by */
 	KUNIT_EXPECT_EQ(test, get_unaligned_le64(bytes + 144), 0);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(bytes + 120), 2);
 
 	put_unaligned_le64(0x1234564000, bytes + 144);
 	put_checksum(bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), -ERANGE);
 
 	/* what it holds has to fit registers as any other's */
 	put_unaligned_le64(0, bytes + 144);
 	put_unaligned_le32(3, bytes + 60);
 	put_checksum(bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), -ERANGE);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), -ERANGE);
 	put_unaligned_le32(0, bytes + 60);
 	put_unaligned_le64(0x10, bytes + 168);
 	put_checksum(bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image),
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved),
 			-EBADMSG);
 }
 
@@ -310,7 +310,7 @@ static const struct refusal {
 
 static const struct refusal refusals_2_1[] = {
 	{ "hardware version", 32, 0x50, -EOPNOTSUPP },
-	{ "window", 36, HISI_ACC_WINDOW_WHOLE, -EOPNOTSUPP },
+	{ "BAR layout", 36, HISI_ACC_BAR_WHOLE, -EOPNOTSUPP },
 	{ "guest", 120, 0, -ERANGE },
 	{ "guest down", 120, 2, -ERANGE },
 	{ "reserved", 132, 1, -EPROTO },
@@ -329,13 +329,13 @@ KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
 static void refused(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
-	struct hisi_acc_image image = golden_image;
+	struct hisi_acc_saved saved = golden_state;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	memcpy(bytes, golden_v2, sizeof(bytes));
 	put_unaligned_le32(r->value, bytes + r->offset);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
-	KUNIT_EXPECT_MEMEQ(test, &image, &golden_image, sizeof(image));
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), r->err);
+	KUNIT_EXPECT_MEMEQ(test, &saved, &golden_state, sizeof(saved));
 }
 
 KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
@@ -344,23 +344,23 @@ KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
 static void refused_2_1(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	make_v2_1(bytes);
 	put_unaligned_le32(r->value, bytes + r->offset);
 	put_checksum(bytes);
-	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), r->err);
+	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), r->err);
 }
 
 /* Would catch: an address that is missing, and taken for one */
 static void missing_addresses(struct kunit *test)
 {
-	/* each in the image's own word, that of a ring in its context as well */
+	/* each in its own word, that of a ring in its context as well */
 	static const unsigned int places[][2] = {
 		{ 144, 68 }, { 152, 96 }, { 160, 160 }, { 168, 168 },
 	};
-	struct hisi_acc_image image;
+	struct hisi_acc_saved saved;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
 	for (int i = 0; i < ARRAY_SIZE(places); i++) {
@@ -368,26 +368,26 @@ static void missing_addresses(struct kunit *test)
 		put_unaligned_le64(0, bytes + places[i][0]);
 		put_unaligned_le64(0, bytes + places[i][1]);
 		put_checksum(bytes);
-		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &image),
+		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &saved),
 				    -EBADMSG, "at %u", places[i][0]);
 
 		/* Linux takes it for a function that is not in use */
 		memcpy(bytes, golden_v2, sizeof(bytes));
 		put_unaligned_le64(0, bytes + places[i][0]);
-		KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &image), 0);
-		KUNIT_EXPECT_EQ_MSG(test, image.guest, HISI_ACC_GUEST_NONE,
+		KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), 0);
+		KUNIT_EXPECT_EQ_MSG(test, saved.guest, HISI_ACC_GUEST_NONE,
 				    "at %u", places[i][0]);
 	}
 }
 
-/* Would catch: bytes read from behind an image */
+/* No byte is read from behind the data */
 static void too_long(struct kunit *test)
 {
 	struct hisi_acc_mismatch why;
 
 	KUNIT_EXPECT_EQ(test,
 			hisi_acc_vf_data_check(golden_v2, HISI_ACC_DATA_SIZE + 1,
-					       &facts, &why), -EFBIG);
+					       &match, &why), -EFBIG);
 }
 
 static struct kunit_case stream_cases[] = {

@@ -48,31 +48,31 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
 			       unsigned int seed);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct hisi_acc_facts facts_of(uint8_t choice)
+static struct hisi_acc_match facts_of(uint8_t choice)
 {
 	static const u16 devices[] = { 0xa256, 0xa259, 0xa251 };
 
-	return (struct hisi_acc_facts) {
+	return (struct hisi_acc_match) {
 		.dev_id = devices[choice % 3],
 		.qp_num = choice & 4 ? 1 : 1024,
 		.que_iso_cfg = !!(choice & 8),
 		.qp_base = choice,
 		.hw_version = choice & 16 ? 0x30 : 0x51,
-		.window = choice & 32 ? HISI_ACC_WINDOW_HALF : HISI_ACC_WINDOW_WHOLE,
+		.bar_layout = choice & 32 ? HISI_ACC_BAR_HALF : HISI_ACC_BAR_WHOLE,
 	};
 }
 
-static struct image_facts rules_of(const struct hisi_acc_facts *facts)
+static struct image_facts rules_of(const struct hisi_acc_match *match)
 {
-	return (struct image_facts) { facts->dev_id, facts->qp_num, facts->que_iso_cfg,
-				      facts->hw_version, facts->window };
+	return (struct image_facts) { match->dev_id, match->qp_num, match->que_iso_cfg,
+				      match->hw_version, match->bar_layout };
 }
 
-static uint32_t image_sum(const uint8_t *image)
+static uint32_t image_sum(const uint8_t *saved)
 {
 	uint8_t copy[HISI_ACC_DATA_SIZE];
 
-	memcpy(copy, image, sizeof(copy));
+	memcpy(copy, saved, sizeof(copy));
 	image_put(copy, CHECKSUM, 4, 0);
 	return (uint32_t)crc32(0, copy, sizeof(copy));
 }
@@ -89,69 +89,69 @@ static bool is_known(int err)
 }
 
 /* As the driver does it: checked when it is written, decoded when it is loaded */
-static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_facts *facts, struct hisi_acc_image *image,
+static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_match *match, struct hisi_acc_saved *saved,
 		  struct hisi_acc_mismatch *why)
 {
-	int err = hisi_acc_vf_data_check(bytes, len, facts, why);
+	int err = hisi_acc_vf_data_check(bytes, len, match, why);
 
-	return err ? err : hisi_acc_vf_data_decode(bytes, len, image, why);
+	return err ? err : hisi_acc_vf_data_decode(bytes, len, saved, why);
 }
 
-static enum image_guest decoded_guest(const struct hisi_acc_image *image)
+static enum image_guest decoded_guest(const struct hisi_acc_saved *saved)
 {
-	return image->guest == HISI_ACC_GUEST_UP ? GUEST_UP :
-	       image->guest == HISI_ACC_GUEST_IDLE ? GUEST_IDLE : GUEST_NONE;
+	return saved->guest == HISI_ACC_GUEST_UP ? GUEST_UP :
+	       saved->guest == HISI_ACC_GUEST_IDLE ? GUEST_IDLE : GUEST_NONE;
 }
 
 /* What is decoded is what the bytes say, and goes the same way back */
-static void look_at(const struct hisi_acc_image *image, const uint8_t *bytes, size_t len,
-		    const struct hisi_acc_facts *facts)
+static void look_at(const struct hisi_acc_saved *saved, const uint8_t *bytes, size_t len,
+		    const struct hisi_acc_match *match)
 {
-	struct image_facts rules = rules_of(facts);
+	struct image_facts rules = rules_of(match);
 	struct hisi_acc_mismatch why;
-	struct hisi_acc_image again;
+	struct hisi_acc_saved again;
 	u8 sent[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
 
-	must(decoded_guest(image) == (len == HISI_ACC_DATA_SIZE ? image_guest_of(bytes) : GUEST_NONE));
-	if (decoded_guest(image) != GUEST_NONE) {
+	must(decoded_guest(saved) == (len == HISI_ACC_DATA_SIZE ? image_guest_of(bytes) : GUEST_NONE));
+	if (decoded_guest(saved) != GUEST_NONE) {
 		/* of each, one bit has a meaning */
-		must(image->aeq_int_mask == (bytes[FLAGS] & 1) && image->eq_int_mask == (bytes[FLAGS + 4] & 1));
-		must(image->ifc_int_source == (bytes[FLAGS + 8] & 1) && image->ifc_int_mask == (bytes[FLAGS + 12] & 1));
-		must(image->page_size == image_get(bytes, PAGE_CODE, 4));
+		must(saved->aeq_int_mask == (bytes[FLAGS] & 1) && saved->eq_int_mask == (bytes[FLAGS + 4] & 1));
+		must(saved->ifc_int_source == (bytes[FLAGS + 8] & 1) && saved->ifc_int_mask == (bytes[FLAGS + 12] & 1));
+		must(saved->page_size == image_get(bytes, PAGE_CODE, 4));
 		for (unsigned int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-			must(image->eqc[i] == image_get(bytes, EQC + 4 * i, 4) && image->aeqc[i] == image_get(bytes, AEQC + 4 * i, 4));
-		must(image->sqc_table == image_get(bytes, SQC_TABLE, 8) && image->cqc_table == image_get(bytes, CQC_TABLE, 8));
-		must(image->question == (image_minor(bytes) ? image_get(bytes, QUESTION, 4) : 0));
+			must(saved->eqc[i] == image_get(bytes, EQC + 4 * i, 4) && saved->aeqc[i] == image_get(bytes, AEQC + 4 * i, 4));
+		must(saved->sqc_table == image_get(bytes, SQC_TABLE, 8) && saved->cqc_table == image_get(bytes, CQC_TABLE, 8));
+		must(saved->pending_read == (image_minor(bytes) ? image_get(bytes, QUESTION, 4) : 0));
 	}
-	hisi_acc_vf_data_encode(sent, image, facts);
+	hisi_acc_vf_data_encode(sent, saved, match);
 	must(is_image(sent, sizeof(sent), &rules));
-	must(image_guest_of(sent) == decoded_guest(image));
-	must(!decode(sent, sizeof(sent), facts, &again, &why));
-	must(!memcmp(&again, image, sizeof(again)));
+	must(image_guest_of(sent) == decoded_guest(saved));
+	must(!decode(sent, sizeof(sent), match, &again, &why));
+	must(!memcmp(&again, saved, sizeof(again)));
 }
 
 static void judge(uint8_t choice, const uint8_t *bytes, size_t len)
 {
-	struct hisi_acc_facts facts = facts_of(choice);
-	struct image_facts rules = rules_of(&facts);
-	struct hisi_acc_image image, untouched;
+	struct hisi_acc_match match = facts_of(choice);
+	struct image_facts rules = rules_of(&match);
+	struct hisi_acc_saved saved, untouched;
 	struct hisi_acc_mismatch why = {};
 	int err, so_far;
 
-	memset(&image, POISON, sizeof(image));
-	memcpy(&untouched, &image, sizeof(image));
+	memset(&saved, POISON, sizeof(saved));
+	memcpy(&untouched, &saved, sizeof(saved));
 
-	err = decode(bytes, len, &facts, &image, &why);
+	err = decode(bytes, len, &match, &saved, &why);
 	must(!err == is_image(bytes, len, &rules));
 	if (err) {
 		must(is_known(err) && why.what && *why.what);
-		must(!memcmp(&image, &untouched, sizeof(image)));
+		must(!memcmp(&saved, &untouched, sizeof(saved)));
 	} else {
-		look_at(&image, bytes, len, &facts);
+		look_at(&saved, bytes, len, &match);
 	}
 	/* what a prefix is refused for, all of it is */
 	for (size_t part = 0; part <= len && len <= HISI_ACC_DATA_SIZE; part += 1 + choice % 13) {
-		so_far = hisi_acc_vf_data_check(bytes, part, &facts, &why);
+		so_far = hisi_acc_vf_data_check(bytes, part, &match, &why);
 		must(!so_far || so_far == err);
 	}
 }
@@ -186,33 +186,33 @@ static void set_up_ring(u32 *xqc, unsigned int *seed)
 }
 
 /* A right image for the facts: of either version, with each of what a guest's driver does */
-static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, unsigned int *seed)
+static size_t right_image(uint8_t *bytes, const struct hisi_acc_match *match, unsigned int *seed)
 {
 	static const unsigned int rings[][2] = { { EQC, EQ_RING }, { AEQC, AEQ_RING } };
 	u8 whole[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
 	unsigned int choice = below(seed, 8);
-	struct hisi_acc_image image = {
+	struct hisi_acc_saved saved = {
 		.guest = !choice ? HISI_ACC_GUEST_NONE : choice < 4 ? HISI_ACC_GUEST_IDLE : HISI_ACC_GUEST_UP,
 	};
-	bool first = !below(seed, 4), up = image.guest == HISI_ACC_GUEST_UP;
+	bool first = !below(seed, 4), up = saved.guest == HISI_ACC_GUEST_UP;
 
-	if (image.guest != HISI_ACC_GUEST_NONE) {
-		image.aeq_int_mask = below(seed, 2);
-		image.eq_int_mask = below(seed, 2);
-		image.ifc_int_mask = below(seed, 2);
-		image.page_size = below(seed, 3);
+	if (saved.guest != HISI_ACC_GUEST_NONE) {
+		saved.aeq_int_mask = below(seed, 2);
+		saved.eq_int_mask = below(seed, 2);
+		saved.ifc_int_mask = below(seed, 2);
+		saved.page_size = below(seed, 3);
 		/* a driver that is being started has told some of it */
 		if (up || below(seed, 2))
-			set_up_ring(image.eqc, seed);
+			set_up_ring(saved.eqc, seed);
 		if (up || below(seed, 2))
-			set_up_ring(image.aeqc, seed);
+			set_up_ring(saved.aeqc, seed);
 		if (up || below(seed, 2))
-			image.sqc_table = 32 + 32ull * below(seed, ~0u);
+			saved.sqc_table = 32 + 32ull * below(seed, ~0u);
 		if (up || below(seed, 2))
-			image.cqc_table = 32 + 32ull * below(seed, ~0u);
-		image.question = below(seed, 2) ? HISI_ACC_ASKED_QUEUES : HISI_ACC_ASKED_NOTHING;
+			saved.cqc_table = 32 + 32ull * below(seed, ~0u);
+		saved.pending_read = below(seed, 2) ? HISI_ACC_MB_READ_QUEUES : HISI_ACC_MB_READ_NOTHING;
 	}
-	hisi_acc_vf_data_encode(whole, &image, facts);
+	hisi_acc_vf_data_encode(whole, &saved, match);
 	memcpy(bytes, whole, sizeof(whole));
 	if (!first && below(seed, 3))
 		return HISI_ACC_DATA_SIZE;
@@ -238,24 +238,24 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_facts *facts, un
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
 	static const uint32_t values[] = { 0, 1, 2, 3, 4, 5, 6, 7, 31, 32, 0xffff, 0x10000, 0x7fffffff, 0xffffffff };
-	uint8_t *image = data + FACTS_BYTE;
+	uint8_t *saved = data + FACTS_BYTE;
 
 	if (max_size < LONGEST)
 		return LLVMFuzzerMutate(data, size, max_size);
 	if (size < FACTS_BYTE + HISI_ACC_MATCH_SIZE || !below(&seed, 3)) {
-		struct hisi_acc_facts facts;
+		struct hisi_acc_match match;
 
 		data[0] = (uint8_t)below(&seed, 256);
-		facts = facts_of(data[0]);
-		size = FACTS_BYTE + right_image(image, &facts, &seed);
+		match = facts_of(data[0]);
+		size = FACTS_BYTE + right_image(saved, &match, &seed);
 	}
 	for (unsigned int changes = below(&seed, 4); changes; changes--)
 		if (size == FACTS_BYTE + HISI_ACC_DATA_SIZE && below(&seed, 4))
-			image_put(image, 4 * below(&seed, HISI_ACC_DATA_SIZE / 4), 4,
+			image_put(saved, 4 * below(&seed, HISI_ACC_DATA_SIZE / 4), 4,
 			    values[below(&seed, sizeof(values) / sizeof(*values))]);
 		else
 			size = LLVMFuzzerMutate(data, size, LONGEST);
-	if (size >= FACTS_BYTE + HISI_ACC_DATA_SIZE && image_minor(image) && below(&seed, 8))
-		image_put(image, CHECKSUM, 4, image_sum(image));
+	if (size >= FACTS_BYTE + HISI_ACC_DATA_SIZE && image_minor(saved) && below(&seed, 8))
+		image_put(saved, CHECKSUM, 4, image_sum(saved));
 	return size;
 }
