@@ -2,28 +2,59 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <linux/limits.h>
 
+#include "kselftest.h"
 #include "migration.h"
 
 #define ALL	(1 << 20)
+#define SPLITS	512
 
-char *migration_device_path(const char *name)
+char *migration_device_argument(int *argc, char *argv[])
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], *found;
+	const char *name;
 
-	if (name[0] == '/')
+	if (*argc > 1 && argv[*argc - 1][0] == '/') {
+		name = argv[--*argc];
 		snprintf_assert(path, sizeof(path), "%s", name);
-	else
+	} else {
+		name = vfio_selftests_get_bdf(argc, argv);
 		snprintf_assert(path, sizeof(path), "/sys/bus/pci/devices/%s", name);
-	return realpath(path, NULL);
+	}
+	found = realpath(path, NULL);
+	if (!found)
+		ksft_exit_skip("there is no device %s\n", name);
+	return found;
 }
 
-/* The group's file, which is there while a VFIO driver has all of the group */
+void migration_device_require(const char *path)
+{
+	static const char *const modes[] = { MODE_IOMMUFD, MODE_VFIO_TYPE1_IOMMU };
+	struct migration_device *device;
+	unsigned int mode = 0;
+	u64 flags;
+	int ret;
+
+	while (!migration_mode_works(path, modes[mode]))
+		if (++mode == ARRAY_SIZE(modes))
+			ksft_exit_skip("%s is not bound to a VFIO driver\n", path);
+	device = migration_device_open(path, modes[mode]);
+	ret = device_migration_flags(device->fd, &flags);
+	migration_device_close(device);
+	if (ret == -ENOTTY)
+		ksft_exit_skip("%s: its driver offers no migration\n", path);
+	if (ret)
+		ksft_exit_fail_msg("%s: VFIO_DEVICE_FEATURE_MIGRATION: %s\n",
+				   path, strerror(-ret));
+}
+
+/* The group's file exists while VFIO drivers have all devices of the group */
 static int open_group_file(const char *path)
 {
 	char link[PATH_MAX], target[PATH_MAX], name[64];
@@ -40,7 +71,7 @@ static int open_group_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The device's own file, of iommufd's way */
+/* The character device, for iommufd */
 static int open_cdev(const char *path)
 {
 	char name[PATH_MAX];
@@ -92,7 +123,7 @@ static int get_device_fd(struct migration_device *device)
 
 static void join_container(struct migration_device *device)
 {
-	/* libvfio's function takes the container out of its own device */
+	/* libvfio's function takes a device of libvfio */
 	struct vfio_pci_device container = { .iommu = device->iommu };
 
 	device->group_fd = open_group_file(device->path);
@@ -229,6 +260,63 @@ int device_set_state(int fd, int state, int *data_fd)
 	return ret;
 }
 
+int device_enter(int fd, int state)
+{
+	int data_fd = -1;
+	int ret = device_set_state(fd, state, &data_fd);
+
+	return ret ?: data_fd;
+}
+
+int device_set_running(int fd)
+{
+	int state = device_get_state(fd);
+
+	/* a reset takes long on some devices */
+	if (state == RESUMING || state == VFIO_DEVICE_STATE_ERROR)
+		return device_reset(fd);
+	return state < 0 ? state : device_set_state(fd, RUNNING, NULL);
+}
+
+int device_save(int fd, struct migration_data *data)
+{
+	int data_fd, ret;
+
+	*data = (struct migration_data) {};
+	ret = device_set_state(fd, STOP_COPY, &data_fd);
+	if (ret)
+		return ret;
+	ret = migration_data_read(data_fd, data, 0);
+	close(data_fd);
+	return ret ?: device_set_state(fd, STOP, NULL);
+}
+
+int device_load(int fd, const struct migration_data *data, size_t chunk)
+{
+	int data_fd, ret;
+
+	ret = device_set_state(fd, RESUMING, &data_fd);
+	if (ret)
+		return ret;
+	ret = migration_data_write(data_fd, data, chunk);
+	if (!ret)
+		ret = device_set_state(fd, STOP, NULL);
+	close(data_fd);
+	return ret;
+}
+
+bool device_data_is_constant(int fd, const struct migration_data *data)
+{
+	struct migration_data again;
+	bool equal;
+
+	if (device_save(fd, &again))
+		return false;
+	equal = migration_data_equal(data, &again);
+	migration_data_free(&again);
+	return equal;
+}
+
 int device_data_size(int fd, u64 *size)
 {
 	struct vfio_device_feature_mig_data_size data_size = {};
@@ -250,6 +338,10 @@ int data_file_precopy_info(int data_fd, struct vfio_precopy_info *info)
 	info->argsz = sizeof(*info);
 	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? -errno : 0;
 }
+
+const int device_states[DEVICE_STATES] = {
+	STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P,
+};
 
 bool state_exists(u64 flags, int state)
 {
@@ -283,28 +375,35 @@ const char *state_name(int state)
 	return state >= 0 && state <= PRE_COPY_P2P ? names[state] : "?";
 }
 
-int image_read(int data_fd, struct image *image, size_t chunk)
+short poll_now(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
+}
+
+int migration_data_read(int data_fd, struct migration_data *data, size_t chunk)
 {
 	ssize_t got;
 
 	do {
-		image->data = realloc(image->data, image->len + (chunk ?: ALL));
-		VFIO_ASSERT_NOT_NULL(image->data);
-		got = read(data_fd, image->data + image->len, chunk ?: ALL);
+		data->bytes = realloc(data->bytes, data->len + (chunk ?: ALL));
+		VFIO_ASSERT_NOT_NULL(data->bytes);
+		got = read(data_fd, data->bytes + data->len, chunk ?: ALL);
 		if (got > 0)
-			image->len += got;
+			data->len += got;
 	} while (got > 0);
 	return got ? -errno : 0;
 }
 
-int image_write(int data_fd, const struct image *image, size_t chunk)
+int migration_data_write(int data_fd, const struct migration_data *data, size_t chunk)
 {
 	size_t at = 0;
 
-	while (at < image->len) {
-		size_t want = chunk && chunk < image->len - at ? chunk :
-			      image->len - at;
-		ssize_t put = write(data_fd, image->data + at, want);
+	while (at < data->len) {
+		size_t want = chunk && chunk < data->len - at ? chunk :
+			      data->len - at;
+		ssize_t put = write(data_fd, data->bytes + at, want);
 
 		if (put <= 0)
 			return put ? -errno : -EIO;
@@ -313,13 +412,18 @@ int image_write(int data_fd, const struct image *image, size_t chunk)
 	return 0;
 }
 
-void image_free(struct image *image)
+void migration_data_free(struct migration_data *data)
 {
-	free(image->data);
-	*image = (struct image) {};
+	free(data->bytes);
+	*data = (struct migration_data) {};
 }
 
-bool image_same(const struct image *a, const struct image *b)
+bool migration_data_equal(const struct migration_data *a, const struct migration_data *b)
 {
-	return a->len == b->len && !memcmp(a->data, b->data, a->len);
+	return a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
+}
+
+size_t split_step(const struct migration_data *data)
+{
+	return data->len / SPLITS + 1;
 }

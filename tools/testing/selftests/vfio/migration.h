@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A VFIO device that migrates, on top of libvfio: any device with a folder in
- * sysfs, by group or by character device, and the migration calls on it.
+ * Migration of a VFIO device, on top of libvfio: of any device with a folder in
+ * sysfs, opened by its group or by its character device.
  *
- * Calls return what the kernel said: a value, or -errno.
+ * Functions that end in an ioctl return a value, or -errno.
  */
 #ifndef SELFTESTS_VFIO_MIGRATION_H
 #define SELFTESTS_VFIO_MIGRATION_H
@@ -28,43 +28,64 @@ struct migration_device {
 	u64 flags;		/* VFIO_MIGRATION_* */
 };
 
-/* What a data file gave, or is to take */
-struct image {
-	u8 *data;
+/* Migration data: all of it, or a part */
+struct migration_data {
+	u8 *bytes;
 	size_t len;
 };
 
-/* The folder of what was named on a command line: an address on the PCI bus, or
- * a folder itself, of a mediated device for one. NULL if it is neither.
+/*
+ * The folder in sysfs of the device that the last argument names, or else the
+ * environment, as in vfio_selftests_get_bdf(): a PCI address, or the folder itself.
+ * Ends the program with KSFT_SKIP if there is no such device.
  */
-char *migration_device_path(const char *name);
+char *migration_device_argument(int *argc, char *argv[]);
+
+/* End the program with KSFT_SKIP if the device cannot be opened or not migrate */
+void migration_device_require(const char *path);
 
 /* Whether this mode of libvfio can work here, for this device */
 bool migration_mode_works(const char *path, const char *mode);
 
-/* Open without a word about migration; asserts as libvfio does */
+/* Open, and leave the state as it is; asserts as libvfio does */
 struct migration_device *migration_device_open(const char *path, const char *mode);
 void migration_device_close(struct migration_device *device);
 /* The same, in the same container or with the same iommufd */
 void migration_device_reopen(struct migration_device *device);
-/* The device's file alone, after the last one was closed */
+/* Only the file of the device, after the last one was closed */
 int __migration_device_get_fd(struct migration_device *device);
 
-/* VFIO_DEVICE_FEATURE with whatever size and flags */
+#define FEATURE_HEADER	sizeof(struct vfio_device_feature)
+
+/* VFIO_DEVICE_FEATURE with any size and flags */
 int device_feature(int fd, u32 flags, void *data, size_t size, u32 argsz);
 int device_migration_flags(int fd, u64 *flags);
 int device_get_state(int fd);
-/* data_fd may be NULL; then a file that comes is closed */
+/* With data_fd NULL the migration file, if one is returned, is closed */
 int device_set_state(int fd, int state, int *data_fd);
+/* The same from RUNNING: the migration file, -1 if the state has none, or -errno */
+int device_enter(int fd, int state);
+/* To RUNNING from any state; with a reset only where no arc leads there */
+int device_set_running(int fd);
 int device_data_size(int fd, u64 *size);
 int device_reset(int fd);
 int data_file_precopy_info(int data_fd, struct vfio_precopy_info *info);
 
-/* Whether the flags have the state; whether a file comes with it from another;
- * whether the way there is refused
- */
+/* Save all of a device's state; it is in STOP afterwards */
+int device_save(int fd, struct migration_data *data);
+/* Load it, in writes of chunk bytes or all at once; returns how RESUMING -> STOP ended */
+int device_load(int fd, const struct migration_data *data, size_t chunk);
+/* Whether a stopped device saves the same bytes each time, as most do */
+bool device_data_is_constant(int fd, const struct migration_data *data);
+
+#define DEVICE_STATES	7
+extern const int device_states[DEVICE_STATES];
+
+/* Whether a device with these flags has the state */
 bool state_exists(u64 flags, int state);
+/* Whether the arc returns a migration file */
 bool state_opens_file(int from, int to);
+/* Whether the uAPI forbids the arc */
 bool state_refused(int from, int to);
 static inline bool state_precopy(int state)
 {
@@ -78,13 +99,20 @@ static inline bool state_saves(int state)
 
 const char *state_name(int state);
 
-/* Read until the end, or until an error, which is returned; chunk of 0 for one
- * that takes all. What was read is added to the image.
+/* Poll without waiting; returns revents */
+short poll_now(int fd, short events);
+
+/*
+ * Read until the end, or until an error, which is returned; with a chunk of 0 in
+ * reads that take all. What is read is appended to data.
  */
-int image_read(int data_fd, struct image *image, size_t chunk);
+int migration_data_read(int data_fd, struct migration_data *data, size_t chunk);
 /* Write all of it, or until an error, which is returned */
-int image_write(int data_fd, const struct image *image, size_t chunk);
-void image_free(struct image *image);
-bool image_same(const struct image *a, const struct image *b);
+int migration_data_write(int data_fd, const struct migration_data *data, size_t chunk);
+void migration_data_free(struct migration_data *data);
+bool migration_data_equal(const struct migration_data *a, const struct migration_data *b);
+
+/* Offsets to split data at: all of short data, about 512 of longer data */
+size_t split_step(const struct migration_data *data);
 
 #endif

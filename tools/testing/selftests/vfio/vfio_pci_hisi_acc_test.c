@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * HiSilicon's accelerators at work while they migrate: requests made on one
- * function finish on another.
+ * Migration of HiSilicon accelerators with requests in flight: what is submitted on
+ * one VF completes on another.
  *
  * usage: vfio_pci_hisi_acc_test [options of the harness] SOURCE DESTINATION
  *
- * Two virtual functions of the cipher engine share their mappings, so what one
- * left behind is where the other looks for it. The driver is that of libvfio.
+ * SOURCE and DESTINATION are two VFs of the cipher engine. They share their DMA
+ * mappings. The driver is that of libvfio.
  */
 #include <poll.h>
 #include <sys/mman.h>
@@ -87,7 +87,7 @@ static void start_copies(struct vfio_pci_device *device, void *src, void *dst)
 				     device->driver.max_memcpy_count);
 }
 
-/* Requests that the device has yet to answer */
+/* Requests that the device has not completed */
 static u32 in_flight(struct vfio_pci_device *device)
 {
 	struct hisi_acc_state *state = device->driver.region.vaddr;
@@ -99,9 +99,8 @@ static u32 in_flight(struct vfio_pci_device *device)
 }
 
 /*
- * Into STOP with requests that are yet to be answered; returns how many. A device
- * that had answered all before it was stopped gets new ones: how fast it is against
- * the processors is not ours to say.
+ * Set STOP with requests in flight; returns how many. A device that completed all
+ * of them before it was stopped gets new ones: its speed is not known.
  */
 static u32 stop_in_flight(struct __test_metadata *_metadata,
 			  struct vfio_pci_device *device, void *src, void *dst)
@@ -120,33 +119,33 @@ static u32 stop_in_flight(struct __test_metadata *_metadata,
 	return left;
 }
 
-static int save(struct vfio_pci_device *device, struct image *image, bool precopy)
+static int save(struct vfio_pci_device *device, struct migration_data *data, bool precopy)
 {
 	int data_fd, ret;
 
-	*image = (struct image) {};
+	*data = (struct migration_data) {};
 	ret = device_set_state(device->fd, precopy ? PRE_COPY : STOP_COPY, &data_fd);
 	if (ret)
 		return ret;
 	if (precopy) {
-		ret = image_read(data_fd, image, 0);
+		ret = migration_data_read(data_fd, data, 0);
 		ret = ret == -ENOMSG ? 0 : ret;
 		ret = ret ?: device_set_state(device->fd, STOP_COPY, NULL);
 	}
-	ret = ret ?: image_read(data_fd, image, 0);
+	ret = ret ?: migration_data_read(data_fd, data, 0);
 	close(data_fd);
 	return ret;
 }
 
-/* As QEMU does it: the state first, then what is in configuration space */
-static int load(struct vfio_pci_device *device, const struct image *image)
+/* As QEMU does it: the state of the device first, then configuration space */
+static int load(struct vfio_pci_device *device, const struct migration_data *data)
 {
 	int data_fd, ret;
 
 	ret = device_set_state(device->fd, RESUMING, &data_fd);
 	if (ret)
 		return ret;
-	ret = image_write(data_fd, image, 0);
+	ret = migration_data_write(data_fd, data, 0);
 	close(data_fd);
 	if (ret)
 		return ret;
@@ -156,8 +155,8 @@ static int load(struct vfio_pci_device *device, const struct image *image)
 	return device_set_state(device->fd, RUNNING, NULL);
 }
 
-/* The driver goes on with the other function; the first is as after its remove() */
-static void move_driver(struct vfio_pci_device *from, struct vfio_pci_device *to)
+/* The driver continues on the other VF; the first is as after remove() */
+static void migrate_driver(struct vfio_pci_device *from, struct vfio_pci_device *to)
 {
 	to->driver = from->driver;
 	from->driver.initialized = false;
@@ -170,16 +169,16 @@ static void migrate(struct __test_metadata *_metadata,
 		    struct vfio_pci_device *from, struct vfio_pci_device *to,
 		    bool precopy)
 {
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(save(from, &image, precopy), 0);
-	ASSERT_EQ(load(to, &image), 0);
-	move_driver(from, to);
-	image_free(&image);
+	ASSERT_EQ(save(from, &data, precopy), 0);
+	ASSERT_EQ(load(to, &data), 0);
+	migrate_driver(from, to);
+	migration_data_free(&data);
 }
 
-/* Catches requests lost, and contexts that are not what they were */
-TEST_F(requests, finish_on_the_destination)
+/* Requests in flight complete on the destination, before and after pre-copy */
+TEST_F(requests, complete_on_the_destination)
 {
 	for (int precopy = 0; precopy < 2; precopy++) {
 		struct vfio_pci_device *from = precopy ? self->destination : self->source;
@@ -194,20 +193,18 @@ TEST_F(requests, finish_on_the_destination)
 	}
 }
 
-/* Catches a test of requests in flight in which none was, and a device that goes
- * on in STOP
- */
-TEST_F(requests, stand_still_while_stopped)
+/* A device in STOP completes no request, however often it is saved */
+TEST_F(requests, no_completion_in_stop)
 {
 	u32 left = stop_in_flight(_metadata, self->source, self->src, self->dst);
 
 	ASSERT_GT(left, 0);
 	for (int i = 0; i < 3; i++) {
-		struct image image;
+		struct migration_data data;
 
-		ASSERT_EQ(save(self->source, &image, false), 0);
+		ASSERT_EQ(save(self->source, &data, false), 0);
 		ASSERT_EQ(device_set_state(self->source->fd, STOP, NULL), 0);
-		image_free(&image);
+		migration_data_free(&data);
 		EXPECT_EQ(in_flight(self->source), left);
 	}
 	ASSERT_EQ(device_set_state(self->source->fd, RUNNING, NULL), 0);
@@ -215,23 +212,23 @@ TEST_F(requests, stand_still_while_stopped)
 	EXPECT_EQ(memcmp(self->src, self->dst, HISI_ACC_COPY), 0);
 }
 
-/* Catches a source that does not go on when migration is given up */
-TEST_F(requests, finish_on_the_source_after_all)
+/* Requests complete on the source if migration is cancelled */
+TEST_F(requests, complete_on_the_source_after_cancel)
 {
-	struct image image;
+	struct migration_data data;
 
 	for (int precopy = 0; precopy < 2; precopy++) {
 		start_copies(self->source, self->src, self->dst);
-		ASSERT_EQ(save(self->source, &image, precopy), 0);
-		image_free(&image);
+		ASSERT_EQ(save(self->source, &data, precopy), 0);
+		migration_data_free(&data);
 		ASSERT_EQ(device_set_state(self->source->fd, RUNNING, NULL), 0);
 		ASSERT_EQ(vfio_pci_driver_memcpy_wait(self->source), 0);
 		EXPECT_EQ(memcmp(self->src, self->dst, HISI_ACC_COPY), 0);
 	}
 }
 
-/* Catches what only the way back breaks */
-TEST_F(requests, travel_there_and_back)
+/* Requests in flight can migrate back and forth */
+TEST_F(requests, complete_after_migrating_back)
 {
 	struct vfio_pci_device *here = self->source, *there = self->destination;
 
@@ -247,7 +244,7 @@ TEST_F(requests, travel_there_and_back)
 	}
 }
 
-/* Catches an event queue that has another place or phase on the destination */
+/* The event queue keeps its index and phase on the destination */
 TEST_F(requests, interrupt_on_the_destination)
 {
 	u64 value;
@@ -256,7 +253,7 @@ TEST_F(requests, interrupt_on_the_destination)
 		vfio_pci_driver_send_msi(self->source);
 	migrate(_metadata, self->source, self->destination, false);
 	fcntl_set_nonblock(self->destination->msi_eventfds[0]);
-	/* what a restart may send besides is not ours */
+	/* the restart of the device may raise an interrupt */
 	(void)!read(self->destination->msi_eventfds[0], &value, sizeof(value));
 	for (int i = 0; i < 3; i++) {
 		struct pollfd p = {
@@ -284,7 +281,7 @@ int main(int argc, char *argv[])
 	iommu = iommu_init(default_iommu_mode);
 	device = vfio_pci_device_init(bdfs[0], iommu);
 	if (!device->driver.ops || strcmp(device->driver.ops->name, "hisi_acc"))
-		ksft_exit_skip("%s is no cipher engine of HiSilicon's\n", bdfs[0]);
+		ksft_exit_skip("%s is not a VF of the HiSilicon cipher engine\n", bdfs[0]);
 	if (device_migration_flags(device->fd, &flags))
 		ksft_exit_skip("%s: its driver offers no migration\n", bdfs[0]);
 	vfio_pci_device_cleanup(device);

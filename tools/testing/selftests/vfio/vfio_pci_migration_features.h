@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Part of vfio_pci_migration_test.c: what the device says that it can. */
+/*
+ * Migration of a VFIO device: what VFIO_DEVICE_FEATURE offers, and its arguments.
+ */
 
-#define HEADER	sizeof(struct vfio_device_feature)
-
-/* A device that migrates can be reset: the only way out of ERROR */
-TEST_F(migration, device_says_that_it_can_be_reset)
+/* A device that migrates can be reset: only a reset leaves ERROR */
+TEST_F(migration, device_supports_reset)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
@@ -12,7 +12,7 @@ TEST_F(migration, device_says_that_it_can_be_reset)
 	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_RESET);
 }
 
-/* Catches flags without STOP_COPY, and flags of a future that has no states here */
+/* STOP_COPY is always offered, and no flag whose states are unknown */
 TEST_F(migration, flags)
 {
 	EXPECT_TRUE(self->flags & VFIO_MIGRATION_STOP_COPY);
@@ -31,7 +31,7 @@ static const struct {
 	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_GET, 8 },
 };
 
-/* Catches a probe that needs data, does something, or says yes to all */
+/* PROBE needs no data, changes nothing, and fails for what is not supported */
 TEST_F(migration, probes)
 {
 	static const u32 methods[] = {
@@ -45,7 +45,7 @@ TEST_F(migration, probes)
 
 			EXPECT_EQ(device_feature(self->fd, features[i].number |
 						 VFIO_DEVICE_FEATURE_PROBE |
-						 methods[m], NULL, 0, HEADER),
+						 methods[m], NULL, 0, FEATURE_HEADER),
 				  has ? 0 : -EINVAL) {
 				TH_LOG("feature %u, methods %x",
 				       features[i].number, methods[m]);
@@ -53,12 +53,12 @@ TEST_F(migration, probes)
 		}
 	}
 	EXPECT_EQ(device_feature(self->fd, VFIO_DEVICE_FEATURE_PROBE |
-				 VFIO_DEVICE_FEATURE_MASK, NULL, 0, HEADER),
+				 VFIO_DEVICE_FEATURE_MASK, NULL, 0, FEATURE_HEADER),
 		  -ENOTTY);
 	EXPECT_EQ(device_get_state(self->fd), RUNNING);
 }
 
-/* Catches sizes not checked, and methods that a feature does not have */
+/* argsz and methods are checked */
 TEST_F(migration, feature_arguments)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
@@ -67,32 +67,32 @@ TEST_F(migration, feature_arguments)
 
 		EXPECT_EQ(device_feature(self->fd, number, &data,
 					 features[i].size,
-					 HEADER + features[i].size), -EINVAL);
+					 FEATURE_HEADER + features[i].size), -EINVAL);
 		EXPECT_EQ(device_feature(self->fd, number |
 					 VFIO_DEVICE_FEATURE_GET |
 					 VFIO_DEVICE_FEATURE_SET, &data,
 					 features[i].size,
-					 HEADER + features[i].size), -EINVAL);
+					 FEATURE_HEADER + features[i].size), -EINVAL);
 		EXPECT_EQ(device_feature(self->fd, number |
 					 VFIO_DEVICE_FEATURE_GET, &data,
 					 features[i].size,
-					 HEADER + features[i].size - 1), -EINVAL);
+					 FEATURE_HEADER + features[i].size - 1), -EINVAL);
 		EXPECT_EQ(device_feature(self->fd, number |
 					 VFIO_DEVICE_FEATURE_GET, &data,
-					 features[i].size, HEADER - 1), -EINVAL);
+					 features[i].size, FEATURE_HEADER - 1), -EINVAL);
 		EXPECT_EQ(device_feature(self->fd, number | 1 << 19 |
 					 VFIO_DEVICE_FEATURE_GET, &data,
 					 features[i].size,
-					 HEADER + features[i].size), -EINVAL);
+					 FEATURE_HEADER + features[i].size), -EINVAL);
 	}
 	EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, NULL), -1);
 	EXPECT_EQ(errno, EFAULT);
 }
 
-/* Catches a structure that is read or written beyond the end of a page */
-TEST_F(migration, feature_at_the_end_of_memory)
+/* No more than argsz bytes are read or written */
+TEST_F(migration, feature_at_the_end_of_a_page)
 {
-	size_t page = getpagesize(), size = HEADER + 8;
+	size_t page = getpagesize(), size = FEATURE_HEADER + 8;
 	struct vfio_device_feature *feature;
 	u8 *pages;
 
@@ -105,7 +105,7 @@ TEST_F(migration, feature_at_the_end_of_memory)
 		feature->argsz = size;
 		feature->flags = features[i].number | VFIO_DEVICE_FEATURE_GET;
 		EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, feature), 0);
-		feature = (void *)(pages + page - HEADER);
+		feature = (void *)(pages + page - FEATURE_HEADER);
 		feature->argsz = size;
 		feature->flags = features[i].number | VFIO_DEVICE_FEATURE_GET;
 		EXPECT_EQ(ioctl(self->fd, VFIO_DEVICE_FEATURE, feature), -1);
@@ -114,36 +114,36 @@ TEST_F(migration, feature_at_the_end_of_memory)
 	munmap(pages, page);
 }
 
-/* Catches a size that cannot be asked in some state */
+/* MIG_DATA_SIZE can be read in each state */
 TEST_F(migration, data_size_in_each_state)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(all_states); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(device_states); i++) {
 		u64 size = 0;
 		int data_fd;
 
-		if (!state_exists(self->flags, all_states[i]))
+		if (!state_exists(self->flags, device_states[i]))
 			continue;
-		ASSERT_EQ(device_set_state(self->fd, all_states[i], &data_fd), 0);
+		ASSERT_EQ(device_set_state(self->fd, device_states[i], &data_fd), 0);
 		EXPECT_EQ(device_data_size(self->fd, &size), 0) {
-			TH_LOG("in %s", state_name(all_states[i]));
+			TH_LOG("in %s", state_name(device_states[i]));
 		}
 		EXPECT_GT(size, 0);
 		if (data_fd >= 0)
 			close(data_fd);
-		ASSERT_EQ(back_to_running(self->fd), 0);
+		ASSERT_EQ(device_set_running(self->fd), 0);
 	}
 }
 
-/* Catches an estimate that promises a shorter stop than there will be */
+/* MIG_DATA_SIZE is not less than what is saved */
 TEST_F(migration, data_size_is_enough)
 {
-	struct image image;
+	struct migration_data data;
 	u64 size;
 
 	ASSERT_EQ(device_data_size(self->fd, &size), 0);
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	EXPECT_GE(size, image.len);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	EXPECT_GE(size, data.len);
 	ASSERT_EQ(device_data_size(self->fd, &size), 0);
-	EXPECT_GE(size, image.len);
-	image_free(&image);
+	EXPECT_GE(size, data.len);
+	migration_data_free(&data);
 }

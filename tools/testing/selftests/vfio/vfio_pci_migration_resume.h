@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Part of vfio_pci_migration_test.c: the data file of a device that takes a
- * state. Where something is refused, write() may say so, and leaving RESUMING
- * must: a device runs with a whole state or not at all.
+ * Migration of a VFIO device: the migration file of a device that is loaded.
+ *
+ * write() may reject data that is not valid. Leaving RESUMING must fail then: a
+ * device has all of a state, or none of it.
  */
 
-/* Catches a file that can be read, or written at a place */
+/* The file is not readable and not seekable */
 TEST_F(migration, resume_file_is_a_stream_to_write)
 {
-	int data_fd = enter(self->fd, RESUMING);
+	int data_fd = device_enter(self->fd, RESUMING);
 	u8 byte = 0;
 
 	ASSERT_GE(data_fd, 0);
@@ -21,101 +22,100 @@ TEST_F(migration, resume_file_is_a_stream_to_write)
 	close(data_fd);
 }
 
-/* Catches an image that is refused by the device that made it, or is lost: what
- * is saved after that is the same
- */
+/* A device takes its own data, and saves the same afterwards */
 TEST_F(migration, resume_and_save)
 {
-	struct image image, again;
+	struct migration_data data, again;
 	bool constant;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	constant = device_is_constant(self->fd, &image);
-	EXPECT_EQ(give_image(self->fd, &image, 0), 0);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	constant = device_data_is_constant(self->fd, &data);
+	EXPECT_EQ(device_load(self->fd, &data, 0), 0);
 	EXPECT_EQ(device_get_state(self->fd), STOP);
-	ASSERT_EQ(take_image(self->fd, &again), 0);
-	EXPECT_EQ(again.len, image.len);
+	ASSERT_EQ(device_save(self->fd, &again), 0);
+	EXPECT_EQ(again.len, data.len);
 	if (constant)
-		EXPECT_TRUE(image_same(&image, &again));
+		EXPECT_TRUE(migration_data_equal(&data, &again));
 	EXPECT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
-	image_free(&image);
-	image_free(&again);
+	migration_data_free(&data);
+	migration_data_free(&again);
 }
 
-/* Catches segmentation that matters */
+/* Any size of write() is taken */
 TEST_F(migration, resume_in_chunks)
 {
 	size_t chunks[] = { 1, 3, 0, 0, 4096, 1 << 16 };
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	chunks[2] = image.len - 1 ?: 1;
-	chunks[3] = image.len;
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	chunks[2] = data.len - 1 ?: 1;
+	chunks[3] = data.len;
 	for (unsigned int i = 0; i < ARRAY_SIZE(chunks); i++) {
-		if (image.len / chunks[i] > 1 << 16)
-			chunks[i] = image.len >> 16;
-		EXPECT_EQ(give_image(self->fd, &image, chunks[i]), 0) {
+		if (data.len / chunks[i] > 1 << 16)
+			chunks[i] = data.len >> 16;
+		EXPECT_EQ(device_load(self->fd, &data, chunks[i]), 0) {
 			TH_LOG("chunks of %zu", chunks[i]);
 		}
 		ASSERT_EQ(device_get_state(self->fd), STOP);
 	}
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Catches the same, at each place where a write can end */
-TEST_F(migration, resume_split_anywhere)
+/* Data can be split at any byte */
+TEST_F(migration, resume_split_at_any_byte)
 {
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	for (size_t at = 1; at < image.len; at += split_step(&image)) {
-		struct image first = { image.data, at };
-		struct image rest = { image.data + at, image.len - at };
-		int data_fd = enter(self->fd, RESUMING);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	for (size_t at = 1; at < data.len; at += split_step(&data)) {
+		struct migration_data first = { data.bytes, at };
+		struct migration_data rest = { data.bytes + at, data.len - at };
+		int data_fd = device_enter(self->fd, RESUMING);
 
 		ASSERT_GE(data_fd, 0);
-		EXPECT_EQ(image_write(data_fd, &first, 0), 0);
-		EXPECT_EQ(image_write(data_fd, &rest, 0), 0);
+		EXPECT_EQ(migration_data_write(data_fd, &first, 0), 0);
+		EXPECT_EQ(migration_data_write(data_fd, &rest, 0), 0);
 		EXPECT_EQ(device_set_state(self->fd, STOP, NULL), 0) {
 			TH_LOG("split at %zu", at);
 		}
 		close(data_fd);
 		ASSERT_EQ(device_get_state(self->fd), STOP);
 	}
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Catches a write of nothing that counts */
-TEST_F(migration, resume_write_of_nothing)
+/* write() of 0 bytes changes nothing */
+TEST_F(migration, resume_write_of_zero_bytes)
 {
-	struct image image;
+	struct migration_data data;
 	int data_fd;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	data_fd = enter(self->fd, RESUMING);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	data_fd = device_enter(self->fd, RESUMING);
 	ASSERT_GE(data_fd, 0);
-	EXPECT_EQ(write(data_fd, image.data, 0), 0);
-	EXPECT_EQ(image_write(data_fd, &image, 0), 0);
-	EXPECT_EQ(write(data_fd, image.data, 0), 0);
+	EXPECT_EQ(write(data_fd, data.bytes, 0), 0);
+	EXPECT_EQ(migration_data_write(data_fd, &data, 0), 0);
+	EXPECT_EQ(write(data_fd, data.bytes, 0), 0);
 	EXPECT_EQ(device_set_state(self->fd, STOP, NULL), 0);
 	close(data_fd);
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Whether an image was refused, and by that the device did not take another
- * state: the old one of RESUMING, or ERROR, out of which a reset leads
+/*
+ * Whether data is rejected: leaving RESUMING fails, the device is in RESUMING or
+ * ERROR, and a reset leads to RUNNING
  */
-static bool refused(int fd, const struct image *image, size_t chunk)
+static bool is_rejected(int fd, const struct migration_data *data, size_t chunk)
 {
 	int data_fd, ret, state;
 
 	if (device_set_state(fd, RESUMING, &data_fd))
 		return false;
-	/* the sender may not look, or not know, and go on all the same */
-	for (size_t at = 0; at < image->len; at += chunk) {
-		size_t want = image->len - at < chunk ? image->len - at : chunk;
+	/* a sender may go on after an error */
+	for (size_t at = 0; at < data->len; at += chunk) {
+		size_t want = data->len - at < chunk ? data->len - at : chunk;
 
-		if (write(data_fd, image->data + at, want) < 0)
+		if (write(data_fd, data->bytes + at, want) < 0)
 			continue;
 	}
 	ret = device_set_state(fd, STOP, NULL);
@@ -126,60 +126,60 @@ static bool refused(int fd, const struct image *image, size_t chunk)
 	return ret && (state == RESUMING || state == VFIO_DEVICE_STATE_ERROR);
 }
 
-/* Catches a session without an image that passes for one with it */
-TEST_F(migration, resume_without_data_is_refused)
+/* RESUMING cannot be left without data */
+TEST_F(migration, resume_without_data_is_rejected)
 {
-	struct image nothing = {};
+	struct migration_data nothing = {};
 
-	EXPECT_TRUE(refused(self->fd, &nothing, 1));
+	EXPECT_TRUE(is_rejected(self->fd, &nothing, 1));
 }
 
-/* Catches an image of which the end is missing */
-TEST_F(migration, resume_with_less_is_refused)
+/* Data without its end is rejected */
+TEST_F(migration, resume_with_less_is_rejected)
 {
-	struct image image, part;
+	struct migration_data data, part;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	part = image;
-	for (part.len = image.len - 1; part.len; part.len /= 2)
-		EXPECT_TRUE(refused(self->fd, &part, part.len)) {
-			TH_LOG("%zu of %zu bytes", part.len, image.len);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	part = data;
+	for (part.len = data.len - 1; part.len; part.len /= 2)
+		EXPECT_TRUE(is_rejected(self->fd, &part, part.len)) {
+			TH_LOG("%zu of %zu bytes", part.len, data.len);
 		}
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Catches an image with something behind it: in one write, and in one more */
-TEST_F(migration, resume_with_more_is_refused)
+/* Data with one more byte is rejected, in one write() and in two */
+TEST_F(migration, resume_with_more_is_rejected)
 {
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	image.data = realloc(image.data, image.len + 1);
-	image.data[image.len++] = 0;
-	EXPECT_TRUE(refused(self->fd, &image, image.len));
-	EXPECT_TRUE(refused(self->fd, &image, image.len - 1));
-	image_free(&image);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	data.bytes = realloc(data.bytes, data.len + 1);
+	data.bytes[data.len++] = 0;
+	EXPECT_TRUE(is_rejected(self->fd, &data, data.len));
+	EXPECT_TRUE(is_rejected(self->fd, &data, data.len - 1));
+	migration_data_free(&data);
 }
 
-/* Catches an image that begins with nonsense: in one write, and byte by byte */
-TEST_F(migration, resume_of_nonsense_is_refused)
+/* Data with a corrupt header is rejected, in one write() and in several */
+TEST_F(migration, resume_with_a_corrupt_header_is_rejected)
 {
 	size_t bent;
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	bent = image.len < 16 ? image.len : 16;
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	bent = data.len < 16 ? data.len : 16;
 	for (size_t i = 0; i < bent; i++)
-		image.data[i] ^= 0xff;
-	EXPECT_TRUE(refused(self->fd, &image, image.len));
-	EXPECT_TRUE(refused(self->fd, &image, image.len / 7 + 1));
-	image_free(&image);
+		data.bytes[i] ^= 0xff;
+	EXPECT_TRUE(is_rejected(self->fd, &data, data.len));
+	EXPECT_TRUE(is_rejected(self->fd, &data, data.len / 7 + 1));
+	migration_data_free(&data);
 }
 
-/* Catches data taken from where there is none */
-TEST_F(migration, resume_from_memory_that_is_not)
+/* write() failing with EFAULT adds no data */
+TEST_F(migration, resume_from_unmapped_memory)
 {
-	int data_fd = enter(self->fd, RESUMING);
+	int data_fd = device_enter(self->fd, RESUMING);
 
 	ASSERT_GE(data_fd, 0);
 	EXPECT_EQ(syscall(__NR_write, data_fd, 1UL, 16), -1);
@@ -188,62 +188,62 @@ TEST_F(migration, resume_from_memory_that_is_not)
 	close(data_fd);
 }
 
-/* Catches a file that takes data for a device that may run already */
-TEST_F(migration, resume_file_is_dead_after_its_session)
+/* After its session write() fails */
+TEST_F(migration, resume_file_fails_after_its_session)
 {
 	static const int to[] = { STOP, RUNNING, STOP_COPY, PRE_COPY };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(to); i++) {
-		struct image image;
+		struct migration_data data;
 		int data_fd, next;
 
 		if (!state_exists(self->flags, to[i]))
 			continue;
-		ASSERT_EQ(take_image(self->fd, &image), 0);
-		data_fd = enter(self->fd, RESUMING);
+		ASSERT_EQ(device_save(self->fd, &data), 0);
+		data_fd = device_enter(self->fd, RESUMING);
 		ASSERT_GE(data_fd, 0);
-		ASSERT_EQ(image_write(data_fd, &image, 0), 0);
+		ASSERT_EQ(migration_data_write(data_fd, &data, 0), 0);
 		ASSERT_EQ(device_set_state(self->fd, to[i], &next), 0);
-		EXPECT_EQ(write(data_fd, image.data, 1), -1) {
+		EXPECT_EQ(write(data_fd, data.bytes, 1), -1) {
 			TH_LOG("after RESUMING -> %s", state_name(to[i]));
 		}
-		image_free(&image);
+		migration_data_free(&data);
 		close(data_fd);
 		if (next >= 0)
 			close(next);
-		ASSERT_EQ(back_to_running(self->fd), 0);
+		ASSERT_EQ(device_set_running(self->fd), 0);
 	}
 }
 
-/* Catches a session that needs its file until the end of it */
+/* A session does not depend on its file */
 TEST_F(migration, resume_file_closed_early)
 {
-	struct image image;
+	struct migration_data data;
 	int data_fd;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	data_fd = enter(self->fd, RESUMING);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	data_fd = device_enter(self->fd, RESUMING);
 	ASSERT_GE(data_fd, 0);
-	ASSERT_EQ(image_write(data_fd, &image, 0), 0);
+	ASSERT_EQ(migration_data_write(data_fd, &data, 0), 0);
 	close(data_fd);
 	EXPECT_EQ(device_get_state(self->fd), RESUMING);
 	EXPECT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Catches a state that a refused image left behind */
-TEST_F(migration, refused_image_leaves_nothing)
+/* Rejected data leaves no state in the device */
+TEST_F(migration, rejected_data_leaves_no_state)
 {
-	struct image image, bent, again;
+	struct migration_data data, bent, again;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	bent = (struct image) { malloc(image.len), image.len };
-	memset(bent.data, 0xa5, bent.len);
-	EXPECT_TRUE(refused(self->fd, &bent, bent.len));
-	ASSERT_EQ(take_image(self->fd, &again), 0);
-	EXPECT_EQ(again.len, image.len);
-	EXPECT_EQ(give_image(self->fd, &image, 0), 0);
-	image_free(&image);
-	image_free(&bent);
-	image_free(&again);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	bent = (struct migration_data) { malloc(data.len), data.len };
+	memset(bent.bytes, 0xa5, bent.len);
+	EXPECT_TRUE(is_rejected(self->fd, &bent, bent.len));
+	ASSERT_EQ(device_save(self->fd, &again), 0);
+	EXPECT_EQ(again.len, data.len);
+	EXPECT_EQ(device_load(self->fd, &data, 0), 0);
+	migration_data_free(&data);
+	migration_data_free(&bent);
+	migration_data_free(&again);
 }

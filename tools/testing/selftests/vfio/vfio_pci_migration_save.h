@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Part of vfio_pci_migration_test.c: the data file of a device that is saved. */
+/*
+ * Migration of a VFIO device: the migration file of a device that is saved.
+ */
 
-/* Every split of an image up to this; of a longer one about as many */
-#define SPLITS	512
-
-static size_t split_step(const struct image *image)
-{
-	return image->len / SPLITS + 1;
-}
-
-/* Catches a file that can be written, or read at a place, or rewound */
+/* The file is not writable and not seekable */
 TEST_F(migration, save_file_is_a_stream_to_read)
 {
-	int data_fd = enter(self->fd, STOP_COPY);
+	int data_fd = device_enter(self->fd, STOP_COPY);
 	u8 byte = 0;
 
 	ASSERT_GE(data_fd, 0);
@@ -25,82 +19,69 @@ TEST_F(migration, save_file_is_a_stream_to_read)
 	close(data_fd);
 }
 
-/* Catches ENOMSG in STOP_COPY, an end that is none, a poll that says no */
+/* In STOP_COPY the end of data is 0, as often as it is read, and readable */
 TEST_F(migration, save_file_ends)
 {
-	int data_fd = enter(self->fd, STOP_COPY);
-	struct image image = {};
+	int data_fd = device_enter(self->fd, STOP_COPY);
+	struct migration_data data = {};
 	u8 byte;
 
 	ASSERT_GE(data_fd, 0);
-	EXPECT_TRUE(polled(data_fd, POLLIN) & POLLIN);
-	EXPECT_EQ(image_read(data_fd, &image, 0), 0);
-	EXPECT_GT(image.len, 0);
+	EXPECT_TRUE(poll_now(data_fd, POLLIN) & POLLIN);
+	EXPECT_EQ(migration_data_read(data_fd, &data, 0), 0);
+	EXPECT_GT(data.len, 0);
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(read(data_fd, &byte, 1), 0);
-		EXPECT_TRUE(polled(data_fd, POLLIN) & POLLIN);
+		EXPECT_TRUE(poll_now(data_fd, POLLIN) & POLLIN);
 	}
-	image_free(&image);
+	migration_data_free(&data);
 	close(data_fd);
 }
 
-/* Catches bytes lost or doubled at the border of two reads */
+/* Any size of read() returns all bytes once */
 TEST_F(migration, save_in_chunks)
 {
 	size_t chunks[] = { 1, 3, 0, 0, 0, 4096, 1 << 16 };
-	struct image image, part;
+	struct migration_data data, part;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	chunks[2] = image.len - 1 ?: 1;
-	chunks[3] = image.len;
-	chunks[4] = image.len + 1;
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	chunks[2] = data.len - 1 ?: 1;
+	chunks[3] = data.len;
+	chunks[4] = data.len + 1;
 	for (unsigned int i = 0; i < ARRAY_SIZE(chunks); i++) {
-		int data_fd = enter(self->fd, STOP_COPY);
+		int data_fd = device_enter(self->fd, STOP_COPY);
 
 		/* a byte at a time takes too long for gigabytes */
-		if (image.len / chunks[i] > 1 << 16)
-			chunks[i] = image.len >> 16;
-		part = (struct image) {};
+		if (data.len / chunks[i] > 1 << 16)
+			chunks[i] = data.len >> 16;
+		part = (struct migration_data) {};
 		ASSERT_GE(data_fd, 0);
-		EXPECT_EQ(image_read(data_fd, &part, chunks[i]), 0);
-		EXPECT_EQ(part.len, image.len) {
+		EXPECT_EQ(migration_data_read(data_fd, &part, chunks[i]), 0);
+		EXPECT_EQ(part.len, data.len) {
 			TH_LOG("chunks of %zu", chunks[i]);
 		}
 		close(data_fd);
 		ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
-		image_free(&part);
+		migration_data_free(&part);
 	}
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Whether a device that stands still gives the same bytes twice, as most do */
-static bool device_is_constant(int fd, const struct image *image)
+/* The data does not depend on how it is read */
+TEST_F(migration, save_split_at_any_byte)
 {
-	struct image again;
-	bool same;
-
-	if (take_image(fd, &again))
-		return false;
-	same = image_same(image, &again);
-	image_free(&again);
-	return same;
-}
-
-/* Catches a stream that depends on how it is read */
-TEST_F(migration, save_split_anywhere)
-{
-	struct image image, whole;
+	struct migration_data data, whole;
 	u8 *first;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	if (!device_is_constant(self->fd, &image))
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	if (!device_data_is_constant(self->fd, &data))
 		SKIP(return, "the device gives other bytes each time");
-	first = malloc(image.len);
-	for (size_t at = 1; at < image.len; at += split_step(&image)) {
-		int data_fd = enter(self->fd, STOP_COPY);
+	first = malloc(data.len);
+	for (size_t at = 1; at < data.len; at += split_step(&data)) {
+		int data_fd = device_enter(self->fd, STOP_COPY);
 		size_t got = 0;
 
-		whole = (struct image) {};
+		whole = (struct migration_data) {};
 		ASSERT_GE(data_fd, 0);
 		while (got < at) {
 			ssize_t now = read(data_fd, first + got, at - got);
@@ -108,58 +89,58 @@ TEST_F(migration, save_split_anywhere)
 			ASSERT_GT(now, 0);
 			got += now;
 		}
-		EXPECT_EQ(image_read(data_fd, &whole, 0), 0);
-		EXPECT_EQ(at + whole.len, image.len);
-		EXPECT_EQ(memcmp(first, image.data, at), 0);
-		EXPECT_EQ(memcmp(whole.data, image.data + at, whole.len), 0) {
+		EXPECT_EQ(migration_data_read(data_fd, &whole, 0), 0);
+		EXPECT_EQ(at + whole.len, data.len);
+		EXPECT_EQ(memcmp(first, data.bytes, at), 0);
+		EXPECT_EQ(memcmp(whole.bytes, data.bytes + at, whole.len), 0) {
 			TH_LOG("split at %zu", at);
 		}
 		close(data_fd);
-		image_free(&whole);
+		migration_data_free(&whole);
 		ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
 	}
 	free(first);
-	image_free(&image);
+	migration_data_free(&data);
 }
 
-/* Catches a read of nothing that takes something */
-TEST_F(migration, save_read_of_nothing)
+/* read() of 0 bytes does not consume data */
+TEST_F(migration, save_read_of_zero_bytes)
 {
-	struct image image, rest = {};
+	struct migration_data data, rest = {};
 	int data_fd;
 	u8 byte;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	data_fd = enter(self->fd, STOP_COPY);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	data_fd = device_enter(self->fd, STOP_COPY);
 	ASSERT_GE(data_fd, 0);
 	EXPECT_EQ(read(data_fd, &byte, 0), 0);
-	EXPECT_EQ(image_read(data_fd, &rest, 0), 0);
-	EXPECT_EQ(rest.len, image.len);
+	EXPECT_EQ(migration_data_read(data_fd, &rest, 0), 0);
+	EXPECT_EQ(rest.len, data.len);
 	close(data_fd);
-	image_free(&image);
-	image_free(&rest);
+	migration_data_free(&data);
+	migration_data_free(&rest);
 }
 
-/* Catches bytes that are gone although nobody has them */
-TEST_F(migration, save_into_memory_that_is_not)
+/* read() failing with EFAULT does not consume data */
+TEST_F(migration, save_into_unmapped_memory)
 {
-	struct image image, rest = {};
+	struct migration_data data, rest = {};
 	int data_fd;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	data_fd = enter(self->fd, STOP_COPY);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	data_fd = device_enter(self->fd, STOP_COPY);
 	ASSERT_GE(data_fd, 0);
 	EXPECT_EQ(syscall(__NR_read, data_fd, 1UL, 1), -1);
 	EXPECT_EQ(errno, EFAULT);
-	EXPECT_EQ(image_read(data_fd, &rest, 0), 0);
-	EXPECT_EQ(rest.len, image.len);
+	EXPECT_EQ(migration_data_read(data_fd, &rest, 0), 0);
+	EXPECT_EQ(rest.len, data.len);
 	close(data_fd);
-	image_free(&image);
-	image_free(&rest);
+	migration_data_free(&data);
+	migration_data_free(&rest);
 }
 
-/* Catches a file that goes on after its session, or that says "end" then */
-TEST_F(migration, save_file_is_dead_after_its_session)
+/* After its session read() fails: it does not return data or 0 */
+TEST_F(migration, save_file_fails_after_its_session)
 {
 	static const int to[] = { STOP, RUNNING, RESUMING, RUNNING_P2P };
 
@@ -169,7 +150,7 @@ TEST_F(migration, save_file_is_dead_after_its_session)
 
 		if (!state_exists(self->flags, to[i]))
 			continue;
-		data_fd = enter(self->fd, STOP_COPY);
+		data_fd = device_enter(self->fd, STOP_COPY);
 		ASSERT_GE(data_fd, 0);
 		ASSERT_EQ(read(data_fd, &byte, 1), 1);
 		ASSERT_EQ(device_set_state(self->fd, to[i], &next), 0);
@@ -177,45 +158,45 @@ TEST_F(migration, save_file_is_dead_after_its_session)
 			TH_LOG("after STOP_COPY -> %s", state_name(to[i]));
 		}
 		/* nobody waits for more of it */
-		EXPECT_NE(polled(data_fd, POLLIN), 0);
+		EXPECT_NE(poll_now(data_fd, POLLIN), 0);
 		close(data_fd);
 		if (next >= 0)
 			close(next);
-		ASSERT_EQ(back_to_running(self->fd), 0);
+		ASSERT_EQ(device_set_running(self->fd), 0);
 	}
 }
 
-/* Catches a new session that wakes the file of the last one */
-TEST_F(migration, save_file_stays_dead)
+/* The file of an earlier session fails in the next one */
+TEST_F(migration, save_file_fails_in_the_next_session)
 {
-	int first = enter(self->fd, STOP_COPY), second;
-	struct image image = {};
+	int first = device_enter(self->fd, STOP_COPY), second;
+	struct migration_data data = {};
 	u8 byte;
 
 	ASSERT_GE(first, 0);
 	ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
-	second = enter(self->fd, STOP_COPY);
+	second = device_enter(self->fd, STOP_COPY);
 	ASSERT_GE(second, 0);
 	EXPECT_NE(first, second);
 	EXPECT_EQ(read(first, &byte, 1), -1);
-	EXPECT_EQ(image_read(second, &image, 0), 0);
-	EXPECT_GT(image.len, 0);
-	image_free(&image);
+	EXPECT_EQ(migration_data_read(second, &data, 0), 0);
+	EXPECT_GT(data.len, 0);
+	migration_data_free(&data);
 	close(first);
 	close(second);
 }
 
-/* Catches a session that needs its file: QEMU closes it when it likes */
+/* A session does not depend on its file: QEMU closes it at any time */
 TEST_F(migration, save_file_closed_early)
 {
-	int data_fd = enter(self->fd, STOP_COPY);
-	struct image image;
+	int data_fd = device_enter(self->fd, STOP_COPY);
+	struct migration_data data;
 
 	ASSERT_GE(data_fd, 0);
 	close(data_fd);
 	EXPECT_EQ(device_get_state(self->fd), STOP_COPY);
 	EXPECT_EQ(device_set_state(self->fd, STOP, NULL), 0);
-	EXPECT_EQ(take_image(self->fd, &image), 0);
-	EXPECT_GT(image.len, 0);
-	image_free(&image);
+	EXPECT_EQ(device_save(self->fd, &data), 0);
+	EXPECT_GT(data.len, 0);
+	migration_data_free(&data);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Part of vfio_pci_migration_test.c: two threads at everything. Each of the
- * threads may be told "no"; the device has to end as one that works.
+ * Migration of a VFIO device: two threads that use it at once.
+ *
+ * A call of either thread may fail. The device must work afterwards.
  */
 
 #define ROUNDS	60
@@ -11,12 +12,12 @@ struct racer {
 	u64 flags;
 	pthread_barrier_t *start;
 	int data_fd;
-	int memory_fd;		/* holds the image */
-	struct image *image;
+	int memory_fd;		/* has the data */
+	struct migration_data *data;
 	unsigned int seed;
 	bool *stop;
-	int incomplete;		/* what RESUMING without an image ends with */
-	long wrong;		/* answers that nobody may get */
+	int incomplete;		/* error of leaving RESUMING without data */
+	long wrong;		/* results that are not allowed */
 	size_t done;		/* bytes */
 };
 
@@ -49,7 +50,7 @@ static void *read_by_bytes(void *arg)
 
 	pthread_barrier_wait(racer->start);
 	do {
-		got = read(racer->data_fd, racer->image->data + racer->done, 1);
+		got = read(racer->data_fd, racer->data->bytes + racer->done, 1);
 		if (got > 0)
 			racer->done += got;
 	} while (got > 0);
@@ -63,44 +64,45 @@ static void count_bytes(const u8 *data, size_t len, long *count, int sign)
 		count[*data++] += sign;
 }
 
-/* Catches a byte given twice, or to nobody */
+/* Each byte goes to exactly one reader */
 TEST_F(migration, two_readers)
 {
-	struct image image, parts[2];
+	struct migration_data data, parts[2];
 	struct racer racers[2] = {};
 	long count[256] = {};
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
 	for (int round = 0; round < 5; round++) {
-		int data_fd = enter(self->fd, STOP_COPY);
+		int data_fd = device_enter(self->fd, STOP_COPY);
 
 		ASSERT_GE(data_fd, 0);
 		for (int i = 0; i < 2; i++) {
-			parts[i].data = malloc(image.len + 1);
+			parts[i].bytes = malloc(data.len + 1);
 			racers[i] = (struct racer) { .data_fd = data_fd,
-						     .image = &parts[i] };
+						     .data = &parts[i] };
 		}
 		race(_metadata, read_by_bytes, &racers[0], read_by_bytes,
 		     &racers[1]);
 		EXPECT_EQ(racers[0].wrong + racers[1].wrong, 0);
-		EXPECT_EQ(racers[0].done + racers[1].done, image.len);
+		EXPECT_EQ(racers[0].done + racers[1].done, data.len);
 		close(data_fd);
 		ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
 	}
-	if (device_is_constant(self->fd, &image)) {
-		count_bytes(image.data, image.len, count, -1);
+	if (device_data_is_constant(self->fd, &data)) {
+		count_bytes(data.bytes, data.len, count, -1);
 		for (int i = 0; i < 2; i++)
-			count_bytes(parts[i].data, racers[i].done, count, 1);
+			count_bytes(parts[i].bytes, racers[i].done, count, 1);
 		for (int i = 0; i < 256; i++)
 			EXPECT_EQ(count[i], 0);
 	}
-	image_free(&image);
-	image_free(&parts[0]);
-	image_free(&parts[1]);
+	migration_data_free(&data);
+	migration_data_free(&parts[0]);
+	migration_data_free(&parts[1]);
 }
 
-/* From memory that has to be faulted in, which takes a while: of whoever checks
- * a length and then waits for the other, a second check is wanted
+/*
+ * From memory that is not faulted in, so that the copy takes long: a driver that
+ * checks the length before it waits for the other writer must check it again
  */
 static void *write_all_at_once(void *arg)
 {
@@ -108,31 +110,31 @@ static void *write_all_at_once(void *arg)
 	ssize_t put;
 	u8 *fresh;
 
-	fresh = mmap(NULL, racer->image->len, PROT_READ, MAP_PRIVATE,
+	fresh = mmap(NULL, racer->data->len, PROT_READ, MAP_PRIVATE,
 		     racer->memory_fd, 0);
 	pthread_barrier_wait(racer->start);
-	put = write(racer->data_fd, fresh, racer->image->len);
+	put = write(racer->data_fd, fresh, racer->data->len);
 	if (put > 0)
 		racer->done += put;
-	munmap(fresh, racer->image->len);
+	munmap(fresh, racer->data->len);
 	return NULL;
 }
 
-/* Catches a bound that two writers pass together, and an image made of two */
+/* Two writers together cannot exceed the size, or mix their data */
 TEST_F(migration, two_writers)
 {
-	int memory_fd = memfd_create("image", MFD_CLOEXEC);
-	struct image image;
+	int memory_fd = memfd_create("data", MFD_CLOEXEC);
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
-	ASSERT_EQ(write(memory_fd, image.data, image.len), image.len);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	ASSERT_EQ(write(memory_fd, data.bytes, data.len), data.len);
 	for (int round = 0; round < 20; round++) {
 		struct racer racers[2];
 		int ret;
 
 		racers[0] = (struct racer) {
-			.data_fd = enter(self->fd, RESUMING),
-			.image = &image,
+			.data_fd = device_enter(self->fd, RESUMING),
+			.data = &data,
 			.memory_fd = memory_fd,
 		};
 		racers[1] = racers[0];
@@ -141,15 +143,15 @@ TEST_F(migration, two_writers)
 		     write_all_at_once, &racers[1]);
 		ret = device_set_state(self->fd, STOP, NULL);
 		if (!ret)
-			EXPECT_EQ(racers[0].done + racers[1].done, image.len);
+			EXPECT_EQ(racers[0].done + racers[1].done, data.len);
 		close(racers[0].data_fd);
 		if (ret)
 			ASSERT_EQ(device_reset(self->fd), 0);
 	}
-	ASSERT_EQ(back_to_running(self->fd), 0);
-	works(_metadata, self->fd);
+	ASSERT_EQ(device_set_running(self->fd), 0);
+	check_migration(_metadata, self->fd);
 	close(memory_fd);
-	image_free(&image);
+	migration_data_free(&data);
 }
 
 static void *set_any_state(void *arg)
@@ -158,11 +160,11 @@ static void *set_any_state(void *arg)
 
 	pthread_barrier_wait(racer->start);
 	for (int i = 0; i < ROUNDS; i++) {
-		int to = all_states[next_random(racer) % ARRAY_SIZE(all_states)];
+		int to = device_states[next_random(racer) % ARRAY_SIZE(device_states)];
 		int ret, state;
 
 		ret = device_set_state(racer->device->fd, to, NULL);
-		/* no such way, or no image to leave RESUMING with */
+		/* no such arc, or no data to leave RESUMING with */
 		if (ret && ret != -EINVAL &&
 		    (!state_exists(racer->flags, to) || ret != racer->incomplete))
 			racer->wrong++;
@@ -184,10 +186,10 @@ static void *reset_often(void *arg)
 	return NULL;
 }
 
-/* What a device answers to whoever leaves RESUMING and has written nothing */
-static int leave_without_image(int fd)
+/* The error of leaving RESUMING without data */
+static int leave_without_data(int fd)
 {
-	int ret, data_fd = enter(fd, RESUMING);
+	int ret, data_fd = device_enter(fd, RESUMING);
 
 	ret = device_set_state(fd, STOP, NULL);
 	if (data_fd >= 0)
@@ -195,31 +197,31 @@ static int leave_without_image(int fd)
 	return device_reset(fd) ?: ret;
 }
 
-/* Catches two arcs at once, and a state that is none */
+/* Arcs exclude each other, and each state is valid */
 TEST_F(migration, two_set_states)
 {
 	struct racer a = { .device = self->device, .flags = self->flags, .seed = 1 };
 	struct racer b = { .device = self->device, .flags = self->flags, .seed = 2 };
 
-	a.incomplete = leave_without_image(self->fd);
+	a.incomplete = leave_without_data(self->fd);
 	b.incomplete = a.incomplete;
 	race(_metadata, set_any_state, &a, set_any_state, &b);
 	EXPECT_EQ(a.wrong + b.wrong, 0);
 	ASSERT_EQ(device_reset(self->fd), 0);
-	works(_metadata, self->fd);
+	check_migration(_metadata, self->fd);
 }
 
-/* Catches a reset lost while an arc is on, and a lock that both want */
+/* A reset during an arc takes effect, and does not deadlock */
 TEST_F(migration, set_state_and_reset)
 {
 	struct racer a = { .device = self->device, .flags = self->flags, .seed = 3 };
 	struct racer b = { .device = self->device, .flags = self->flags };
 
-	a.incomplete = leave_without_image(self->fd);
+	a.incomplete = leave_without_data(self->fd);
 	race(_metadata, set_any_state, &a, reset_often, &b);
 	EXPECT_EQ(a.wrong + b.wrong, 0);
 	ASSERT_EQ(device_reset(self->fd), 0);
-	works(_metadata, self->fd);
+	check_migration(_metadata, self->fd);
 }
 
 static void *use_data_file(void *arg)
@@ -231,12 +233,12 @@ static void *use_data_file(void *arg)
 
 	pthread_barrier_wait(racer->start);
 	while (!__atomic_load_n(racer->stop, __ATOMIC_ACQUIRE)) {
-		if (racer->image)
-			write(racer->data_fd, racer->image->data, 1);
+		if (racer->data)
+			write(racer->data_fd, racer->data->bytes, 1);
 		else
 			read(racer->data_fd, &byte, 1);
 		data_file_precopy_info(racer->data_fd, &info);
-		polled(racer->data_fd, POLLIN | POLLOUT);
+		poll_now(racer->data_fd, POLLIN | POLLOUT);
 		racer->wrong += device_data_size(racer->device->fd, &size) != 0;
 	}
 	return NULL;
@@ -254,13 +256,13 @@ static void *leave_and_reset(void *arg)
 	return NULL;
 }
 
-/* Catches a data file used while its session ends, by each way that it may */
-TEST_F(migration, data_file_while_the_session_ends)
+/* A migration file can be used while its session ends */
+TEST_F(migration, migration_file_while_the_session_ends)
 {
 	static const int states[] = { STOP_COPY, RESUMING, PRE_COPY, PRE_COPY_P2P };
-	struct image image;
+	struct migration_data data;
 
-	ASSERT_EQ(take_image(self->fd, &image), 0);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
 	ASSERT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
 	for (unsigned int i = 0; i < 4 * ARRAY_SIZE(states); i++) {
 		int state = states[i % ARRAY_SIZE(states)];
@@ -270,20 +272,20 @@ TEST_F(migration, data_file_while_the_session_ends)
 
 		if (!state_exists(self->flags, state))
 			continue;
-		user.data_fd = enter(self->fd, state);
+		user.data_fd = device_enter(self->fd, state);
 		ASSERT_GE(user.data_fd, 0);
-		user.image = state == RESUMING ? &image : NULL;
+		user.data = state == RESUMING ? &data : NULL;
 		user.stop = &stop;
 		other.stop = &stop;
 		race(_metadata, use_data_file, &user, leave_and_reset, &other);
 		EXPECT_EQ(user.wrong + other.wrong, 0);
 		close(user.data_fd);
 	}
-	works(_metadata, self->fd);
-	image_free(&image);
+	check_migration(_metadata, self->fd);
+	migration_data_free(&data);
 }
 
-/* The device's first region that can be mapped, mapped; NULL if there is none */
+/* Map the first region that can be mapped; NULL if there is none */
 static void *map_some_region(int fd, size_t size)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -310,12 +312,12 @@ static void *map_some_region(int fd, size_t size)
 }
 
 /*
- * Catches a lock that is held while memory is touched, and wanted by a reset
- * that holds what the fault on a region of the device wants: a deadlock, or
- * lockdep's word that there may be one. What comes of the data is the user's
- * own business: at an offset where the accelerators have read-only registers.
+ * No lock that a reset takes is held while user memory is accessed: a fault on a
+ * region of the device waits for the reset, which would deadlock. The data itself
+ * does not matter. The offset is one where HiSilicon accelerators have read-only
+ * registers.
  */
-TEST_F(migration, data_file_with_the_devices_own_memory)
+TEST_F(migration, migration_file_with_device_memory)
 {
 	static const int states[] = { STOP_COPY, RESUMING };
 	size_t page = getpagesize();
@@ -328,17 +330,17 @@ TEST_F(migration, data_file_with_the_devices_own_memory)
 		int state = states[i % ARRAY_SIZE(states)];
 		struct racer user = { .device = self->device };
 		struct racer other = { .device = self->device, .seed = i };
-		struct image in_region = { map, 1 };
+		struct migration_data in_region = { map, 1 };
 		bool stop = false;
 
-		user.data_fd = enter(self->fd, state);
+		user.data_fd = device_enter(self->fd, state);
 		ASSERT_GE(user.data_fd, 0);
-		user.image = state == RESUMING ? &in_region : NULL;
+		user.data = state == RESUMING ? &in_region : NULL;
 		user.stop = &stop;
 		other.stop = &stop;
 		race(_metadata, use_data_file, &user, leave_and_reset, &other);
 		close(user.data_fd);
 	}
 	munmap(map, page);
-	works(_metadata, self->fd);
+	check_migration(_metadata, self->fd);
 }
