@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-# Tests of migration, on top of the kernel's selftests of VFIO: their Makefile
-# includes this after lib/libvfio.mk (see hook.patch).
+# Tests of migration. The Makefile includes this after lib/libvfio.mk, see
+# hook.patch.
 
-MIGRATION_TESTS := vfio_pci_migration_test vfio_pci_migration_fail_nth
-# The device's mailbox takes a store of 16 bytes
+MIGRATION_TESTS := vfio_pci_migration_features_test
+MIGRATION_TESTS += vfio_pci_migration_states_test
+MIGRATION_TESTS += vfio_pci_migration_save_test
+MIGRATION_TESTS += vfio_pci_migration_resume_test
+MIGRATION_TESTS += vfio_pci_migration_precopy_test
+MIGRATION_TESTS += vfio_pci_migration_reset_test
+MIGRATION_TESTS += vfio_pci_migration_threads_test
+MIGRATION_TESTS += vfio_pci_migration_fail_nth
+# The mailbox of the device takes one store of 16 bytes
 ifeq ($(ARCH:aarch64=arm64),arm64)
 MIGRATION_TESTS += vfio_pci_hisi_acc_test
 endif
@@ -12,7 +19,7 @@ ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
 CFLAGS += -include $(selfdir)/vfio/libvfio_compat.h
 endif
 
-# Not TEST_GEN_PROGS: these are made of several files each, by rules of their own
+# Not TEST_GEN_PROGS: the rule of lib.mk for these links no further objects
 TEST_CUSTOM_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TESTS))
 
 MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS)) $(OUTPUT)/migration.o

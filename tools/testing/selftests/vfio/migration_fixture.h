@@ -3,7 +3,7 @@
  * The fixture of the vfio_pci_migration tests: one VFIO device, opened in each
  * IOMMU mode, in RUNNING.
  *
- * usage: vfio_pci_migration_test [options of the harness] DEVICE
+ * usage: vfio_pci_migration_THEME_test [options of the harness] DEVICE
  *
  * DEVICE is a PCI address, or the folder of a device in sysfs (for a mediated
  * device). The default is the PCI address in VFIO_SELFTESTS_BDF.

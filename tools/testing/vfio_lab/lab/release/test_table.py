@@ -62,9 +62,9 @@ def _sentence(comment: str) -> str:
 
 
 def generic() -> list[Test]:
-    """The checks of vfio_pci_migration_test."""
+    """The checks of the vfio_pci_migration tests."""
     found = []
-    for file in sorted(SELFTESTS.glob("vfio_pci_migration_*.h")):
+    for file in sorted(SELFTESTS.glob("vfio_pci_migration_*_test.c")):
         found += [Test(name, _sentence(comment)) for comment, name in
                   re.findall(r"/\*((?:(?!\*/).)*)\*/\nTEST_F(?:_TIMEOUT)?\(\w+, (\w+)", file.read_text(), re.S)]
     return found
@@ -123,11 +123,11 @@ def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | No
 
 def pages() -> dict[Path, str]:
     """The pages."""
-    mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_test.{name}") for name in ("hisi_acc_mainline", "mtty"))
+    mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_tests.{name}") for name in ("hisi_acc_mainline", "mtty"))
     own = {f"Linux {driver}'s": failed(SELFTESTS / f"hisi_acc_migration_test.linux-{driver}")
            for driver in versions.OWN_DRIVERS}
     drivers = (HEAD
-               + _table("Any driver: vfio_pci_migration_test", generic(),
+               + _table("Any driver: the vfio_pci_migration tests", generic(),
                         {"ours": {}, next(iter(own)): mainline, "mtty": mtty})
                + _table("These devices: hisi_acc_migration_test", special(),
                         {"ours": {}, **own})

@@ -13,7 +13,8 @@ from lab.scenario import accelerator, mtty, watch
 from lab.scenario.session import Choice
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
-GENERIC = "vfio_pci_migration_test"
+#: the tests for any device and any driver
+GENERIC = sorted(path.stem for path in kselftest.OURS.glob("vfio_pci_migration_*_test.c"))
 SECONDS = 500
 
 
@@ -40,22 +41,22 @@ def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:
 
 
 def verdicts(text: str) -> dict[str, str]:
-    """Of each test of a harness: ok, not ok or SKIP.  All that were planned are there."""
+    """Of each test of one program or more: ok, not ok or SKIP.  All that were planned are there."""
     found = {name: "SKIP" if "# SKIP" in rest else verdict for verdict, name, rest in
              re.findall(r"^(?:# )*((?:not )?ok) \d+ (?:\w+\.)+(\w+)(.*)$", text, re.M)}
-    planned = re.search(r"^(?:# )*1\.\.(\d+)$(?!\n(?:# )*timeout set)", text, re.M)
-    assert planned and len(found) == int(planned[1]) > 0, text
+    planned = re.findall(r"^(?:# )*1\.\.(\d+)$(?!\n(?:# )*timeout set)", text, re.M)
+    assert len(found) == sum(map(int, planned)) > 0, text
     return found
 
 
 def expected(name: str) -> dict[str, str]:
     """The list beside the test of what a driver fails, with why."""
-    text = (kselftest.OURS / f"{GENERIC}.{name}").read_text(encoding="utf-8")
+    text = (kselftest.OURS / f"vfio_pci_migration_tests.{name}").read_text(encoding="utf-8")
     return dict(re.findall(r"^(!?\w+): (.+)$", text, re.M))
 
 
 def failed(text: str) -> set[str]:
-    """What a run of the generic test found."""
+    """What failed in a run."""
     return {name for name, verdict in verdicts(text).items() if verdict == "not ok"}
 
 
@@ -65,9 +66,9 @@ def test_our_driver_passes(boot, context, request):
     function to another, and the kernel's own test of drivers: it finds the
     accelerator's, and the device copies and interrupts for it."""
     host, functions = host_with(boot, context, "ours", vfs=len(MODES) + 3)
-    lines = {mode: f"./{GENERIC} {only(mode)} {function}" for mode, function in zip(MODES, functions)}
-    lines["iommufd"] = (f"KSELFTEST_VFIO_PCI_MIGRATION_TEST_ARGS='{only('iommufd')} {functions[0]}' "
-                        f"../run_kselftest.sh -t vfio:{GENERIC}")
+    lines = {mode: generic(f"{only(mode)} {function}") for mode, function in zip(MODES, functions)}
+    lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {functions[0]}'" for test in GENERIC)
+                        + " ../run_kselftest.sh " + " ".join(f"-t vfio:{test}" for test in GENERIC))
     # Not the last function: it may have the queues that are over
     lines["requests"] = f"./vfio_pci_hisi_acc_test {only('iommufd')} {functions[-3]} {functions[-2]}"
     said = side_by_side(host, lines)
@@ -77,18 +78,23 @@ def test_our_driver_passes(boot, context, request):
     # It maps 1 GiB for each test, which takes a CPU its time: alone, and one of seven
     more = "" if request.config.getoption("--long") else "-t mix_and_match"
     said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {functions[-1]}"})
-    assert re.search(rf"^ok 1 selftests: vfio: {GENERIC}$", said["iommufd"], re.M), said["iommufd"]
+    assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said["iommufd"], re.M)) == GENERIC, said["iommufd"]
     for name, text in said.items():
-        found = verdicts(text.split("timeout set to")[-1])
+        found = verdicts(text)
         assert set(found.values()) == {"ok"}, f"{name}: {text}"
         assert len(found) >= {"driver": 1, "requests": 5}.get(name, 50)
 
 
-def generic(driver: str, mode: str, device: str) -> str:
-    """The line that runs the generic test on a device, without what a list says no
-    kernel survives."""
+def generic(arguments: str) -> str:
+    """The line that runs the tests for any device."""
+    return f"for test in {' '.join(GENERIC)}; do ./$test {arguments}; done"
+
+
+def survivable(driver: str, mode: str, device: str) -> str:
+    """The same on another driver's device, without the tests that its list says hang or
+    crash the kernel."""
     skip = " ".join(f"-T {name[1:]}" for name in expected(driver) if name.startswith("!"))
-    return f"./{GENERIC} {skip} {only(mode)} {device}"
+    return generic(f"{skip} {only(mode)} {device}")
 
 
 def judge(driver: str, mode: str, text: str) -> None:
@@ -100,10 +106,10 @@ def skips(host, function: str) -> None:
     """No device, no driver, no migration: each said in a line, and exit status 4."""
     for arguments, why in (("", "Unable to determine which device"), ("/nowhere", "there is no device /nowhere"),
                            (function, "is not bound to a VFIO driver")):
-        done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC} {arguments} 2>&1", check=False)
+        done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {arguments} 2>&1", check=False)
         assert done.returncode == 4 and why in done.stdout, done.stdout
     accelerator.bind(host.ssh, [function], "vfio-pci")
-    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC} {function} 2>&1", check=False)
+    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {function} 2>&1", check=False)
     assert done.returncode == 4 and "its driver offers no migration" in done.stdout, done.stdout
 
 
@@ -115,8 +121,8 @@ def test_others_fail_what_their_lists_say(boot, context):
     built = kernel.kernel(versions.DEFAULT, context)
     host, functions = host_with(boot, context, "mainline", more=mtty.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
-    lines = {mode: generic("mtty", mode, device) for mode, device in devices.items()}
-    said = side_by_side(host, lines | {"mainline": generic("hisi_acc_mainline", "iommufd", functions[0])})
+    lines = {mode: survivable("mtty", mode, device) for mode, device in devices.items()}
+    said = side_by_side(host, lines | {"mainline": survivable("hisi_acc_mainline", "iommufd", functions[0])})
     judge("hisi_acc_mainline", "iommufd", said.pop("mainline"))
     for mode, text in said.items():
         judge("mtty", mode, text)
@@ -130,8 +136,8 @@ def test_the_older_kernel(boot, context):
     built = kernel.kernel(versions.LTS, context)
     host, functions = host_with(boot, context, "ours", version=versions.LTS, more=mtty.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
-    said = side_by_side(host, {"ours": f"./{GENERIC} {only('iommufd')} {functions[0]}",
-                               "mtty": generic("mtty", "vfio_type1_iommu", device)})
+    said = side_by_side(host, {"ours": generic(f"{only('iommufd')} {functions[0]}"),
+                               "mtty": survivable("mtty", "vfio_type1_iommu", device)})
     assert failed(said["ours"]) == set(), said["ours"]
     judge("mtty", versions.LTS, said["mtty"])
 

@@ -1,7 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: data that is saved while the device runs.
  */
+#include <poll.h>
+#include <pthread.h>
+
+#include "migration_fixture.h"
 
 static const int precopy_states[] = { PRE_COPY, PRE_COPY_P2P };
 
@@ -251,4 +255,9 @@ TEST_F(migration, precopy_cancelled)
 	EXPECT_EQ(device_save(self->fd, &data), 0);
 	EXPECT_EQ(device_load(self->fd, &data, 0), 0);
 	migration_data_free(&data);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

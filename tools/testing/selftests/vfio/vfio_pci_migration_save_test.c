@@ -1,7 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: the migration file of a device that is saved.
  */
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include "migration_fixture.h"
 
 /* The file is not writable and not seekable */
 TEST_F(migration, save_file_is_a_stream_to_read)
@@ -199,4 +203,9 @@ TEST_F(migration, save_file_closed_early)
 	EXPECT_EQ(device_save(self->fd, &data), 0);
 	EXPECT_GT(data.len, 0);
 	migration_data_free(&data);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: reset, close and open in each state.
  */
+#include "migration_fixture.h"
 
 /* A reset leads to RUNNING and ends the session */
 TEST_F(migration, reset_in_each_state)
@@ -111,4 +112,9 @@ TEST_F(migration, data_of_an_earlier_open)
 	EXPECT_EQ(device_load(self->device->fd, &data, 0), 0);
 	EXPECT_EQ(device_set_state(self->device->fd, RUNNING, NULL), 0);
 	migration_data_free(&data);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

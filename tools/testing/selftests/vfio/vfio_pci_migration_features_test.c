@@ -1,7 +1,10 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: what VFIO_DEVICE_FEATURE offers, and its arguments.
  */
+#include <sys/mman.h>
+
+#include "migration_fixture.h"
 
 /* A device that migrates can be reset: only a reset leaves ERROR */
 TEST_F(migration, device_supports_reset)
@@ -146,4 +149,9 @@ TEST_F(migration, data_size_is_enough)
 	ASSERT_EQ(device_data_size(self->fd, &size), 0);
 	EXPECT_GE(size, data.len);
 	migration_data_free(&data);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

@@ -1,10 +1,13 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: the migration file of a device that is loaded.
  *
  * write() may reject data that is not valid. Leaving RESUMING must fail then: a
  * device has all of a state, or none of it.
  */
+#include <sys/syscall.h>
+
+#include "migration_fixture.h"
 
 /* The file is not readable and not seekable */
 TEST_F(migration, resume_file_is_a_stream_to_write)
@@ -246,4 +249,9 @@ TEST_F(migration, rejected_data_leaves_no_state)
 	migration_data_free(&data);
 	migration_data_free(&bent);
 	migration_data_free(&again);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

@@ -1,7 +1,10 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: its states and the arcs between them.
  */
+#include <limits.h>
+
+#include "migration_fixture.h"
 
 /* A device that was just opened is in RUNNING */
 TEST_F(migration, starts_running)
@@ -147,4 +150,9 @@ TEST_F(migration, repeated_migrations)
 	}
 	ASSERT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
 	migration_data_free(&data);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }

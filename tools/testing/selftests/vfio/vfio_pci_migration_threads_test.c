@@ -1,9 +1,14 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Migration of a VFIO device: two threads that use it at once.
  *
  * A call of either thread may fail. The device must work afterwards.
  */
+#include <poll.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "migration_fixture.h"
 
 #define ROUNDS	60
 
@@ -343,4 +348,9 @@ TEST_F(migration, migration_file_with_device_memory)
 	}
 	munmap(map, page);
 	check_migration(_metadata, self->fd);
+}
+
+int main(int argc, char *argv[])
+{
+	return migration_test_run(argc, argv);
 }
