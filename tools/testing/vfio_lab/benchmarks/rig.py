@@ -7,9 +7,9 @@ import dataclasses
 import subprocess
 from typing import TypeVar
 
-from lab.core import hardware, paths
+from lab.core import hardware
 from lab.core.context import Context
-from lab.build import cross, driver, kernel
+from lab.build import driver, kernel, kselftest
 from lab.scenario import accelerator
 from lab.scenario.host import Host
 from lab.scenario.session import MODEL, Choice, Session
@@ -18,7 +18,6 @@ OURS, MAINLINE = "ours", "mainline"
 Case = TypeVar("Case")
 PROGRAM = "/lab/bench"
 MODULE = "/lab/ours.ko"
-SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 SEC = hardware.ENGINES["sec"]
 
 #: queue pairs of each virtual function, unless a benchmark wants others
@@ -35,8 +34,7 @@ def in_turn(cases: tuple[Case, ...], number: int) -> tuple[Case, ...]:
 
 def program(context: Context):
     """The benchmark's program for a host, built if it is not cached."""
-    return cross.static_program([SELFTESTS / "acc_migration_bench.c",
-                                 SELFTESTS / "hisi_acc_test_device.c"], context)
+    return kselftest.program("acc_migration_bench", context)
 
 
 @dataclasses.dataclass

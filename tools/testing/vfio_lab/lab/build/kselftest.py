@@ -113,6 +113,11 @@ def installed(context: Context | None = None, source: Kernel | None = None) -> P
                                context.waiting) / "installed"
 
 
+def program(name: str, context: Context | None = None) -> Path:
+    """One of the installed programs."""
+    return installed(context) / FOLDER.name / name
+
+
 def files(where: Path, remote: str = REMOTE) -> dict[str, Path]:
     """What to push into a host (Choice.push) for the installed tests to lie in `remote`."""
     return {f"{remote}/{path.relative_to(where)}": path

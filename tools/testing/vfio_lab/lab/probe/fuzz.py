@@ -12,7 +12,7 @@ from ..core import hardware, machine, paths, scratch, versions
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.run import run
-from ..build import cross
+from ..build import kselftest
 from ..build.kernel import kernel
 from ..scenario import accelerator, watch
 from ..scenario.host import Host
@@ -67,10 +67,9 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
 def choice(context: Context, patches: tuple[Path, ...] = ()) -> Choice:
     """A host with functions and programs for streams() and operations(); `patches`
     bend its driver."""
-    device = SELFTESTS / "hisi_acc_test_device.c"
     return Choice(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
-                  push={STREAMS: cross.static_program([SELFTESTS / "acc_stream_fuzz.c", device], context),
-                        OPERATIONS: cross.static_program([SELFTESTS / "acc_ops_fuzz.c", device], context)})
+                  push={STREAMS: kselftest.program("acc_stream_fuzz", context),
+                        OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
 
 
 def bring_up(session: Session, picked: Choice) -> Host:
