@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the fuzzers that run on a host share.
+ * What the fuzzers share.
  */
 #ifndef ACC_FUZZ_H
 #define ACC_FUZZ_H
 
-#include "acc_image_rules.h"
-#include "hisi_acc_test_device.h"
+#include "acc_data.h"
+#include "hisi_acc_vf.h"
 
-static inline uint32_t image_sum(const uint8_t *image)
-{
-	return image_checksum(image);
-}
-
-/* A good image's */
+/* What valid data of a VF says of the VF */
 static inline struct image_facts image_facts_of(const uint8_t *image)
 {
 	return (struct image_facts) {
@@ -25,7 +20,7 @@ static inline struct image_facts image_facts_of(const uint8_t *image)
 	};
 }
 
-/* The state of below() for one of several threads; never 0, from which nothing comes */
+/* The state of below() for one of several threads; never 0, which xorshift keeps */
 static inline uint64_t random_of(unsigned long seed, unsigned int thread)
 {
 	return 0x9e3779b97f4a7c15ull * (seed * 1024 + thread + 1);

@@ -1,44 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long a driver takes over a migration, arc by arc, and how that grows with
- * the number of functions.
+ * How long each arc of a migration takes in the driver, and how that grows with the
+ * number of VFs.
  *
  * usage: acc_migration_bench pair ROUNDS SOURCE DESTINATION
  *        acc_migration_bench walk SOURCE DESTINATION
  *        acc_migration_bench many ROUNDS SOURCE...
  *        acc_migration_bench hold SOURCE...
  *
- * All are functions of accelerators, bound to the driver under test. What a
- * guest's driver would set up is set up here; no request is under way. Runs on
- * hardware as it does in the lab.
+ * All are VFs of HiSilicon accelerators, bound to the driver under test. The guest
+ * driver is that of hisi_acc_guest.c; no request is in flight.
  *
- * pair: saves and restores in turn, each function reset before each. A line for
- * each step:
+ * pair: saves and restores in turn, each VF reset before each. A line for each step:
  *     way arc round nanoseconds cpu-nanoseconds sleeps
  * where way is stop-copy or pre-copy for a save and load for a restore, cpu is
- * this thread's, and a sleep is a voluntary switch to another task. A way that
- * the driver could not go to its end is one line:
+ * that of this thread, and a sleep is a voluntary context switch. A way that fails
+ * is one line:
  *     way failed round errno
- * A driver may look at more at the first restore after a function was bound or
- * opened than at later ones. A migration's is the first: round 0 of a function
- * just bound.
+ * A driver may do more at the first restore after a VF was bound or opened than at
+ * later ones. In a migration it is the first one: round 0 of a VF that was just
+ * bound.
  *
- * walk: one such round, but before each step it says which comes, after it that
- * it is done, and waits for a line of input each time, so that somebody can look
- * at the device.
+ * walk: one such round. Prints the name of each step before it, and "done" after it,
+ * and waits for a line of input each time, so that the device can be examined.
  *
- * many: each round saves all functions one after another, then all at once in a
- * thread each, and lets them run again. A line for each:
+ * many: each round saves all VFs one after another, then all at once in a thread
+ * each, and sets RUNNING again. A line for each:
  *     serial|parallel round wall cpu slowest quickest failed
- * the times in nanoseconds: of all together, of all threads' processors, of
- * single functions; and how many could not be saved.
+ * the times in nanoseconds: of all together, CPU time of all threads, of single VFs;
+ * and how many could not be saved.
  *
- * hold: says its process id, opens the functions, saves them, keeping the data
- * files, and says how large an image is. It waits for a line of input after each,
- * so that somebody can look at the kernel's memory.
+ * hold: prints its process id, opens the VFs, saves them and keeps the migration
+ * files, and prints the size of the data. It waits for a line of input after each,
+ * so that kernel memory can be examined.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hisi_acc_test_device.h"
+#include "hisi_acc_vf.h"
 
 #define MAX_FUNCTIONS	64
 #define MAX_STEPS	8
@@ -127,7 +122,7 @@ static void end(struct step *s)
 	way_so_far[steps_so_far++] = *s;
 }
 
-/* A way counts as a whole, or not at all */
+/* All steps of a way, or none if one of them failed */
 static void tell_way(const char *way, int err)
 {
 	if (err)
@@ -150,12 +145,12 @@ static void must(bool good, const char *what)
 	exit(1);
 }
 
-/* One arc, timed; the data file, if one comes, goes to *fd */
-static int arc(struct device *d, const char *way, const char *name, int state,
-	       int *fd)
+/* One arc, timed; the migration file, if one is returned, goes to *fd */
+static int arc(struct hisi_acc_vf *vf, const char *way, const char *name,
+	       int state, int *fd)
 {
 	struct step s = begin(way, name);
-	int err = device_set_state(d, state, fd);
+	int err = device_set_state(vf->fd, state, fd);
 
 	end(&s);
 	return err;
@@ -165,8 +160,8 @@ static size_t drain(int fd, uint8_t *image, size_t have)
 {
 	ssize_t n;
 
-	while (have < IMAGE_SIZE) {
-		n = receive_image(fd, image + have, IMAGE_SIZE - have);
+	while (have < DATA_SIZE) {
+		n = data_receive(fd, image + have, DATA_SIZE - have);
 		if (n <= 0)
 			break;
 		have += n;
@@ -174,49 +169,49 @@ static size_t drain(int fd, uint8_t *image, size_t have)
 	return have;
 }
 
-static void start_again(struct device *d, bool guest_up)
+static void start_again(struct hisi_acc_vf *vf, bool guest_up)
 {
-	must(!device_reset(d), "a reset");
+	must(!device_reset(vf->fd), "a reset");
 	if (guest_up)
-		device_guest_up(d);
+		hisi_acc_guest_up(&vf->guest);
 }
 
-static int begin_early(struct device *d, uint8_t *image, int *fd, size_t *have)
+static int begin_early(struct hisi_acc_vf *vf, uint8_t *image, int *fd, size_t *have)
 {
 	struct step s;
 	int err, later;
 
-	err = arc(d, "pre-copy", "start", PRE_COPY, fd);
+	err = arc(vf, "pre-copy", "start", PRE_COPY, fd);
 	if (err)
 		return err;
 	s = begin("pre-copy", "read-early");
 	*have = drain(*fd, image, 0);
 	end(&s);
-	err = arc(d, "pre-copy", "save", STOP_COPY, &later);
+	err = arc(vf, "pre-copy", "save", STOP_COPY, &later);
 	if (!err && later >= 0 && later != *fd)
 		close(later);
 	return err;
 }
 
-static int save(struct device *d, bool precopy, uint8_t *image)
+static int save(struct hisi_acc_vf *vf, bool precopy, uint8_t *image)
 {
 	const char *way = precopy ? "pre-copy" : "stop-copy";
 	size_t have = 0;
 	struct step s;
 	int err, fd = -1;
 
-	start_again(d, true);
+	start_again(vf, true);
 	if (precopy)
-		err = begin_early(d, image, &fd, &have);
+		err = begin_early(vf, image, &fd, &have);
 	else
-		err = arc(d, way, "stop", STOP, NULL) ?:
-		      arc(d, way, "save", STOP_COPY, &fd);
+		err = arc(vf, way, "stop", STOP, NULL) ?:
+		      arc(vf, way, "save", STOP_COPY, &fd);
 	if (!err) {
 		s = begin(way, "read");
 		have = drain(fd, image, have);
 		end(&s);
-		must(have == IMAGE_SIZE, "an image of another size");
-		err = arc(d, way, "leave", STOP, NULL);
+		must(have == DATA_SIZE, "data of another size");
+		err = arc(vf, way, "leave", STOP, NULL);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -224,22 +219,21 @@ static int save(struct device *d, bool precopy, uint8_t *image)
 	return err;
 }
 
-static int restore(struct device *d, const uint8_t *image)
+static int restore(struct hisi_acc_vf *vf, const uint8_t *image)
 {
 	struct step s;
 	int err, fd = -1;
 
-	start_again(d, false);
-	err = arc(d, "load", "begin", RESUMING, &fd);
+	start_again(vf, false);
+	err = arc(vf, "load", "begin", RESUMING, &fd);
 	if (!err) {
 		s = begin("load", "write");
-		err = send_image(fd, image, IMAGE_SIZE) == IMAGE_SIZE ? 0 :
-								       -EIO;
+		err = data_send(fd, image, DATA_SIZE) == DATA_SIZE ? 0 : -EIO;
 		end(&s);
 	}
 	if (!err)
-		err = arc(d, "load", "load", STOP, NULL) ?:
-		      arc(d, "load", "restart", RUNNING, NULL);
+		err = arc(vf, "load", "load", STOP, NULL) ?:
+		      arc(vf, "load", "restart", RUNNING, NULL);
 	if (fd >= 0)
 		close(fd);
 	tell_way("load", err);
@@ -248,26 +242,26 @@ static int restore(struct device *d, const uint8_t *image)
 
 static int pair(int rounds, const char *source, const char *destination)
 {
-	struct device from, to;
-	uint8_t image[IMAGE_SIZE];
+	struct hisi_acc_vf from, to;
+	uint8_t image[DATA_SIZE];
 	int failed = 0;
 
-	device_open(&from, source);
-	device_open(&to, destination);
+	hisi_acc_vf_open(&from, source);
+	hisi_acc_vf_open(&to, destination);
 	for (round_number = 0; round_number < rounds; round_number++) {
 		bool saved = !save(&from, false, image);
 
 		saved |= !save(&from, true, image);
 		failed += !saved || restore(&to, image);
 	}
-	device_close(&from);
-	device_close(&to);
+	hisi_acc_vf_close(&from);
+	hisi_acc_vf_close(&to);
 	must(failed < rounds, "no round came to its end");
 	return 0;
 }
 
 struct job {
-	struct device device;
+	struct hisi_acc_vf vf;
 	pthread_barrier_t *line;
 	long long start;
 	long long end;
@@ -275,10 +269,10 @@ struct job {
 	int err;
 };
 
-/* Everything that a guest waits for: stop, save and the whole image */
+/* All that is downtime: stop, save and read the data */
 static void *save_one(void *argument)
 {
-	uint8_t image[IMAGE_SIZE];
+	uint8_t image[DATA_SIZE];
 	struct job *job = argument;
 	int fd = -1;
 
@@ -286,10 +280,10 @@ static void *save_one(void *argument)
 		pthread_barrier_wait(job->line);
 	job->start = clock_ns(CLOCK_MONOTONIC);
 	job->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	job->err = device_set_state(&job->device, STOP_COPY, &fd);
+	job->err = device_set_state(job->vf.fd, STOP_COPY, &fd);
 	if (!job->err)
-		must(drain(fd, image, 0) == IMAGE_SIZE,
-		     "an image of another size");
+		must(drain(fd, image, 0) == DATA_SIZE,
+		     "data of another size");
 	job->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - job->cpu;
 	job->end = clock_ns(CLOCK_MONOTONIC);
 	if (fd >= 0)
@@ -301,8 +295,8 @@ static void all_again(struct job *jobs, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (jobs[i].err ||
-		    device_set_state(&jobs[i].device, RUNNING, NULL))
-			start_again(&jobs[i].device, true);
+		    device_set_state(jobs[i].vf.fd, RUNNING, NULL))
+			start_again(&jobs[i].vf, true);
 }
 
 static void tell_round(const char *how, const struct job *jobs, int count)
@@ -358,22 +352,22 @@ static int many(int rounds, char **names, int count)
 	static struct job jobs[MAX_FUNCTIONS];
 
 	for (int i = 0; i < count; i++) {
-		device_open(&jobs[i].device, names[i]);
-		start_again(&jobs[i].device, true);
+		hisi_acc_vf_open(&jobs[i].vf, names[i]);
+		start_again(&jobs[i].vf, true);
 	}
 	for (round_number = 0; round_number < rounds; round_number++) {
 		one_after_another(jobs, count);
 		all_at_once(jobs, count);
 	}
 	for (int i = 0; i < count; i++)
-		device_close(&jobs[i].device);
+		hisi_acc_vf_close(&jobs[i].vf);
 	return 0;
 }
 
 static int hold(char **names, int count)
 {
-	static struct device devices[MAX_FUNCTIONS];
-	uint8_t image[IMAGE_SIZE + 1];
+	static struct hisi_acc_vf vfs[MAX_FUNCTIONS];
+	uint8_t image[DATA_SIZE + 1];
 	int fds[MAX_FUNCTIONS];
 	ssize_t size = 0;
 	char said[32];
@@ -381,19 +375,19 @@ static int hold(char **names, int count)
 	snprintf(said, sizeof(said), "closed %d", getpid());
 	wait_for_line(said);
 	for (int i = 0; i < count; i++)
-		device_open(&devices[i], names[i]);
+		hisi_acc_vf_open(&vfs[i], names[i]);
 	wait_for_line("open 0");
 	for (int i = 0; i < count; i++) {
-		device_guest_up(&devices[i]);
-		must(!device_set_state(&devices[i], STOP_COPY, &fds[i]),
+		hisi_acc_guest_up(&vfs[i].guest);
+		must(!device_set_state(vfs[i].fd, STOP_COPY, &fds[i]),
 		     "a save");
-		size = receive_image(fds[i], image, sizeof(image));
+		size = data_receive(fds[i], image, sizeof(image));
 	}
 	snprintf(said, sizeof(said), "saved %zd", size);
 	wait_for_line(said);
 	for (int i = 0; i < count; i++) {
 		close(fds[i]);
-		device_close(&devices[i]);
+		hisi_acc_vf_close(&vfs[i]);
 	}
 	return 0;
 }

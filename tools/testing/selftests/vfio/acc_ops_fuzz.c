@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Anything that userspace can ask of one function of an accelerator, at random,
- * from several threads that know nothing of each other.
+ * Random operations of userspace on one VF of a HiSilicon accelerator, in several
+ * threads that share its migration files.
  *
- * usage: acc_ops_fuzz OPERATIONS SEED FUNCTION
+ * usage: acc_ops_fuzz OPERATIONS SEED VF
  *
- * Each answer must be one that the uAPI knows, nothing may hang, and after a reset
- * the function has to go through a save as if nothing had been. What the kernel
- * says of it meanwhile is for its log.
+ * Each result must be one that the uAPI allows, nothing may hang, and after a reset
+ * the VF must be saved as before. The kernel log is not checked here.
  */
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "acc_fuzz.h"
 
@@ -25,7 +19,7 @@
 #define LONGEST		(2 * IMAGE_END)
 
 enum operation {
-	SET_STATE, GET_STATE, DATA_SIZE, PROBE, READ, WRITE, POLL, INFO, RESET,
+	SET_STATE, GET_STATE, GET_SIZE, PROBE, READ, WRITE, POLL, INFO, RESET,
 	CLOSE, LOAD, STORE, OPERATIONS
 };
 
@@ -35,9 +29,9 @@ struct worker {
 	unsigned long done[OPERATIONS];
 };
 
-static struct device device;
+static struct hisi_acc_vf vf;
 static uint8_t image[IMAGE_END];
-static int files[FILES];	/* data files, or -1: whoever takes one out owns it */
+static int files[FILES];	/* migration files, or -1; a thread owns what it took out */
 static long left;
 
 static int take_file(struct worker *w)
@@ -45,7 +39,7 @@ static int take_file(struct worker *w)
 	return __atomic_exchange_n(&files[below(&w->random, FILES)], -1, __ATOMIC_ACQ_REL);
 }
 
-/* Into a place at random; what lay there is closed */
+/* Put it in a random slot, and close the file that is there */
 static void leave_file(struct worker *w, int fd)
 {
 	fd = __atomic_exchange_n(&files[below(&w->random, FILES)], fd, __ATOMIC_ACQ_REL);
@@ -60,7 +54,7 @@ static void expect(const char *what, long got, const int *errors, unsigned int c
 	for (unsigned int i = 0; i < count; i++)
 		if (got == -errors[i])
 			return;
-	printf("not ok %s gives %ld\n", what, got);
+	printf("not ok %s returns %ld\n", what, got);
 	exit(1);
 }
 
@@ -71,9 +65,9 @@ static void expect(const char *what, long got, const int *errors, unsigned int c
 
 static void set_state(struct worker *w)
 {
-	int fd, err = device_set_state(&device, below(&w->random, 10), &fd);
+	int fd, err = device_set_state(vf.fd, below(&w->random, 10), &fd);
 
-	/* of an image that was refused: what it was refused for */
+	/* of data that was rejected: the reason */
 	EXPECT("SET_STATE", err, EINVAL, EIO, EBUSY, EBADMSG, EPROTONOSUPPORT, EOPNOTSUPP,
 	       ERANGE, EPROTO, EFBIG, ENODATA, ESTALE);
 	if (fd >= 0)
@@ -91,7 +85,7 @@ static void write_file(struct worker *w, int fd)
 		bytes[below(&w->random, LONGEST)] ^= 1 << below(&w->random, 8);
 	if (!below(&w->random, 2))
 		length = IMAGE_END - from;
-	EXPECT("write", send_image(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT,
+	EXPECT("write", data_send(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT,
 	       EOPNOTSUPP, ERANGE, EPROTO, EFBIG);
 }
 
@@ -99,11 +93,11 @@ static void read_file(struct worker *w, int fd)
 {
 	uint8_t bytes[LONGEST];
 
-	EXPECT("read", receive_image(fd, bytes, 1 + below(&w->random, LONGEST)),
+	EXPECT("read", data_receive(fd, bytes, 1 + below(&w->random, LONGEST)),
 	       EBADF, ENODEV, ENOMSG);
 }
 
-static void ask_file(int fd)
+static void query_file(int fd)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 
@@ -125,7 +119,7 @@ static void use_file(struct worker *w, enum operation operation)
 	else if (operation == POLL)
 		EXPECT("poll", poll(&ready, 1, 0) < 0 ? -errno : 0);
 	else if (operation == INFO)
-		ask_file(fd);
+		query_file(fd);
 	if (operation == CLOSE)
 		close(fd);
 	else
@@ -134,9 +128,10 @@ static void use_file(struct worker *w, enum operation operation)
 
 static void probe(struct worker *w)
 {
-	uint64_t value[2];
+	u64 value = 0;
 
-	EXPECT("FEATURE", device_feature_u64(&device, below(&w->random, 16), value),
+	EXPECT("FEATURE", device_feature(vf.fd, VFIO_DEVICE_FEATURE_GET | below(&w->random, 16),
+					 &value, sizeof(value), FEATURE_HEADER + sizeof(value)),
 	       ENOTTY, EINVAL);
 }
 
@@ -147,16 +142,15 @@ static void use_device(struct worker *w, enum operation operation)
 	if (operation == SET_STATE)
 		set_state(w);
 	else if (operation == GET_STATE)
-		EXPECT("GET_STATE", device_state(&device));
-	else if (operation == DATA_SIZE)
-		EXPECT("DATA_SIZE",
-		       device_feature_u64(&device, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size));
+		EXPECT("GET_STATE", device_get_state(vf.fd));
+	else if (operation == GET_SIZE)
+		EXPECT("DATA_SIZE", device_data_size(vf.fd, &size));
 	else if (operation == PROBE)
 		probe(w);
 	else if (operation == RESET)
-		EXPECT("RESET", device_reset(&device));
+		EXPECT("RESET", device_reset(vf.fd));
 	else if (operation == LOAD)
-		device_read(&device, 4 * below(&w->random, BAR2_HALF / 4));
+		hisi_acc_guest_read(&vf.guest, 4 * below(&w->random, GUEST_BAR_SIZE / 4));
 }
 
 static void *work(void *arg)
@@ -174,9 +168,10 @@ static void *work(void *arg)
 		case READ: case WRITE: case POLL: case INFO: case CLOSE:
 			use_file(w, operation);
 			break;
-		case STORE:	/* doorbells that mean nothing, masks */
-			device_write(&device, below(&w->random, 2) ? 0x0c : 0x04,
-				     below(&w->random, 2));
+		case STORE:	/* interrupt masks */
+			hisi_acc_guest_write(&vf.guest, below(&w->random, 2) ?
+					     QM_EQ_INT_MASK : QM_AEQ_INT_MASK,
+					     below(&w->random, 2));
 			break;
 		default:
 			use_device(w, operation);
@@ -187,7 +182,7 @@ static void *work(void *arg)
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s OPERATIONS SEED FUNCTION\n", name);
+	fprintf(stderr, "usage: %s OPERATIONS SEED VF\n", name);
 	return 2;
 }
 
@@ -195,14 +190,14 @@ static bool saves(struct image_facts *facts)
 {
 	int fd, length;
 
-	device_guest_up(&device);
-	if (device_set_state(&device, STOP_COPY, &fd))
+	hisi_acc_guest_up(&vf.guest);
+	if (device_set_state(vf.fd, STOP_COPY, &fd))
 		return false;
-	length = receive_image(fd, image, sizeof(image));
+	length = data_receive(fd, image, sizeof(image));
 	close(fd);
 	*facts = image_facts_of(image);
 	return length == IMAGE_END && is_image(image, length, facts) &&
-	       !device_set_state(&device, RUNNING, NULL);
+	       !device_set_state(vf.fd, RUNNING, NULL);
 }
 
 int main(int argc, char **argv)
@@ -223,9 +218,9 @@ int main(int argc, char **argv)
 
 	setlinebuf(stdout);
 	memset(files, -1, sizeof(files));
-	device_open(&device, argv[3]);
+	hisi_acc_vf_open(&vf, argv[3]);
 	if (!saves(&before)) {
-		fprintf(stderr, "acc_ops_fuzz: %s gives no image\n", argv[3]);
+		fprintf(stderr, "acc_ops_fuzz: %s cannot be saved\n", argv[3]);
 		return 1;
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -236,12 +231,12 @@ int main(int argc, char **argv)
 		pthread_join(workers[i].thread, NULL);
 		resets += workers[i].done[RESET];
 	}
-	if (device_reset(&device) || device_state(&device) != RUNNING || !saves(&after) ||
+	if (device_reset(vf.fd) || device_get_state(vf.fd) != RUNNING || !saves(&after) ||
 	    memcmp(&before, &after, sizeof(before))) {
-		printf("not ok it is not what it was\n");
+		printf("not ok the VF is not saved as before\n");
 		return 1;
 	}
 	printf("ok %s operations, %lu of them resets\n", argv[1], resets);
-	device_close(&device);
+	hisi_acc_vf_close(&vf);
 	return 0;
 }

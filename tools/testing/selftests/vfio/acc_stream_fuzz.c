@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Images that were changed at random, cut into writes at random, into functions of
- * an accelerator.
+ * Migration data with random changes, in random writes, into VFs of a HiSilicon
+ * accelerator.
  *
  * usage: acc_stream_fuzz [-r] STREAMS SEED SOURCE DESTINATION...
  *
- * SOURCE is where real images come from, each DESTINATION takes its share. Taken
- * must be what acc_image_rules.h calls an image, and nothing else; what was taken
- * and is saved again must say the same. With -r all streams are such that must be
- * refused: of these nothing may reach a register, which only the device can tell.
+ * SOURCE is saved for valid data. The DESTINATIONs share the streams. A stream must
+ * be loaded if acc_image_rules.h calls it valid, and rejected otherwise; what was
+ * loaded and is saved again must be the same. With -r all streams are invalid:
+ * nothing of these may reach a register, which only the device can count.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "acc_fuzz.h"
 
@@ -46,34 +42,34 @@ static void add_seed(const uint8_t *image, size_t length)
 	seeds[seed_count++].length = length;
 }
 
-static void save(struct device *d, uint8_t *image)
+static void save(struct hisi_acc_vf *vf, uint8_t *image)
 {
 	int fd;
 
-	if (device_set_state(d, STOP_COPY, &fd) ||
-	    receive_image(fd, image, IMAGE_END) != IMAGE_END) {
-		fprintf(stderr, "acc_stream_fuzz: %s gives no image\n", d->bdf);
+	if (device_set_state(vf->fd, STOP_COPY, &fd) ||
+	    data_receive(fd, image, IMAGE_END) != IMAGE_END) {
+		fprintf(stderr, "acc_stream_fuzz: %s cannot be saved\n", vf->bdf);
 		exit(1);
 	}
 	close(fd);
 }
 
-/* What the source sends, and the same as older drivers would have sent it */
+/* What the source sends, and the same as older drivers would send it */
 static void make_seeds(const char *source, bool guest_up)
 {
 	uint8_t image[IMAGE_END];
-	struct device d;
+	struct hisi_acc_vf vf;
 
-	device_open(&d, source);
+	hisi_acc_vf_open(&vf, source);
 	if (guest_up)
-		device_guest_up(&d);
-	save(&d, image);
-	device_close(&d);
+		hisi_acc_guest_up(&vf.guest);
+	save(&vf, image);
+	hisi_acc_vf_close(&vf);
 	add_seed(image, IMAGE_END);
 	if (guest_up) {
 		uint8_t idle[IMAGE_END];
 
-		/* the same, before its driver has told of the last of four addresses */
+		/* the same, before the guest driver has set the last of four addresses */
 		memcpy(idle, image, sizeof(idle));
 		image_put(idle, GUEST, 4, 2);
 		memset(idle + EQ_RING, 0, SQC_TABLE - EQ_RING);
@@ -92,15 +88,15 @@ static void make_seeds(const char *source, bool guest_up)
 	add_seed(image, IMAGE_END);
 }
 
-/* The function's own, which may have another number of queues than the source */
-static void learn_facts(struct share *s, struct device *d)
+/* Of the destination, which may have another number of queues than the source */
+static void save_facts(struct share *s, struct hisi_acc_vf *vf)
 {
 	uint8_t image[IMAGE_END];
 
-	save(d, image);
+	save(vf, image);
 	s->facts = image_facts_of(image);
-	if (device_set_state(d, RUNNING, NULL)) {
-		fprintf(stderr, "acc_stream_fuzz: %s does not run again\n", d->bdf);
+	if (device_set_state(vf->fd, RUNNING, NULL)) {
+		fprintf(stderr, "acc_stream_fuzz: %s cannot be set to RUNNING\n", vf->bdf);
 		exit(1);
 	}
 }
@@ -153,7 +149,7 @@ static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 
 		if (piece > stream->length - sent)
 			piece = stream->length - sent;
-		n = send_image(fd, stream->bytes + sent, piece);
+		n = data_send(fd, stream->bytes + sent, piece);
 		if (n < 0)
 			return n;
 		sent += n;
@@ -161,17 +157,17 @@ static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 	return 0;
 }
 
-/* What was loaded, as a save has it */
-static bool says_the_same(struct device *d, const struct stream *stream)
+/* Whether a save has what was loaded */
+static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
 {
 	const uint8_t *in = stream->bytes;
 	enum image_guest guest;
 	uint8_t out[IMAGE_END];
 	int fd, read;
 
-	if (device_set_state(d, STOP_COPY, &fd))
+	if (device_set_state(vf->fd, STOP_COPY, &fd))
 		return false;
-	read = receive_image(fd, out, sizeof(out));
+	read = data_receive(fd, out, sizeof(out));
 	close(fd);
 	if (read != IMAGE_END)
 		return false;
@@ -191,7 +187,7 @@ static bool says_the_same(struct device *d, const struct stream *stream)
 	       !memcmp(in + SQC_TABLE, out + SQC_TABLE, IMAGE_END - SQC_TABLE);
 }
 
-static void complain(struct share *s, const struct stream *stream, const char *what, int got)
+static void report(struct share *s, const struct stream *stream, const char *what, int got)
 {
 	printf("not ok %s: %s, %d:", s->bdf, what, got);
 	for (size_t i = 0; i < stream->length; i++)
@@ -200,37 +196,37 @@ static void complain(struct share *s, const struct stream *stream, const char *w
 	exit(1);
 }
 
-static void reset(struct share *s, struct device *d, const struct stream *stream)
+static void reset(struct share *s, struct hisi_acc_vf *vf, const struct stream *stream)
 {
-	int err = device_reset(d);
+	int err = device_reset(vf->fd);
 
-	if (err || device_state(d) != RUNNING)
-		complain(s, stream, "a reset", err);
+	if (err || device_get_state(vf->fd) != RUNNING)
+		report(s, stream, "a reset", err);
 }
 
-/* A reset takes a tenth of a second: only where the next stream wants it */
-static void one_stream(struct share *s, struct device *d)
+/* A reset takes 0.1 s: only where the next stream needs it */
+static void one_stream(struct share *s, struct hisi_acc_vf *vf)
 {
 	struct stream stream;
 	bool right = make_stream(s, &stream);
 	int fd, sent, err;
 
-	err = device_set_state(d, RESUMING, &fd);
+	err = device_set_state(vf->fd, RESUMING, &fd);
 	if (err)
-		complain(s, &stream, "RESUMING was refused", err);
+		report(s, &stream, "RESUMING fails", err);
 	sent = send_in_pieces(s, &stream, fd);
-	err = device_set_state(d, STOP, NULL);
+	err = device_set_state(vf->fd, STOP, NULL);
 	if (right && (sent || err))
-		complain(s, &stream, "an image was refused", sent ?: err);
+		report(s, &stream, "valid data is rejected", sent ?: err);
 	if (!right && !err)
-		complain(s, &stream, "this was taken", err);
-	err = device_state(d);
+		report(s, &stream, "invalid data is loaded", err);
+	err = device_get_state(vf->fd);
 	if (err != (right ? STOP : RESUMING))
-		complain(s, &stream, "the state then", err);
-	if (right && !says_the_same(d, &stream))
-		complain(s, &stream, "a save says otherwise", 0);
+		report(s, &stream, "the state afterwards", err);
+	if (right && !saves_the_same(vf, &stream))
+		report(s, &stream, "a save differs", 0);
 	if (!right)
-		reset(s, d, &stream);
+		reset(s, vf, &stream);
 	close(fd);
 	s->taken += right;
 	s->refused += !right;
@@ -239,13 +235,13 @@ static void one_stream(struct share *s, struct device *d)
 static void *work(void *arg)
 {
 	struct share *s = arg;
-	struct device d;
+	struct hisi_acc_vf vf;
 
-	device_open(&d, s->bdf);
-	learn_facts(s, &d);
+	hisi_acc_vf_open(&vf, s->bdf);
+	save_facts(s, &vf);
 	while (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) >= 0)
-		one_stream(s, &d);
-	device_close(&d);
+		one_stream(s, &vf);
+	hisi_acc_vf_close(&vf);
 	return NULL;
 }
 

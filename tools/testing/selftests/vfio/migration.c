@@ -33,6 +33,17 @@ char *migration_device_argument(int *argc, char *argv[])
 	return found;
 }
 
+void migration_device_pair(int *argc, char *argv[], const char *bdfs[2])
+{
+	int count;
+	char **given = vfio_selftests_get_bdfs(argc, argv, &count);
+
+	bdfs[0] = given[0];
+	bdfs[1] = count > 1 ? given[1] : getenv("VFIO_SELFTESTS_DESTINATION");
+	if (!bdfs[1])
+		ksft_exit_skip("needs a source and a destination\n");
+}
+
 void migration_device_require(const char *path)
 {
 	static const char *const modes[] = { MODE_IOMMUFD, MODE_VFIO_TYPE1_IOMMU };

@@ -41,6 +41,13 @@ struct migration_data {
  */
 char *migration_device_argument(int *argc, char *argv[]);
 
+/*
+ * PCI addresses of a source and a destination: the last two arguments, or those in
+ * VFIO_SELFTESTS_BDF and VFIO_SELFTESTS_DESTINATION of the environment. Ends the
+ * program with KSFT_SKIP if there are not two.
+ */
+void migration_device_pair(int *argc, char *argv[], const char *bdfs[2]);
+
 /* End the program with KSFT_SKIP if the device cannot be opened or not migrate */
 void migration_device_require(const char *path);
 

@@ -10,9 +10,21 @@ MIGRATION_TESTS += vfio_pci_migration_precopy_test
 MIGRATION_TESTS += vfio_pci_migration_reset_test
 MIGRATION_TESTS += vfio_pci_migration_threads_test
 MIGRATION_TESTS += vfio_pci_migration_fail_nth
-# The mailbox of the device takes one store of 16 bytes
+
 ifeq ($(ARCH:aarch64=arm64),arm64)
 MIGRATION_TESTS += vfio_pci_hisi_acc_test
+MIGRATION_TESTS += hisi_acc_migration_bar_test
+MIGRATION_TESTS += hisi_acc_migration_states_test
+MIGRATION_TESTS += hisi_acc_migration_data_test
+MIGRATION_TESTS += hisi_acc_migration_reject_test
+MIGRATION_TESTS += hisi_acc_migration_reset_test
+# Installed, and not run by run_kselftest.sh
+MIGRATION_TOOLS := hisi_acc_migration_pf_reset
+MIGRATION_TOOLS += acc_migration_bench
+MIGRATION_TOOLS += acc_ops_fuzz
+MIGRATION_TOOLS += acc_stream_fuzz
+# arm64 has the store of 16 bytes that the mailbox takes
+HISI_ACC_O := $(addprefix $(OUTPUT)/, hisi_acc_guest.o hisi_acc_vf.o)
 endif
 
 ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
@@ -21,37 +33,21 @@ endif
 
 # Not TEST_GEN_PROGS: the rule of lib.mk for these links no further objects
 TEST_CUSTOM_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TESTS))
+TOOL_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TOOLS))
+TEST_GEN_PROGS_EXTENDED += $(TOOL_PROGS)
 
-MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS)) $(OUTPUT)/migration.o
-
-$(TEST_CUSTOM_PROGS): %: %.o $(OUTPUT)/migration.o $(LIBVFIO_O)
-	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
-
-ifeq ($(ARCH:aarch64=arm64),arm64)
-# Without libvfio
-HISI_ACC_DEVICE_O := $(OUTPUT)/hisi_acc_test_device.o
-HISI_ACC_TEST := $(OUTPUT)/hisi_acc_migration_test
-HISI_ACC_TEST_O := $(patsubst %.c, $(OUTPUT)/%.o, $(notdir $(wildcard $(selfdir)/vfio/hisi_acc_*.c)))
-TEST_CUSTOM_PROGS += $(HISI_ACC_TEST)
-
-$(HISI_ACC_TEST): $(HISI_ACC_TEST_O)
-
-# Installed, and not run by run_kselftest.sh: these say how often and on which VFs
-HISI_ACC_TOOLS := $(addprefix $(OUTPUT)/, acc_migration_bench acc_ops_fuzz acc_stream_fuzz)
-TEST_GEN_PROGS_EXTENDED += $(HISI_ACC_TOOLS)
-
-$(HISI_ACC_TOOLS): %: %.o $(HISI_ACC_DEVICE_O)
-
-$(HISI_ACC_TEST) $(HISI_ACC_TOOLS):
-	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ -o $@
-
-MIGRATION_O += $(HISI_ACC_TEST_O) $(addsuffix .o, $(HISI_ACC_TOOLS))
-endif
+MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS) $(TOOL_PROGS))
+MIGRATION_O += $(OUTPUT)/migration.o $(HISI_ACC_O)
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
-all: $(TEST_CUSTOM_PROGS) $(HISI_ACC_TOOLS)
+$(filter $(OUTPUT)/hisi_acc_%, $(TEST_CUSTOM_PROGS)) $(TOOL_PROGS): $(HISI_ACC_O)
+
+$(TEST_CUSTOM_PROGS) $(TOOL_PROGS): %: %.o $(OUTPUT)/migration.o $(LIBVFIO_O)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
+
+all: $(TEST_CUSTOM_PROGS) $(TOOL_PROGS)
 
 -include $(MIGRATION_O:.o=.d)
 

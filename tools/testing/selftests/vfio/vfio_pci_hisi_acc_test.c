@@ -19,7 +19,7 @@
 
 #define BUFFERS	SZ_64K
 
-static char **bdfs;
+static const char *bdfs[2];
 
 FIXTURE(requests) {
 	struct iommu *iommu;
@@ -272,12 +272,9 @@ int main(int argc, char *argv[])
 {
 	struct vfio_pci_device *device;
 	struct iommu *iommu;
-	int count;
 	u64 flags;
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &count);
-	if (count < 2)
-		ksft_exit_skip("needs a source and a destination\n");
+	migration_device_pair(&argc, argv, bdfs);
 	iommu = iommu_init(default_iommu_mode);
 	device = vfio_pci_device_init(bdfs[0], iommu);
 	if (!device->driver.ops || strcmp(device->driver.ops->name, "hisi_acc"))

@@ -12,7 +12,7 @@
 
 #include <linux/pci_regs.h>
 
-#include "../../selftests/vfio/hisi_acc_test_device.h"
+#include "vfio_device.h"
 
 /* Where a capability is in the file of the device, or -errno */
 static inline off_t config_capability(struct device *d, uint8_t id)

@@ -19,9 +19,9 @@ from ..core import paths, versions
 FOLDER = paths.ROOT / "Documentation/dev-tools/vfio-lab"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 TESTS = paths.LAB / "tests"
-PASSES, NOT_RUN = "passes", "-"
+PASSES, SOMETIMES, NOT_RUN = "passes", "fails at random", "-"
 #: by what is before a name in a list
-HOW = {"": "fails", "!": "hangs", "-": NOT_RUN}
+HOW = {"": "fails", "?": SOMETIMES, "!": "hangs", "-": NOT_RUN}
 LICENCE = """\
 .. SPDX-License-Identifier: GPL-2.0
 .. Made by lab/release/test_table.py from the tests and the lists beside them
@@ -71,13 +71,11 @@ def generic() -> list[Test]:
 
 
 def special() -> list[Test]:
-    """The tests of hisi_acc_migration_test."""
+    """The tests of the hisi_acc_migration tests."""
     found = []
-    for file in sorted(SELFTESTS.glob("hisi_acc_test_*.c")):
-        text = file.read_text()
-        for name, function in re.findall(r'\{ "(\w+)", (\w+) \}', text):
-            comment = re.search(rf"/\*((?:(?!\*/).)*)\*/\nstatic void {function}\(void\)\n\{{", text, re.S)
-            found.append(Test(name, _sentence(comment[1]) if comment else ""))
+    for file in sorted(SELFTESTS.glob("hisi_acc_migration_*.c")):
+        found += [Test(name, _sentence(comment)) for comment, name in
+                  re.findall(r"/\*((?:(?!\*/).)*)\*/\nTEST\((\w+)\)", file.read_text(), re.S)]
     return found
 
 
@@ -105,8 +103,8 @@ def lab() -> list[Test]:
 
 
 def failed(listed: Path) -> dict[str, str]:
-    """A list of what a driver fails: test, and how: fails, hangs, or - for not run."""
-    return {name: HOW[how] for how, name in re.findall(r"^([!-]?)(\w+):", listed.read_text(), re.M)}
+    """A list of what a driver fails: test, and how: fails, fails at random, hangs, or - for not run."""
+    return {name: HOW[how] for how, name in re.findall(r"^([!?-]?)(\w+):", listed.read_text(), re.M)}
 
 
 def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | None]) -> str:
@@ -124,12 +122,12 @@ def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | No
 def pages() -> dict[Path, str]:
     """The pages."""
     mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_tests.{name}") for name in ("hisi_acc_mainline", "mtty"))
-    own = {f"Linux {driver}'s": failed(SELFTESTS / f"hisi_acc_migration_test.linux-{driver}")
+    own = {f"Linux {driver}'s": failed(SELFTESTS / f"hisi_acc_migration_tests.linux-{driver}")
            for driver in versions.OWN_DRIVERS}
     drivers = (HEAD
                + _table("Any driver: the vfio_pci_migration tests", generic(),
                         {"ours": {}, next(iter(own)): mainline, "mtty": mtty})
-               + _table("These devices: hisi_acc_migration_test", special(),
+               + _table("These devices: the hisi_acc_migration tests", special(),
                         {"ours": {}, **own})
                + _table("Without a device: KUnit", kunit(), {"ours": {}}))
     return {FOLDER / "tests.rst": drivers, FOLDER / "lab-tests.rst": LAB_HEAD + _table("The lab", lab(), {"ours": {}})}

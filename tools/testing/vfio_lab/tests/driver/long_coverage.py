@@ -8,7 +8,7 @@ import pytest
 import steps
 import tap
 from lab.core import hardware, paths, versions
-from lab.build import cross, driver
+from lab.build import driver
 from lab.build.kernel import flavoured, kernel
 from lab.scenario import accelerator
 from lab.scenario.session import MODEL, Choice
@@ -16,8 +16,6 @@ from lab.probe import coverage
 
 pytestmark = pytest.mark.timeout(0)
 
-KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
-REMOTE = "/lab/hisi_acc_migration_test"
 WANTED = 95.0
 LAYOUTS = ("v3", "v4")
 
@@ -31,7 +29,7 @@ def work(host, functions: list[str], layout: str) -> None:
         vf.guest_up()
         vf.go(steps.State.PRE_COPY)
         host.ssh.run(show)
-    said = host.ssh.run(f"{REMOTE} {' '.join(functions[:2])}", timeout=600, check=False).stdout
+    said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
     assert tap.wrong(said, versions.DEFAULT, layout) == {}, said
     for function in functions:
         host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
@@ -43,11 +41,10 @@ def test_nearly_all_lines_run(boot, context, tmp_path):
     listed, in build/check/coverage.txt."""
     built = driver.module("ours", kernel(flavoured("debug"), context), context, flavour="gcov")
     tests = built.with_name(driver.KUNIT_MODULE)
-    program = cross.static_program(sorted(KSELFTEST.glob("hisi_acc_*.c")), context)
     counted: coverage.Lines = {}
     for layout in LAYOUTS:
         host = boot(Choice(kernel=flavoured("debug"), driver="none", model={**MODEL, "hw-version": layout}, push={
-            REMOTE: program, steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
+            **tap.files(context), steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
             f"/lab/{tests.name}": tests}))
         functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
         host.ssh.run(f"modprobe vfio-pci-core && modprobe hisi_hpre && modprobe hisi_zip && insmod /lab/{built.name}")

@@ -11,13 +11,13 @@ import re
 
 import pytest
 
+import tap
 from lab.core import hardware, paths
-from lab.build import cross, kunit
+from lab.build import kunit
 from lab.scenario import accelerator, watch
 from lab.scenario.session import Choice
 
 MUTANTS = paths.LAB / "tests/mutants"
-REMOTE = "/lab/hisi_acc_migration_test"
 
 
 def of(folder: str):
@@ -35,11 +35,10 @@ def test_kunit_catches(context, mutant):
 @of("kselftest")
 def test_the_kselftest_catches(boot, context, mutant):
     """Would catch: the same of what needs a device."""
-    program = cross.static_program(sorted((paths.ROOT / "tools/testing/selftests/vfio").glob("hisi_acc_*.c")), context)
-    host = boot(Choice(patches=(mutant,), push={REMOTE: program}))
+    host = boot(Choice(patches=(mutant,), push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    said = host.ssh.run(f"{REMOTE} {' '.join(functions[:2])}", timeout=600, check=False).stdout
+    said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
     assert "ok 1 " in said
     assert re.findall(r"^not ok .*", said, re.M) + host.trouble() != [], f"{mutant.name} survives"
     watch.expect(".", maybe=True)       # of what it has broken more may be told

@@ -12,7 +12,7 @@ import pytest
 
 import tap
 from lab.core import hardware, paths
-from lab.build import cross, driver, kunit
+from lab.build import driver, kunit
 from lab.build.kernel import flavoured, kernel
 from lab.scenario import accelerator, watch
 from lab.scenario.session import MODEL, Choice
@@ -21,8 +21,6 @@ from lab.probe import leaks, races
 # What is missing of the kernels is built first
 pytestmark = pytest.mark.timeout(0)
 
-KSELFTEST = paths.ROOT / "tools/testing/selftests/vfio"
-REMOTE = "/lab/hisi_acc_migration_test"
 MUTANTS = paths.LAB / "tests/mutants/sanitize"
 DEBUG, KCSAN = flavoured("debug"), flavoured("kcsan")
 WATCHING = (DEBUG, KCSAN)
@@ -33,9 +31,8 @@ KSELFTEST_SECONDS = 300
 
 
 def bound_host(boot, context, choice: Choice):
-    """A host with the kselftest as REMOTE, and two functions for it."""
-    program = cross.static_program(sorted(KSELFTEST.glob("hisi_acc_*.c")), context)
-    host = boot(Choice(**{**vars(choice), "push": {REMOTE: program}}))
+    """A host with the kselftests, and two functions for them."""
+    host = boot(Choice(**{**vars(choice), "push": tap.files(context)}))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     return host, functions[:2]
@@ -48,9 +45,8 @@ def unbind(host, functions) -> None:
 
 
 def kselftest(host, functions, *names: str) -> str:
-    """Run the kselftest, or one of its tests; what was said."""
-    done = host.ssh.run(f"{REMOTE} {' '.join(functions)} {' '.join(names)}", timeout=KSELFTEST_SECONDS, check=False)
-    return done.stdout + done.stderr
+    """Run the kselftests, or some of their tests; what was said."""
+    return host.ssh.run(tap.command(functions, *names), timeout=KSELFTEST_SECONDS, check=False).stdout
 
 
 @pytest.mark.parametrize("version", WATCHING)
@@ -131,7 +127,7 @@ def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
 #: what each mutant is found by: a kernel, what runs, a word of the report
 FOUND_BY = {
     # often: what is lost once may go unseen
-    "leak-of-a-data-file": (DEBUG, 8 * ("open_is_a_beginning", "precopy_end"), "hisi_acc_migf_open"),
+    "leak-of-a-data-file": (DEBUG, 8 * ("reset_everywhere", "precopy_end"), "hisi_acc_migf_open"),
     "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": (DEBUG, ("two_writers",), "KASAN"),

@@ -70,7 +70,9 @@ def test_our_driver_passes(boot, context, request):
     lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {functions[0]}'" for test in GENERIC)
                         + " ../run_kselftest.sh " + " ".join(f"-t vfio:{test}" for test in GENERIC))
     # Not the last function: it may have the queues that are over
-    lines["requests"] = f"./vfio_pci_hisi_acc_test {only('iommufd')} {functions[-3]} {functions[-2]}"
+    lines["pair"] = (f"VFIO_SELFTESTS_BDF={functions[-3]} VFIO_SELFTESTS_DESTINATION={functions[-2]} "
+                     f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
+                     "../run_kselftest.sh -t vfio:vfio_pci_hisi_acc_test -t vfio:hisi_acc_migration_states_test")
     said = side_by_side(host, lines)
     assert host.trouble() == []
     # and has the device read where nothing is mapped, of which the SMMU tells
@@ -82,7 +84,7 @@ def test_our_driver_passes(boot, context, request):
     for name, text in said.items():
         found = verdicts(text)
         assert set(found.values()) == {"ok"}, f"{name}: {text}"
-        assert len(found) >= {"driver": 1, "requests": 5}.get(name, 50)
+        assert len(found) >= {"driver": 1, "pair": 11}.get(name, 50)
 
 
 def generic(arguments: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 
+import tap
 from lab.core import versions
 from lab.scenario.migration import ENGINE
 from moves import event, queues, running
@@ -48,10 +49,10 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
 
 def test_events_tell_of_each_step(boot, context):
     """Walked by the kselftest, which is refused images of all kinds, too."""
-    from test_uapi import REMOTE, bound_host
+    from test_uapi import bound_host
     host, functions = bound_host(boot, context, versions.DEFAULT)
     host.ssh.run(f"echo 1 > {EVENTS}/enable")
-    host.ssh.run(f"{REMOTE} {' '.join(functions)} guest_up && {REMOTE} {' '.join(functions)} refused_magic")
+    host.ssh.run(tap.command(functions, "guest_up", "refused_magic"))
     trace = host.ssh.out(f"cat {TRACE}")
     for line in (r"hisi_acc_vf_stop: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
                  r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",

@@ -13,7 +13,7 @@ import tap
 from lab.core import versions
 from lab.scenario.migration import ENGINE
 from lab.scenario.session import Choice
-from test_uapi import REMOTE, bound_host
+from test_uapi import bound_host
 
 #: the meaning of the resume doorbell, what ends a pause without it, whether a write-back
 #: covers the contexts of EQ and AEQ; and two more
@@ -54,5 +54,5 @@ def test_the_kselftest_passes_with_each(boot, context):
     for setting in settings(True):
         for name, value in setting.items():
             host.set_model(ENGINE, name, value)
-        done = host.ssh.run(f"{REMOTE} {' '.join(functions)}", timeout=300, check=False)
+        done = host.ssh.run(tap.command(functions), timeout=300, check=False)
         assert tap.wrong(done.stdout, versions.DEFAULT) == {} and done.returncode == 0, f"{setting}: {done.stdout}"

@@ -144,4 +144,4 @@ def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
     assert set(there.stdout.split()) == set(kernel_tree.ours())
     completion = (unpacked / "usr/share/bash-completion/completions/vlab").read_text()
     assert "complete -o default -F _vlab vlab" in completion
-    assert list(unpacked.rglob("hisi_acc_migration_test.c")) and not list(unpacked.rglob("__pycache__"))
+    assert list(unpacked.rglob("hisi_acc_migration_states_test.c")) and not list(unpacked.rglob("__pycache__"))

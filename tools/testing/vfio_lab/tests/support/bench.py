@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import steps
+import tap
 from lab.core import hardware, paths, versions
 from lab.core.context import Context
 from lab.core.errors import LabError
 from lab.core.patience import MACHINE
 from lab.core.progress import Steps
-from lab.build import cross, kernel
+from lab.build import kernel
 from lab.build.load_module import looping_vfio, rival_module
 from lab.scenario import accelerator
 from lab.scenario.host import Host
@@ -25,7 +26,6 @@ from lab.scenario.session import MODEL, Choice, Session
 
 SEC = hardware.ENGINES["sec"]
 VARIANT = hardware.VARIANT_DRIVER
-KSELFTEST = "/lab/hisi_acc_migration_test"
 RIVAL = "/sys/module/qm_rival/parameters"
 PF = f"/sys/bus/pci/devices/{SEC.pf}"
 QUEUES = 4                              # of each of the two functions
@@ -36,14 +36,13 @@ QUIET = {"pf-algs": "0", "vf-algs": "0"}
 def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> Choice:
     """What to boot: programs and modules that the tests use are in it. A patch is one of
     the kernel."""
-    selftests = sorted(steps.SELFTESTS.glob("hisi_acc_*.c"))
     built = kernel.kernel(version, context, patch)
     return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
         **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
         steps.LOOP: steps.loop_program(context),
-        KSELFTEST: cross.static_program(selftests, context),
+        **tap.files(context),
         "/lab/qm_rival.ko": rival_module(built, context),
         "/lab/vfio.ko": looping_vfio(built, context)})
 
@@ -86,9 +85,8 @@ class Bench:
         return steps.Function(self.host, self.functions[number], physical)
 
     def kselftest(self, *names: str, timeout: float = 600) -> str:
-        """Run the device's kselftest, all of it or one test; what it printed."""
-        return self.host.ssh.run(f"{KSELFTEST} {' '.join(self.functions)} {' '.join(names)}",
-                                 timeout=timeout, check=False).stdout
+        """Run the kselftests of these devices, all or some tests; what they printed."""
+        return self.host.ssh.run(tap.command(self.functions, *names), timeout=timeout, check=False).stdout
 
     def references(self) -> int:
         """Who uses the driver's module."""

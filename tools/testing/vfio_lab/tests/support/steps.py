@@ -18,7 +18,8 @@ from lab.core.process import killed_after
 from lab.build import cross
 from lab.scenario.host import Host
 
-SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
+#: what both programs are linked with
+DEVICE = (paths.LAB / "programs/vfio_device.c", paths.ROOT / "tools/testing/selftests/vfio/hisi_acc_guest.c")
 REMOTE = "/lab/vfio_steps"
 LOOP = "/lab/vfio_loop"
 IMAGE = 176
@@ -46,14 +47,12 @@ class State(enum.IntEnum):
 
 def program(context: Context) -> Path:
     """What runs in the host; see vfio_steps.c."""
-    return cross.static_program(
-        [paths.LAB / "programs/vfio_steps.c", SELFTESTS / "hisi_acc_test_device.c"], context)
+    return cross.static_program([paths.LAB / "programs/vfio_steps.c", *DEVICE], context)
 
 
 def loop_program(context: Context) -> Path:
     """What keeps several functions busy; see vfio_loop.c."""
-    return cross.static_program(
-        [paths.LAB / "programs/vfio_loop.c", SELFTESTS / "hisi_acc_test_device.c"], context)
+    return cross.static_program([paths.LAB / "programs/vfio_loop.c", *DEVICE], context)
 
 
 @dataclasses.dataclass

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver for libvfio: a virtual function of HiSilicon's cipher engine.
+ * A libvfio driver of a VF of the HiSilicon cipher engine.
  *
  * The engine has no request that copies. A copy is AES in counter mode into a
- * buffer of ours, and the same once more from there to where it belongs. The
- * requests of the second half are made when all of the first are done, as the
- * engine need not work in order.
+ * bounce buffer, and the same again from there to the destination. The requests of
+ * the second half are submitted when all of the first have completed, as the engine
+ * may complete requests out of order.
  *
- * Who has driver.region mapped at the same addresses can go on with another
- * function that has taken this one's state.
+ * A process with driver.region mapped at the same addresses can continue on another
+ * VF that has loaded the state of this one.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -81,7 +81,7 @@ static void doorbell(struct vfio_pci_device *device, u64 command, u64 index,
 	writeq(command << 12 | index << 32 | priority << 48, reg(device, offset));
 }
 
-/* Hands over a context with a ring */
+/* Give the device a context with a ring */
 static void set_ring(struct vfio_pci_device *device, u32 command, void *ring,
 		     struct xqc context)
 {
@@ -168,7 +168,7 @@ static void send(struct vfio_pci_device *device, u16 direction, iova_t src,
 	doorbell(device, DB_SQ, state->sent % HISI_ACC_DEPTH, 0);
 }
 
-/* Waits for all answers and takes them */
+/* Wait for all completions */
 static int collect(struct vfio_pci_device *device)
 {
 	struct hisi_acc_state *state = state_of(device);
@@ -219,7 +219,7 @@ static int hisi_acc_memcpy_wait(struct vfio_pci_device *device)
 	return first ?: second;
 }
 
-/* A request whose completion is an event, and an event is the interrupt */
+/* A request whose completion raises an event, and so the interrupt */
 static void hisi_acc_send_msi(struct vfio_pci_device *device)
 {
 	struct hisi_acc_state *state = state_of(device);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * HiSilicon's accelerators from a virtual function's side: what a driver of the
- * cipher engine SEC2 says to them, and what it keeps.
+ * A VF of the HiSilicon cipher engine SEC2: registers, contexts, requests, and the
+ * state of its driver.
  */
 #ifndef SELFTESTS_VFIO_HISI_ACC_H
 #define SELFTESTS_VFIO_HISI_ACC_H
@@ -15,22 +15,7 @@
 
 #include <libvfio/iommu.h>
 
-/* Registers of BAR 2 */
-#define QM_AEQ_INT_MASK		0x4
-#define QM_EQ_INT_MASK		0xc
-#define QM_VF_STATE		0x60	/* 0 while a driver is there */
-#define QM_MAILBOX		0x300	/* one store of 16 bytes */
-#define QM_DOORBELL_SQ_CQ	0x1000
-#define QM_DOORBELL_EQ_AEQ	0x2000
-
-#define MB_SQC			0x0
-#define MB_CQC			0x1
-#define MB_EQC			0x2
-#define MB_AEQC			0x3
-#define MB_SQC_BT		0x4
-#define MB_CQC_BT		0x5
-#define MB_STATUS		(0xf << 9)
-#define MB_BUSY			(1u << 13)
+#include "registers.h"
 
 #define DB_SQ			0
 #define DB_CQ			1
@@ -105,21 +90,21 @@ struct sec_bd {
 #define HISI_ACC_QUEUES		1024
 
 /*
- * All that there is to know of a device: rings and tables, and our own place in
- * them. Lies at the start of driver.region.
+ * The rings and tables of the device, and the state of the driver. At the start of
+ * driver.region.
  */
 struct hisi_acc_state {
 	struct xqc context;
 	u8 key[16];
 	u8 iv[16];
-	/* Not the device's */
+	/* not read by the device */
 	u32 sent;		/* requests ever */
-	u32 done;		/* of them, those that were looked at */
+	u32 done;		/* of them, completed and seen */
 	u32 events;
-	u32 copies;		/* of which the second half is to come */
+	u32 copies;		/* whose second half is not submitted */
 	u64 size;
 	iova_t dst;
-	/* Not at the start: a ring at 0 would be none */
+	/* not first: a ring at IOVA 0 is no ring */
 	struct sec_bd sq[HISI_ACC_DEPTH] __aligned(4096);
 	struct cqe cq[HISI_ACC_DEPTH];
 	__le32 eq[HISI_ACC_DEPTH];

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One function of an accelerator, opened through VFIO, with a stand-in for the
- * guest's driver: enough of it to give the function a state.
+ * A VF of an accelerator, opened by its group, with the guest driver of the selftests.
  */
-#ifndef HISI_ACC_TEST_DEVICE_H
-#define HISI_ACC_TEST_DEVICE_H
+#ifndef VFIO_DEVICE_H
+#define VFIO_DEVICE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,14 +11,11 @@
 
 #include <linux/vfio.h>
 
+#include "../../selftests/vfio/hisi_acc_guest.h"
+
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define IMAGE_SIZE	176
-#define MATCH_SIZE	40
-#define BAR2_HALF	0x8000
-#define SQC_TABLE_IOVA	0x10005000
-#define MB_GET		(1u << 14)
-#define MB_VFT		0x6
 
 enum {
 	STOP = VFIO_DEVICE_STATE_STOP,
@@ -37,8 +33,7 @@ struct device {
 	int group;
 	int fd;
 	uint64_t bar2;		/* offset in fd */
-	volatile void *regs;	/* the guest's half of BAR2 */
-	uint8_t *ram;		/* what the stand-in gives the function */
+	struct hisi_acc_guest guest;
 };
 
 void device_open(struct device *d, const char *bdf);
@@ -50,9 +45,6 @@ void device_close(struct device *d);
 /* Bring the stand-in for the guest's driver up: rings, tables, VF_STATE */
 void device_guest_up(struct device *d);
 uint64_t device_sqc_table(struct device *d);
-
-/* So many queues the device says that the function has */
-unsigned int device_queues(struct device *d);
 uint32_t device_read(struct device *d, unsigned int offset);
 void device_write(struct device *d, unsigned int offset, uint32_t value);
 
@@ -68,20 +60,10 @@ int device_state(struct device *d);
 int device_set_state(struct device *d, int state, int *data_fd);
 int device_reset(struct device *d);
 int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
-int device_set_feature(struct device *d, uint32_t feature);
 int event_fd(void);
 
 /* read() and write() of a data file, which return -errno */
 ssize_t receive_image(int fd, void *bytes, size_t len);
 ssize_t send_image(int fd, const void *bytes, size_t len);
-
-/* A number in an image */
-uint64_t field(const uint8_t *image, unsigned int offset, unsigned int size);
-void put(uint8_t *image, unsigned int offset, uint64_t value,
-	 unsigned int size);
-
-/* The checksum of an image, and an image with it, where its version has one */
-uint32_t image_checksum(const uint8_t *image);
-void sign_image(uint8_t *image);
 
 #endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/limits.h>
+#include <linux/pci_ids.h>
+#include <linux/pci_regs.h>
+
+#include "hisi_acc_vf.h"
+
+static char *path_of(const char *bdf)
+{
+	char path[PATH_MAX];
+
+	snprintf_assert(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	return realpath(path, NULL);
+}
+
+/* iommufd for kernels without the container */
+static const char *mode_for(const char *path)
+{
+	static const char *const modes[] = { MODE_VFIO_TYPE1V2_IOMMU, MODE_IOMMUFD };
+
+	for (unsigned int i = 0; path && i < ARRAY_SIZE(modes); i++)
+		if (migration_mode_works(path, modes[i]))
+			return modes[i];
+	return NULL;
+}
+
+void hisi_acc_vf_require(const char *bdf)
+{
+	char *path = path_of(bdf), file[PATH_MAX];
+	unsigned int vendor = 0;
+	FILE *id;
+
+	if (!path)
+		ksft_exit_skip("there is no device %s\n", bdf);
+	snprintf_assert(file, sizeof(file), "%s/vendor", path);
+	id = fopen(file, "r");
+	if (!id || fscanf(id, "%x", &vendor) != 1 || vendor != PCI_VENDOR_ID_HUAWEI)
+		ksft_exit_skip("%s is not a HiSilicon accelerator\n", bdf);
+	fclose(id);
+	migration_device_require(path);
+	free(path);
+}
+
+static u64 region_offset(struct hisi_acc_vf *vf, u32 index)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
+
+	ioctl_assert(vf->fd, VFIO_DEVICE_GET_REGION_INFO, &info);
+	return info.offset;
+}
+
+void hisi_acc_vf_open(struct hisi_acc_vf *vf, const char *bdf)
+{
+	u16 command = htole16(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	char *path = path_of(bdf);
+	const char *mode = mode_for(path);
+
+	if (!mode) {
+		fprintf(stderr, "%s: not bound to a VFIO driver\n", bdf);
+		exit(KSFT_FAIL);
+	}
+	*vf = (struct hisi_acc_vf) { .bdf = bdf };
+	vf->device = migration_device_open(path, mode);
+	vf->fd = vf->device->fd;
+	vf->ram.size = GUEST_RAM_SIZE;
+	vf->ram.iova = GUEST_RAM_IOVA;
+	vf->ram.vaddr = mmap(NULL, GUEST_RAM_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	VFIO_ASSERT_NE(vf->ram.vaddr, MAP_FAILED);
+	iommu_map(vf->device->iommu, &vf->ram);
+	VFIO_ASSERT_EQ(pwrite(vf->fd, &command, sizeof(command), PCI_COMMAND +
+			      region_offset(vf, VFIO_PCI_CONFIG_REGION_INDEX)),
+		       sizeof(command));
+	vf->bar2 = region_offset(vf, VFIO_PCI_BAR2_REGION_INDEX);
+	vf->guest.ram = vf->ram.vaddr;
+	vf->guest.regs = mmap(NULL, GUEST_BAR_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED, vf->fd, vf->bar2);
+	VFIO_ASSERT_NE(vf->guest.regs, MAP_FAILED);
+}
+
+void hisi_acc_vf_close(struct hisi_acc_vf *vf)
+{
+	const char *path = vf->device->path;
+
+	munmap((void *)vf->guest.regs, GUEST_BAR_SIZE);
+	migration_device_close(vf->device);
+	munmap(vf->ram.vaddr, GUEST_RAM_SIZE);
+	free((void *)path);
+}
