@@ -7,6 +7,7 @@
 
 #include "acc_data.h"
 #include "hisi_acc_vf.h"
+#include "migration_random.h"
 
 /* What valid data of a VF says of the VF */
 static inline struct image_facts image_facts_of(const uint8_t *image)
@@ -26,13 +27,10 @@ static inline uint64_t random_of(unsigned long seed, unsigned int thread)
 	return 0x9e3779b97f4a7c15ull * (seed * 1024 + thread + 1);
 }
 
-/* A number smaller than @limit, by xorshift */
+/* A number smaller than @limit */
 static inline unsigned int below(uint64_t *random, unsigned int limit)
 {
-	*random ^= *random << 13;
-	*random ^= *random >> 7;
-	*random ^= *random << 17;
-	return *random % limit;
+	return xorshift(random) % limit;
 }
 
 #endif

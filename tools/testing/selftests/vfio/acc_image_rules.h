@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which bytes are a migration image that a function takes: said a second time,
- * from the layout in Documentation/driver-api/hisi-acc-vfio-pci, and in another
- * way than the driver says it. Fuzzers hold the one against the other.
+ * Which migration data a VF must load: the rules in
+ * Documentation/driver-api/hisi-acc-vfio-pci, implemented independently of the driver.
+ * Fuzzers compare the two.
  */
 #ifndef ACC_IMAGE_RULES_H
 #define ACC_IMAGE_RULES_H
@@ -24,19 +24,19 @@ enum image_offset {
 #define IMAGE_MAGIC_1	0xcdcdcdcdfeedaaccull
 #define IMAGE_MAGIC_2	0xaaccfeeddecadedeull
 
-/* What a guest's driver did with a function, as far as an image says it */
+/* What a guest driver did with a VF, according to its data */
 enum image_guest {
-	GUEST_NONE,	/* nothing, or not enough to be at work: nothing of it is loaded */
-	GUEST_IDLE,	/* told the function something, which has no queue at work */
+	GUEST_NONE,	/* nothing, or too little to work: nothing of it is loaded */
+	GUEST_IDLE,	/* set it up in part; no queue works */
 	GUEST_UP,
 };
 
-/* What an image must agree with, in the units of the image */
+/* What data must match, in the units of the data */
 struct image_facts {
 	uint64_t device, queues, isolation, hw_version, window;
 };
 
-/* The includer's: CRC-32 as in Ethernet of a whole image whose checksum counts as 0 */
+/* Defined by the includer: CRC-32 as in Ethernet, in which the checksum counts as 0 */
 static uint32_t image_sum(const uint8_t *image);
 
 static inline uint64_t image_get(const uint8_t *image, unsigned int offset,
@@ -89,7 +89,7 @@ static inline bool image_match_fits(const uint8_t *image,
 	return image_zero(image, first ? MAJOR : HW_VERSION, MATCH_END);
 }
 
-/* Of a ring: the address in its context, and in version 2 the one behind it */
+/* The address of a ring in its context, and in version 2 also the separate one */
 static inline bool image_has_ring(const uint8_t *image, unsigned int context,
 				  unsigned int ring)
 {
@@ -105,7 +105,7 @@ static inline bool image_has_all(const uint8_t *image)
 	       image_get(image, SQC_TABLE, 8) && image_get(image, CQC_TABLE, 8);
 }
 
-/* Of a whole image */
+/* Of data that is complete */
 static inline enum image_guest image_guest_of(const uint8_t *image)
 {
 	if (!image_minor(image))
@@ -116,7 +116,7 @@ static inline enum image_guest image_guest_of(const uint8_t *image)
 	       image_zero(image, SQC_TABLE, IMAGE_END) ? GUEST_NONE : GUEST_IDLE;
 }
 
-/* Words that minor version 1 has, and minor version 0 does not */
+/* Fields that minor version 1 added */
 static inline bool image_words_fit(const uint8_t *image)
 {
 	unsigned int minor = image_minor(image);
@@ -131,7 +131,7 @@ static inline bool image_words_fit(const uint8_t *image)
 	if (minor == 1 && !(image_zero(image, RESERVED, CHECKSUM) &&
 			    image_zero(image, PADDING, EQ_RING)))
 		return false;
-	/* with both of these words, other readers could take it for one at work */
+	/* with these two fields, older drivers would load it as GUEST_UP */
 	if (guest == 2)
 		return image_zero(image, EQ_RING, SQC_TABLE);
 	return guest == 1 && image_has_all(image);
@@ -169,7 +169,7 @@ static inline bool image_rest_fits(const uint8_t *image)
 static inline bool is_image(const uint8_t *image, size_t len,
 			    const struct image_facts *facts)
 {
-	if (len == MATCH_END)		/* of a guest without a driver, by Linux */
+	if (len == MATCH_END)		/* of the in-tree driver, without a guest driver */
 		return image_match_fits(image, facts) && !image_minor(image);
 	return len == IMAGE_END && image_match_fits(image, facts) &&
 	       image_rest_fits(image);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What libvfio of some stable kernels uses and does not have: a fix that came
- * to 7.2.y calls calloc_assert(), the change that brought it did not come along.
- * migration.mk includes this where libvfio's own headers lack it.
+ * calloc_assert(), which libvfio of some 7.2.y calls and does not define: the fix
+ * that calls it was backported, and not the change that adds it. migration.mk
+ * includes this if libvfio lacks it.
  */
 #ifndef LIBVFIO_COMPAT_H
 #define LIBVFIO_COMPAT_H

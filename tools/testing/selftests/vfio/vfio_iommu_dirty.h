@@ -22,21 +22,21 @@ struct space {
 	uint32_t table;		/* the page table that tracks; 0: none yet */
 };
 
-/* Each of these returns what the kernel said: 0, or -errno */
+/* Each of these returns 0, or -errno */
 int space_open(struct space *s);
 void space_close(struct space *s);
 int space_map(struct space *s, void *va, uint64_t len, uint64_t iova, bool writable);
 int space_unmap(struct space *s, uint64_t iova, uint64_t len);
 int space_make_table(struct space *s, uint32_t device);
 int space_track(struct space *s, bool on);
-/* Bits of dirty pages are set in @bitmap, and unless @keep no longer dirty */
+/* Set the bits of dirty pages in @bitmap; the pages are clean then, unless @keep */
 int space_dirty(struct space *s, uint64_t iova, uint64_t len, uint64_t page_size,
 		bool keep, uint64_t *bitmap);
 int space_capabilities(struct space *s, uint32_t device, uint64_t *capabilities);
 
 /*
- * Memory that is contiguous, for blocks of the page table, until @sock is
- * closed: a packet socket's ring has it, and needs no huge pages configured.
+ * Contiguous memory, for blocks of the page table, until @sock is closed: the ring of
+ * a packet socket, which needs no configured huge pages.
  */
 void *contiguous_memory(unsigned int blocks, size_t size, int *sock);
 
@@ -55,16 +55,16 @@ struct device {
 	struct space *space;
 	const struct dma_kind *kind;
 	int fd;
-	uint32_t id;			/* iommufd's number of it */
+	uint32_t id;			/* in iommufd */
 	uint64_t config;		/* offset of configuration space in fd */
 	volatile uint8_t *regs;
 	struct virtio_blk *blk;
 };
 
-/* Opens a function that is bound to VFIO, in @space; exits if it cannot */
+/* Open a device that is bound to VFIO, in @space; exits if that fails */
 void device_open(struct device *d, struct space *space, const char *bdf);
 int device_attach(struct device *d, uint32_t table);
-/* The function may access memory from here on */
+/* Let the device access memory */
 void device_start(struct device *d);
 void device_close(struct device *d);
 

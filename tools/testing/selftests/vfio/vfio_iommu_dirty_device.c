@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A function opened by its character device, and what of a PCI device tests
- * need. Which registers make it access memory, the kinds know.
+ * A device opened by its character device, and what tests need of PCI. The kinds
+ * know the registers that make it access memory.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -154,7 +154,7 @@ size_t device_write(struct device *d, uint64_t iova, size_t len)
 {
 	size_t done;
 
-	/* What the processor stored before is there, what the device wrote is seen */
+	/* order the CPU's stores before, and the device's writes after */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	done = d->kind->access(d, iova, len, true);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices that access memory when they are told to: an accelerator's virtual
- * function writes and reads contexts of queues by mailbox, QEMU's edu copies up
- * to a page, QEMU's virtio-blk, in a thread of its own, whole sectors.
+ * Devices that access memory on demand: a VF of a HiSilicon accelerator writes and
+ * reads queue contexts by mailbox, QEMU's edu copies up to a page, QEMU's virtio-blk
+ * whole sectors, in a thread of its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,13 +16,10 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
+#include "lib/drivers/hisi_acc/registers.h"
 #include "vfio_iommu_dirty.h"
 
 /* Accelerator: the context of the event queue is dumped, or loaded */
-#define MAILBOX		0x300
-#define MB_EQC		0x2
-#define MB_BUSY		(1u << 13)
-#define MB_GET		(1u << 14)
 #define EQC_BYTES	28
 
 static void accelerator_set_up(struct device *d)
@@ -32,16 +29,16 @@ static void accelerator_set_up(struct device *d)
 
 static size_t accelerator_access(struct device *d, uint64_t iova, size_t len, bool write)
 {
-	volatile uint8_t *mailbox = d->regs + MAILBOX;
+	volatile uint8_t *mailbox = d->regs + QM_MAILBOX;
 	uint64_t lo = MB_EQC | MB_BUSY | (write ? MB_GET : 0) | iova << 32, hi = iova >> 32;
 
 	(void)len;
-	/* It wants one store of 16 bytes, which only this architecture's hosts do */
+	/* The mailbox takes one store of 16 bytes */
 #ifdef __aarch64__
 	asm volatile("dsb st; stp %x0, %x1, [%2]" :: "r" (lo), "r" (hi), "r" (mailbox) : "memory");
 #else
 	(void)lo, (void)hi;
-	die(d, "accelerators are there on arm64 only");
+	die(d, "accelerators need arm64");
 #endif
 	while (*(volatile uint32_t *)mailbox & MB_BUSY)
 		;
@@ -102,7 +99,7 @@ struct virtio_blk {
 	} *ring;
 };
 
-/* Where a structure of virtio lies in the BARs */
+/* Find a virtio structure in the BARs */
 static volatile uint8_t *virtio_structure(struct device *d, unsigned int type, uint32_t *extra)
 {
 	unsigned int at = device_config(d, PCI_CAPABILITY_LIST, 1);
@@ -172,7 +169,7 @@ static size_t virtio_blk_access(struct device *d, uint64_t iova, size_t len, boo
 
 	len = (len + SECTOR - 1) / SECTOR * SECTOR;
 	base = blk->common->queue_desc_lo;
-	ring->header.type = write ? 0 : 1;	/* to read the disk is to write memory */
+	ring->header.type = write ? 0 : 1;	/* a read of the disk writes memory */
 	ring->status = 0xff;
 	ring->desc[0] = (struct vring_desc) {
 		base + offsetof(struct ring, header), 16, VRING_DESC_F_NEXT, 1
@@ -187,7 +184,7 @@ static size_t virtio_blk_access(struct device *d, uint64_t iova, size_t len, boo
 	__atomic_store_n(&ring->avail.idx, idx + 1, __ATOMIC_SEQ_CST);
 	*blk->notify = 0;
 	while (__atomic_load_n(&ring->used.idx, __ATOMIC_SEQ_CST) != (uint16_t)(idx + 1)) {
-		/* or else the device refused what it was given */
+		/* otherwise the device rejected the request */
 		if (blk->common->device_status & 0x40)
 			die(d, "needs a reset");
 	}

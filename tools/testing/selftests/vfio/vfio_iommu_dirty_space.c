@@ -2,8 +2,7 @@
 /*
  * iommufd: an address space, a page table that tracks dirty pages, its bitmap.
  *
- * The structures are those of linux/iommufd.h, which the C library's headers of
- * many a system are too old for.
+ * The structures are those of linux/iommufd.h, for systems whose headers are older.
  */
 #include <errno.h>
 #include <fcntl.h>

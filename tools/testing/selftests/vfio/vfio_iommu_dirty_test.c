@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The bitmap of an IOMMU that tracks dirty pages equals what devices wrote,
- * neither less, which a migration would lose, nor more.
+ * The dirty bitmap of an IOMMU is what devices wrote: not less, which a migration
+ * would lose, and not more.
  *
  *   vfio_iommu_dirty_test [-r ROUNDS] [-s SEED] ADDRESS...
  *
- * Functions bound to a driver of VFIO access memory through one page table of
- * iommufd; what can be used is in vfio_iommu_dirty_kinds.c.
+ * The devices at these PCI addresses, bound to a VFIO driver, access memory through
+ * one page table of iommufd. Supported ones are in vfio_iommu_dirty_kinds.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "migration_random.h"
 #include "vfio_iommu_dirty.h"
 
 #define KSFT_SKIP	4
@@ -40,7 +41,7 @@ static struct device devices[MAX_DEVICES];
 static unsigned int n_devices, rounds = 8;
 static uint64_t seed = 1;
 static uint8_t *arena;
-/* What the next bitmap has to say */
+/* The next bitmap, as expected */
 static uint64_t expected[WORDS];
 static _Atomic unsigned long writes, bitmaps;
 
@@ -59,10 +60,7 @@ static bool no(const char *format, ...)
 
 static uint64_t random_of(uint64_t *state, uint64_t below)
 {
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return (*state >> 11) % below;
+	return (xorshift(state) >> 11) % below;
 }
 
 static bool bit(const uint64_t *bitmap, unsigned int n)
@@ -190,14 +188,14 @@ static bool some_pages_of_many(void)
 
 static bool off_and_on(void)
 {
-	/* What is written while nobody tracks is gone when tracking starts again */
+	/* Writes without tracking are not in the bitmap when tracking starts again */
 	if (space_track(&space, false) || !write_page(40) || space_track(&space, true))
 		return no("tracking cannot be switched");
 	memset(expected, 0, sizeof(expected));
 	return look() && write_page(41) && look();
 }
 
-/* A mapping that appears while pages are tracked has all to be sent */
+/* All of a mapping that is added during tracking is dirty */
 static bool mapped_late(void)
 {
 	uint64_t found = 0;
@@ -222,7 +220,7 @@ static bool read_only(void)
 	const uint64_t mark = 0xa5a5a5a5a5a5a5a5, *memory = (void *)arena;
 	int err;
 
-	/* QEMU's virtio takes it for a broken driver */
+	/* QEMU's virtio stops the device as broken */
 	if (devices[0].kind == &virtio_blk_kind)
 		return true;
 	memcpy(arena, &mark, sizeof(mark));
@@ -274,7 +272,7 @@ static bool block_is_dirty_as_a_whole(void)
 	return good && look();
 }
 
-/* Several threads take what is dirty while devices write: each bit once, to one */
+/* Threads read the bitmap while devices write: each bit goes to one of them, once */
 struct crowd {
 	atomic_bool over;
 	atomic_int errors;
@@ -416,7 +414,7 @@ static int skip(const char *why)
 	return KSFT_SKIP;
 }
 
-/* Opens what the tests share; 0, or a status to exit with */
+/* Open what the tests share; returns 0, or an exit status */
 static int set_up(char **addresses)
 {
 	uint64_t capabilities;
