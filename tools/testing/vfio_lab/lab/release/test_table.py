@@ -19,45 +19,46 @@ from ..core import paths, versions
 FOLDER = paths.ROOT / "Documentation/dev-tools/vfio-lab"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 TESTS = paths.LAB / "tests"
-PASSES, SOMETIMES, NOT_RUN = "passes", "fails at random", "-"
+SOMETIMES = "fails at random"
 #: by what is before a name in a list
-HOW = {"": "fails", "?": SOMETIMES, "!": "hangs", "-": NOT_RUN}
+HOW = {"": "fails", "?": SOMETIMES, "!": "hangs", "-": "not run"}
 LICENCE = """\
 .. SPDX-License-Identifier: GPL-2.0
 .. Made by lab/release/test_table.py from the tests and the lists beside them
 
 """
 HEAD = LICENCE + """\
-=========
-The tests
-=========
+=====================================
+Tests of the driver and its interface
+=====================================
 
-What each test would catch, in its own words, and what it says of which driver. Of
-the others the lists beside the tests tell, with reasons; the check compares them
-with a run on the kernel's own driver and on the kernel's sample mtty. Those in Python are on
-a page of their own, lab-tests.rst.
+What each test verifies, or would catch, in its own words. Other drivers are run
+as well: the last column has the failures that are expected of them, from the
+lists beside the tests, which give the reasons and are compared with each run.
+This driver is expected to pass all of them.
 """
 LAB_HEAD = LICENCE + """\
-===================
-The tests in Python
-===================
+===============
+Tests in Python
+===============
 
-What each would catch, in its own words. They run drivers, kernels, QEMU and tools.
+Files of tools/testing/vfio_lab/tests, by folder. They boot hosts and guests, and
+run drivers, kernels, QEMU and tools. ``vlab check -- FILE`` runs one of them.
 """
 
 
 @dataclass(frozen=True)
 class Test:
-    """One test: what it catches, in a sentence of its author's."""
+    """One test: what it verifies, in a sentence of its author's."""
 
     name: str
-    catches: str
+    verifies: str
 
 
 def _sentence(comment: str) -> str:
     text = re.sub(r"\s*\n\s*\*?\s*", " ", comment).strip(" /*")
     text = re.sub(r"^((?:[RD]\d+(?:, )?)+): ?", r"(\1) ", text)
-    text = re.sub(r"\b(?:Would catch: |Catches |would catch: )", "", text, count=1).rstrip(".;")
+    text = re.sub(r"^Catches ", "Would catch: ", text).rstrip(".;")
     return text[:1].upper() + text[1:]
 
 
@@ -90,15 +91,12 @@ def kunit() -> list[Test]:
     return found
 
 
-def lab() -> list[Test]:
-    """The tests in Python, by file; one without words of its own has its file's."""
-    found = []
-    for file in sorted(TESTS.rglob("*.py"), key=lambda path: path.name):
-        tree = ast.parse(file.read_text())
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                words = ast.get_docstring(node) or node.name.removeprefix("test_").replace("_", " ")
-                found.append(Test(f"{file.stem}: {node.name.removeprefix('test_')}", _sentence(words.split("\n\n")[0])))
+def lab() -> dict[str, list[Test]]:
+    """The files of tests in Python, by folder: what each is about."""
+    found: dict[str, list[Test]] = {}
+    for file in sorted([*TESTS.glob("*/test_*.py"), *TESTS.glob("*/long_*.py")]):
+        words = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+        found.setdefault(file.parent.name, []).append(Test(file.name, _sentence(words)))
     return found
 
 
@@ -107,30 +105,32 @@ def failed(listed: Path) -> dict[str, str]:
     return {name: HOW[how] for how, name in re.findall(r"^([!?-]?)(\w+):", listed.read_text(), re.M)}
 
 
-def _table(title: str, tests: list[Test], columns: dict[str, dict[str, str] | None]) -> str:
-    """A section; a column's tests pass unless listed, None says it is not run there."""
+def _table(title: str, tests: list[Test], others: dict[str, dict[str, str]] | None = None) -> str:
+    """A section; with others, a column of what is expected of them."""
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     for test in tests:
-        out.writerow([f"``{test.name}``", test.catches,
-                      *(NOT_RUN if bad is None else bad.get(test.name, PASSES) for bad in columns.values())])
-    names = ", ".join(f'"{name}"' for name in columns)
+        row = [f"``{test.name}``", test.verifies]
+        if others:
+            row.append("; ".join(f"{driver}: {listed[test.name]}" for driver, listed in others.items() if test.name in listed))
+        out.writerow(row)
+    columns = ["test" if others is not None else "file", "what it verifies", *(["expected of others"] if others else [])]
     rows = "".join(f"   {line}\n" for line in text.getvalue().splitlines())
-    return (f"\n{title}\n{'=' * len(title)}\n\n.. csv-table::\n   :header: \"test\", \"catches\", {names}\n\n{rows}")
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"\n{title}\n{'=' * len(title)}\n\n.. csv-table::\n   :header: {names}\n\n{rows}"
 
 
 def pages() -> dict[Path, str]:
     """The pages."""
-    mainline, mtty = (failed(SELFTESTS / f"vfio_pci_migration_tests.{name}") for name in ("hisi_acc_mainline", "mtty"))
-    own = {f"Linux {driver}'s": failed(SELFTESTS / f"hisi_acc_migration_tests.linux-{driver}")
+    in_tree, mtty = (failed(SELFTESTS / f"vfio_pci_migration_tests.{name}") for name in ("hisi_acc_mainline", "mtty"))
+    own = {f"in-tree driver of Linux {driver}": failed(SELFTESTS / f"hisi_acc_migration_tests.linux-{driver}")
            for driver in versions.OWN_DRIVERS}
     drivers = (HEAD
-               + _table("Any driver: the vfio_pci_migration tests", generic(),
-                        {"ours": {}, next(iter(own)): mainline, "mtty": mtty})
-               + _table("These devices: the hisi_acc_migration tests", special(),
-                        {"ours": {}, **own})
-               + _table("Without a device: KUnit", kunit(), {"ours": {}}))
-    return {FOLDER / "tests.rst": drivers, FOLDER / "lab-tests.rst": LAB_HEAD + _table("The lab", lab(), {"ours": {}})}
+               + _table("Any driver: the vfio_pci_migration tests", generic(), {next(iter(own)): in_tree, "mtty": mtty})
+               + _table("These devices: the hisi_acc_migration tests", special(), own)
+               + _table("Without a device: KUnit", kunit(), {}))
+    return {FOLDER / "tests.rst": drivers,
+            FOLDER / "lab-tests.rst": LAB_HEAD + "".join(_table(f"{folder}/", files) for folder, files in lab().items())}
 
 
 def write() -> list[Path]:
