@@ -111,8 +111,9 @@ def test_what_is_over_in_time_does_no_harm(bench):
 
 @pytest.mark.long("the stock driver waits 40 seconds for answers that nobody gives")
 # which sends its messages to functions whose event queues went with the reset
-@pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF", "hisi_sec2 .* unsupported command",
+@pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF",
                     "sec 1: .* dma-without-bus-master", "sec 1: .* event-queue-unset")
+@pytest.mark.expect("hisi_sec2 .* unsupported command", maybe=True)
 def test_a_function_is_stopped_after_a_reset_of_all(bench):
     """Would catch a stop that fails because the function's state went with the reset."""
     with bench.open() as vf:
