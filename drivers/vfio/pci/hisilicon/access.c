@@ -229,6 +229,17 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 	return ret;
 }
 
+/*
+ * A function that is kept from memory while it is stopped stays so, whatever its user
+ * writes; restarted, it has bus mastering as its user wrote it last.
+ */
+static void keep_dma_disabled(struct hisi_acc_vf *vf)
+{
+	guard(mutex)(&vf->state_mutex);
+	if (vf->dma_disabled)
+		vf->dma_disabled = hisi_acc_pci_disable_dma(vf);
+}
+
 /**
  * hisi_acc_access_config_write() - a write to configuration space
  * @vf: the VF
@@ -257,8 +268,12 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 	if (offset <= control && offset + count > control &&
 	    get_user(byte, (const u8 __user *)buf + (control - offset)))
 		return -EFAULT;
-	if (!(byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8)))
-		return vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
+	if (!(byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8))) {
+		ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
+		if (offset <= PCI_COMMAND && offset + count > PCI_COMMAND)
+			keep_dma_disabled(vf);
+		return ret;
+	}
 	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 					  TASK_KILLABLE);
 	if (err == -EINTR)

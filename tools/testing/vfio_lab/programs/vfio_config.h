@@ -60,6 +60,24 @@ static inline int config_restore(struct device *d)
 	return config_change(d, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, 0, 0);
 }
 
+/* Bus mastering: 0 or -errno */
+static inline int config_bus_master(struct device *d, bool on)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint16_t value;
+
+	if (ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &info) ||
+	    pread(d->fd, &value, 2, info.offset + PCI_COMMAND) != 2)
+		return -errno;
+	value &= ~htole16(PCI_COMMAND_MASTER);
+	if (on)
+		value |= htole16(PCI_COMMAND_MASTER);
+	return pwrite(d->fd, &value, 2, info.offset + PCI_COMMAND) == 2 ? 0 : -errno;
+}
+
 /* Power state: 0 is D0, 3 is D3hot */
 static inline int config_power(struct device *d, int state)
 {

@@ -13,6 +13,7 @@
  *   h      VFIO_DEVICE_PCI_HOT_RESET -> errno or 0, then the state
  *   F      function level reset by config space -> errno or 0, then the state
  *   C      write Device Control as it is -> errno or 0, then the state
+ *   Y N    set (1) or clear (0) bus mastering -> errno or 0
  *   t      the address of the SQC table, by the guest's mailbox
  *   d N    read N bytes of the last data file -> bytes or -errno
  *   w      write what was read last to the last data file -> bytes or -errno
@@ -188,6 +189,9 @@ static void step(struct device *d, char what, int n, int value)
 	case 'C':
 		err = config_restore(d);
 		printf("%d %d\n", err, device_state(d));
+		break;
+	case 'Y':
+		printf("%d\n", config_bus_master(d, n));
 		break;
 	case 'P':
 		printf("%d\n", config_power(d, n));

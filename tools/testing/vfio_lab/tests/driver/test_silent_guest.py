@@ -110,3 +110,22 @@ def test_a_guest_under_load(new_session, lacks):
         scenario.go_on()
         scenario.inspect()
         assert scenario.outcome.complaints == []
+
+
+def masters(bench: Bench, address: str) -> bool:
+    """Whether the VF itself has bus mastering set."""
+    return bool(int(bench.host.ssh.out(f"od -An -tu1 -j4 -N1 /sys/bus/pci/devices/{address}/config")) & 4)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["cleared", "set"])
+def test_bus_mastering_is_that_which_userspace_wrote_last(bench, written):
+    """A VF that is stopped without a pause stays kept from memory whatever its VMM writes, and
+    has after a restart what the VMM wrote last."""
+    with bench.open() as vf:
+        vf.bus_master(True)
+        go(vf, State.STOP)
+        assert not masters(bench, bench.functions[0])
+        vf.bus_master(written)
+        assert not masters(bench, bench.functions[0])
+        go(vf, State.RUNNING)
+        assert masters(bench, bench.functions[0]) == written

@@ -186,6 +186,10 @@ class Function:
         """D0 or D3hot (3), by config space."""
         assert self._say(f"P {state}")[0] == 0
 
+    def bus_master(self, on: bool) -> None:
+        """Set or clear bus mastering, by config space."""
+        assert self._say(f"Y {int(on)}")[0] == 0
+
     def flr(self) -> tuple[str, State]:
         """Function level reset by config space, of whose outcome a guest is not told."""
         return self._outcome(self._say("F"))
