@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which lines of the driver its tests run: make coverage.  On the debug kernel, by
-the kernel's own gcov: the device's kselftest on hosts of both layouts of registers,
-debugfs of an open function, then the KUnit tests."""
+"""Line coverage of the driver by its tests (make coverage).
+
+The debug kernel collects it with gcov: the hisi_acc kselftests on hosts of both register layouts,
+debugfs of an open VF, and the KUnit tests.
+"""
 
 import pytest
 
@@ -21,7 +23,7 @@ LAYOUTS = ("v3", "v4")
 
 
 def work(host, functions: list[str], layout: str) -> None:
-    """What is counted on a host with the driver loaded."""
+    """Coverage data of a host with the driver loaded."""
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     show = f"cat /sys/kernel/debug/vfio/{functions[0]}/migration/hisi_acc/*"
     host.ssh.run(show)
@@ -37,8 +39,8 @@ def work(host, functions: list[str], layout: str) -> None:
 
 @pytest.mark.expect(tap.PROVOKED)
 def test_nearly_all_lines_run(boot, context, tmp_path):
-    """Would catch: code that came without a test.  The lines that did not run are
-    listed, in build/check/coverage.txt."""
+    """Nearly every line of the driver must run. Lines that did not run are listed in
+    build/check/coverage.txt."""
     built = driver.module("ours", kernel(flavoured("debug"), context), context, flavour="gcov")
     tests = built.with_name(driver.KUNIT_MODULE)
     counted: coverage.Lines = {}

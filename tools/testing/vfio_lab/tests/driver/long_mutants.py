@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Drivers that lack one thing, or do one thing wrongly, each of which the tests must
-catch: make mutants.
+"""Mutation tests: each driver with one part missing or wrong must fail a test (make mutants).
 
-tests/mutants/kunit is caught by the KUnit tests, tests/mutants/kselftest by the
-device's kselftest on a host, tests/mutants/sanitize in long_sanitize.py, those beside
-these folders by a guest (test_migration.py).  A mutant that survives is a hole.
+The KUnit tests run tests/mutants/kunit, the hisi_acc kselftests run tests/mutants/kselftest on a
+host, long_sanitize.py runs tests/mutants/sanitize, and a guest runs those beside these folders
+(test_migration.py). A mutant that passes shows a missing check.
 """
 
 import re
@@ -27,18 +26,18 @@ def of(folder: str):
 
 @of("kunit")
 def test_kunit_catches(context, mutant):
-    """Would catch: a test that no longer tests what it is for."""
+    """The KUnit tests must fail on each mutant."""
     text = kunit.kunit(context, [mutant])
     assert kunit.failures(text) != [], f"{mutant.name} survives"
 
 
 @of("kselftest")
 def test_the_kselftest_catches(boot, context, mutant):
-    """Would catch: the same of what needs a device."""
+    """The hisi_acc kselftests must fail on each mutant."""
     host = boot(Choice(patches=(mutant,), push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
     assert "ok 1 " in said
     assert re.findall(r"^not ok .*", said, re.M) + host.trouble() != [], f"{mutant.name} survives"
-    watch.expect(".", maybe=True)       # of what it has broken more may be told
+    watch.expect(".", maybe=True)       # a mutant may also cause other messages

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver on kernels that watch memory, locks and data races, and on one with
-64K pages: make sanitize.  Not part of make check, it takes half an hour and three
-kernels more.
+"""The driver on kernels with KASAN, lockdep and KCSAN, and on a kernel with 64K pages (make
+sanitize).
 
-What the kernel's own tools report fails the run, wherever it comes from; of data
-races those of our module.  tests/mutants/sanitize holds drivers that must be
-reported.
+Not part of make check: it takes half an hour and builds three more kernels. Any report of the
+kernel's tools fails the run; of data races, only those in this module count. tests/mutants/sanitize
+has drivers that must be reported.
 """
 
 import pytest
@@ -18,20 +17,20 @@ from lab.scenario import accelerator, watch
 from lab.scenario.session import MODEL, Choice
 from lab.probe import leaks, races
 
-# What is missing of the kernels is built first
+# Missing kernels are built first.
 pytestmark = pytest.mark.timeout(0)
 
 MUTANTS = paths.LAB / "tests/mutants/sanitize"
 DEBUG, KCSAN = flavoured("debug"), flavoured("kcsan")
 WATCHING = (DEBUG, KCSAN)
-# The driver of the physical function waits for its guests, a minute, and complains
+# The PF's driver waits a minute for its guests and logs that it does.
 SLOW_TESTS = ("lost_in_reset_of_all",)
-# How long one of the kselftest's runs may take, before the host's patience
+# time limit for one run of the kselftests, before timeout scaling
 KSELFTEST_SECONDS = 300
 
 
 def bound_host(boot, context, choice: Choice):
-    """A host with the kselftests, and two functions for them."""
+    """A host with the kselftests and two VFs for them."""
     host = boot(Choice(**{**vars(choice), "push": tap.files(context)}))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
@@ -39,21 +38,21 @@ def bound_host(boot, context, choice: Choice):
 
 
 def unbind(host, functions) -> None:
-    """Take the driver's functions from it: what it still has then is lost."""
+    """Unbind the VFs: what is still allocated afterwards has leaked."""
     for function in functions:
         host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
 
 
 def kselftest(host, functions, *names: str) -> str:
-    """Run the kselftests, or some of their tests; what was said."""
+    """Run the kselftests, or some of their tests; returns their output."""
     return host.ssh.run(tap.command(functions, *names), timeout=KSELFTEST_SECONDS, check=False).stdout
 
 
 @pytest.mark.parametrize("version", WATCHING)
 def test_the_kselftest(boot, context, version):
-    """Would catch: memory used after it was freed or beyond its end; locks in the
-    wrong order; sleeping where one may not; data races; undefined arithmetic.  Of
-    lost memory see lab/probe/leaks.py."""
+    """The driver must not use memory after free or out of bounds, take locks in the wrong order,
+    sleep in atomic context, race on data, or do undefined arithmetic. lab/probe/leaks.py looks for
+    leaks."""
     host, functions = bound_host(boot, context, Choice(kernel=version))
     assert leaks.watched(host) == version.endswith("-debug")
     leaks.forget(host)
@@ -72,8 +71,7 @@ def test_the_kselftest(boot, context, version):
 
 
 def test_kunit(new_session, context):
-    """Would catch: what KUnit does not see of what it runs.  One test at a time, so
-    data races are none of it."""
+    """The KUnit tests must not cause a report. They run one at a time, so they cannot show data races."""
     version = DEBUG
     built = driver.module("ours", kernel(version, context), context, flavour="kunit")
     module = built.with_name(driver.KUNIT_MODULE)
@@ -91,7 +89,7 @@ def test_kunit(new_session, context):
 
 @pytest.mark.parametrize("version", WATCHING)
 def test_a_migration_under_load(new_session, version):
-    """Would catch: the same, where a guest works meanwhile."""
+    """A migration of a guest under load must not cause a report."""
     choice = Choice(kernel=version)
     with new_session().scenario(choice, choice) as scenario:
         outcome = scenario.run()
@@ -99,8 +97,8 @@ def test_a_migration_under_load(new_session, version):
 
 
 def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
-    """Would catch: half a BAR mapped with registers that are not the guest's, or a
-    function that a guest cannot use at all (D15)."""
+    """With 64K pages a V3 VF must not offer migration nor map migration registers, and must still
+    work in a guest (D15)."""
     with new_session().scenario(Choice(kernel=flavoured("64k"), backend="iommufd"), Choice()) as scenario:
         scenario.set_up()
         host = scenario.source
@@ -117,16 +115,16 @@ def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
 
 
 def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
-    """Would catch: a size of page that is taken for 4 KiB somewhere."""
+    """With 64K pages a VF must migrate where the migration registers are in the PF."""
     choice = Choice(kernel=flavoured("64k"), model={**MODEL, "hw-version": "v4"})
     host, functions = bound_host(boot, context, choice)
     said = kselftest(host, functions)
     assert tap.wrong(said, choice.kernel, "v4") == {}, said
 
 
-#: what each mutant is found by: a kernel, what runs, a word of the report
+#: for each mutant: a kernel, what to run, a word of the report
 FOUND_BY = {
-    # often: what is lost once may go unseen
+    # repeated: one lost reference may go unnoticed
     "leak-of-a-data-file": (DEBUG, 8 * ("reset_everywhere", "precopy_end"), "hisi_acc_migf_open"),
     "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
@@ -136,13 +134,13 @@ FOUND_BY = {
 
 
 def test_each_mutant_has_its_finder():
-    """Would catch: a mutant that nothing runs."""
+    """Each mutant must be in the table."""
     assert {file.stem for file in MUTANTS.glob("*.patch")} == set(FOUND_BY)
 
 
 @pytest.mark.parametrize("mutant", FOUND_BY)
 def test_a_mutant_is_reported(boot, context, mutant):
-    """Would catch: a kernel that does not watch, or a log that nobody reads."""
+    """Each mutant must be reported: the kernels detect errors, and the lab reads their logs."""
     version, tests, word = FOUND_BY[mutant]
     host, functions = bound_host(boot, context, Choice(kernel=version, patches=(MUTANTS / f"{mutant}.patch",)))
     leaks.forget(host)
@@ -155,4 +153,4 @@ def test_a_mutant_is_reported(boot, context, mutant):
         unbind(host, functions)
         trouble += leaks.lost(host)
     assert word in trouble
-    watch.expect(".", maybe=True)       # of what it has broken more may be told
+    watch.expect(".", maybe=True)       # a mutant may also cause other messages

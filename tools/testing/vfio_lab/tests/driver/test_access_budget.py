@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How often our driver touches the device in a migration, beside the kernel's own
-in the same boot, by the device's own trace.
+"""Number of device accesses in a migration, by this driver and by the in-tree driver in the same
+boot, from the device's trace.
 
-The table is left in build/check/accesses-KERNEL.md.
+The table is written to build/check/accesses-KERNEL.md.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from steps import IMAGE, State
 Counts = dict[str, int]
 SAVE, RESTORE = ("before", "downtime"), ("write", "load")
 MAINLINE = "$(find /lib/modules -path '*/kernel/*' -name 'hisi-acc-vfio-pci.ko*' | head -n 1)"
-#: what 6.12's own driver takes for a restore, whatever the kernel; its doorbells are one for each queue
+#: accesses of Linux 6.12's driver in a restore, whatever the kernel runs; it rings each queue's
+#: doorbell
 RESTORE_OF_6_12 = {"pf reads": 3, "pf writes": 0, "reads": 18, "writes": 27, "mailboxes": 4}
 
 
 def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
-    """Accesses of each step of a save, and of a load into the same function."""
+    """Accesses of each step of a save, and of a load into the same VF."""
     steps: dict[str, Counts] = {}
 
     def step(name: str, act) -> None:
@@ -61,12 +62,12 @@ def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
 
 
 def added(steps: dict[str, Counts], names: tuple[str, ...]) -> Counts:
-    """Several steps together."""
+    """The sum of several steps."""
     return {kind: sum(steps[name][kind] for name in names) for kind in steps[names[0]]}
 
 
 def table(found: dict[str, dict[str, Counts]]) -> str:
-    """Markdown: a line for each step of each driver."""
+    """A Markdown table: a row for each step of each driver."""
     kinds = list(next(iter(found.values()))["before"])
     lines = [f"| driver | step | {' | '.join(kinds)} |", "|---" * (2 + len(kinds)) + "|"]
     for driver, steps in found.items():
@@ -78,7 +79,7 @@ def table(found: dict[str, dict[str, Counts]]) -> str:
 
 @pytest.fixture(scope="module", params=EACH)
 def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Counts]]]:
-    """What both drivers do, on one host."""
+    """Accesses of both drivers on one host."""
     trace = tmp_path_factory.mktemp("trace") / "trace"
     with Session(Steps(io.StringIO()), paths.BUILD / f"check/access-budget-{request.param}") as session, \
             lab_bench.bench(session, context, request.param, "ours") as bench:
@@ -94,24 +95,25 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
 
 
 def test_before_the_downtime(found):
-    """Whether the state can be saved: two reads of the physical function, and three of
-    the virtual one, of registers that only change when they are written."""
+    """Checking whether a running VF can be saved must take two reads of the PF and three of the VF,
+    of registers that only change when they are written."""
     before = found["ours"]["before"]
     assert before["pf reads"] <= 2 and before["pf writes"] == 0
-    assert before["reads"] <= 3 and before["writes"] == 0, "a running guest's function was touched"
+    assert before["reads"] <= 3 and before["writes"] == 0, "more accesses to a running guest's VF"
 
 
 def test_what_saving_does_in_the_downtime(found):
+    """In the downtime, saving must not access the device more often than this."""
     save = found["ours"]["downtime"]
     assert save["pf reads"] <= 2 and save["pf writes"] == 0
     assert save["reads"] <= 27
     assert save["mailboxes"] <= 3 and save["doorbells"] <= 2
-    assert save["writes"] <= save["mailboxes"] + save["doorbells"] + 1, "more than a write-back"
+    assert save["writes"] <= save["mailboxes"] + save["doorbells"] + 1, "accesses other than a write-back"
 
 
 def test_what_restoring_does(found):
-    """No more than 6.12's own driver, but that the event queues are rung, too; and
-    in all it is less."""
+    """A restore must access the device no more often than Linux 6.12's driver, except for the
+    doorbells of the event queues, and less often in total."""
     ours, theirs = (added(found[driver], RESTORE) for driver in ("ours", "mainline"))
     plain = ours["writes"] - ours["mailboxes"] - ours["doorbells"]
     assert plain <= RESTORE_OF_6_12["writes"]

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Each defect that the kernel's own driver has or had is found by a test where it
-is, and ours is free of it. `vlab defects` runs it all, on the drivers of all
-kernels; otherwise ours is tested, on one."""
+"""Defects of the in-tree driver: each must be found by a test where the driver has it, and this
+driver must be free of it.
+
+`vlab defects` runs all tests on the drivers of all kernels; otherwise they run on this driver and
+one kernel.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,14 @@ OUT = paths.BUILD / "defects"
 
 
 class Run:
-    """All tests on one driver; a host is booted anew when one has broken it."""
+    """All tests on one driver; the host is rebooted after a test has broken it."""
 
     def __init__(self, session: Session, version: str, driver: str) -> None:
         self.session, self.version, self.driver = session, version, driver
         self.results: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self.slow = True
-        #: what hosts complained of outside of scenarios
+        #: unexpected kernel messages outside of scenarios
         self.beside: list[str] = []
         self._boots = 0
 
@@ -46,7 +49,7 @@ class Run:
                            name=f"host{self._boots}", vfs=vfs, **model)
 
     def _judge(self, name: str, *benches: bench.Bench) -> bool:
-        """Run a scenario; whether the hosts are fit for the next."""
+        """Run a scenario; returns whether the hosts can be used for the next one."""
         self.beside += self._trouble()
         try:
             defects.SCENARIOS[name][1](*benches)
@@ -62,9 +65,8 @@ class Run:
         return self.results[name] == tap.PASSED or not splats and all(self._mend(b) for b in benches)
 
     def _trouble(self, passed: bool = False) -> list[str]:
-        """What hosts complain of since this was last asked, and what one that passed has
-        not made them say.  Mainline's driver says more of itself, and of what it does
-        wrong the scenarios tell."""
+        """New kernel messages of the hosts, and those that are unexpected. The in-tree driver logs
+        more, also about its own failures, which the scenarios report."""
         found, missing = watch.end()
         if self.driver != "ours":
             return [line for line in found if is_splat(line)]
@@ -84,7 +86,7 @@ class Run:
         return True
 
     def scenarios(self, where: str, **model: str) -> None:
-        """Those that share a host."""
+        """Scenarios that share a host."""
         left = [name for name, (place, _) in defects.SCENARIOS.items()
                 if place == where and (self.slow or name != defects.SLOW)]
         while left:
@@ -96,8 +98,8 @@ class Run:
                         break
 
     def pair(self) -> None:
-        """Those between two hosts of different hardware.  6.12 takes V4 for V3, and
-        gives a guest as much of it: there is nothing to tell apart."""
+        """Scenarios between two hosts of different hardware. Linux 6.12 treats V4 as V3 and gives a
+        guest the same registers, so the hosts do not differ there."""
         for name, (place, _) in defects.SCENARIOS.items():
             if place == defects.PAIR and versions.SERIES[self.version].has("hw-v4"):
                 with self._bench() as older, self._bench(hw_version="v4") as newer:
@@ -106,7 +108,7 @@ class Run:
                     self._judge(name, older, newer)
 
     def kselftest(self, *names: str) -> None:
-        """The kselftest, all of it or what is run by name only."""
+        """Run the kselftests, or the tests that run by name only."""
         with self._bench() as one:
             one.bring_up()
             watch.expect(*map(defects.KSELFTEST_ALONE.__getitem__, names), *(() if names else (tap.PROVOKED,)))
@@ -119,7 +121,7 @@ class Run:
             (OUT / f"{self.driver}-{self.version}{''.join(names)}.tap").write_text(said)
 
     def watched(self) -> None:
-        """Those that a plain kernel cannot judge; only of the default series there are others."""
+        """Scenarios that need a debug kernel; only the default series has one."""
         for name, version in defects.WATCHED.items():
             self.results.pop(name, None)
             if self.version == versions.DEFAULT:
@@ -128,7 +130,7 @@ class Run:
                     self._judge(name, one)
 
     def all(self) -> None:
-        """Everything."""
+        """Run everything."""
         for part in (self.kselftest, lambda: self.scenarios(defects.SHARED), lambda: self.scenarios(defects.MANY),
                      lambda: self.scenarios(defects.V4, hw_version="v4"), lambda: self.scenarios(defects.ALONE),
                      self.pair, *(functools.partial(self.kselftest, name) for name in defects.KSELFTEST_ALONE),
@@ -138,7 +140,7 @@ class Run:
             self.keep()
 
     def keep(self) -> None:
-        """Leave what is known so far, and the table of all that was ever run here."""
+        """Write the results so far, and the table of all runs."""
         (OUT / f"{self.driver} {self.version}.json").write_text(
             json.dumps({"results": self.results, "reasons": self.reasons}, indent=1))
         found = {name: json.loads(path.read_text())["results"] for name in COLUMNS
@@ -155,7 +157,7 @@ def run(request) -> Iterator:
 
 
 def test_every_row_has_its_test():
-    """A row without a test, a test without a row, a name that nothing has."""
+    """Each row must have a test, each test a row, and each name must exist."""
     assert [r.name for r in defects.ROWS] == [
         f"{kind}{n}" for kind, last in (("R", 20), ("D", 24), ("T", 18)) for n in range(1, last + 1)]
     known = set(tap.tests()) | set(defects.SCENARIOS)
@@ -168,7 +170,7 @@ def test_every_row_has_its_test():
 
 
 def test_the_page_has_every_row():
-    """The page must not lack a row, nor name a row or its tests otherwise than the list does."""
+    """The page must list each row, with the same title and tests."""
     page = defects.PAGE.read_text()
     assert re.findall(r"^([RDT]\d+) +(.+?)  .*$", page.partition("Tests of each row")[0], re.M) == [
         (row.name, row.what) for row in defects.ROWS]
@@ -176,7 +178,7 @@ def test_the_page_has_every_row():
 
 
 def test_ours_is_free_of_them(request, run):
-    """The kselftest is run by test_uapi.py."""
+    """This driver must pass each scenario. test_uapi.py runs the kselftests."""
     ours = run(versions.DEFAULT, "ours")
     ours.slow = request.config.getoption("--long")
     ours.scenarios(defects.SHARED)
@@ -189,7 +191,7 @@ def test_ours_is_free_of_them(request, run):
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_all_drivers(request, run, column):
-    """The matrix; its table is build/defects/defects.rst."""
+    """Run the matrix of drivers; its table is build/defects/defects.rst."""
     if not request.config.getoption("--defects"):
         pytest.skip("vlab defects runs it")
     one = run(*COLUMNS[column])

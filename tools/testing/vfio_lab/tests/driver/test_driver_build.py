@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver builds out of tree for each kernel, and says why where it cannot."""
+"""The driver builds out of tree for each kernel, and names what an unsupported kernel lacks."""
 
 import pathlib
 import re
@@ -17,13 +17,14 @@ from kernels import EACH
 
 
 def make_module(kdir: pathlib.Path | str, out: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """make module, as a user types it."""
+    """Run `make module` as a user does."""
     return subprocess.run(["make", "-s", "module", f"KDIR={kdir}", f"OUT={out}"], cwd=paths.ROOT,
                           capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("version", EACH)
 def test_it_builds_without_a_warning(context, tmp_path, version):
+    """make module must build the driver without warnings."""
     done = make_module(kernel(version, context).build, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "warning" not in (done.stdout + done.stderr).lower()
@@ -31,6 +32,7 @@ def test_it_builds_without_a_warning(context, tmp_path, version):
 
 
 def test_it_leaves_the_sources_as_they_were(context, tmp_path):
+    """A build must not change the source directories."""
     before = sorted([*paths.DRIVER.rglob("*"), *paths.DKMS.rglob("*")])
     make_module(kernel(versions.DEFAULT, context).build, tmp_path)
     assert sorted([*paths.DRIVER.rglob("*"), *paths.DKMS.rglob("*")]) == before
@@ -39,6 +41,7 @@ def test_it_leaves_the_sources_as_they_were(context, tmp_path):
 @pytest.mark.parametrize("missing", ["VFIO_PCI_CORE", "CRYPTO_DEV_HISI_QM", "CRYPTO_DEV_HISI_SEC2",
                                      "CRYPTO_DEV_HISI_HPRE", "CRYPTO_DEV_HISI_ZIP", "PCI_IOV"])
 def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
+    """make module must say what the kernel lacks."""
     built = kernel(versions.DEFAULT, context).build
     kdir = tmp_path / "kdir"
     (kdir / "include/config").mkdir(parents=True)
@@ -53,9 +56,9 @@ def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
 
 
 KBUILD = (paths.DKMS / "Kbuild").read_text(encoding="utf-8")
-#: what it asks of a kernel: name, how it is found, header, release
+#: interfaces that are required: name, pattern, header, release
 NEEDS = re.findall(r"\$\(call needs,(.*),(.*),(.*),(.*)\)$", KBUILD, re.M)
-#: what the driver uses of later kernels and has something for, as Linux 6.6 has it
+#: interfaces with a fallback, in their form of Linux 6.6
 BRIDGED = {
     "VFIO_DEVICE_STATE_NR": ("uapi/linux/vfio.h", r"\bVFIO_DEVICE_STATE_NR\b", "VFIO_DEVICE_STATE_UNUSED"),
     "debug_root": ("linux/vfio.h", r"\bdebug_root\b", "unused_root"),
@@ -66,8 +69,7 @@ BRIDGED = {
 
 
 def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> pathlib.Path:
-    """A KDIR like that of a kernel whose headers differ: of each its place, a pattern that
-    is in it, and what stands there instead."""
+    """A KDIR with changed headers. Each change has a file, a pattern in it, and a replacement."""
     texts: dict[pathlib.Path, str] = {}
     for header, pattern, by in bends:
         place = pathlib.Path("include") / header
@@ -85,15 +87,14 @@ def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> p
 
 
 def test_each_need_is_read_from_the_makefile():
-    """The tests below must know of each of them: three that 6.12 lacks and one that all
-    kernels lack are tested wherever the driver is built for these."""
+    """The list of required interfaces must match the Makefile's. Three that 6.12 lacks and one that
+    all kernels lack are tested by builds for these kernels."""
     assert len(NEEDS) == KBUILD.count("$(call needs,") > 8
     assert len(BRIDGED) + 4 == KBUILD.count("$(call lacks,") + KBUILD.count("define __assign_str(dst, src)")
 
 
 def test_the_guide_names_each_interface():
-    """The compatibility matrix must say of each interface when it came, and what is done
-    without it."""
+    """The compatibility matrix must give, for each interface, the release that added it and the fallback."""
     text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/compatibility.rst").read_text(encoding="utf-8")
     rows = re.findall(r"^   \* - (\S.*)\n     - ((?:.*\n)+?)     - (.*)$", text, re.M)
     told = {release: names for release, names, done in rows if done == "refused"}
@@ -109,7 +110,7 @@ def test_the_guide_names_each_interface():
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
 def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, need):
-    """The build names an interface that nothing can replace in one sentence, before the compiler fails."""
+    """If a required interface is missing, the build must stop with its name before the compiler runs."""
     name, pattern, header, release = need
     kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
     done = make_module(kdir, tmp_path / "out")
@@ -121,7 +122,7 @@ def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, ne
 
 
 def test_a_kernel_that_lacks_several_is_told_all_of_them(context, tmp_path):
-    """All missing interfaces are named at once."""
+    """If several interfaces are missing, the build must name all of them at once."""
     bends = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
     done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, *bends), tmp_path / "out")
     (line,) = [line for line in done.stderr.splitlines() if "this kernel has no" in line]
@@ -130,8 +131,8 @@ def test_a_kernel_that_lacks_several_is_told_all_of_them(context, tmp_path):
 
 @pytest.mark.parametrize("version", EACH)
 def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context, tmp_path, version):
-    """With headers that lack all of it at once, without a warning. Their own tracepoints
-    would not compile there, the driver's must."""
+    """With headers that lack every optional interface, the driver must build without warnings. The
+    headers' own tracepoints do not compile there; the driver's must."""
     done = make_module(bent(kernel(version, context), tmp_path, *BRIDGED.values()), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "warning" not in (done.stdout + done.stderr).lower()
@@ -142,7 +143,7 @@ def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context
 @pytest.mark.long("one build for each")
 @pytest.mark.parametrize("name", BRIDGED)
 def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
-    """What stands in for one interface must not rely on what stands in for another."""
+    """With any single optional interface missing, the driver must build: no fallback may depend on another."""
     done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, BRIDGED[name]), tmp_path / "out")
     assert done.returncode == 0 and "warning" not in (done.stdout + done.stderr).lower(), done.stderr
 
@@ -153,14 +154,14 @@ def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
     ("/etc", "neither a kernel's source nor a kernel's build folder"),
 ])
 def test_what_is_no_kernel_is_refused_in_a_sentence(tmp_path, kdir, words):
+    """A KDIR that is no kernel tree must be rejected with one line."""
     done = make_module(kdir, tmp_path)
     assert done.returncode != 0 and words in done.stderr
 
 
 @pytest.mark.parametrize("mutant", sorted((paths.LAB / "tests/mutants").rglob("*.patch")), ids=lambda p: p.stem)
 def test_a_mutant_is_one_of_this_driver(mutant):
-    """Would catch: a driver that changed while its mutants, most of which only make
-    mutants builds, did not."""
+    """Each mutant must apply to this driver: most mutants are built by make mutants only."""
     done = subprocess.run(["git", "apply", "--check", mutant], cwd=paths.ROOT, capture_output=True, text=True, check=False,
                           env=clean_environment(environment()))
     assert done.returncode == 0, done.stderr

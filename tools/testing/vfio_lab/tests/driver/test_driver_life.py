@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Resets, unbinding and the module's removal in every state of a function that is
-open, from other hands than its user's; and two functions beside each other."""
+"""Resets, unbinding and module removal while a VF is open, in every state; and two VFs at once."""
 
 from __future__ import annotations
 
@@ -27,24 +26,25 @@ HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves both functions bound."""
+    """One host for all tests here: each test leaves both VFs bound."""
     with lab_bench.one_host(context, "driver-life") as one:
         yield one
 
 
 def waits(bench: Bench) -> int:
-    """How often the kernel had to wait for a function's user."""
+    """How often the kernel waited for a user of the VF."""
     return int(bench.host.ssh.out("dmesg | grep -c 'blocked until released by user' || true"))
 
 
 def dead(vf: Function, state: State) -> bool:
-    """Is the data file that came with the state of no use any more?"""
+    """Whether the migration file of the state has become invalid."""
     return state not in HAS_FILE or (vf.write_image() if state == State.RESUMING else vf.read_image()) == -19
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_reset_by_the_host(bench, state):
-    """FLR through sysfs, below a user who knows nothing of it."""
+    """An FLR through sysfs must leave the VF in RUNNING with its migration files invalid, while a
+    user has it open."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, state)
@@ -55,7 +55,7 @@ def test_a_reset_by_the_host(bench, state):
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_hot_reset_is_refused(bench, state):
-    """Functions of the root complex have neither slot nor bus to reset."""
+    """A hot reset must be refused: the VFs are integrated endpoints, without slot or bus reset."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, state)
@@ -67,7 +67,7 @@ def test_a_hot_reset_is_refused(bench, state):
 @pytest.mark.parametrize("how", ["unbind", "sriov_numvfs"])
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_function_that_is_taken_away(bench, state, how):
-    """Both wait for the user, who is asked to go, and then find nothing in the way."""
+    """Unbinding or removing the VF must wait until the user closes it, and must then succeed."""
     address = bench.functions[0]
     what = f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind" if how == "unbind" else \
         f"echo 0 > {PF}/sriov_numvfs"
@@ -77,11 +77,11 @@ def test_a_function_that_is_taken_away(bench, state, how):
         go(vf, state)
         taking = bench.host.ssh.popen(what, stderr=subprocess.PIPE)
         wait_until("the kernel waits for the user", lambda: waits(bench) > before, 10)
-        # the user is still served
+        # the VF still serves its user
         assert vf.state() == state
         if state in HAS_FILE:
             assert vf.write_image() == 0 if state == State.RESUMING else vf.read_image() > 0
-        assert taking.poll() is None, "it did not wait for the user"
+        assert taking.poll() is None, "unbinding did not wait for the user"
     assert taking.wait(30 * bench.host.patience) == 0
     if how == "sriov_numvfs":
         bench.enable(2)
@@ -90,6 +90,7 @@ def test_a_function_that_is_taken_away(bench, state, how):
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_module_in_use_stays(bench, state):
+    """In every state, an open VF must hold a reference to the module."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, state)
@@ -102,7 +103,7 @@ def test_a_module_in_use_stays(bench, state):
 
 
 def test_a_module_stays_while_a_data_file_is_open(bench):
-    """Its code is what the file runs on."""
+    """A migration file that is open must hold a reference to the module."""
     with bench.open() as vf:
         go(vf, State.PRE_COPY)
         vf.close_device()
@@ -114,9 +115,9 @@ def test_a_module_stays_while_a_data_file_is_open(bench):
 
 
 def test_resets_from_all_sides(bench):
-    """Resets by the host, others by a thread of the user's, while the user walks
-    through all states. The host's end on their own: the kernel turns a user's reset
-    away while another runs, so one who never paused could keep the user out for ever."""
+    """Resets by the host and by another thread must be safe in every state. The host's resets are a
+    test of their own: VFIO_DEVICE_RESET fails while another reset runs, so back-to-back host resets
+    could starve it."""
     address = bench.functions[0]
     resets = bench.host.ssh.popen(
         f"n=0; until [ $n = 40 ]; do echo 1 > /sys/bus/pci/devices/{address}/reset || exit 1; n=$((n + 1)); done",
@@ -129,7 +130,7 @@ def test_resets_from_all_sides(bench):
 
 
 def test_nothing_of_a_guest_is_left(bench):
-    """After the close: not in debugfs, not in the data file, not in the function."""
+    """After close, nothing of the guest may be left in debugfs, the migration file or the VF."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.STOP_COPY)
@@ -145,15 +146,14 @@ def test_nothing_of_a_guest_is_left(bench):
 
 
 def test_saving_one_does_not_wait_for_another(bench):
-    """The first one's mailbox hangs, the second is saved meanwhile; and a physical
-    function's driver that waits its turn holds up nobody who has it."""
+    """Saving one VF must not wait for another whose mailbox hangs."""
     with bench.open() as slow, bench.open(1) as other:
         slow.guest_up()
         other.guest_up()
         go(slow, State.STOP)
         with bench.broken(function="1", fault_mailbox="busy", fault_opcode=SQC_TABLE):
-            # The first one gives up after a second, which a busy machine may need for
-            # the other: that says nothing. One that waits is never saved in time.
+            # The first VF times out after a second. A loaded machine may take that long to save the
+            # other one, which is no failure: a save that waits never ends in time.
             for _ in range(20):
                 slow.start(State.STOP_COPY)
                 go(other, State.STOP, State.STOP_COPY)
@@ -171,9 +171,8 @@ def test_saving_one_does_not_wait_for_another(bench):
 
 
 def test_migration_and_reset_of_all_exclude_each_other(bench):
-    """While the physical function is being reset, a stop touches nothing of the device;
-    it waits, and succeeds. What can be refused without a loss is, and what needs no
-    register goes on."""
+    """While the PF is being reset, a stop must not touch the device; it waits and then succeeds.
+    Starting a migration and read() fail with EBUSY; transitions that need no register succeed."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("hold", 1)
@@ -195,8 +194,8 @@ def test_migration_and_reset_of_all_exclude_each_other(bench):
 
 
 def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
-    """Somebody reads another function's entry all the time, without asking: what is
-    learnt of a function is right, or nothing is."""
+    """The driver must read its queue table entry correctly while somebody else reads other entries
+    without taking the lock."""
     def learnt() -> bytes:
         with bench.open() as vf:
             go(vf, State.PRE_COPY)
@@ -210,13 +209,13 @@ def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
         while rude.poll() is None and times < 10:
             assert learnt() == alone
             times += 1
-        assert times, "it was over before the first read"
+        assert times, "the transition ended before the first read"
         assert rude.wait(60 * bench.host.patience) == 0
 
 
 def test_a_device_without_sr_iov_is_refused_with_a_sentence(bench):
-    """The host's network card stands for an accelerator whose firmware has it switched
-    off. A shell's complaint of a file would be caught."""
+    """For a device without SR-IOV the lab must report that, not a shell's error. The host's network
+    card stands for an accelerator whose firmware disables SR-IOV."""
     card = dataclasses.replace(hardware.ENGINES["sec"], driver="virtio-pci", slot=1)
     with pytest.raises(LabError, match="0000:00:01.0 has no SR-IOV$"):
         accelerator.bring_up(bench.host.ssh, card, 2)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Ends that come from elsewhere: of the physical function's driver, of the files that
-a process may have, of the process itself, of fifty migrations. Nothing is left
-behind, and what comes next finds all as if they had not been."""
+"""Events from outside: removal of the PF's driver, the limit of open files, a killed process, fifty
+migrations in a row.
+
+Nothing may leak, and what follows must work as before.
+"""
 
 from __future__ import annotations
 
@@ -25,27 +27,26 @@ DRIVER = f"/sys/bus/pci/drivers/{SEC.driver}"
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves both functions bound."""
+    """One host for all tests here: each test leaves both VFs bound."""
     with lab_bench.one_host(context, "ends") as one:
         yield one
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_the_physical_functions_driver_goes(bench, state):
-    """Would catch a driver that uses what has gone with the other, and one that keeps it
-    from going when the user has gone."""
+    """Removal of the PF's driver must wait for the VF's user and must then succeed, without use after free."""
     before = waits(bench)
     with bench.open() as vf:
         vf.guest_up()
         go(vf, state)
         going = bench.host.ssh.popen(f"echo {SEC.pf} > {DRIVER}/unbind", stderr=subprocess.PIPE)
         wait_until("the kernel waits for the user", lambda: waits(bench) > before, 10)
-        # the user is still served, but for resets: the kernel has the device for itself
+        # the VF still serves its user, except for resets: the kernel holds the device lock
         assert vf.state() == state
         if state != State.RESUMING:
             go(vf, State.RUNNING)
             works(vf)
-        assert going.poll() is None, "it did not wait for the user"
+        assert going.poll() is None, "removal did not wait for the user"
     assert going.wait(60 * bench.host.patience) == 0
     assert not bench.functions
     bench.host.ssh.run(f"echo {SEC.pf} > {DRIVER}/bind")
@@ -60,8 +61,8 @@ def test_the_physical_functions_driver_goes(bench, state):
     (State.RUNNING, State.PRE_COPY), (State.STOP, State.STOP_COPY), (State.STOP, State.RESUMING)],
     ids=lambda states: states[1].name)
 def test_no_number_is_left_for_a_file(bench, states):
-    """Would catch a data file, or a reference of one, that stays where nobody got it. The
-    kernel finds that out when the driver has done its part: the state is the new one."""
+    """If no file descriptor is left for the migration file, the transition must succeed without a
+    leak: the kernel finds that out after the driver's part, and the new state is in force."""
     start, end = states
     with bench.open() as vf:
         works(vf)
@@ -81,8 +82,7 @@ def test_no_number_is_left_for_a_file(bench, states):
     (SQC_TABLE, (State.STOP,), State.STOP_COPY), ("14", (), State.STOP),
     (SQC_TABLE, (State.PRE_COPY,), State.STOP_COPY)], ids=["save", "pause", "pre-copy"])
 def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
-    """Would catch a device that stays claimed, or a driver in use, for a process that is
-    not there any more."""
+    """Killing a process while its mailbox hangs must unblock PF reset and release the module."""
     with bench.rival():
         vf = bench.open()
         vf.guest_up()
@@ -92,15 +92,15 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
             wait_until("the device is claimed", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
             assert vf.kill(20 * bench.host.patience)
         vf.end()
-        assert bench.tell("turns", 1, check=False), "the device stays claimed"
+        assert bench.tell("turns", 1, check=False), "PF reset stays blocked"
         wait_until("nobody uses the driver", lambda: not bench.references(), 10)
         with bench.open() as after:
             works(after)
 
 
 def test_failed_migrations_and_a_good_one(request, new_session):
-    """Would catch a file, a reference or an interrupt less with each, whether memory
-    could not be sent or the function not be saved. Fifty of them with --long."""
+    """A failed migration, of memory or of the VF, must not leak a file, a reference or an
+    interrupt. --long runs fifty."""
     with new_session().scenario(Choice(), Choice()) as scenario:
         scenario.set_up()
         scenario.start_guest()
@@ -120,7 +120,7 @@ def test_failed_migrations_and_a_good_one(request, new_session):
                 wait_until("it runs again", lambda: guest.qmp.cmd("query-status")["status"] == "running")
             assert states(scenario) == "RUNNING"
             used.append(left())
-        # the first two have brought what QEMU keeps
+        # the first two start what QEMU keeps for its lifetime
         assert used[-1] == used[1]
         scenario.keep_going(guest)
         scenario.migrate()

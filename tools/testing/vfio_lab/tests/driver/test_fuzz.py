@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A seeded slice of make fuzz; that it finds what is wrong; and that nothing of a
-refused image reaches a register, by the device's own count."""
+"""A short, seeded run of make fuzz; it must detect bugs, and rejected migration data must not reach
+a register, by the device's counters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.scenario.session import Session
 from lab.probe import fuzz
 
 SEED = 1
-#: what is left out of the decoder, and so much that it is found
+#: checks removed from the decoder, and the iterations that detect it
 BENT = {
     "head-beyond-the-ring": ("if (head > last || tail > last)", "if (head > last && tail > last)"),
     "misaligned-table": ("if (!IS_ALIGNED(address, ADDRESS_ALIGN))", "if (0)"),
@@ -35,14 +35,14 @@ BENT = {
 
 
 def test_the_decoder_is_of_one_mind_with_the_rules(context, tmp_path):
-    """Would catch: bytes taken that are no image, an image refused, a field that comes
-    out as another; memory read beyond the bytes."""
+    """The decoder must accept valid migration data, reject invalid data, decode each field
+    correctly and not read out of bounds."""
     assert "Done 200000 runs" in fuzz.decoder(context, 200_000, SEED, tmp_path)
 
 
 @pytest.mark.parametrize("name", BENT)
 def test_a_bent_decoder_is_found_out(context, tmp_path, name):
-    """Would catch: a fuzzer that never comes to where it matters."""
+    """The fuzzer must detect a decoder with a check removed."""
     bent = tmp_path / "driver"
     shutil.copytree(paths.DRIVER, bent)
     text = (bent / "vf_data.c").read_text()
@@ -61,31 +61,31 @@ def host(context):
 
 
 def stores(host) -> int:
-    """What was written into registers of all functions, and into the physical one's."""
+    """Writes to registers of all VFs, and of the PF."""
     return sum(host.counters("sec", n)["events"]["writes"] for n in range(fuzz.FUNCTIONS + 1))
 
 
 def test_images_are_taken_or_refused_by_the_rules(host, pytestconfig):
-    """Would catch: the same in a function, however an image was cut; a state that is
-    not what the answer says; a save that differs from what was loaded."""
+    """However the data is split into writes, the driver must accept it exactly if it is valid; the
+    state must match the result, and a save must return what was loaded."""
     said = fuzz.streams(host, fuzz.WHAT["streams"] if pytestconfig.getoption("long") else 400, SEED)
     assert said.startswith("ok ") and " 0 taken" not in said and " 0 refused" not in said
 
 
 def test_nothing_of_a_refused_image_reaches_a_register(host):
-    """Would catch: a register written before all of an image was checked."""
+    """Migration data that is rejected must not reach a register: all of it is checked first."""
     before = stores(host)
     assert fuzz.streams(host, 1, SEED + 1, refused_only=True).startswith("ok 0 taken, 1 refused")
     for_one = stores(host) - before
     before = stores(host)
     assert fuzz.streams(host, 301, SEED + 1, refused_only=True).startswith("ok 0 taken, 301 refused")
-    assert stores(host) - before == for_one, "opening and closing it writes as often for 1 as for 301"
+    assert stores(host) - before == for_one, "the number of writes depends on the data"
 
 
 @pytest.mark.expect(fuzz.PROVOKED)
 def test_whatever_is_asked_of_a_function(host, pytestconfig):
-    """Would catch: a hang, an answer that the uAPI does not know, a function that a
-    reset does not bring back."""
+    """No sequence of operations may hang or return an error that the uAPI does not define, and a
+    reset must make the VF usable."""
     said = fuzz.operations(host, fuzz.WHAT["operations"] if pytestconfig.getoption("long") else 10_000, SEED)
     assert said.startswith("ok ")
 
@@ -95,11 +95,13 @@ def test_whatever_is_asked_of_a_function(host, pytestconfig):
     (fuzz.OPERATIONS, ""), (fuzz.OPERATIONS, "1 x a"),
 ])
 def test_wrong_use_is_told_in_a_sentence(host, program, arguments):
+    """Wrong arguments must print the usage and exit with status 2."""
     done = host.ssh.run(f"{program} {arguments}", check=False)
     assert done.returncode == 2 and done.stderr.startswith("usage: ")
 
 
 def test_a_function_of_another_driver_is_told_in_a_sentence(host):
+    """A device without a VFIO driver must be reported by its address."""
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.STREAMS} 1 1 {functions[0]} 0000:7f:00.0", check=False)
     assert done.returncode == 1 and done.stderr.count("0000:7f:00.0: not bound to a VFIO driver") == 2

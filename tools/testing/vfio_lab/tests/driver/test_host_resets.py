@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A host that resets a function while its user does something else with it. Both
-get what they want, one after the other: QEMU gives the whole guest up where a
-function can neither be brought to a state nor reset."""
+"""Resets by the host while a user works with the VF. Both must succeed, one after the other: QEMU
+ends the guest if a VF can neither change its state nor be reset."""
 
 from __future__ import annotations
 
@@ -24,14 +23,14 @@ from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves both functions bound."""
+    """One host for all tests here: each test leaves both VFs bound."""
     with lab_bench.one_host(context, "host-resets") as one:
         yield one
 
 
 @pytest.mark.parametrize("states", WALKS, ids=lambda states: "-".join(s.name for s in states))
 def test_each_state_is_reached_beside_them(bench, states):
-    """Would catch a refusal for the time of another's reset."""
+    """A transition must not fail because the host resets the VF at that moment."""
     walked_beside_resets(bench, states)
 
 
@@ -42,8 +41,7 @@ def test_a_users_resets_beside_them(bench):
 
 
 class Resets:
-    """Resets of one function after the other by the host, until end(), and no fewer
-    than `least`. A context manager."""
+    """A context manager: the host resets one VF repeatedly until end(), at least `least` times."""
 
     def __init__(self, scenario: Scenario, addresses: list[str], least: int) -> None:
         self._host = scenario.source
@@ -54,7 +52,7 @@ class Resets:
             "n=$((n + 1)); done; echo $n", stdout=subprocess.PIPE)
 
     def end(self) -> int:
-        """How often all of them were reset."""
+        """Stop; returns the number of resets."""
         self._host.ssh.run("rm -f /run/resets")
         said = self._process.communicate(timeout=3600)[0]
         assert self._process.returncode == 0, "a reset by the host failed"
@@ -69,19 +67,19 @@ class Resets:
 
 
 def lives(guest: Guest) -> None:
-    """QEMU has not given its guest up."""
+    """QEMU has not ended its guest."""
     try:
         assert guest.alive() and guest.qmp.cmd("query-status")["status"] in ("running", "paused", "postmigrate")
     except LabError:
         pytest.fail(f"QEMU is gone: {guest.last_words()}")
 
 
-#: into what a guest migrates, and how fast
+#: migration destination that accepts nothing, and bandwidth
 CANCELLED, FAILED, COMPLETED = ("cat", TRICKLE), ("head -c 1000000", 1 << 40), ("cat", 1 << 40)
 
 
 def migrate(guest: Guest, program: str, bandwidth: int) -> str:
-    """Migrate to nowhere, and go on here, however it ended; how it ended."""
+    """Migrate to nowhere, resume here however it ends; returns the result."""
     began = time.monotonic()
     try:
         guest.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth)
@@ -100,9 +98,9 @@ def migrate(guest: Guest, program: str, bandwidth: int) -> str:
 
 
 def beset(new_session, choice: Choice, migrations: int, least: int, physical: bool = False) -> None:
-    """Migrations that are cancelled, that fail, and that nothing hinders, beside resets
-    by the host; and in the end, without them, one that arrives."""
-    # what QEMU says of a migration that ends early; the guest rings a function that was reset under it
+    """Migrations that are cancelled, fail or complete, while the host resets the VF; and finally
+    one to the destination without resets."""
+    # QEMU's message about a migration that ends early; the guest rings a VF that was reset
     watch.expect(r"guest on source: qemu-system-aarch64: ", r"sec \d+: the device counted \d+ times: ", maybe=True)
     if choice.guest_vfs > 1:
         # requests that a reset took from a VF never end, and with several VFs some of the load waits for these
@@ -132,7 +130,7 @@ def beset(new_session, choice: Choice, migrations: int, least: int, physical: bo
 
 @pytest.mark.parametrize("driver", ["ours", pytest.param("mainline", marks=pytest.mark.long("for comparison"))])
 def test_a_machine_survives_them(new_session, driver):
-    """Would catch a QEMU that ends: its "Failed resetting device" ends the machine."""
+    """Resets by the host must not end QEMU ("Failed resetting device" does)."""
     beset(new_session, Choice(driver=driver), 6, 50)
 
 
@@ -140,7 +138,7 @@ def test_a_machine_survives_them(new_session, driver):
 @pytest.mark.parametrize("guest_vfs", [1, 3])
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_many(new_session, vmm, guest_vfs):
-    """The same, with each release of QEMU, and with several functions."""
+    """The same with each release of QEMU and with several VFs."""
     beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 20, 300)
 
 
@@ -148,5 +146,5 @@ def test_a_machine_survives_many(new_session, vmm, guest_vfs):
 @pytest.mark.parametrize("guest_vfs", [1, 3])
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_resets_of_all(new_session, vmm, guest_vfs):
-    """The same where all functions are reset with the physical one."""
+    """The same where a PF reset resets all VFs."""
     beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 6, 3, physical=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's selftests of VFIO with ours, on our driver, on mainline's, and on
-the kernel's sample mtty, which keeps the generic test honest."""
+"""The VFIO selftests on this driver, on the in-tree driver, and on the sample driver mtty, which
+verifies the generic tests."""
 
 import re
 import subprocess
@@ -13,13 +13,13 @@ from lab.scenario import accelerator, mtty, watch
 from lab.scenario.session import Choice
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
-#: the tests for any device and any driver
+#: tests for any device and any driver
 GENERIC = sorted(path.stem for path in kselftest.OURS.glob("vfio_pci_migration_*_test.c"))
 SECONDS = 500
 
 
 def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: int = 2, engine: str = "sec", more=None):
-    """A host with the installed selftests, and its functions, bound."""
+    """A host with the installed selftests and its VFs, bound."""
     push = kselftest.files(kselftest.installed(context)) | (more or {})
     host = boot(Choice(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
     functions = accelerator.functions(host.ssh, hardware.ENGINES[engine])
@@ -28,12 +28,12 @@ def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: 
 
 
 def only(mode: str) -> str:
-    """Options of the harness that leave one mode."""
+    """Options of the harness that select one mode."""
     return " ".join(f"-V {other}" for other in MODES if other != mode)
 
 
 def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:
-    """Run lines of shell at once; what each said."""
+    """Run shell commands in parallel; returns each one's output."""
     started = {name: host.ssh.popen(f"cd {kselftest.REMOTE}/vfio; {line} 2>&1", stdout=subprocess.PIPE)
                for name, line in commands.items()}
     return {name: process.communicate(timeout=SECONDS)[0].decode(errors="replace")
@@ -41,7 +41,7 @@ def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:
 
 
 def verdicts(text: str) -> dict[str, str]:
-    """Of each test of one program or more: ok, not ok or SKIP.  All that were planned are there."""
+    """Result of each test of one or more programs: ok, not ok or SKIP. All planned tests must be there."""
     found = {name: "SKIP" if "# SKIP" in rest else verdict for verdict, name, rest in
              re.findall(r"^(?:# )*((?:not )?ok) \d+ (?:\w+\.)+(\w+)(.*)$", text, re.M)}
     planned = re.findall(r"^(?:# )*1\.\.(\d+)$(?!\n(?:# )*timeout set)", text, re.M)
@@ -50,34 +50,34 @@ def verdicts(text: str) -> dict[str, str]:
 
 
 def expected(name: str) -> dict[str, str]:
-    """The list beside the test of what a driver fails, with why."""
+    """The list, beside the test, of a driver's expected failures and their reasons."""
     text = (kselftest.OURS / f"vfio_pci_migration_tests.{name}").read_text(encoding="utf-8")
     return dict(re.findall(r"^(!?\w+): (.+)$", text, re.M))
 
 
 def failed(text: str) -> set[str]:
-    """What failed in a run."""
+    """The failed tests of a run."""
     return {name for name, verdict in verdicts(text).items() if verdict == "not ok"}
 
 
 def test_our_driver_passes(boot, context, request):
-    """In every mode of libvfio at once, each on a function of its own; one of them
-    started by the kernel's own script.  Beside them requests that travel from one
-    function to another, and the kernel's own test of drivers: it finds the
-    accelerator's, and the device copies and interrupts for it."""
+    """This driver must pass every test in every mode of libvfio, in parallel, each on a VF of its
+    own, one started by the kernel's own script. At the same time: migrations from one VF to
+    another, and the kernel's test of drivers, where the accelerator copies memory and raises
+    interrupts."""
     host, functions = host_with(boot, context, "ours", vfs=len(MODES) + 3)
     lines = {mode: generic(f"{only(mode)} {function}") for mode, function in zip(MODES, functions)}
     lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {functions[0]}'" for test in GENERIC)
                         + " ../run_kselftest.sh " + " ".join(f"-t vfio:{test}" for test in GENERIC))
-    # Not the last function: it may have the queues that are over
+    # Not the last VF: it may have the remaining queues
     lines["pair"] = (f"VFIO_SELFTESTS_BDF={functions[-3]} VFIO_SELFTESTS_DESTINATION={functions[-2]} "
                      f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
                      "../run_kselftest.sh -t vfio:vfio_pci_hisi_acc_test -t vfio:hisi_acc_migration_states_test")
     said = side_by_side(host, lines)
     assert host.trouble() == []
-    # and has the device read where nothing is mapped, of which the SMMU tells
+    # and the device reads unmapped memory, which the SMMU reports
     watch.expect(r"arm-smmu-v3 ", r"counted \d+ times: dma-fault")
-    # It maps 1 GiB for each test, which takes a CPU its time: alone, and one of seven
+    # It maps 1 GiB for each test, which uses CPU time: alone, and one of seven
     more = "" if request.config.getoption("--long") else "-t mix_and_match"
     said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {functions[-1]}"})
     assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said["iommufd"], re.M)) == GENERIC, said["iommufd"]
@@ -88,24 +88,23 @@ def test_our_driver_passes(boot, context, request):
 
 
 def generic(arguments: str) -> str:
-    """The line that runs the tests for any device."""
+    """The command that runs the tests for any device."""
     return f"for test in {' '.join(GENERIC)}; do ./$test {arguments}; done"
 
 
 def survivable(driver: str, mode: str, device: str) -> str:
-    """The same on another driver's device, without the tests that its list says hang or
-    crash the kernel."""
+    """The same for another driver, without the tests that its list marks as hanging or crashing the kernel."""
     skip = " ".join(f"-T {name[1:]}" for name in expected(driver) if name.startswith("!"))
     return generic(f"{skip} {only(mode)} {device}")
 
 
 def judge(driver: str, mode: str, text: str) -> None:
-    """What failed is what is in the list, all of it and nothing else."""
+    """Exactly the tests of the list must fail."""
     assert failed(text) == {name for name in expected(driver) if not name.startswith("!")}, f"{driver}, {mode}: {text}"
 
 
 def skips(host, function: str) -> None:
-    """No device, no driver, no migration: each said in a line, and exit status 4."""
+    """No device, no driver or no migration: each must give one line and exit status 4."""
     for arguments, why in (("", "Unable to determine which device"), ("/nowhere", "there is no device /nowhere"),
                            (function, "is not bound to a VFIO driver")):
         done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {arguments} 2>&1", check=False)
@@ -115,11 +114,11 @@ def skips(host, function: str) -> None:
     assert done.returncode == 4 and "its driver offers no migration" in done.stdout, done.stdout
 
 
-# Mainline's driver tells of each image that it refuses, or does not
+# the in-tree driver logs some of the migration data that it rejects
 @pytest.mark.expect(r"hisi_acc_vfio_pci \S+ ")
 def test_others_fail_what_their_lists_say(boot, context):
-    """The kernel's sample mtty, in each mode, and its own driver of the accelerators,
-    at once.  A check that is wrong would fail on mtty beyond its list."""
+    """mtty in each mode, and the in-tree driver, must fail exactly what their lists say. A wrong
+    check fails on mtty."""
     built = kernel.kernel(versions.DEFAULT, context)
     host, functions = host_with(boot, context, "mainline", more=mtty.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
@@ -134,7 +133,7 @@ def test_others_fail_what_their_lists_say(boot, context):
 
 @pytest.mark.long("the same on the older kernel")
 def test_the_older_kernel(boot, context):
-    """Ours and mtty on the oldest series, which has no second version of the pre-copy ioctl."""
+    """This driver and mtty on the oldest series, which has no VFIO_MIGRATION_PRECOPY_INFO v2."""
     built = kernel.kernel(versions.LTS, context)
     host, functions = host_with(boot, context, "ours", version=versions.LTS, more=mtty.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
@@ -145,11 +144,11 @@ def test_the_older_kernel(boot, context):
 
 
 @pytest.mark.long("builds the kernel that it needs")
-# what fails on purpose leaves a trace of calls, too
+# an injected failure logs a stack trace, too
 @pytest.mark.expect("Call trace")
 def test_calls_in_which_something_fails(boot, context):
-    """On a kernel that lets each allocation and each copy fail once, and watches
-    memory and locks."""
+    """On a debug kernel with fault injection, each allocation and each copy failing once must not
+    cause a report."""
     host, functions = host_with(boot, context, "ours", version=kernel.flavoured("debug"))
     text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
     assert set(verdicts(text).values()) == {"ok"}, text

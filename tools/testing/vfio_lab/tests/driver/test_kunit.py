@@ -5,8 +5,7 @@ from lab.build import kunit
 
 
 def test_all_suites_pass(context):
-    """Would catch: what no device is needed for to be seen to be wrong; see the
-    suites themselves, each test there says what it would catch."""
+    """All KUnit tests must pass. They cover what needs no device; each states what it verifies."""
     text = kunit.kunit(context)
     assert kunit.failures(text) == []
     assert kunit.suites(text) == list(kunit.SUITES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""An interrupt that a guest was owed when it was stopped reaches it afterwards."""
+"""An interrupt that is pending when a guest is stopped must reach it afterwards."""
 
 import time
 
@@ -17,19 +17,19 @@ SEC = hardware.ENGINES["sec"]
 
 
 def stalled(host) -> bool:
-    """Has the device nothing left to do, half a second long?"""
+    """Whether the device stays idle for half a second."""
     def done() -> tuple[int, int]:
         events = host.counters("sec", 1)["events"]
         return events["requests-fetched"], events["requests-completed"]
 
     before = done()
-    time.sleep(0.5)                     # the span that is asked about
+    time.sleep(0.5)                     # the observed time span
     return before[0] == before[1] and done() == before
 
 
 @pytest.fixture
 def guest(new_session):
-    """A guest under load, which loses one interrupt and stands still."""
+    """A guest under load that loses one interrupt and stalls."""
     session = new_session()
     (host,) = session.boot([session.spec("host", Choice(vfs=1), guest=True)])
     accelerator.bring_up(host.ssh, SEC, 1)
@@ -50,6 +50,7 @@ def guest(new_session):
 
 
 def test_stop_and_go_makes_up_for_a_lost_interrupt(guest):
+    """After stop and cont, the guest must get the interrupt that it lost."""
     host, one, record = guest
     assert host.counters("sec", 1)["events"]["kicks"] == 0
     one.qmp.cmd("stop")
@@ -60,6 +61,7 @@ def test_stop_and_go_makes_up_for_a_lost_interrupt(guest):
 
 
 def test_without_it_the_load_stays_where_it_is(guest):
+    """Without stop and cont, the load must stay stalled, so that the test above verifies something."""
     _, one, record = guest
     lanes = ", ".join(map(str, range(len(record.last.lanes))))
     with pytest.raises(LabError, match=rf"^the load goes on: not within \d+ s; lanes without an answer: {lanes};"):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver inside of a guest, where a virtual function looks like any device: it
-offers no migration, and nothing comes to harm (D3)."""
+"""The driver in a guest, where a VF looks like a PF: it must offer no migration and cause no error (D3)."""
 
 from __future__ import annotations
 
@@ -36,8 +35,8 @@ LOAD = {"ours": f"insmod /lab/{VARIANT}.ko", "mainline": f"modprobe {VARIANT}"}
     (versions.LTS, "ours"),
     *(pytest.param(versions.DEFAULT, whose, marks=pytest.mark.long("the same on another kernel")) for whose in LOAD)])
 def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
-    """Would catch a physical function that is asked for where Linux knows of none.
-    Linux 7.2's own driver follows a null pointer."""
+    """The driver must not look for a PF where Linux knows of none. Linux 7.2's in-tree driver
+    dereferences a null pointer."""
     script = tmp_path / "script"
     script.write_text(SCRIPT.format(
         load=LOAD[whose], user=USER, variant=VARIANT,

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What lies outside a function, or with its guest: an error of the device, a message
-on its way. None of it keeps the function from being stopped,
-because QEMU resets what cannot be stopped, and the guest's function with it. It
-keeps it from being migrated, and there are two moments for that: when the migration
-begins, and when the image is read."""
+"""Conditions outside the VF or pending with its guest: a device error, a mailbox message. None may
+keep the VF from being stopped, because QEMU then resets it. They keep it from being migrated, at
+two points: when the migration begins, and when migration data is read."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_an
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves the device sound."""
+    """One host for all tests here: each test leaves the device without errors."""
     with lab_bench.one_host(context, "outside-trouble") as one:
         with one.rival():
             yield one
@@ -37,7 +35,7 @@ EACH = [pytest.param(trouble, id=trouble.begins.__name__) for trouble in TROUBLE
 
 @contextlib.contextmanager
 def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
-    """A function in use; no reset may come to it, and in the end it works."""
+    """An open VF; it must not be reset, and must work at the end."""
     watch.expect(f"hisi_acc_vfio_pci .* {trouble.words}", maybe=True)
     with bench.open() as vf:
         vf.guest_up()
@@ -46,19 +44,18 @@ def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
         assert bench.count("resets") == before
         vf.guest_up()
         go(vf, State.STOP, State.STOP_COPY)
-        # a message to the physical function stays to the reset
+        # a message to the PF stays until the reset
         assert vf.read_image() == (IMAGE if trouble.begins is not message_from_guest else -errno.EBUSY)
 
 
 def said(bench: Bench, vf: Function) -> list[str]:
-    """What the driver has said of the function so far."""
+    """What the driver has logged about the VF."""
     return [line for line in bench.host.ssh.out("dmesg").splitlines() if f"{vf.address}: " in line]
 
 
 @pytest.mark.parametrize("trouble", EACH)
 def test_a_function_is_stopped(bench, trouble):
-    """Would catch a stop that is refused, and one after which the function stays where
-    it is."""
+    """The VF must be stopped, and must resume afterwards."""
     with opened(bench, trouble) as vf, trouble.begins(bench, vf):
         for _ in range(3):
             goes_there_and_back(bench, vf, State.RUNNING_P2P, State.STOP, State.RUNNING_P2P, State.RUNNING)
@@ -66,8 +63,8 @@ def test_a_function_is_stopped(bench, trouble):
 
 @pytest.mark.parametrize("trouble", EACH)
 def test_a_migration_does_not_begin(bench, trouble):
-    """Would catch a migration that can only fail when the guest has been stopped, and
-    a refusal without a line in the log, or with more than one."""
+    """A migration that could only fail after the guest is stopped must be refused at its start,
+    with one line in the log."""
     with opened(bench, trouble) as vf, trouble.begins(bench, vf):
         for _ in range(2):
             before = len(said(bench, vf))
@@ -79,8 +76,8 @@ def test_a_migration_does_not_begin(bench, trouble):
 @pytest.mark.parametrize("trouble", EACH)
 @pytest.mark.parametrize("state", [State.PRE_COPY, State.RUNNING], ids=lambda state: state.name)
 def test_a_migration_ends_with_the_read(bench, trouble, state):
-    """Would catch a stopped function that is refused its last state, and an image that
-    lacks what was on its way."""
+    """With the condition, the VF must reach STOP_COPY, and read() must fail with EBUSY rather than
+    return data that lacks the pending message."""
     with opened(bench, trouble) as vf:
         if state == State.PRE_COPY:
             go(vf, state)
@@ -96,8 +93,7 @@ def test_a_migration_ends_with_the_read(bench, trouble, state):
 
 
 def test_what_is_over_in_time_does_no_harm(bench):
-    """Would catch a migration that fails for what was there when it could have been
-    refused, and is not when its image is made."""
+    """A condition that is gone before the data is read must not fail the migration."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.PRE_COPY)
@@ -110,12 +106,12 @@ def test_what_is_over_in_time_does_no_harm(bench):
 
 
 @pytest.mark.long("the stock driver waits 40 seconds for answers that nobody gives")
-# which sends its messages to functions whose event queues went with the reset
+# which sends messages to VFs whose event queues were lost in the reset
 @pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF",
                     "sec 1: .* dma-without-bus-master", "sec 1: .* event-queue-unset")
 @pytest.mark.expect("hisi_sec2 .* unsupported command", maybe=True)
 def test_a_function_is_stopped_after_a_reset_of_all(bench):
-    """Would catch a stop that fails because the function's state went with the reset."""
+    """A stop must succeed after a PF reset has cleared the VF's state."""
     with bench.open() as vf:
         vf.guest_up()
         resetting = bench.host.ssh.popen(f"echo 1 > {PF}/reset")
@@ -132,9 +128,9 @@ def test_a_function_is_stopped_after_a_reset_of_all(bench):
 @pytest.mark.expect("hisi_acc_vfio_pci .* device error", "hisi_acc_vfio_pci .* during an error",
                     "Device or resource busy")
 def test_a_guest_under_qemu(new_session):
-    """Stopped and continued, not migrated, not migrated when it had begun, and not when
-    it was stopped before the error was over: each time without a reset, and with its
-    load at work again when the error is over."""
+    """Under QEMU: stop and cont, a migration refused at its start, one failed in pre-copy, and one
+    failed after the stop. None may reset the VF, and the load must continue when the error is
+    gone."""
     with running(new_session) as scenario:
         guest, host = scenario.guest, scenario.source
 

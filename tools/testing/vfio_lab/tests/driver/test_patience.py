@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A reset of all functions that takes long. What a function's user or host wants of
-it meanwhile waits for the end, whatever QEMU would answer a refusal with a reset of
-the function; only the beginning of a migration is refused. Who waits can be ended."""
+"""A PF reset that takes long. Operations on a VF must wait for its end, where QEMU would answer an
+error by resetting the VF; only the start of a migration is refused. A waiting process can be
+killed."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ from steps import Function, State
 from tenant_scenarios import HELD_SECONDS, open_waits_for_a_reset_of_all, resets_wait_for_a_long_reset_of_all
 
 VFS = 5
-#: what of it a migration's beginning waits for, at most
+#: how long the start of a migration waits for it, at most
 REFUSED_SECONDS = 8
-#: what a program may take to end that waits for nothing more
+#: time for a program to end that no longer waits
 KILLED_SECONDS = 8
 
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves all functions bound."""
+    """One host for all tests here: each test leaves all VFs bound."""
     with lab_bench.one_host(context, "patience", VFS) as one:
         yield one
 
 
 def test_resets_wait_for_a_reset_of_all(bench):
-    """Would catch a wait that is given up: a function that is reset in the middle of
-    the reset of all."""
+    """A VF reset must not give up waiting and run during the PF reset."""
     resets_wait_for_a_long_reset_of_all(bench)
 
 
 def test_open_waits_for_a_reset_of_all(bench):
-    """Would catch the same of one that is opened, and an open that is refused."""
+    """open() must wait for the PF reset, and must succeed."""
     open_waits_for_a_reset_of_all(bench)
 
 
 def test_a_stop_waits_for_a_reset_of_all(bench):
-    """Would catch a stop that is refused, which QEMU answers with a reset."""
+    """A stop must wait for the PF reset: if it fails, QEMU resets the VF."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("hold", 1)
@@ -56,8 +55,8 @@ def test_a_stop_waits_for_a_reset_of_all(bench):
 
 
 def test_configuration_is_restored_in_a_reset_of_all(bench):
-    """A write to Device Control that resets nothing must not wait: the physical function's
-    driver waits for the guest that restores its configuration space."""
+    """A write to Device Control that resets nothing must not wait: the PF's driver waits for the
+    guest that restores its configuration space."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("hold", 1)
@@ -69,8 +68,8 @@ def test_configuration_is_restored_in_a_reset_of_all(bench):
 
 
 def test_a_migration_does_not_begin_in_a_reset_of_all(bench):
-    """Would catch a migration that begins and then stands still with the guest
-    stopped, and a refusal for what is over in a moment."""
+    """A migration must not begin during the PF reset and then stall with the guest stopped; and a
+    reset that is over in a moment must not refuse it."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("hold", 1)
@@ -91,8 +90,8 @@ def test_a_migration_does_not_begin_in_a_reset_of_all(bench):
     lambda vf: vf.start(State.STOP), lambda vf: vf.start_reset(), None],
     ids=["SET_STATE", "VFIO_DEVICE_RESET", "open"])
 def test_who_waits_can_be_killed(bench, start: Callable[[Function], None] | None):
-    """Would catch a process whose end takes from the physical function what it waited
-    for, and one that waits for a function which it does not have yet."""
+    """A process that waits for the PF reset can be killed, without unblocking a PF reset that it
+    did not block."""
     with bench.rival():
         if start:
             vf = bench.open()
@@ -106,7 +105,7 @@ def test_who_waits_can_be_killed(bench, start: Callable[[Function], None] | None
             assert not vf.opened(1), "it does not wait"
         gone = vf.kill(KILLED_SECONDS)
         bench.tell("hold", 0)
-        # what a process has open is closed, which is a reset, too, and waits
+        # closing the VF resets it, which waits, too
         assert gone == (start is None), "it cannot be killed" if start is None else "a function was reset meanwhile"
         vf.end()
     wait_until("nobody uses the driver", lambda: not bench.references(), 10)

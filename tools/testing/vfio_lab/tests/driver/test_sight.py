@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What an operator can look at: files in debugfs and events, which disturb no
-guest and keep nothing of it."""
+"""Interfaces for an operator: debugfs files and tracepoints must not disturb the guest nor keep its data."""
 
 from __future__ import annotations
 
@@ -18,12 +17,13 @@ TRACE = "/sys/kernel/tracing/trace"
 
 
 def mailboxes(scenario) -> int:
-    """How many commands the guest's function was ever given."""
+    """Number of commands in the VF's mailbox."""
     counts = scenario.source.counters(ENGINE, 1)
     return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
 
 
 def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
+    """The debugfs files must show the current state without a mailbox command."""
     with running(new_session) as scenario:
         ssh, guest = scenario.source.ssh, scenario.guest
         before = mailboxes(scenario)
@@ -40,7 +40,7 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
         assert "VF_STATE: 0x0\n" in ssh.out(f"cat {FOLDER}/dev_data")
         guest.qmp.cmd("cont")
         event(guest, "RESUME", began)
-    # the guest is at its end, its QEMU not yet
+    # the guest has ended, its QEMU not yet
     scenario.guest.close()
     for name in ("dev_data", "cmd_state"):
         assert scenario.source.ssh.out(f"cat {FOLDER}/{name}").strip() == "device is not open"
@@ -48,7 +48,7 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
 
 
 def test_events_tell_of_each_step(boot, context):
-    """Walked by the kselftest, which is refused images of all kinds, too."""
+    """The tracepoints must report each transition and each kind of rejected data; the kselftests cause them."""
     from test_uapi import bound_host
     host, functions = bound_host(boot, context, versions.DEFAULT)
     host.ssh.run(f"echo 1 > {EVENTS}/enable")

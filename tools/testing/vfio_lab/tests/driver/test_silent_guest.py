@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest whose driver never says that it has the function in use: drivers before
-Linux 5.18 do not, newer ones say it last of all. And the opposite: a function that
-is stopped and gets no new state, whose guest is not there any more."""
+"""A guest whose driver never sets the ready state (VF_STATE): drivers before Linux 5.18 do not,
+later ones set it last. And the opposite: a VF whose guest has gone, stopped without a new state."""
 
 from __future__ import annotations
 
@@ -19,29 +18,28 @@ from moves import event, goes_on, states
 from steps import State
 from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
 
-#: what the stock driver says it by
+#: the register by which the stock driver reports ready
 SAYS_SO = "writel(state, qm->io_base + QM_VF_STATE);"
-#: how long nothing may come from a stopped function
+#: how long a stopped VF must stay silent
 SILENT_SECONDS = 3
 
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
-    """One host for all tests here: each leaves both functions bound."""
+    """One host for all tests here: each test leaves both VFs bound."""
     with lab_bench.one_host(context, "silent-guest") as one:
         yield one
 
 
 @pytest.mark.parametrize("state", [State.STOP, State.PRE_COPY_P2P], ids=lambda state: state.name)
 def test_it_is_stopped_and_saved(bench, state):
-    """Would catch a function that is left running, or moved as one that nobody uses,
-    because of what one register says."""
+    """A VF that is in use must be stopped and saved, whatever the one register says."""
     is_stopped_and_saved(bench, state)
 
 
 def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
-    """Would catch a driver that goes on to tell the rest, and finds the first half gone;
-    and a stop or a migration that fails because of the moment."""
+    """A driver that is being loaded must find what it has set up after the migration, at whatever
+    moment the stop comes."""
     with bench.open() as vf, bench.open(1) as other:
         vf.guest_up()
         _, missing = tables(vf)
@@ -71,28 +69,27 @@ def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
 
 @pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["announced", "silent"])
 def test_nobodys_state_takes_the_place_of_a_guests(bench, ready):
-    """Would catch a function that goes on with queues of before, in memory that may be
-    somebody else's by then, where the state that was loaded says that it has none."""
+    """Loading the state of an unused VF must clear the queues of a previous guest, whose memory may
+    have another owner."""
     is_emptied(bench, ready)
 
 
 def silent(host) -> None:
-    """Work is pending, and nothing comes of it: no request is taken or done, memory is
-    not touched, nobody is interrupted."""
+    """With work pending, the VF must not take or complete a request, access memory or raise an interrupt."""
     def events() -> dict[str, int]:
         return {name: count for name, count in host.counters(ENGINE, 1)["events"].items()
                 if name not in ("reads", "writes")}
 
     before = events()
     assert before["sq-doorbells"] > before["requests-completed"], "there was nothing to do"
-    time.sleep(SILENT_SECONDS)          # the span that is asked about
+    time.sleep(SILENT_SECONDS)          # the observed time span
     assert events() == before
 
 
 @pytest.mark.parametrize("lacks", [SAYS_SO, pytest.param("", marks=pytest.mark.long("the same of a guest of today"))],
                          ids=["silent", "announced"])
 def test_a_guest_under_load(new_session, lacks):
-    """Stopped, it does nothing; continued, it goes on; migrated, it arrives whole."""
+    """A guest under load: stopped it must be idle, continued it must go on, migrated it must lose nothing."""
     choice = Choice(guest_lacks=lacks)
     with new_session().scenario(choice, choice) as scenario:
         scenario.set_up()

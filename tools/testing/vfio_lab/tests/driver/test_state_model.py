@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All ways through the driver's states, with each failure of each action."""
+"""Model check: all paths through the driver's states, with each failure of each action."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from state_model import STATES, Wrong, arcs, core, explore
 
 @pytest.fixture(scope="module")
 def step(context):
-    """The core's own next step."""
+    """The next state of the VFIO core."""
     return core((sources(versions.DEFAULT, context) / "drivers/vfio/vfio_main.c").read_text())
 
 
@@ -22,8 +22,8 @@ def source():
 
 
 def test_no_way_leads_to_a_lie(source, step):
-    """Would catch: two data files; a function that runs where the state says it does
-    not; a failure that leaves neither the state before nor ERROR; an arc unhandled."""
+    """No path may lead to two migration files, a VF that runs in a stopped state, a failure that
+    leaves neither the previous state nor ERROR, or a transition without a handler."""
     functions, walked = explore(arcs(source), step)
     assert walked == 15 and functions > len(STATES)
 
@@ -44,7 +44,7 @@ RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_star
     (".action = hisi_acc_arc_load", ".action = unheard_of", "does not know what unheard_of"),
 ])
 def test_a_bent_table_is_found_out(source, step, old, new, word):
-    """Would catch: an explorer that finds nothing."""
+    """The model check must detect a changed table."""
     assert old in source
     with pytest.raises(Wrong, match=word):
         explore(arcs(source.replace(old, new, 1)), step)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver as the kernel's own tools see it, and built as its makers would."""
+"""Static checks by the kernel's tools: W=1 builds, sparse, checkpatch, kernel-doc."""
 
 import pathlib
 import re
@@ -12,17 +12,16 @@ from lab.core import machine, paths, versions
 from lab.build import overlay
 from lab.build.kernel import sources
 
-#: Debian's sparse is older than a keyword of kernel 7.2
+#: Debian's sparse does not know a keyword of Linux 7.2
 SPARSE = ("C=2", "CF=-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__")
-#: and takes these macros for something that is not constant
+#: nor that these macros are constant
 SPARSE_CANNOT = "error: bad constant expression"
-#: where C is written as in the kernel
+#: C in the kernel's style
 KERNEL_CODE = ("dkms", "drivers/vfio", "tools/testing/selftests/vfio")
 
 
-#: what checkpatch means for other code than this: tracepoints are no macros like
-#: others, and programs have neither the kernel's macros nor its accessors, but
-#: some have C's own keywords of mixed case
+#: checks that do not apply: tracepoint macros differ from others, and user-space programs have
+#: neither the kernel's macros nor its accessors, but some C keywords of mixed case
 EXCEPT = {
     "trace.h": {"COMPLEX_MACRO", "PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE"},
     "tools/": {"BIT_MACRO", "COMPLEX_MACRO", "VOLATILE", "EMBEDDED_FUNCTION_NAME"},
@@ -31,7 +30,7 @@ EXCEPT = {
 
 
 def said_of_us(text: str) -> list[str]:
-    """What a build said of our files."""
+    """A build's messages about this project's files."""
     lines = [line for line in text.splitlines() if str(overlay.FOLDER) in line]
     module_macros = {f"{file.name}:{n}:1: {SPARSE_CANNOT}" for file in [*paths.DRIVER.rglob("*.c"), *paths.DKMS.rglob("*.c")]
                      for n, line in
@@ -41,7 +40,7 @@ def said_of_us(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tree(context):
-    """The kernel's tree with ours over it."""
+    """A kernel tree with this project's files added."""
     machine.prepare(context, machine.STATIC)
     with overlay.overlay(context) as laid:
         yield laid
@@ -49,8 +48,8 @@ def tree(context):
 
 @pytest.mark.parametrize("name", overlay.TARGETS)
 def test_it_builds_in_tree_without_a_word(context, tree, name):
-    """Would catch: a warning of W=1, on either compiler; a type that is wrong on
-    another machine; code that only builds as a module; an __le32 taken for a u32."""
+    """The driver must build with W=1 without warnings, on both compilers and other architectures,
+    built in and with endianness checks."""
     text = overlay.build(tree, overlay.TARGETS[name], context, "W=1", *(SPARSE if name == "arm64-module" else ()))
     assert said_of_us(text) == []
     built = tree.parent / "build" / name / overlay.FOLDER
@@ -58,8 +57,8 @@ def test_it_builds_in_tree_without_a_word(context, tree, name):
 
 
 def test_without_the_mailboxs_store_no_migration_is_offered(context, tree):
-    """Would catch: an offer on a machine that cannot store 16 bytes at once, where
-    each command would go out in two halves."""
+    """Where a machine has no 16-byte store, migration must not be offered: each mailbox command
+    would go out in two halves."""
     overlay.build(tree, overlay.TARGETS["amd64"], context, goal="qm_open.o")
     built = tree.parent / "build/amd64" / overlay.FOLDER / "qm_open.o"
     code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=hisi_acc_qm_can_migrate", built],
@@ -70,7 +69,7 @@ def test_without_the_mailboxs_store_no_migration_is_offered(context, tree):
 
 
 def test_sparse_looks_at_endianness(context, tree):
-    """Would catch: a check that checks nothing."""
+    """sparse must report a wrong endianness."""
     file = tree / overlay.FOLDER / "pci.c"
     text = file.read_text()
     file.write_text(text + "u32 wrong(__le32 x);\nu32 wrong(__le32 x)\n{\n\treturn x;\n}\n")
@@ -88,9 +87,9 @@ def kernel_files() -> list[pathlib.Path]:
 
 
 def test_checkpatch_has_nothing_to_say(context, tmp_path):
-    """Would catch: whatever a maintainer's script would answer a patch with."""
+    """checkpatch.pl must report nothing."""
     script = sources(versions.DEFAULT, context) / "scripts/checkpatch.pl"
-    # It leaves a file where it is run, of names of mixed case in the headers of root
+    # It writes a cache file, of mixed-case names in the headers of root, where it is run
     done = subprocess.run([script, f"--root={paths.ROOT}", "--strict", "--no-tree", "--no-summary", "--terse", "--show-types", "-f",
                            *kernel_files()], cwd=tmp_path, capture_output=True, text=True, check=False)
     said = done.stdout.replace(f"{paths.ROOT}/", "").splitlines()
@@ -101,7 +100,7 @@ def test_checkpatch_has_nothing_to_say(context, tmp_path):
 
 
 def test_kernel_doc_has_nothing_to_say(context):
-    """Would catch: a comment of a function that no longer tells of all its arguments."""
+    """kernel-doc must report nothing: each comment lists all arguments."""
     script = sources(versions.DEFAULT, context) / "scripts/kernel-doc"
     files = [file for file in kernel_files() if file.suffix in (".c", ".h")]
     done = subprocess.run([shutil.which("python3") or "python3", script, "-none", "-Wall", *files], cwd=paths.ROOT,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A bitmap of dirty pages that is read after a function was paused has all that
-it wrote: nothing lands later, whatever it was in the middle of."""
+"""A bitmap of dirty pages that is read after a VF was paused must include all its writes: nothing
+may be written later, whatever was in progress."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from lab.build import qemu
 from registers import Function, Model
 
 PAUSE = 0xE
-#: where the test's function has tables, rings and data
+#: where the test's VF has tables, rings and data
 SPAN = 0x50000
 
-# A pause that leaves what the engine has taken to itself, to be finished some time
+# A wrong pause: requests already in the engine complete later
 LATE = {"    f->pausing = true;": ""}
 
 
 def landed_late(vf: Function) -> list[str]:
-    """What a function writes after PAUSE is done: counted by it, and in memory.
-    Requests, completions, events and a write-back are under way."""
+    """What a VF writes after PAUSE has completed, by its counter and in memory. Requests,
+    completions, events and a write-back are in progress."""
     for _ in range(9):
         vf.submit(0)
         vf.submit(1)
-    for step in (1, 1000, 500):         # four done, four more in the engine
+    for step in (1, 1000, 500):         # four completed, four more in the engine
         vf.model.step(step)
     vf.mailbox(PAUSE)
     while vf.read(0x300, 2) & 1 << 13:
@@ -38,7 +38,7 @@ def landed_late(vf: Function) -> list[str]:
         found.append("counted")
     if vf.model.memory(vf.sq_table, SPAN) != memory:
         found.append("in memory")
-    # the write-back, which a driver asks for next, is done when it says so
+    # the write-back that a driver requests next must be complete when the command is
     vf.write(0x204, 1)
     while not vf.read(0x208):
         vf.model.step(10)
@@ -52,6 +52,7 @@ def landed_late(vf: Function) -> list[str]:
 @pytest.mark.parametrize("options", ["pause-inflight=finish", "pause-inflight=hold", "mailbox-latency=500",
                                      "pause-inflight=hold,writeback-latency=500,mailbox-latency=500"])
 def test_nothing_lands_after_the_pause(start, options):
+    """After PAUSE, memory and counters must not change."""
     vf = start(",request-latency=1000")
     for option in options.split(","):
         name, _, value = option.partition("=")
@@ -61,6 +62,7 @@ def test_nothing_lands_after_the_pause(start, options):
 
 @pytest.mark.long("builds another QEMU")
 def test_a_model_that_finishes_requests_after_the_pause_is_caught(context, tmp_path):
+    """A device model that completes requests after PAUSE must fail the test above."""
     with Model(qemu.outer(context, LATE), tmp_path, ",request-latency=1000") as machine:
         machine.bring_up()
         function = Function(machine, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver as userspace sees it: the kselftests of these devices, in a host."""
+"""The driver's user interface: the hisi_acc kselftests in a host."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from kernels import EACH
 
 
 def bound_host(boot, context, version: str, driver: str = "ours"):
-    """A host with the kselftests, and the functions they may use."""
+    """A host with the kselftests and the VFs they use."""
     host = boot(Choice(kernel=version, driver=driver, push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
@@ -23,6 +23,7 @@ def bound_host(boot, context, version: str, driver: str = "ours"):
 @pytest.mark.expect(tap.PROVOKED)
 @pytest.mark.parametrize("version", EACH)
 def test_kselftest_passes(boot, context, version):
+    """This driver must pass all hisi_acc kselftests."""
     host, functions = bound_host(boot, context, version)
     done = host.ssh.run(tap.command(functions), timeout=300, check=False)
     assert tap.wrong(done.stdout, version) == {}, done.stdout
@@ -32,12 +33,12 @@ def test_kselftest_passes(boot, context, version):
         test for test, program in tap.tests().items() if program != tap.ALONE}, done.stdout
 
 
-# which the kernel and the device have a lot to say of
+# which causes many messages of the kernel and the device
 @pytest.mark.expect(".", maybe=True)
 @pytest.mark.long("waits for what hangs")
 @pytest.mark.parametrize("version", EACH)
 def test_mainline_fails_what_its_list_says(boot, context, version):
-    """Would catch: a check that is wrong, a list that is."""
+    """The in-tree driver must fail exactly what its list says."""
     host, functions = bound_host(boot, context, version, "mainline")
     said = host.ssh.run(tap.command(functions), timeout=900, check=False).stdout
     listed = test_table.failed(kselftest.OURS / f"hisi_acc_migration_tests.linux-{versions.SERIES[version].driver}")
@@ -50,8 +51,8 @@ def test_mainline_fails_what_its_list_says(boot, context, version):
 @pytest.mark.expect("hisi_sec2 ")
 @pytest.mark.long("waits a minute for the stock driver")
 def test_a_function_that_lost_its_state_says_so(boot, context):
-    """The driver of the physical function resets all of the device, which takes
-    a minute: it waits for guests that are stopped."""
+    """After a PF reset, a VF that lost its state must report that. The reset takes a minute: the
+    PF's driver waits for stopped guests."""
     host, functions = bound_host(boot, context, versions.DEFAULT)
     done = host.ssh.run(tap.command(functions, "lost_in_reset_of_all"), timeout=300, check=False)
     assert done.returncode == 0 and tap.wrong(done.stdout, versions.DEFAULT) == {}, done.stdout

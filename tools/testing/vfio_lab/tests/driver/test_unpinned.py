@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What no public source pins is a property of the device model, and our driver has
-to do with each setting of it: a guest moves, with --long to and fro, while both
-devices change.
+"""Behaviour that no public source specifies is a property of the device model; this driver must
+work with each setting. A guest migrates, with --long there and back, while both devices have the
+setting.
 
-It would catch a driver that leans on what the model happens to do by default."""
+This verifies that the driver does not depend on the model's defaults.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from lab.scenario.migration import ENGINE
 from lab.scenario.session import Choice
 from test_uapi import bound_host
 
-#: the meaning of the resume doorbell, what ends a pause without it, whether a write-back
-#: covers the contexts of EQ and AEQ; and two more
+#: the meaning of the resume doorbell, what ends a pause without it, whether a write-back covers the
+#: contexts of EQ and AEQ; and two more
 OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "writeback-scope": "all",
              "pause-inflight": "hold", "context-fetch": "doorbell"}
 DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "writeback-scope": "queues",
@@ -24,12 +25,13 @@ DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "writeback-scope": "queues
 
 
 def settings(each: bool) -> list[dict[str, str]]:
-    """All choices made otherwise together, and each of them alone."""
+    """All settings changed together, and each alone."""
     alone = [{**DEFAULTS, name: value} for name, value in OTHERWISE.items()]
     return [OTHERWISE, *(alone if each else [])]
 
 
 def test_our_driver_lives_with_each(request, new_session):
+    """A guest must migrate with each setting."""
     moves = settings(request.config.getoption("--long"))
     choice = Choice(moves=len(moves))
     with new_session().scenario(choice, choice) as scenario:
@@ -50,6 +52,7 @@ def test_our_driver_lives_with_each(request, new_session):
 @pytest.mark.expect(tap.PROVOKED)
 @pytest.mark.long("the kselftest, six times")
 def test_the_kselftest_passes_with_each(boot, context):
+    """The kselftests must pass with each setting."""
     host, functions = bound_host(boot, context, versions.DEFAULT)
     for setting in settings(True):
         for name, value in setting.items():
