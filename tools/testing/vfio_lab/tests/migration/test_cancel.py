@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A migration that does not come to its end, or was never meant: the guest goes
-on where it is, and loses nothing."""
+"""A migration that is cancelled, refused or never begun: the guest must continue on the source
+without losing a request."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def cancel_before_the_switch(scenario):
 
 
 def wait_before_the_switch(guest, state):
-    """Have QEMU wait when the guest is stopped and its function saved: it hears of no
-    cancellation while it completes a migration."""
+    """Let QEMU wait when the guest is stopped and its VF saved: QEMU ignores migrate_cancel while
+    it completes a migration."""
     guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": state}])
 
 
@@ -51,7 +51,8 @@ def cancel_after_the_switch(scenario, guest):
 
 @pytest.mark.parametrize("kernel", EACH)
 def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
-    """After each of them the load has to get on in every lane."""
+    """After a cancellation in pre-copy, one in STOP_COPY, and stop and cont, each lane of the load
+    must progress."""
     with running(new_session, Choice(kernel=kernel), Choice(kernel=kernel)) as scenario:
         guest = scenario.guest
         cancel_before_the_switch(scenario)
@@ -64,7 +65,7 @@ def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
 
 
 def test_a_destination_that_does_not_fit_says_so_early(new_session):
-    """Another number of queues: refused before the guest is stopped."""
+    """A destination with another number of queues must refuse the migration before the guest is stopped."""
     with running(new_session, destination=Choice(vfs=3)) as scenario:
         guest, began = scenario.guest, time.monotonic()
         scenario.expect_guest()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The SMMU's bitmap of dirty pages is exactly what devices wrote: seen from
-userspace in a host, with an accelerator, with QEMU's edu, and with a disk that
-works in a thread of its own, beside the emulated processors."""
+"""The SMMU's dirty bitmap must have exactly the pages that devices wrote: tested from user space in
+a host with an accelerator, QEMU's edu, and a disk whose I/O runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from lab.scenario import accelerator
 from lab.scenario.session import Choice
 
 refused = pytest.mark.expect(*dirty.PROVOKED)
-#: what a write to a page that was read as dirty, and is written again, shows
+#: shows whether a page that was reported as dirty is reported again after another write
 REWRITTEN = "dirty_again_when_rewritten"
 
 
@@ -29,9 +28,8 @@ def boot(new_session, context):
 
 @refused
 def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
-    """Then with updates of descriptors that come too late, twice in each walk; and
-    with an IOTLB that remembers what was dirty, which Linux never tells that it
-    no longer is."""
+    """The bitmap must match the writes, also if descriptor updates race twice in each walk. With an
+    IOTLB that caches dirty state, which Linux does not invalidate, the test must fail."""
     up = boot()
     many = pytestconfig.getoption("long")
     quick, everything = up.functions[:3], up.functions
@@ -39,10 +37,10 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
         verdict = up.run(everything if many else quick, rounds=12 if many else 6, seed=seed)
         assert verdict.status == 0, verdict.text
     print(verdict.text)
-    # edu takes its time: 100 ms for each access
+    # edu is slow: 100 ms for each access
     assert up.run([dirty.EDU], rounds=1).status == 0
 
-    # a reader's update and a device's meet now and then on their own, too
+    # updates by a reader and by a device race without this, too, but rarely
     before, lost = up.get("httu-stored"), up.get("httu-lost")
     up.set("httu-disturb", 2)
     verdict = up.run(quick, rounds=2)
@@ -64,8 +62,8 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
     (versions.DEFAULT, ("uefi",)),
 ], ids=["lts", "stage-1-alone", "acpi"])
 def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
-    """With the long-term kernel; on an SMMU without a stage 2, as older machines have
-    (others are nested); and where ACPI's IORT has to tell of it, not a register."""
+    """The bitmap must match the writes on the LTS kernel; on an SMMU without stage 2, as in older
+    machines (others are nested); and where ACPI's IORT reports HTTU instead of a register."""
     if extra == ("uefi",):
         extra = ("-bios", str(firmware.uefi(context)))
     up = boot(Choice(kernel=kernel), extra=extra)
@@ -74,10 +72,11 @@ def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
 
 
 def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
+    """Without dirty tracking or without IOMMUFD, the kselftest and the lab must report which is missing."""
     up = boot(Choice(httu=False))
     verdict = up.run(up.functions[:1])
     assert verdict.status == 4 and "SKIP this IOMMU does not track dirty pages" in verdict.text
-    # as on a kernel that was built without it
+    # as on a kernel built without it
     up.host.ssh.run("rm /dev/iommu")
     verdict = up.run(up.functions[:1])
     assert verdict.status == 4 and "SKIP this kernel has no IOMMUFD" in verdict.text
@@ -88,7 +87,7 @@ def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
 @pytest.mark.long("builds another kernel")
 @refused
 def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot):
-    """With it, an IOTLB that remembers what was dirty hides nothing, also in blocks."""
+    """With the patch, an IOTLB that caches dirty state must not hide writes, also in block mappings."""
     up = boot(Choice(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
     for caches in (True, False):
         up.set("httu-cache-dirty", caches)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What only the device writes travels too: by dirty tracking in the SMMU (HTTU),
-with nothing forced on QEMU; by the older container, which sends all of memory;
-and without either the loss is seen."""
+"""Pages that only the device writes must be migrated: by dirty tracking in the SMMU (HTTU), without
+an option of QEMU; by the container backend, which sends all of memory. Without either, the lab must
+detect the loss."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from lab.scenario.guest import MEMORY_MIB
 from lab.scenario.host import SANITIZER_GREETING
 from lab.scenario.session import MODEL, Choice
 
-# Results of the load lie in so many pages, which the device alone writes
+# The number of pages with results of the load, written by the device only
 PAGES = 24 * 20
 ALL_OF_MEMORY = MEMORY_MIB * 256
-# Two hundred pages change each second, all the time
+# The load changes two hundred pages a second
 PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
 UNTRACKED = "its IOMMU does not track dirty pages"
 
 
 def moved(new_session, choice: Choice):
-    """The outcome of a migration, and what the source's kernel said."""
+    """The outcome of a migration, and the source's kernel log."""
     with new_session().scenario(choice, choice) as scenario:
         source = scenario.source
         return scenario.run(), source.ssh.out("dmesg")
 
 
 def test_qemus_own_defaults_suffice_with_httu(new_session):
-    """No blocker, no limit raised, no page missed; and the driver has no warning."""
+    """With HTTU, QEMU's defaults must migrate every page, and the driver must not warn."""
     outcome, said = moved(new_session, Choice())
     assert outcome.complaints == []
     assert outcome.carried > 0 and outcome.requests["after"] > 0
     assert outcome.pages == PAGES and outcome.stale == 0
-    # the first look finds what was written since tracking began, later ones what was written since
+    # the first dirty-bitmap sync reports pages written since tracking began, later ones those since
+    # the previous sync
     assert len(outcome.syncs) >= 2 and 0 < outcome.syncs[-1].device < ALL_OF_MEMORY / 8, outcome.syncs
     assert UNTRACKED not in said
 
 
 @pytest.mark.long("what is lost without dirty bits")
 def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
-    """And the driver tells the operator, once."""
+    """Without HTTU, forcing iommufd must lose pages, and the driver must warn exactly once."""
     outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))
-    assert outcome.complaints and outcome.stale > 0, "pages that only the device wrote were not missed"
+    assert outcome.complaints and outcome.stale > 0, "no page was lost"
     assert all(sync.device == 0 for sync in outcome.syncs)
     assert said.count(UNTRACKED) == 1, said
 
 
 def test_the_container_backend_sends_all_of_memory(new_session):
+    """Without HTTU, the container backend must send all of memory."""
     outcome, said = moved(new_session, Choice(backend="container", httu=False))
     assert outcome.complaints == [] and outcome.pages == PAGES and outcome.stale == 0
     assert outcome.syncs[-1].device >= ALL_OF_MEMORY / 2, outcome.syncs
@@ -57,7 +59,8 @@ def test_the_container_backend_sends_all_of_memory(new_session):
 
 
 def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestconfig):
-    """Each is compared before it is written again."""
+    """Pages written by DMA alone must arrive in each direction; the load compares each page before
+    it is written again."""
     outcome, _ = moved(new_session, dataclasses.replace(PACED, moves=40 if pytestconfig.getoption("long") else 2))
     assert outcome.complaints == []
     assert outcome.pages == PAGES and outcome.stale == 0
@@ -71,6 +74,7 @@ def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestcon
     ("virt", ["httu=on"], "global arm-smmuv3.httu=on not used"),
 ])
 def test_wrong_use_is_told_in_a_sentence(outer, machine, options, words):
+    """Invalid options of the SMMU must be rejected with one line."""
     argv = [outer, "-M", machine, "-nodefaults", "-no-user-config", "-display", "none", "-qmp", "stdio"]
     for option in options:
         argv += ["-global", f"arm-smmuv3.{option}"]

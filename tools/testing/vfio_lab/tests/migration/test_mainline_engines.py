@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's own variant driver, which nobody here wrote, migrates a guest with
-each accelerator on the device model, on both kernels: if the model asks for more
-than that driver does, it is seen here."""
+"""The in-tree variant driver must migrate a guest with each accelerator, on both kernels. It
+verifies that the device model does not require more than hardware does."""
 
 import pytest
 
@@ -14,6 +13,7 @@ from kernels import EACH
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
 def test_mainline_carries_the_guest_over(new_session, version, name):
+    """The in-tree driver must migrate a guest with each accelerator."""
     choice = Choice(kernel=version, driver="mainline", engines=(name,))
     outcome = new_session().migrate(choice, choice)
     assert outcome.complaints == []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest moves while another accelerator than SEC works for it, or a kernel that
-keeps programs from accelerators runs in it: its load is the module accel_load."""
+"""A guest migrates with ZIP or HPRE instead of SEC, or with a kernel that blocks AF_ALG for
+asynchronous drivers. The module accel_load generates its load."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from lab.scenario.session import Choice
 
 @pytest.mark.parametrize("name, guest_kernel", [("zip", versions.DEFAULT), ("hpre", versions.DEFAULT), ("sec", versions.DEFAULT)])
 def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
+    """A guest must migrate with each accelerator and guest kernel."""
     choice = Choice(engines=(name,), guest_kernel=guest_kernel)
     outcome = new_session().migrate(choice, choice)
     assert outcome.complaints == []
@@ -18,6 +19,7 @@ def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
 
 @pytest.mark.long("the same mutant as in test_migration.py")
 def test_a_driver_that_loses_contexts_is_caught(new_session):
+    """A driver that loses queue contexts must fail the migration."""
     bent = Choice(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
     outcome = new_session().migrate(bent, bent)
     assert any("lanes without an answer" in c for c in outcome.complaints), outcome.complaints

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest moves between hosts whose hardware is later than V3, or has isolated
-doorbells, with our driver and with the kernel's own."""
+"""Migration between hosts of hardware versions after V3, or with isolated doorbells, with this
+driver and with the in-tree driver."""
 
 import pytest
 
@@ -16,6 +16,7 @@ def migrated(new_session, driver: str, **model: str):
 @pytest.mark.parametrize("model", [{"hw_version": "v4"}, {"hw_version": "v5", "isolation": "on"}],
                          ids=["v4", "v5-isolated"])
 def test_ours_carries_the_guest_over(new_session, model):
+    """A guest must migrate between hosts of the same version."""
     outcome = migrated(new_session, "ours", **model)
     assert outcome.complaints == []
     assert outcome.in_flight_at_stop > 0 and outcome.requests["after"] > 0
@@ -23,8 +24,9 @@ def test_ours_carries_the_guest_over(new_session, model):
 
 @pytest.mark.long("a defect that vlab defects shows as well")
 def test_mainline_rings_the_neighbour(new_session):
-    # from V4 on its doorbells for the event queues go to the end of the window,
-    # which is the start of the next function's
+    """The in-tree driver must be reported for doorbells that reach the next VF."""
+    # from V4 on it writes the event queues' doorbells to the end of the migration registers, where
+    # the next VF's begin
     outcome = migrated(new_session, "mainline", hw_version="v4")
     assert outcome.complaints == ["source: the device counted 2 times: event-doorbell-outside-window"]
     assert outcome.requests["after"] > 0

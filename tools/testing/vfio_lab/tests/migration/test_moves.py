@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What happens to a guest when a migration meets something else: a QEMU that dies,
-a host of another make, a guest that is paused, idle, reset or without a driver,
-and another guest that moves at the same moment."""
+"""A migration combined with another event: QEMU dies, the destination is of another hardware or
+kernel version, the guest is paused, idle, reset, or without a driver, or a second guest migrates at
+the same time."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from lab.scenario.migration import ENGINE, Scenario
 from lab.scenario.session import MODEL, Choice
 from moves import TRICKLE, ended, event, goes_on, running, states
 
-#: for each of the destination's mailbox commands: time to do something while it loads
+#: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
 KILL = "killall -9 qemu-system-aarch64"
 
-#: there are shorter tests of the same nearby
+#: shorter tests cover most of the same
 LONG = pytest.mark.long("takes its time")
 
 
 def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
-    """Begin to migrate; the QEMU that waits on the other side, and when it was."""
+    """Start a migration; returns the destination's QEMU and the time of the start."""
     arriving, began = scenario.expect_guest(), time.monotonic()
     scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
     return arriving, began
 
 
 def swift(scenario: Scenario) -> None:
-    """Requests take what they took before the migration began, also those of a boot."""
+    """Set the default latency of requests again, which a guest needs to boot."""
     scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
 
 
@@ -47,7 +47,7 @@ def kill(scenario: Scenario, arriving: Guest) -> None:
 
 
 def resumes(scenario: Scenario, began: float) -> None:
-    """The source takes its guest back, by itself or when it is told to."""
+    """The source resumes its guest, by itself or by the monitor's cont."""
     guest = scenario.guests[0]
     if ended(guest, began) == "completed":
         guest.qmp.cmd("cont")
@@ -56,8 +56,8 @@ def resumes(scenario: Scenario, began: float) -> None:
 
 
 def test_the_destination_dies(new_session):
-    """In pre-copy, when the guest has just been stopped, and while it loads: each
-    time the source goes on, in every lane."""
+    """If the destination dies in pre-copy, just after the guest is stopped, or while it loads the
+    VF, the source must resume the guest with each lane progressing."""
     with running(new_session) as scenario:
         guest = scenario.guest
         arriving, began = starts(scenario, TRICKLE)
@@ -77,14 +77,15 @@ def test_the_destination_dies(new_session):
         scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
         arriving, began = starts(scenario, 1 << 40)
         assert ended(guest, began) == "completed"
-        assert not [e for e in arriving.qmp.events if e.name == "RESUME"], "it was not seen while it loaded"
+        assert not [e for e in arriving.qmp.events if e.name == "RESUME"], "the guest had resumed before"
         kill(scenario, arriving)
         resumes(scenario, began)
 
 
 @LONG
 def test_the_source_dies(new_session):
-    """Nothing arrives; the next guest finds the function as if nothing had been."""
+    """If the source dies, the destination must fail, and the next guest must find its VF in the
+    initial state."""
     with new_session().scenario(Choice(), Choice()) as scenario:
         scenario.set_up()
         scenario.start_guest()
@@ -109,7 +110,8 @@ def test_the_source_dies(new_session):
     ({"hw-version": "v4"}, "hardware version: got 0x30, expected 0x50", "Operation not supported"),
 ], ids=["isolation", "hardware"])
 def test_a_destination_of_another_make_refuses(new_session, model, line, words):
-    """While the guest runs on, with the reason in the log and in QEMU's own words."""
+    """Hardware that differs must be refused while the guest runs, with the reason in the kernel log
+    and the error in QEMU's message."""
     with running(new_session, destination=Choice(model={**MODEL, **model})) as scenario:
         arriving, began = starts(scenario, TRICKLE)
         assert ended(scenario.guests[0], began) == "failed"
@@ -119,7 +121,7 @@ def test_a_destination_of_another_make_refuses(new_session, model, line, words):
 
 
 def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
-    """It is there, running or paused."""
+    """Wait until the guest is on the destination, running or paused."""
     assert ended(scenario.guests[0], began) == "completed"
     arriving.qmp.wait("the guest is here", lambda e: e.name == "MIGRATION" and e.data["status"] == "completed", 60,
                       arriving.alive)
@@ -127,17 +129,17 @@ def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
 
 
 def came(arriving: Guest) -> bool:
-    """Whether QEMU could load the guest, and not gone with it."""
+    """Whether QEMU resumed the guest; otherwise it must have exited."""
     with contextlib.suppress(LabError):
         arriving.qmp.wait("the guest is here", lambda e: e.name == "RESUME", 60, arriving.alive)
         return True
-    assert not arriving.alive(), "neither here nor gone"
+    assert not arriving.alive(), "QEMU neither resumed the guest nor exited"
     return False
 
 
 @LONG
 def test_a_paused_guest_moves(new_session):
-    """It stays paused, and once told so goes on with what was under way."""
+    """A paused guest must arrive paused, and cont must complete its pending requests."""
     with new_session().scenario(Choice(), Choice()) as scenario:
         scenario.set_up()
         scenario.start_guest()
@@ -154,8 +156,8 @@ def test_a_paused_guest_moves(new_session):
 
 @contextlib.contextmanager
 def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
-    """A guest that runs a script, which is told to go on when it has arrived, and
-    then must end well.  It moves when the test is through with it, or before."""
+    """A guest that runs a script. The script reads a line when the guest has arrived, and must then
+    end with status 0. The guest migrates after the test's body, or in it."""
     file = tmp_path / "script"
     file.write_text(script, encoding="utf-8")
     choice = Choice(script=file)
@@ -174,14 +176,14 @@ def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
 
 
 def says(guest: Guest, word: str) -> None:
-    """Wait until this is on the guest's console."""
+    """Wait for a word on the guest's console."""
     wait_until(f"the guest says {word}", lambda: word in guest.console(), 60)
 
 
-# The driver's algorithms are there, and tested
+# The driver's algorithms are registered and tested
 TESTED = ("until grep -q '^driver *: hisi_' /proc/crypto && ! grep -A6 '^driver *: hisi_' /proc/crypto | grep -q unknown; "
           "do usleep 100000; done")
-# Requests are asked for, and done
+# Send requests and wait for their results
 AFTERWARDS = """mkfifo /tmp/ears; /lab/load 2 4096 sec < /tmp/ears > /tmp/said &
 exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000; done; echo stop >&4; wait $!
 """
@@ -189,15 +191,15 @@ exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000;
 
 @LONG
 def test_an_idle_guest_moves(new_session, tmp_path):
-    """Nothing is under way, and what is asked for later is done."""
+    """A guest without pending requests must migrate, and its later requests must complete."""
     with scripted(new_session, tmp_path, f"read -r _ <&3; {AFTERWARDS}"):
         pass
 
 
 @LONG
 def test_a_guest_without_a_driver_moves(new_session, tmp_path):
-    """Nothing is transferred; loaded on the destination the driver finds a function
-    as new, and its self-tests pass."""
+    """A guest without a driver must migrate without VF state; a driver loaded on the destination
+    must find the VF in its initial state and pass its self-tests."""
     script = f"rmmod hisi_sec2 && echo the driver is gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
     with scripted(new_session, tmp_path, script) as scenario:
         says(scenario.guest, "the driver is gone")
@@ -205,8 +207,8 @@ def test_a_guest_without_a_driver_moves(new_session, tmp_path):
 
 @LONG
 def test_a_sleeping_guest_moves(new_session, tmp_path):
-    """Programs are frozen in the middle of their requests and interrupts are put off;
-    it is woken elsewhere, and what was under way is done."""
+    """A guest in suspend-to-idle, with processes frozen in the middle of requests, must migrate;
+    after wakeup the requests must complete."""
     script = """echo 8 > /proc/sys/kernel/printk; echo enabled > /sys/class/tty/ttyAMA0/power/wakeup || exit 1
 mkfifo /tmp/ears; /lab/load 8 4096 sec < /tmp/ears > /tmp/said & load=$!
 exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000; done
@@ -217,14 +219,14 @@ read -r _ <&3; echo stop >&4; wait $load"""
         source, awake = scenario.guest, "PM: suspend exit"
         says(source, "Suspending console")
         arrived = arrives(scenario, *starts(scenario, 1 << 40))
-        assert awake not in source.console() + arrived.console(), "something woke it"
+        assert awake not in source.console() + arrived.console(), "the guest woke up early"
         arrived.type("")
         says(arrived, awake)
 
 
 @contextlib.contextmanager
 def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
-    """A guest under load that boots again when it is reset."""
+    """A guest under load that reboots when it is reset."""
     choice = Choice(**kernel)
     with new_session().scenario(choice, choice) as scenario:
         scenario.set_up()
@@ -234,7 +236,7 @@ def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
 
 
 def boots(scenario: Scenario, guest: Guest, before: str) -> None:
-    """Another boot than that of before ends its load well."""
+    """Wait for another boot than `before`, whose load must end without errors."""
     record = scenario.record
     record.wait("another boot's load reports", lambda: record.last.boot != before, 120, guest.alive)
     record.wait_progress("it works", 20, 60, guest.alive)
@@ -245,8 +247,8 @@ def boots(scenario: Scenario, guest: Guest, before: str) -> None:
 
 @LONG
 def test_a_guest_is_reset_meanwhile(new_session):
-    """Reset in pre-copy, its function is new. The migration fails, or carries over
-    the guest as it is then; either way the guest boots, and its load runs."""
+    """If the guest is reset in pre-copy, the migration must fail or migrate the VF as it is after
+    the reset; the guest must boot and its load run."""
     with rebooting(new_session) as scenario:
         guest, first = scenario.guest, scenario.record.last.boot
         arriving, began = starts(scenario, TRICKLE)
@@ -266,9 +268,8 @@ def test_a_guest_is_reset_meanwhile(new_session):
 @pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
 @pytest.mark.parametrize("which", ["virtual", "physical"])
 def test_a_function_is_reset_meanwhile(new_session, which, phase):
-    """By the host, under a guest that moves: the migration fails, or ends before or
-    after it.  Nothing hangs, no kernel complains, and wherever the guest is then, it
-    boots, and its load runs."""
+    """If the host resets a VF or the PF during a migration, the migration may fail. Nothing may
+    hang, no kernel may report an error, and the guest must be able to boot on one of the hosts."""
     with rebooting(new_session, guest_kernel=versions.DEFAULT) as scenario:
         guest, first = scenario.guest, scenario.record.last.boot
         host = scenario.destination if phase == "load" else scenario.source
@@ -298,9 +299,8 @@ def test_a_function_is_reset_meanwhile(new_session, which, phase):
 @pytest.mark.parametrize("vmm", versions.VMM)
 @pytest.mark.parametrize("kernel, to_kernel", [(versions.DEFAULT, versions.LTS), (versions.LTS, versions.DEFAULT)])
 def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
-    """Where versions.py says that this QEMU does not load the guest, it must say why,
-    and the source must get its guest back, every request accounted for; elsewhere the
-    guest arrives."""
+    """Where versions.py says that this QEMU cannot load the guest, it must report why, and the
+    source must resume the guest without losing a request; otherwise the guest must arrive."""
     source, destination = Choice(kernel=kernel, vmm=vmm), Choice(kernel=to_kernel, vmm=vmm)
     words = versions.refusal(versions.SERIES[kernel], versions.VMM[vmm], versions.SERIES[to_kernel], versions.VMM[vmm])
     if words is None:
@@ -318,8 +318,7 @@ def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
 
 
 def test_two_guests_at_once(new_session):
-    """Each keeps what is its own: neither waits for the other for good, and nothing
-    of one gets into the other's function."""
+    """Two simultaneous migrations must not block each other for good, nor mix the states of their VFs."""
     with new_session().scenario(Choice(), Choice(), load="12,4096") as scenario:
         scenario.set_up()
         scenario.start_guest()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU's releases in the hosts: which one a host gets, and guests that migrate with
-each of them and between them."""
+"""QEMU releases in the hosts: which release a host gets, and guests that migrate with each of them
+and between them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def moved(new_session, choice: Choice, to_vmm: str = ""):
 
 
 def held(outcome, vmm: versions.Vmm) -> None:
-    """All checks passed, on this release, which counted and traced its dirty pages."""
+    """All checks must pass on this release, with dirty pages counted and traced."""
     assert outcome.complaints == []
     assert f"QEMU {vmm.name}." in outcome.where["source"]
     assert outcome.carried > 0 and outcome.requests["after"] > 0
@@ -35,8 +35,8 @@ def held(outcome, vmm: versions.Vmm) -> None:
 
 
 def test_the_newest_migrates_by_iommufd(new_session):
-    """No page, request or interrupt may be lost with the newest QEMU; its event before
-    a device stops is in the timeline."""
+    """With the newest QEMU and iommufd no page, request or interrupt may be lost; the timeline must
+    have the event before a device stops."""
     outcome = moved(new_session, Choice(vmm=NEW.name))
     held(outcome, NEW)
     phases = {phase.name: phase for phase in outcome.phases}
@@ -44,14 +44,14 @@ def test_the_newest_migrates_by_iommufd(new_session):
 
 
 def test_a_guest_goes_to_the_older_release(new_session):
-    """Between releases the guest has the older one's machine type, and arrives."""
+    """To migrate to an older release, the guest must have that release's machine type."""
     held(moved(new_session, Choice(vmm=NEW.name), OLD.name), NEW)
 
 
 @LONG
 def test_a_guest_of_the_older_release_is_refused(new_session):
-    """In QEMU's own device, not in the VF: the day on which this passes, lacks of
-    versions.py is to be shortened."""
+    """The newer release must refuse the older one's guest, because of QEMU's own device. If this
+    fails, remove the entry from versions.py."""
     outcome = moved(new_session, Choice(), NEW.name)
     assert NEW.lacks["guest-of-older-vmm"] in outcome.refusal, outcome.complaints
 
@@ -61,23 +61,24 @@ def test_a_guest_of_the_older_release_is_refused(new_session):
 @pytest.mark.parametrize("backend", [{}, WITHOUT_HTTU], ids=["iommufd", "container"])
 @pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
 def test_each_release_migrates(new_session, vmm, backend, engines):
-    """With HTTU by iommufd and without it by the container, one VF and three, there and
-    back."""
+    """A guest with one VF and with three must migrate there and back: by iommufd with HTTU, by the
+    container backend without."""
     held(moved(new_session, Choice(vmm=vmm.name, engines=engines, moves=2, **backend)), vmm)
 
 
 @LONG
 @pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
 def test_a_guest_goes_to_the_older_release_without_httu(new_session, engines):
-    """The container's migrations cross releases, too, with one VF and with three."""
+    """A migration to the older release must work with the container backend, with one VF and with three."""
     held(moved(new_session, Choice(vmm=NEW.name, engines=engines, **WITHOUT_HTTU), OLD.name), NEW)
 
 
 @LONG
 @pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
 def test_a_guest_with_a_viommu(new_session, vmm):
-    """Refused before the guest is stopped where versions.py says so, migrated elsewhere.
-    The guest's kernel has no driver for virtio-iommu, so its DMA bypasses it."""
+    """A guest with a vIOMMU must be refused before it is stopped where versions.py says so, and
+    must migrate otherwise. The guest's kernel has no driver for virtio-iommu, so its DMA bypasses
+    it."""
     outcome = moved(new_session, Choice(vmm=vmm.name, guest_extra="-device virtio-iommu-pci,romfile="))
     if vmm.has("viommu"):
         held(outcome, vmm)
@@ -98,7 +99,8 @@ class NoBackports(Context):
 
 
 def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
-    """One line must say so, and the host must be known by the QEMU that it has."""
+    """Without backports one line must say that the default is used, and the host must be labelled
+    with that QEMU."""
     roots = rootfs.Roots(tmp_path / "host", tmp_path / "guest", tmp_path / "tools", tmp_path / "packages")
     monkeypatch.setattr(rootfs, "roots", lambda context: roots)
     told = io.StringIO()
@@ -109,14 +111,13 @@ def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
 
 
 def test_the_machine_type_is_the_older_ones():
-    """Both QEMUs must know the machine, which a later one's may not be to the older."""
+    """A migration between releases must use a machine type that both know."""
     assert versions.machine(OLD, OLD) == versions.machine(NEW, NEW) == "virt"
     assert versions.machine(OLD, NEW) == versions.machine(NEW, OLD) == f"virt-{OLD.name}"
 
 
 def test_unknown_features_are_an_error():
-    """A test that asks a release for a feature by a wrong name must not run as if it
-    were there."""
+    """An unknown feature name must raise, or a test would run although the release lacks the feature."""
     assert not OLD.has("p2p-prepare") and NEW.has("p2p-prepare")
     with pytest.raises(KeyError, match="no release is known to lack"):
         NEW.has("p2p-prepared")
