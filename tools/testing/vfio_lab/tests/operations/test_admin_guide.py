@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The admin guide does what it says: each of its commands is run, as it stands
-there, and each message of its check list is produced."""
+"""The admin guide's commands must work as printed, and each message of its checklist must be produced."""
 
 from __future__ import annotations
 
@@ -20,17 +19,17 @@ from lab.scenario.session import MODEL, Choice, Session
 
 pytestmark = pytest.mark.long("guests boot and move, others are refused: minutes")
 
-# As many queues as silicon has: without parameters the stock driver takes 256
+# As many queues as hardware has: without parameters the stock driver takes 256
 SILICON = {**MODEL, "queues": "1024"}
-#: one more than the guide makes
+#: one more than the guide creates
 MOST_VFS = 3
 QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nodefaults -display none -monitor stdio -S"
 
 
 @pytest.fixture(scope="module")
 def hosts(context) -> Iterator[tuple[Host, Host]]:
-    """A source with our driver, a destination with the kernel's own; nothing is set
-    up.  The tests here follow one another, as the guide's pages do."""
+    """A source with this driver and a destination with the in-tree driver, without VFs. The tests
+    here depend on each other's order, as the guide's pages do."""
     module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
     with Session(Steps(io.StringIO()), paths.BUILD / "check/admin-guide") as session:
         wire = session.folder / "lan"
@@ -41,7 +40,7 @@ def hosts(context) -> Iterator[tuple[Host, Host]]:
 
 @pytest.fixture(scope="module")
 def shell() -> dict[str, str]:
-    """The guide's blocks for a shell; who runs one takes it away."""
+    """The guide's shell blocks; a test removes those that it runs."""
     return blocks("sh")
 
 
@@ -64,7 +63,7 @@ def migrates(source: Host, destination: Host, from_command: str, to_command: str
 
 
 def change_module(host: Host, how: str) -> None:
-    """Put another module in the place of the one that is loaded."""
+    """Replace the loaded module with another one."""
     steps = blocks("sh")
     do(host, "\n".join((steps["unload"], how, steps["reload"])))
 
@@ -74,6 +73,7 @@ def features(host: Host) -> set[str]:
 
 
 def test_a_host_is_prepared(hosts, shell):
+    """The commands must create and bind VFs, and the check must show the driver and its migration features."""
     functions, bind, check = (shell.pop(name) for name in ("functions", "bind", "check"))
     for host in hosts:
         do(host, functions)
@@ -90,10 +90,12 @@ def test_a_host_is_watched(hosts, shell):
 
 
 def test_a_guest_moves_by_group_to_the_kernels_own_driver(hosts, shell):
+    """A guest must migrate by the container backend to the in-tree driver."""
     migrates(*hosts, shell.pop("container-source"), shell.pop("container-destination"), "container-migrate")
 
 
 def test_a_host_is_upgraded(hosts, shell):
+    """The upgrade must replace the in-tree driver with this one."""
     assert "p2p" not in features(hosts[1])
     change_module(hosts[1], shell.pop("upgrade"))
     assert "updates/" in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
@@ -101,10 +103,12 @@ def test_a_host_is_upgraded(hosts, shell):
 
 
 def test_a_guest_with_two_functions_moves_by_iommufd(hosts, shell):
+    """A guest with two VFs must migrate by iommufd."""
     migrates(*hosts, shell.pop("iommufd-source"), shell.pop("iommufd-destination"), "iommufd-migrate")
 
 
 def test_a_host_goes_back(hosts, shell):
+    """The downgrade must restore the in-tree driver."""
     change_module(hosts[1], shell.pop("downgrade"))
     del shell["unload"], shell["reload"]
     assert "updates/" not in hosts[1].ssh.out("modinfo -n hisi_acc_vfio_pci")
@@ -112,6 +116,7 @@ def test_a_host_goes_back(hosts, shell):
 
 
 def test_no_command_of_the_guide_is_left(shell):
+    """The tests above must run each command of the guide."""
     assert blocks("sh") and not shell
 
 
@@ -134,7 +139,7 @@ def rebind(host: Host, address: str, name: str) -> None:
 
 
 def does_not_fit(source: Host, destination: Host) -> str:
-    """The destination's function has fewer queues; then the accelerator has an error."""
+    """Cause two failed migrations: the destination's VF has fewer queues, and the accelerator has an error."""
     destination.ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; rmmod hisi_acc_vfio_pci; "
                         f"insmod {MODULE}")
     by_group = blocks("sh")
@@ -146,7 +151,7 @@ def does_not_fit(source: Host, destination: Host) -> str:
             here.type(f"migrate -d tcp:{DESTINATION}:4444")
             here.until("Migration status: failed", again="info migrate")
             said = there.end()
-        # the physical function's driver does not hear of it, so it stays up
+        # the PF's driver gets no interrupt, so the error stays
         for name, value in (("fault-function", "0"), ("fault-msi-drop", 1), ("abnormal-error", 4)):
             source.set_model(ENGINE, name, value)
         here.type("migrate -d exec:cat>/dev/null")
@@ -158,6 +163,7 @@ def does_not_fit(source: Host, destination: Host) -> str:
 
 
 def test_each_message_of_the_check_list_is_produced(hosts):
+    """Each message of the checklist must appear in the output or the kernel log."""
     source, destination = hosts
     one, other = f"-device vfio-pci,host={VF},enable-migration=on", f"-device vfio-pci,host={VF2},enable-migration=on"
     said = [ends_saying(destination, f"{one} {other}"), refused(source, f"-device vfio-pci,host={VF}")]

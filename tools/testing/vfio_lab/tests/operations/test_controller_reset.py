@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The stock driver resets the whole device by the method that the firmware has
-for it: hosts booted as servers are, by UEFI and with ACPI tables."""
+"""The stock driver resets the whole device by its firmware's method: hosts boot like servers, with
+UEFI and ACPI tables."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from test_stock_drivers import selftests
 from test_stock_errors import ECC, wait_for, works_when_loaded_again
 
 SEC = ENGINES["sec"]
-#: what each device is told to report: a bit for which its driver resets all of it
+#: what each device reports: a bit for which its driver resets the whole device
 ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("engine-error", 2)}
-# drivers' words for the errors, those in guests' too, and their way out
+# the drivers' messages about the errors and the resets, also those of VFs
 pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
-QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two functions
+QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two VFs
 
 
 @pytest.fixture
 def boot_uefi(new_session, context):
-    """Boot one host with ACPI tables, its functions enabled but unbound."""
+    """Boot one host with ACPI tables, its VFs enabled but unbound."""
     def one(choice: Choice, guest: bool = False):
         session = new_session()
         spec = dataclasses.replace(session.spec("host", choice, guest=guest),
@@ -45,7 +45,7 @@ def boot_uefi(new_session, context):
 
 
 def counts(host, name: str, function: int) -> dict[str, int]:
-    """How often the device reset a function, and the mistakes that it saw there."""
+    """Resets of a PF or VF, and guest errors that the device counted there."""
     counters = host.counters(name, function)
     wrong = {mistake: count for mistake, count in counters["guest-errors"].items() if count}
     return {"resets": counters["events"]["resets"], **wrong}
@@ -53,8 +53,9 @@ def counts(host, name: str, function: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("version", EACH)
 def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
-    # an error of the queue manager's, and errors of the engines' own; each engine
-    # has a method by another name
+    """After the error, each device and each VF must be reset once, without guest errors, and work again."""
+    # an error of the queue manager, and errors of the engines; each engine's ACPI method has
+    # another name
     host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, engines=tuple(ERRORS)))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
     for engine in ENGINES.values():
@@ -80,9 +81,9 @@ def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
 @pytest.mark.long("the same without a guest is in test_physical_reset.py")
 @pytest.mark.parametrize("version", EACH)
 def test_a_guest_goes_on_after_it(boot_uefi, context, version):
-    # The host's driver tells the guest's, which stops and starts again. It would
-    # catch a reset that takes the function away from the guest, or that the model
-    # does not tell of
+    """A guest under load must be stopped and restarted by messages from the host's driver, and must
+    lose no request."""
+    # The host's driver sends messages to the guest's, which stops and starts again.
     host = boot_uefi(Choice(guest_kernel=version, vfs=1), guest=True)
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
@@ -94,7 +95,7 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
         wait_for(host, "Controller reset complete", 60)
         before, said = record.last, host.counters("sec", 1)
         had = said["events"]["requests-completed"]
-        assert before and said["mailbox-set"]["message-send"] == 2, "it said that it stopped, and that it started"
+        assert before and said["mailbox-set"]["message-send"] == 2, "the guest's driver must report its stop and its start"
         if GOES_ON[version]:
             record.wait_progress("the load goes on", 100, 60, guest.alive)
         else:
@@ -115,6 +116,7 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
 
 @pytest.mark.long("the stock driver waits 40 seconds for answers")
 def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
+    """During a controller reset a stop must wait and succeed; afterwards the VF must work after a VF reset."""
     host = boot_uefi(Choice(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
@@ -122,8 +124,8 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
         vf.guest_up()
         host.set_model("sec", "abnormal-error", ECC)
         wait_for(host, "Controller resetting")
-        # the stock driver asks the functions first, and waits for an answer
-        # that nobody gives here
+        # the stock driver first sends messages to the VFs, and waits for answers that nobody sends
+        # here
         assert vf.go(State.STOP) == ("", State.STOP)
         wait_for(host, "Controller reset complete", 90)
         assert vf.reset() == ("", State.RUNNING)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Each release of libvirt that Debian 13 has takes this driver by itself, migrates a guest
-under load with one VF and with three, of one accelerator and of three, there and back,
-and says why where it does not. XML, rules and commands are those of the guide's page."""
+"""Each libvirt release of Debian 13 must choose this driver by itself, migrate a guest under load
+there and back, with one VF and with three, of one accelerator and of three, and report why a
+migration is refused.
+
+XML, rules and commands are those of the guide's page.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ VFS = 3
 STOCK, OURS = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
 PF = hardware.ENGINES[ENGINE].pf
 VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
-#: what the guide's reader does
+#: commands of the guide
 DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
 XML = blocks("xml", "libvirt")
 migrates = pytest.mark.long("guests of libvirt's, migrated between two hosts: ten minutes for each release")
@@ -38,7 +41,7 @@ migrates = pytest.mark.long("guests of libvirt's, migrated between two hosts: te
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """What the hosts of a test are."""
+    """The releases in the hosts of a test."""
 
     libvirt: versions.Release
     vmm: versions.Vmm = versions.VMMS[0]
@@ -48,17 +51,17 @@ class Stack:
 
     @property
     def native(self) -> bool:
-        """Whether a domain's XML can say itself that its VFs go through iommufd."""
+        """Whether a domain's XML has an element for VFs by iommufd."""
         return "iommufd" not in self.libvirt.lacks
 
     def choice(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> Choice:
-        """A host with libvirt, which opens the other one."""
+        """A host with libvirt and an SSH key for the other one."""
         return Choice(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
                       roots=(rootfs.libvirt(self.libvirt, session.context),),
                       push={DAEMON: PROGRAM, KEY: session.key()})
 
     def by_iommufd(self, count: int = 1) -> str:
-        """What makes so many VFs of a domain go through iommufd."""
+        """The XML that assigns so many VFs of a domain by iommufd."""
         return XML["iommufd"] if self.native else overrides(XML["by-iommufd"], count)
 
 
@@ -76,7 +79,7 @@ def stack(request, context) -> Stack:
 
 
 def prepared(host: Host, stack: Stack, engines: tuple[str, ...]) -> None:
-    """VFs that no driver has, and libvirt's daemon, of the release that is asked for."""
+    """VFs without a driver, and the daemon of the requested libvirt release."""
     for name in engines:
         accelerator.bring_up(host.ssh, hardware.ENGINES[name], VFS)
     libvirt_up(host, stack.libvirt)
@@ -99,7 +102,7 @@ def pair(stack: Stack, engines: tuple[str, ...], httu: bool = True) -> Iterator[
 
 @pytest.fixture(scope="module")
 def hosts(stack) -> Iterator[tuple[Host, Host]]:
-    """A source and a destination with accelerators of all kinds."""
+    """A source and a destination with all accelerators."""
     with pair(stack, tuple(hardware.ENGINES)) as booted:
         yield booted
 
@@ -113,7 +116,7 @@ def hosts_without_httu(stack) -> Iterator[tuple[Host, Host]]:
 
 @pytest.fixture
 def one_host(pytestconfig, request, new_session, stack) -> Iterator[Host]:
-    """The source, or where that is not to be a host without a guest."""
+    """The source, or without --long a host of its own."""
     if pytestconfig.getoption("--long"):
         yield request.getfixturevalue("hosts")[0]
         return
@@ -125,35 +128,35 @@ def one_host(pytestconfig, request, new_session, stack) -> Iterator[Host]:
 
 
 def driver(host: Host, address: str = VF) -> str:
-    """What a function is bound to."""
+    """The driver that a VF is bound to."""
     return host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{address}/driver || echo none)")
 
 
 def of_all(text: str, count: int = VFS) -> str:
-    """A part of a domain's XML that is there for one function, for so many."""
+    """A fragment of a domain's XML, repeated for so many VFs."""
     return "".join(text.replace("function='0x1'", f"function='0x{n}'") for n in range(1, count + 1))
 
 
 def of_engines(text: str) -> str:
-    """A part of a domain's XML that is there for one function, for the first of each
-    accelerator."""
+    """A fragment of a domain's XML, repeated for the first VF of each accelerator."""
     return "".join(text.replace("slot='0x08'", f"slot='{engine.slot:#04x}'")
                    for engine in hardware.ENGINES.values())
 
 
 def overrides(text: str, count: int = VFS) -> str:
-    """The part for QEMU, for so many functions."""
+    """The fragment for QEMU's command line, for so many VFs."""
     head, device, tail = text.partition("  <qemu:device")
     device, end, tail = (device + tail).partition("</qemu:device>\n")
     return head + "".join((device + end).replace("hostdev0", f"hostdev{n}") for n in range(count)) + tail
 
 
 def test_a_function_is_detached_and_given_back(one_host):
-    """By the alias libvirt finds this driver, and gives the VF back to whom the PF says."""
+    """libvirt must find this driver by its alias, and reattach the VF to the driver that the PF's
+    settings give."""
     ssh = one_host.ssh
     listed = ssh.out(f"NODE={NODE}; {DO['nodedev-list']}")
     assert listed.count("pci_0000_00_08_") >= VFS + 1 and "<capability type='phys_function'>" in listed
-    # to whom it goes back depends on this
+    # decides what reattach binds the VF to
     for autoprobe, home in ((0, "none"), (1, STOCK)):
         ssh.run(f"echo {autoprobe} > /sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe; "
                 f"echo {VF} > /sys/bus/pci/drivers_probe")
@@ -169,7 +172,7 @@ def test_a_function_is_detached_and_given_back(one_host):
 @migrates
 @pytest.mark.parametrize("which", ["managed", "named"])
 def test_a_domain_gets_our_driver(hosts, which):
-    """By the alias, and by its name; and the VF is given back afterwards."""
+    """A domain must get this driver by its alias and by its name; afterwards the VF must have no driver."""
     with Domain(hosts[:1], domain(XML[which])) as guest:
         guest.start()
         assert driver(hosts[0]) == OURS
@@ -179,7 +182,7 @@ def test_a_domain_gets_our_driver(hosts, which):
 
 @migrates
 def test_an_unknown_driver_is_refused(hosts):
-    """libvirt takes no other driver in place of one that is named."""
+    """libvirt must not replace a driver that is named but missing."""
     with Domain(hosts[:1], domain(XML["named"].replace(OURS, "nobodys_vfio_pci"))) as guest:
         guest.expect(hosts[0])
         assert "nobodys_vfio_pci" in said(hosts[0], "virsh create /run/guest.xml")
@@ -187,13 +190,13 @@ def test_an_unknown_driver_is_refused(hosts):
 
 
 def groups(host: Host, *vfs: int) -> list[str]:
-    """What QEMU opens for VFs by group and container."""
+    """Files that QEMU opens for VFs by the container backend."""
     return sorted(["/dev/vfio/vfio"] + [
         "/dev/vfio/" + host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{PF[:-1]}{vf}/iommu_group)") for vf in vfs])
 
 
 def devices(host: Host, *vfs: int) -> list[str]:
-    """What QEMU, or libvirt for it, opens for VFs by iommufd."""
+    """Files that QEMU, or libvirt for it, opens for VFs by iommufd."""
     return sorted(["/dev/iommu"] + [
         f"/dev/vfio/devices/{host.ssh.out(f'ls /sys/bus/pci/devices/{PF[:-1]}{vf}/vfio-dev')}" for vf in vfs])
 
@@ -201,8 +204,8 @@ def devices(host: Host, *vfs: int) -> list[str]:
 @migrates
 @pytest.mark.parametrize("count", [1, VFS])
 def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
-    """The load goes on at the destination and back at the source; each has given its VFs
-    back when the guest is gone."""
+    """The load must continue on the destination and back on the source; each must release its VFs
+    when the guest has left."""
     load = default_load(Choice(vfs=VFS, guest_vfs=count))
     vfs = range(1, count + 1)
     with Domain(hosts, domain(of_all(XML["managed"], count), stack.by_iommufd(count), load)) as guest:
@@ -217,7 +220,7 @@ def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
 
 @migrates
 def test_one_vf_of_a_domain_stays_with_its_group(hosts, stack):
-    """A VF's own word wins over the domain's."""
+    """A VF's own setting must override the domain's."""
     if not stack.native:
         pytest.skip(f"libvirt {stack.libvirt.name}: {stack.libvirt.lacks['iommufd']}")
     with Domain(hosts[:1], domain(XML["managed"].replace("function='0x1'", "function='0x2'") + XML["not-by-iommufd"],
@@ -229,8 +232,7 @@ def test_one_vf_of_a_domain_stays_with_its_group(hosts, stack):
 
 @migrates
 def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
-    """Ciphers, compression and public keys at once: each accelerator's driver carries its
-    VF over, and each VF of the guest does requests at the destination."""
+    """With VFs of SEC, ZIP and HPRE at once, each VF must migrate and complete requests on the destination."""
     stock = "+".join(engine.driver for engine in hardware.ENGINES.values())
     first = [engine.pf[:-1] + "1" for engine in hardware.ENGINES.values()]
     xml = domain(of_engines(XML["managed"]), stack.by_iommufd(len(first)), driver=stock)
@@ -246,7 +248,7 @@ def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
 
 
 def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
-    """One VF by group and container; the load goes on at the destination and back at the source."""
+    """One VF by the container backend; the load continues on the destination and back on the source."""
     with Domain(hosts, domain(XML["managed"], XML["by-container"])) as guest:
         guest.start()
         for here in hosts:
@@ -257,7 +259,7 @@ def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
 
 @migrates
 def test_a_guest_migrates_there_and_back_by_group(hosts):
-    """The load goes on, with all memory sent while the guest is stopped."""
+    """With the container backend the load must continue, with all memory sent in the downtime."""
     there_and_back_by_group(hosts)
 
 
@@ -265,7 +267,7 @@ MIGRATE = f"DESTINATION=destination; {DO['libvirt-migrate']}"
 
 
 def refusal(guest: Domain, hosts: tuple[Host, Host]) -> str:
-    """Try to move a guest; what virsh says. The guest goes on where it is."""
+    """Try to migrate a guest; returns virsh's output. The guest must continue on the source."""
     guest.expect(hosts[1])
     words = said(hosts[0], f"{MIGRATE} 2>&1")
     guest.goes_on()
@@ -274,7 +276,7 @@ def refusal(guest: Domain, hosts: tuple[Host, Host]) -> str:
 
 @migrates
 def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
-    """What libvirt does of itself: a legacy container, and no word to QEMU."""
+    """libvirt's default, the container backend without enable-migration, must refuse to migrate."""
     with Domain(hosts, domain(XML["managed"])) as guest:
         guest.start()
         assert message("VFIO device doesn't support") in refusal(guest, hosts)
@@ -283,8 +285,8 @@ def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
 
 @migrates
 def test_without_httu_a_guest_migrates_by_group_alone(hosts_without_httu, stack):
-    """By iommufd nobody could say which pages the VF has written: QEMU refuses, and the
-    guest goes on."""
+    """Without HTTU nothing tracks the VF's writes: QEMU must refuse to migrate by iommufd, and must
+    migrate with the container backend."""
     words = re.escape(message("VFIO device doesn't support"))
     if stack.native:
         words = words.replace(re.escape(VF), r"VFIO_FD\d+")
@@ -303,7 +305,7 @@ def message(beginning: str) -> str:
 
 @migrates
 def test_a_refused_migration_says_why(hosts, stack):
-    """One guest, and a destination where it does not fit for one reason after the other."""
+    """One guest, refused by the destination for one reason after another: each must give its message."""
     there = hosts[1].ssh
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
     with Domain(hosts, domain(XML["managed"], stack.by_iommufd())) as guest:
@@ -328,7 +330,7 @@ def test_a_refused_migration_says_why(hosts, stack):
 
 @migrates
 def test_a_rule_makes_functions_when_the_driver_comes(hosts):
-    """The page's rule for udev makes two VFs, and no driver has them."""
+    """The page's udev rule must create two VFs without a driver."""
     ssh = hosts[1].ssh
     ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; echo {PF} > /sys/bus/pci/drivers/{STOCK}/unbind; "
             "cat > /etc/udev/rules.d/70-hisi-acc-functions.rules; udevadm control --reload",
@@ -340,11 +342,11 @@ def test_a_rule_makes_functions_when_the_driver_comes(hosts):
 
 @migrates
 def test_driverctl_binds_and_remembers(hosts):
-    """A VF that is created again is bound again, by what driverctl wrote down."""
+    """A VF that is created again must be bound again, by driverctl's record."""
     ssh = hosts[1].ssh
     ssh.run(f"VF={VF}; {DO['driverctl']}")
     assert driver(hosts[1]) == OURS
-    # what test_reboot begins with
+    # the initial state of test_reboot.py
     assert ssh.out(f"cat /etc/driverctl.d/pci-{VF}") == OURS
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
     ssh.run(f"echo 0 > {made}; echo 2 > {made}")
@@ -366,7 +368,7 @@ class NoBackports(Context):
 
 
 def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
-    """One line must say so, and the packages must be those of the default release."""
+    """Without backports the default release must be used, and one line must say so."""
     monkeypatch.setattr(rootfs, "archives", lambda name, title, packages, made, context: tmp_path / name / packages[0])
     told = io.StringIO()
     default, newest = versions.LIBVIRTS[0], versions.LIBVIRTS[-1]
@@ -378,7 +380,7 @@ def test_without_backports_the_default_is_taken(tmp_path, monkeypatch):
 
 
 def test_no_command_of_the_page_is_left():
-    """Each command line and each XML of the page is one that a test here runs."""
+    """The tests here must use each command line and XML of the page."""
     source = pathlib.Path(__file__).read_text(encoding="utf-8")
     assert DO and [name for name in DO if f"DO['{name}']" not in source and f'DO["{name}"]' not in source] == []
     assert [name for name in XML if f'XML["{name}"]' not in source and f'"{name}"' not in source] == []

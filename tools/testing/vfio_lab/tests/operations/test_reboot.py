@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Functions after a reboot: a host whose first process is systemd has the guide's rule
-for udev and what driverctl remembered on its disk. A rule that comes too early or too
-late, and a function that is left without its driver, would be caught."""
+"""VFs after a reboot: a host with systemd, the guide's udev rule and driverctl's record on its
+disk. The rule must run neither too early nor too late, and the VF must be bound to its driver."""
 
 from __future__ import annotations
 
@@ -22,15 +21,15 @@ from lab.scenario.session import MODEL, Choice, Session
 pytestmark = pytest.mark.long("a host with systemd")
 
 RULES = "/etc/udev/rules.d/70-hisi-acc-functions.rules"
-#: what `driverctl set-override` leaves, see test_libvirt
+#: the record of `driverctl set-override`, see test_libvirt.py
 REMEMBERED = f"/etc/driverctl.d/pci-{VF}"
 SERVICE = f"driverctl@pci-{VF}.service"
 
 
 @pytest.fixture(scope="module")
 def host(context, tmp_path_factory) -> Iterator[Host]:
-    """A host that has just come up. Its accelerator has as many queues as silicon's: the
-    stock driver is loaded by udev, without parameters."""
+    """A host that has just booted. Its accelerator has as many queues as hardware has: udev loads the
+    stock driver, without parameters."""
     disk = tmp_path_factory.mktemp("disk")
     for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", hardware.VARIANT_DRIVER)):
         (disk / name).write_text(f"{text}\n")
@@ -48,11 +47,13 @@ def driver(host: Host, address: str) -> str:
 
 
 def test_systemd_is_the_first_process(host: Host) -> None:
+    """systemd must be PID 1, with no failed unit."""
     assert host.ssh.out("readlink /proc/1/exe") == "/usr/lib/systemd/systemd"
     assert host.ssh.out("systemctl list-units --failed --no-legend --plain") == ""
 
 
 def test_functions_are_there_and_the_remembered_one_is_bound(host: Host) -> None:
+    """Two VFs must exist, and only the recorded one be bound to the variant driver."""
     engine = hardware.ENGINES[ENGINE]
     assert driver(host, PF) == engine.driver
     assert accelerator.functions(host.ssh, engine) == [VF, VF2]
