@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The packages: lintian is content; DKMS builds from the driver's for each kernel,
-modprobe finds the result before the kernel's own, other kernels are passed over; the
-lab's runs without the clone."""
+"""The Debian packages: lintian reports nothing; DKMS builds from the driver's for each kernel,
+modprobe prefers the result to the in-tree driver, other kernels are skipped; the lab's runs without
+the clone."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def unpacked(context, tmp_path_factory) -> pathlib.Path:
     assert len(packages) == 2
     for package in packages:
         subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
-    # Debian's DKMS, not installed: that would build modules of other packages whenever this
-    # machine gets a kernel
+    # Debian's DKMS, not installed: that would build modules of other packages whenever this machine
+    # gets a kernel
     shutil.copy(context.package("dkms") / "usr/sbin/dkms", folder / "root/usr/bin")
     return folder / "root"
 
 
 def dkms(root: pathlib.Path, *argv: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """DKMS with folders of its own; nothing of this machine's is touched.  Some of what it
-    does it does for root alone, or who seems so."""
+    """DKMS with directories of its own; this machine's are not touched. Some commands need root, or
+    fakeroot."""
     (root / "dkms").mkdir(exist_ok=True)
     action, *rest = argv
     rights = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
@@ -56,11 +56,12 @@ def added(unpacked) -> pathlib.Path:
 
 @pytest.mark.parametrize("version", EACH)
 def test_dkms_builds_for_an_arm64_kernel(added, context, tmp_path, version):
+    """DKMS must build the module for each kernel, and modprobe must find it first."""
     built = kernel(version, context)
     done = dkms(added, "build", *NAME, "-k", built.release, "-a", "aarch64", "--kernelsourcedir", built.build)
     assert done.returncode == 0, done.stdout + done.stderr
     (module,) = (added / "dkms").glob(f"*/*/{built.release}/aarch64/module/hisi_acc_vfio_pci.ko*")
-    # where DKMS installs it, beside the kernel's own of the same name
+    # where DKMS installs it, beside the in-tree driver of the same name
     shutil.copytree(built.modules / "lib", tmp_path / "lib", symlinks=True)
     updates = tmp_path / "lib/modules" / built.release / "updates/dkms"
     updates.mkdir(parents=True)
@@ -75,16 +76,15 @@ NOT_BUILT = "hisi_acc_vfio_pci: not built for kernel"
 
 
 def passed_over(root: pathlib.Path, release: str, machine: str, sources: pathlib.Path) -> str:
-    """Why DKMS does not build for a kernel, in the one sentence that says so; the kernel's
-    installation goes on."""
+    """The line that says why DKMS skips a kernel; the kernel's installation must succeed."""
     where = ("-k", release, "-a", machine, "--kernelsourcedir", sources)
     done = dkms(root, "build", *NAME, *where)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "BUILD_EXCLUSIVE directive which does not match this kernel" in " ".join(said.split())
-    # in one sentence, what DKMS does not tell
+    # the reason, which DKMS does not print
     (why,) = [line for line in said.splitlines() if line.startswith(NOT_BUILT)]
-    # as a kernel's installation does, which has to go on
+    # as during a kernel's installation, which must succeed
     done = dkms(root, "autoinstall", *where)
     assert done.returncode == 0 and why in done.stderr, done.stderr
     return why
@@ -93,7 +93,7 @@ def passed_over(root: pathlib.Path, release: str, machine: str, sources: pathlib
 @pytest.mark.parametrize("machine, config", [("x86_64", "CONFIG_VFIO_PCI_CORE=m\n"),
                                              ("aarch64", "# CONFIG_CRYPTO_DEV_HISI_QM is not set\n")])
 def test_dkms_passes_over_a_kernel_that_lacks_what_it_needs(added, tmp_path, machine, config):
-    """A kernel without an option must be passed over with its name."""
+    """A kernel without a required option must be skipped, with the option's name."""
     (tmp_path / "Makefile").write_text("")
     (tmp_path / ".config").write_text(config)
     why = passed_over(added, "9.8.7", machine, tmp_path)
@@ -108,8 +108,8 @@ def settings() -> dict[str, str]:
 
 @pytest.mark.parametrize("release", ["6.1.0-57-arm64", "6.5.13", "5.10.0-216.0.0.115.oe2203sp4.aarch64"])
 def test_dkms_passes_over_a_kernel_that_is_too_old(added, tmp_path, release):
-    """All options are there, and yet dkms/Kbuild would refuse such a kernel:
-    its installation must not fail of it."""
+    """A kernel that is too old for dkms/Kbuild must be skipped although it has all options, so that
+    its installation does not fail."""
     (tmp_path / "Makefile").write_text("")
     (tmp_path / ".config").write_text("".join(f"{name}=m\n" for name in settings()["BUILD_EXCLUSIVE_CONFIG"].split()))
     told = re.sub(r"(?<=kernel )\S+(?=,)", release, blocks("none", "packages")["too-old"])
@@ -117,8 +117,7 @@ def test_dkms_passes_over_a_kernel_that_is_too_old(added, tmp_path, release):
 
 
 def test_the_oldest_kernel_of_dkms_is_that_of_kbuild():
-    """DKMS must pass over exactly what is older than the newest interface that the driver
-    needs."""
+    """DKMS must skip exactly the kernels older than the newest interface that the driver requires."""
     kbuild = (paths.DKMS / "Kbuild").read_text(encoding="utf-8")
     series = [tuple(map(int, found.split("."))) for found in re.findall(r"call needs,.*,([\d.]+)\)$", kbuild, re.M)]
     oldest = max(series)
@@ -130,6 +129,7 @@ def test_the_oldest_kernel_of_dkms_is_that_of_kbuild():
 
 
 def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
+    """The lab's package must run without the clone and have all files that it needs."""
     done = subprocess.run([unpacked / "usr/bin/vlab", "run", "--engines", "gpu", "--", "true"], cwd=tmp_path,
                           capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "unknown engine 'gpu'" in done.stderr
@@ -137,7 +137,7 @@ def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
     assert shown.returncode == 0, shown.stderr
     made = subprocess.run([unpacked / "usr/bin/vlab", "deb"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert made.returncode and "Packages are made from a clone" in made.stderr
-    # what its pages and patches are made of, without git
+    # files for its pages and patches, found without git
     lab = unpacked / "usr/share/vfio-migration-lab/tools/testing/vfio_lab"
     there = subprocess.run(["python3", "-B", "-c", "from lab.build import kernel_tree; print(*kernel_tree.ours())"], cwd=lab,
                            capture_output=True, text=True, check=True)

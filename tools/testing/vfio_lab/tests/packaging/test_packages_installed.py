@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The packages on a running arm64 system: installed, upgraded, taken away, by the
-commands of the guide's page. A package that only builds, and leaves the kernel's own
-module in force or itself behind, would be caught. The tests follow one another."""
+"""The packages on a running arm64 system: installed, upgraded and removed by the commands of the
+guide's page. The driver's module must replace the in-tree one, and removal must leave nothing
+behind.
+
+The tests depend on each other's order.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,14 @@ pytestmark = pytest.mark.long("minutes of a compiler under emulation")
 MODULE = "hisi_acc_vfio_pci"
 FIRST, SECOND = "0.1", "0.2"
 DRIVER, LAB = "hisi-acc-vfio-pci-dkms", "vfio-migration-lab"
-#: a compiler under emulation takes one to five minutes for the module
+#: under emulation the compiler takes one to five minutes for the module
 BUILD_SECONDS = 1500
-#: what the guide's reader does
+#: commands of the guide
 DO = blocks("sh", "packages")
 
 
 def as_newer(package: Path, folder: Path) -> Path:
-    """The package as its next version would be."""
+    """The package as its next version."""
     subprocess.run(["dpkg-deb", "--raw-extract", package, folder], check=True)
     for old in folder.glob(f"usr/src/*-{FIRST}"):
         old.rename(old.with_name(old.name.replace(FIRST, SECOND)))
@@ -52,7 +55,7 @@ def as_newer(package: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def packages(context, tmp_path_factory) -> dict[str, Path]:
-    """Both packages and their successors, where the host finds them."""
+    """Both packages and their next versions, by their paths in the host."""
     folder = tmp_path_factory.mktemp("deb")
     found = {}
     for package in deb.build(folder / "out", context):
@@ -64,8 +67,8 @@ def packages(context, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def host(context, packages) -> Iterator[Host]:
-    """A host with the kernel's own driver, dpkg, DKMS and the kernel's headers. A second
-    kernel lies aside."""
+    """A host with the in-tree driver, dpkg, DKMS and the kernel's headers. A second kernel is
+    stored in /lab."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check/packages") as session:
         kernels = [kernel(version, context) for version in CHECKED]
         roots = (installed.system(context), *(installed.headers(k, context) for k in kernels))
@@ -76,19 +79,19 @@ def host(context, packages) -> Iterator[Host]:
 
 
 def found(host: Host, release: str = "$(uname -r)") -> str:
-    """The module that modprobe would take under a kernel."""
+    """The module that modprobe would load under a kernel."""
     return host.ssh.out(f"modinfo -k {release} -n {MODULE}")
 
 
 def do(host: Host, command: str, timeout: float = BUILD_SECONDS) -> str:
-    """What a command says; it has to work."""
+    """Run a command that must succeed; returns its output."""
     done = host.ssh.run(f"exec 2>&1; set -e; {command}", timeout=timeout, check=False)
     assert done.returncode == 0, done.stdout + host.ssh.run("cat /var/lib/dkms/*/*/build/make.log", check=False).stdout
     return done.stdout
 
 
 def built_for(host: Host) -> dict[str, str]:
-    """The package's version by the kernel that DKMS installed it for."""
+    """For each kernel, the package version that DKMS installed for it."""
     rows = (line.split(",") for line in host.ssh.out("dkms status").splitlines() if line.endswith(": installed"))
     return {release.strip(): name.rpartition("/")[2] for name, release, _ in rows}
 
@@ -99,8 +102,7 @@ def not_built(text: str) -> list[str]:
 
 @pytest.mark.parametrize("option", ["CONFIG_CRYPTO_DEV_HISI_QM", "CONFIG_VFIO_PCI_CORE"])
 def test_a_kernel_that_lacks_what_it_needs_is_passed_over_with_a_sentence(host, option):
-    """A package that cannot be installed beside such a kernel, or says nothing, would be
-    caught."""
+    """On a kernel without a required option, the package must install and print one line with the reason."""
     config = "/lib/modules/$(uname -r)/build/include/config/auto.conf"
     host.ssh.run(f"sed -i.kept '/^{option}=/d' {config}")
     said = do(host, f"cd /lab/first; {DO['package-install']}", timeout=120)
@@ -112,7 +114,7 @@ def test_a_kernel_that_lacks_what_it_needs_is_passed_over_with_a_sentence(host, 
 
 
 def test_the_driver_is_installed_and_found_first(host):
-    """And functions that the kernel's own has change to it."""
+    """After the installation modprobe must find this driver, and VFs must use it after a reload."""
     def features() -> str:
         return host.ssh.out(f"cat /sys/kernel/debug/vfio/{VF}/migration/features")
 
@@ -129,7 +131,7 @@ def test_the_driver_is_installed_and_found_first(host):
 
 
 def test_a_new_kernel_gets_its_module(host, context):
-    """What the installation of a kernel runs."""
+    """The hooks of a kernel's installation must build the module for it."""
     later = kernel(LTS, context).release
     host.ssh.run(f"mv /lab/{later} /lib/modules")
     assert "/kernel/" in found(host, later)
@@ -140,8 +142,8 @@ def test_a_new_kernel_gets_its_module(host, context):
 
 
 def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
-    """A host's root is in its memory, so what DKMS built is given to another, which boots
-    the later kernel. A module that this does not take, or does not find, would be caught."""
+    """The module must load on the later kernel and bind a VF. It is copied to another host, as a
+    host's root file system is in memory."""
     place = found(host, kernel(LTS, context).release)
     module = tmp_path / "module"
     module.write_bytes(base64.b64decode(host.ssh.out(f"base64 {place}")))
@@ -151,12 +153,12 @@ def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
     upgraded.ssh.run("depmod")
     accelerator.bring_up(upgraded.ssh, hardware.ENGINES[ENGINE], 1)
     accelerator.bind(upgraded.ssh, [VF], MODULE)
-    # built outside of the kernel's tree
+    # built out of tree
     assert "O" in upgraded.ssh.out(f"cat /sys/module/{MODULE}/taint")
 
 
 def test_a_newer_package_takes_its_place(host):
-    """A module of the older version that stays, for one kernel, would be caught."""
+    """An upgrade must replace the older module for each kernel."""
     kernels = built_for(host)
     do(host, f"cd /lab/second; {DO['package-install']}")
     assert built_for(host) == dict.fromkeys(kernels, SECOND)
@@ -165,6 +167,7 @@ def test_a_newer_package_takes_its_place(host):
 
 
 def test_without_the_package_all_is_as_it_was(host):
+    """Removal must leave no module, source or DKMS state."""
     kernels = built_for(host)
     do(host, DO["package-remove"], timeout=120)
     assert not host.ssh.out("dkms status")
@@ -174,7 +177,8 @@ def test_without_the_package_all_is_as_it_was(host):
 
 
 def test_the_labs_package_comes_and_goes(host):
-    """With its kselftests. What it runs on an amd64 machine is shown by test_packages."""
+    """The lab's package with its kselftests must install, upgrade and be removed. test_packages.py
+    runs it on amd64."""
     for folder, version in (("first", FIRST), ("second", SECOND)):
         assert "usage: vlab" in do(host, f"cd /lab/{folder}; {DO['lab-install']}", timeout=300)
         assert host.ssh.out(f"dpkg-query --show --showformat '${{Version}}' {LAB}") == version
@@ -187,5 +191,6 @@ def test_the_labs_package_comes_and_goes(host):
 
 
 def test_no_command_of_the_page_is_left():
+    """Each command of the page must be used by a test here."""
     source = Path(__file__).read_text(encoding="utf-8")
     assert DO and [name for name in DO if f"DO['{name}']" not in source and f'DO["{name}"]' not in source] == []

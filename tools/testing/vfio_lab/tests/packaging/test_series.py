@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series`: patches that apply, are clean, build, and lead to this clone; and
-what it says to a tree that is none."""
+"""`make series`: the patches must apply, pass checkpatch, build, and result in this clone; a wrong
+base must be rejected with its reason."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from lab.release import series
 from lab.release.series_steps import STEPS, states
 from kernels import lasting
 
-#: each has the cuts of all later ones, so these two show most of what can break
+#: each step contains the cuts of all later ones, so these two cover most
 SLICE = ("driver", "migration")
 
 
-#: bases; a kernel of others than the first is built with --long only
+#: bases; kernels of all but the first are built with --long only
 BUILT = [versions.BASES[0], *map(lasting, versions.BASES[1:])]
 
 
 @pytest.fixture(autouse=True)
 def somebody(monkeypatch):
-    """Who makes the patches, wherever the tests run."""
+    """The author of the patches, on any machine."""
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "A Developer")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "developer@example.org")
@@ -38,9 +38,8 @@ def somebody(monkeypatch):
 
 @pytest.mark.parametrize("base", versions.BASES)
 def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
-    """series.make() raises where git am, checkpatch or get_maintainer fail, or the
-    result is not the kernel's tree with ours in it.  No line for builds out of tree must
-    get into it."""
+    """series.make() raises if git am, checkpatch or get_maintainer fail, or if the result is not
+    the kernel tree with this project's files. No line for out-of-tree builds may be in a patch."""
     patches = series.make(sources(base, context), tmp_path / "out", context, builds=False)
     assert len(patches) == len(STEPS) + 1
     letter = patches[0].read_text()
@@ -55,8 +54,7 @@ def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
     s.name if s.name in SLICE else pytest.param(s.name, marks=pytest.mark.long("each step of the series is built"))
     for s in STEPS if s.builds])
 def test_a_step_builds(context, tmp_path, name, base):
-    """The driver as a patch leaves it must build without a warning, for the kernel whose
-    tree the patch is for."""
+    """The driver after each patch must build without warnings, for the kernel that the patch is for."""
     built = kernel(base, context)
     assert built.version == base
     files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
@@ -65,10 +63,10 @@ def test_a_step_builds(context, tmp_path, name, base):
 
 @pytest.mark.parametrize("base", versions.BASES)
 def test_the_configuration_fragment_takes_effect(context, tmp_path, base):
-    """The guide's command must switch on all that kernel/configs asks for."""
+    """The guide's command must enable every option of the kernel/configs fragment."""
     kernel_tree.linked(sources(base, context), tmp_path / "tree")
     name = "hisi_acc_vfio_pci.config"
-    # the guide's command, with what this machine needs behind it
+    # the guide's command, and this machine's cross compiler
     command = blocks("shell")["configure"]
     assert name in command
     subprocess.run([*command.split(), f"CROSS_COMPILE={CROSS}", "-s", f"O={tmp_path}/out"], cwd=tmp_path / "tree", check=True)
@@ -78,7 +76,7 @@ def test_the_configuration_fragment_takes_effect(context, tmp_path, base):
 
 
 def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path:
-    """Just enough of a kernel's tree, in git."""
+    """A minimal kernel tree in git."""
     version, level = of.split(".")
     (folder / "scripts").mkdir(parents=True)
     (folder / "Makefile").write_text(f"VERSION = {version}\nPATCHLEVEL = {level}\n")
@@ -90,7 +88,8 @@ def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path
 
 
 def test_a_wrong_base_gets_a_sentence(tmp_path):
-    """What is no tree, is one of another series, or has changes is refused."""
+    """A directory that is no kernel tree, a tree of another series, and a tree with changes must be
+    rejected."""
     with pytest.raises(LabError, match="is not a kernel's source tree"):
         series.check_base(tmp_path)
     known = " and ".join(versions.BASES)
@@ -105,14 +104,14 @@ def test_a_wrong_base_gets_a_sentence(tmp_path):
 
 
 def test_each_base_is_taken(tmp_path):
-    """The tree's own series must be what its patches are built for."""
+    """A tree of each series must be accepted."""
     assert len(versions.BASES) > 1 and versions.LTS not in versions.BASES
     assert [series.check_base(pretended(tmp_path / base, base)) for base in versions.BASES] == list(versions.BASES)
 
 
 @pytest.mark.parametrize("base", versions.BASES)
 def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path, base):
-    """Patches that apply to nobody else's tree would be caught."""
+    """A tree without git that has local changes must be rejected: the patches would apply to no other tree."""
     tree = sources(base, context)
     for entry in tree.iterdir():
         (tmp_path / entry.name).symlink_to(entry)
@@ -123,7 +122,7 @@ def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path, base):
 
 
 def test_make_series_without_a_base_says_so():
-    """And of which series it takes a tree."""
+    """make series without BASE must fail and name the supported series."""
     done = subprocess.run(["make", "series"], cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode and "BASE is not set" in done.stderr
     assert all(f"linux-{base}" in done.stderr for base in versions.BASES), done.stderr

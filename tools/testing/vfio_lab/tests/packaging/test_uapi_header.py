@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""include/uapi/linux/vfio.h says what the kernel's own header says.
+"""include/uapi/linux/vfio.h must match the kernel's own header.
 
-A table of all that our header has, every number and every layout, is compiled
-against our header and against the kernel's; the compiler's output must be the
-same. It catches a wrong number, a wrong type, a member too many or too few.
+All constants and layouts of this header are compiled into a table, with this header and with the
+kernel's. The compiler's output must be identical, so a wrong number, type or member is detected.
 """
 
 import re
@@ -16,15 +15,15 @@ from lab.build import kernel
 
 OURS = paths.ROOT / "include/uapi/linux/vfio.h"
 COMPILERS = ("gcc", "aarch64-linux-gnu-gcc")
-# In kernel sources, but not in what user space gets
+# In kernel sources, but not in exported headers
 PLAIN = ("-D__user=", "-D__counted_by(m)=", "-I/usr/include")
 
-#: What the oldest series lacks, and the structures that have grown since
+#: What the oldest series lacks, and structures that have grown since
 LATER = {"VFIO_DEVICE_BIND_FLAG_TOKEN", "VFIO_DEVICE_ATTACH_PASID", "VFIO_DEVICE_DETACH_PASID",
          "VFIO_PRECOPY_INFO_REINIT", "VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2"}
 GROWN = {"vfio_device_bind_iommufd", "vfio_device_attach_iommufd_pt", "vfio_device_detach_iommufd_pt"}
 
-#: What the kernel's header has and ours leaves out
+#: In the kernel's header, left out of this one
 LEFT_OUT = re.compile(
     r"VFIO_(EEH|SPAPR\w*|IOMMU_SPAPR|CCW|AP|GFX)_|VFIO_EEH$|VFIO_DEVICE_(GFX|FLAGS_(AMBA|CCW|AP|FSL_MC|CDX)$)|"
     r"VFIO_DEVICE_API_(PLATFORM|AMBA|CCW|AP)|VFIO_DEVICE_INFO_CAP_|VFIO_PCI_ATOMIC|VFIO_REGION_(SUB)?TYPE_|"
@@ -34,40 +33,39 @@ LEFT_OUT = re.compile(
 
 
 def macros(header) -> set[str]:
-    """Names of what a header defines, its guard aside."""
+    """Names that a header defines, except its include guard."""
     text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
     return set(re.findall(r"^\s*#define\s+(\w+)\b(?!\s*$)", text, re.M))
 
 
 def plain() -> str:
-    """Our header's declarations alone."""
+    """The declarations of this header alone."""
     text = re.sub(r"/\*.*?\*/", "", OURS.read_text(), flags=re.S)
     return re.sub(r"^\s*#(.*\\\n)*.*\n", "", text, flags=re.M)
 
 
 def members(body: str) -> list[tuple[str, bool]]:
-    """Names of a structure's members, those of its unions too, and which are
-    arrays without a length."""
+    """Names of a structure's members, including those of its unions, and which are flexible arrays."""
     found = re.findall(r"^\s+(?:struct )?\w+\s+(\w+)(\[\])?;", body, re.M)
     assert len(found) == body.count(";") - body.count("};"), body
     return [(name, bool(array)) for name, array in found]
 
 
 def structures() -> dict[str, list[tuple[str, bool]]]:
-    """Our header's structures with their members."""
+    """Structures of this header with their members."""
     found = re.findall(r"^struct (\w+) \{\n(.*?)^\};", plain(), re.S | re.M)
     assert len(found) == len(re.findall(r"^struct \w+ \{", plain(), re.M)) > 20
     return {name: members(body) for name, body in found}
 
 
 def enumerators() -> list[str]:
-    """Names from our header's enumerations."""
+    """Enumerators of this header."""
     return [name for body in re.findall(r"^enum[^{]*\{(.*?)\};", plain(), re.S | re.M)
             for name in re.findall(r"(\w+)\s*=", body)]
 
 
 def table(version: str) -> str:
-    """C that turns the header into numbers, one line of assembly each."""
+    """C code that turns the header into numbers, one line of assembly each."""
     lines = []
     later, grown = (set(), set()) if versions.SERIES[version].has("precopy-v2") else (LATER, GROWN)
     for name in sorted(macros(OURS) - later - {"VFIO_DEVICE_API_PCI_STRING"}) + enumerators():
@@ -88,7 +86,7 @@ def table(version: str) -> str:
 
 
 def kind(structure: str, field: str) -> int:
-    """A member's type in our header, as the table counts them."""
+    """The type of a member in this header, as the table encodes it."""
     body = re.search(rf"^struct {structure} \{{\n(.*?)^\}};", plain(), re.S | re.M)[1]
     word = re.search(rf"(\w+)\s+{field}(\[\])?;", body)[1]
     return {"__u8": 1, "__u16": 2, "__u32": 3, "__u64": 4, "__aligned_u64": 4, "__s32": 5}.get(word, 6)
@@ -111,6 +109,7 @@ def kernels_own(context, version: str):
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("version", versions.SERIES)
 def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
+    """Every constant and layout must be the kernel's, with each compiler and series."""
     text = table(version)
     ours, theirs = (compiled(compiler, header, text).splitlines()
                     for header in (OURS, kernels_own(context, version)))
@@ -119,13 +118,13 @@ def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
 
 
 def test_what_the_oldest_series_lacks_is_what_we_say(context):
-    """A name leaves the list of exceptions as soon as it has it."""
+    """The list of names that the oldest series lacks must be exact."""
     old = kernels_own(context, versions.LTS)
     assert LATER == {name for name in macros(OURS) if name not in macros(old)}
 
 
 def test_nothing_is_left_out_unnoticed(context):
-    """What a later kernel adds to features or migration is missed here."""
+    """The header must have every name that a later kernel adds for device features or migration."""
     theirs = macros(kernels_own(context, versions.DEFAULT))
     extra = {name for name in theirs - macros(OURS) if not LEFT_OUT.search(name)}
     assert extra == set()
@@ -138,7 +137,7 @@ def test_nothing_is_left_out_unnoticed(context):
     ("__aligned_u64\tinitial_bytes;\n\t__aligned_u64\tdirty_bytes",
      "__aligned_u64\tdirty_bytes;\n\t__aligned_u64\tinitial_bytes")])
 def test_the_comparison_sees_a_difference(context, tmp_path, bend):
-    """A number, an enumerator, a type, an order: each bent once."""
+    """A changed number, enumerator, type or order must be detected."""
     assert OURS.read_text().count(bend[0]) == 1
     (tmp_path / "vfio.h").write_text(OURS.read_text().replace(*bend))
     text = table(versions.DEFAULT)
