@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The walk of the SMMU with a part of it bent: the kselftest has to see each.
-Every mutant is another outer QEMU, a minute's work, so only --long has them."""
+"""Mutation tests of the SMMU's page table walk: the kselftest must detect each mutant.
+
+Each mutant is another outer QEMU, which takes a minute to build, so all run with --long only.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +14,22 @@ from lab.build import qemu
 SET_DIRTY = "            updated &= ~PTE_AP_READ_ONLY;"
 
 MUTANTS = {
-    # a write to a clean page is turned away
+    # a write to a clean page faults
     "no-dirty-state": ({SET_DIRTY: "            updated |= 0;"}, {}, "dirty_again_when_rewritten"),
-    # it is let pass, but the descriptor in memory stays clean
+    # the write succeeds, but the descriptor in memory stays clean
     "no-update": ({"        if (updated != pte) {": "        if (updated != pte && false) {"}, {}, "first_write"),
-    # a descriptor that was changed meanwhile is taken for updated
+    # a descriptor that was changed concurrently counts as updated
     "no-second-walk": ({"                disturb -= disturb > 0;\n                continue;":
                         "                disturb -= disturb > 0;\n                ;"},
                        {"httu-disturb": 1}, "first_write"),
-    # the IOTLB remembers dirty pages, and software does not know
+    # the IOTLB caches dirty state, unknown to software
     "cached-without-invalidation": ({"        !(bs->httu_cache_dirty && (cached_entry->entry.perm & IOMMU_WO))) {":
                                      "        !(cached_entry->entry.perm & IOMMU_WO)) {"},
                                     {}, "dirty_again_when_rewritten"),
     # reads make pages dirty
     "dirty-when-read": ({"        if (cfg->hd && PTE_DBM(pte) && (perm & IOMMU_WO)) {":
                          "        if (cfg->hd && PTE_DBM(pte)) {"}, {}, "reads_leave_it_clean"),
-    # what is mapped for reading only is written
+    # pages mapped read-only can be written
     "read-only-is-written": ({"        if (cfg->hd && PTE_DBM(pte) && (perm & IOMMU_WO)) {":
                               "        if (cfg->hd && (perm & IOMMU_WO)) {"}, {}, "read_only"),
 }
@@ -37,6 +39,7 @@ MUTANTS = {
 @pytest.mark.expect(*dirty.PROVOKED, maybe=True)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_walk_without_it_is_caught(new_session, context, name):
+    """The kselftest must fail on each mutant."""
     bend, properties, test = MUTANTS[name]
     up = dirty.boot(new_session, context, program=qemu.outer(context, bend))
     for key, value in properties.items():
@@ -46,5 +49,6 @@ def test_a_walk_without_it_is_caught(new_session, context, name):
 
 
 def test_a_mutant_that_bends_nothing_is_refused(context):
+    """A mutant whose line is not in the source exactly once must be an error."""
     with pytest.raises(qemu.LabError, match="not there exactly once"):
         qemu.outer(context, {"no such line": "x"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device model keeps to its own contract (qemu/README.md), under each setting."""
+"""The device model must behave as its documentation says (qemu/README.md), with each setting."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
 
 
 def test_requests_complete_in_order_around_the_rings(start):
+    """Requests must complete in order when the rings wrap."""
     vf = start()
     for turn in range(5):
         for _ in range(7):
@@ -29,6 +30,7 @@ def test_requests_complete_in_order_around_the_rings(start):
 
 
 def test_physical_function_works_beside_it(start):
+    """The PF must complete requests while a VF has queues."""
     pf = Function(start().model, 0)
     pf.start()
     pf.submit(0)
@@ -37,6 +39,7 @@ def test_physical_function_works_beside_it(start):
 
 @pytest.mark.parametrize("inflight, finished", [("finish", 4), ("hold", 0)])
 def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished):
+    """PAUSE must stop the VF, and the saved state must resume all pending requests after a reset."""
     vf = start(f",request-latency=1000,pause-inflight={inflight}")
     for _ in range(9):
         vf.submit(0)
@@ -51,8 +54,8 @@ def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished)
     done = len(vf.reap(0)) + len(vf.reap(1))
     assert done == finished
     vf.model.step(100_000)
-    assert not vf.reap(0) and not vf.reap(1), "a paused function works"
-    assert vf.saved_sqc(0) == (0, 0, 0), "a context reached memory before the write-back"
+    assert not vf.reap(0) and not vf.reap(1), "the VF works while it is paused"
+    assert vf.saved_sqc(0) == (0, 0, 0), "a context was written to memory before the write-back"
 
     vf.write(0x204, 1)
     assert vf.read(0x208) == 1
@@ -75,6 +78,7 @@ def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished)
 
 @pytest.mark.parametrize("forgotten", ["write-back", "kick", "event queue"])
 def test_a_driver_that_forgets_a_step_is_found_out(start, forgotten):
+    """A driver that omits a step must lose requests or cause a guest error."""
     vf = start(",request-latency=1000,pause-inflight=hold")
     for _ in range(9):
         vf.submit(0)
@@ -109,6 +113,7 @@ def test_a_driver_that_forgets_a_step_is_found_out(start, forgotten):
     ("unpause=doorbell,context-fetch=doorbell,kick-scope=function", (9, 0), (0, 7)),
 ])
 def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
+    """The properties unpause, context-fetch and kick-scope must select which doorbell ends a pause."""
     vf = start(",pause-inflight=hold,request-latency=10" + ("," + options if options else ""))
     for _ in range(7):
         vf.submit(0)
@@ -116,7 +121,7 @@ def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
     vf.submit(0)
     vf.ask(0xE)
     vf.write(0x204, 1)
-    vf.submit(0)                        # the doorbell of the ninth, while paused
+    vf.submit(0)                        # doorbell of the ninth request, while paused
 
     def finished() -> tuple[int, int]:
         for _ in range(10):
@@ -128,14 +133,14 @@ def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
     assert finished() == by_kick
 
 
-TAG = 0x5A                              # as OP-TEE's queues have it
+TAG = 0x5A                              # as queues of OP-TEE have it
 
 
 @pytest.mark.parametrize("scope", ["queue", "function"])
 @pytest.mark.parametrize("ring", [TAG, 0])
 def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
-    """The resume doorbell, too, whether the device holds the context or fetches it;
-    a tag does not close a queue."""
+    """A doorbell must carry the tag of its queue, also the resume doorbell, whether the context is
+    cached or fetched. A wrong tag must not stop the queue."""
     vf = start(f",kick-scope={scope}")
     raw = bytearray(vf.model.memory(vf.buffer, 32))
     struct.pack_into("<HHQIHHHHHHI", raw, 0, 0, 0, vf.sq(0), vf.DEPTH - 1 | 7 << 12, TAG, 0, 0, 0, 0, 1 << 4, 0)
@@ -152,7 +157,7 @@ def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
     vf.doorbell(0, 0, 1, random=TAG)
     vf.ask(0xE)
     vf.doorbell(0, 0, 2, random=TAG)    # lost
-    rings(1, 1)                         # held
+    rings(1, 1)                         # in the cache
     vf.doorbell(0, 0, 2, random=TAG)
     vf.model.settle()
     assert (vf.events()["requests-completed"] == 2) == (ring == TAG)
@@ -166,6 +171,7 @@ def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
 
 
 def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
+    """A queue that is disabled in its context must not be fetched."""
     vf = start()
     vf.ask(0xE)
     vf.write(0x204, 1)
@@ -176,7 +182,8 @@ def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
 
 
 def test_capabilities_that_every_device_has(start):
-    """From Linux' table of them: among others that a guest says how long its pages are."""
+    """The capability registers must have the values of Linux' table; a guest must be able to set
+    its page size."""
     vf = start()
     for f in (vf, Function(vf.model, 0)):
         assert f.read(0x3100) == 0x4F01 and f.read(0x3120) == 0x14
@@ -186,7 +193,7 @@ def test_capabilities_that_every_device_has(start):
 
 
 def test_the_use_of_the_engine(start):
-    """Of V5: so many requests at work of so many that could be."""
+    """V5 must report the engine's busy and total slots."""
     vf = start(",hw-version=v5,queues=16,engine-slots=2,request-latency=100")
     pf = Function(vf.model, 0)
     assert pf.read(0x1100) == 6 << 16
@@ -198,7 +205,8 @@ def test_the_use_of_the_engine(start):
 
 @pytest.mark.parametrize("how", ["none", "never"])
 def test_an_event_doorbell_interrupts_again(start, how):
-    """Unless that is broken, for this function."""
+    """An event queue doorbell must raise the interrupt again for unconsumed events, except with
+    fault-reraise."""
     vf = start(f",fault-reraise={how},fault-function=1")
     vf.submit(0)
     assert vf.model.interrupt(1) == 0
@@ -217,19 +225,20 @@ def test_an_event_doorbell_interrupts_again(start, how):
 
 
 def test_a_mailbox_takes_one_store_of_16_bytes_only(start):
-    """Which arrives as two of 8, one after the other; nothing else starts a command,
-    or changes what is in it."""
+    """Only a 16-byte store, which arrives as two of 8 bytes, may start a mailbox command; narrower
+    stores must not change the mailbox."""
     vf = start()
     for size in (1, 2, 4):
         for at in range(0, 16, size):
             vf.write(0x300 + at, 5, size)
     vf.write(0x308, 0, 8)
-    assert vf.read(0x300) & 0xFF == 1, "the last command, CQC, is no longer there"
+    assert vf.read(0x300) & 0xFF == 1, "the mailbox no longer has the last command, CQC"
     assert vf.ask(5, get=True) == vf.cq_table
 
 
 @pytest.mark.parametrize("whose", ["own", "foreign"])
 def test_whose_command_a_narrow_read_of_a_mailbox_shows_is_a_choice(start, whose):
+    """mailbox-narrow-read must select whose command a narrow read returns."""
     vf = start(f",mailbox-narrow-read={whose}")
     other = Function(vf.model, 2)
     vf.mailbox(4, get=True)
@@ -241,8 +250,8 @@ def test_whose_command_a_narrow_read_of_a_mailbox_shows_is_a_choice(start, whose
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_source_of_an_event_interrupt_says_so(start, masked):
-    """Linux' drivers of the 5.x series and kae_driver take an interrupt without it
-    for an error; what was read, by its doorbell, is no source any more."""
+    """The interrupt source register must be set while events are unread and cleared by their
+    doorbell: Linux' drivers before 6.0 and kae_driver take an interrupt without it for an error."""
     vf = start()
     vf.write(0xC, masked)
     assert vf.read(0x8) == 0
@@ -251,11 +260,11 @@ def test_the_source_of_an_event_interrupt_says_so(start, masked):
     vf.model.settle()
     assert vf.read(0x8) == 1 and vf.read(0x0) == 0
     vf.doorbell(0, 2, 1)
-    assert vf.read(0x8) == 1, "an entry is left"
+    assert vf.read(0x8) == 1, "one entry is unread"
     vf.doorbell(0, 2, 2)
     assert vf.read(0x8) == 0
     for _ in range(Function.DEPTH):
-        vf.submit(0)                    # a completion queue that runs full
+        vf.submit(0)                    # fill the completion queue
     vf.model.settle()
     assert vf.read(0x0) == 1
     vf.doorbell(0, 3, 1)
@@ -263,6 +272,7 @@ def test_the_source_of_an_event_interrupt_says_so(start, masked):
 
 
 def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
+    """Writing 1 must clear the interrupt source."""
     vf = start()
     vf.submit(0)
     vf.model.settle()
@@ -273,14 +283,15 @@ def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
 
 
 def in_memory(vf: Function, queue: int) -> bool:
-    """Whether the SQC of a queue has been written to its table since it was cleared."""
+    """Whether the SQC of a queue was written to its table since the last call."""
     written = vf.saved_sqc(queue) != (0, 0, 0)
     vf.model.put(vf.sq_table + 32 * queue, bytes(32))
     return written
 
 
 def test_a_small_cache_writes_back_what_was_not_used_longest(start):
-    """And takes it in again at a doorbell, without which it could not work."""
+    """A full context cache must write back the least recently used context, and a doorbell must
+    fetch it again."""
     vf = start(",context-cache=1,context-fetch=doorbell")
     vf.set_up(2)
     assert [in_memory(vf, queue) for queue in range(3)] == [True, True, False]
@@ -289,13 +300,14 @@ def test_a_small_cache_writes_back_what_was_not_used_longest(start):
     vf.start(2)
     vf.model.set("context-cache", 2)
     vf.submit(0)
-    vf.set_up(2)                        # queue 1 makes room
+    vf.set_up(2)                        # evicts queue 1
     assert [in_memory(vf, queue) for queue in range(3)] == [False, True, False]
     assert not vf.mistakes()
 
 
 @pytest.mark.parametrize("size", [1, 2, 0])
 def test_requests_complete_with_a_cache_of_any_size(start, size):
+    """Requests must complete with any size of the context cache."""
     vf = start(f",context-cache={size},context-fetch=doorbell,request-latency=10,engine-slots=8")
     vf.set_up(2)
     for turn in range(3):
@@ -311,7 +323,7 @@ def test_requests_complete_with_a_cache_of_any_size(start, size):
 
 
 def test_a_table_that_is_gone_before_a_flush_is_written_to(start):
-    """By a small cache: a driver that frees its tables without a write-back."""
+    """A small cache must write to a table that its driver freed without a write-back."""
     vf = start(",context-cache=1,context-fetch=doorbell")
     vf.submit(0)
     vf.reap(0)
@@ -322,10 +334,11 @@ def test_a_table_that_is_gone_before_a_flush_is_written_to(start):
 
 @pytest.mark.parametrize("scope", ["queues", "all"])
 def test_what_a_write_back_covers_is_a_choice(start, scope):
+    """writeback-scope must select whether a write-back includes the event queues' contexts."""
     vf = start(f",writeback-scope={scope}")
     vf.submit(0)
     vf.reap(0)
-    vf.model.put(vf.buffer, b"\xa5" * 32)       # the AEQC came from there, the EQC from before it
+    vf.model.put(vf.buffer, b"\xa5" * 32)       # the AEQC was read from there, the EQC before it
     vf.write(0x204, 1)
     written = vf.model.memory(vf.buffer, 28) != b"\xa5" * 28
     assert written == (scope == "all")
@@ -335,6 +348,7 @@ def test_what_a_write_back_covers_is_a_choice(start, scope):
 
 
 def test_messages_between_the_functions(start):
+    """Messages between PF and VF must raise an interrupt and be readable once."""
     vf = start()
     pf = Function(vf.model, 0)
     for function in (pf, vf):
@@ -358,7 +372,8 @@ def test_messages_between_the_functions(start):
 
 @pytest.mark.parametrize("how", ["set", "keep"])
 def test_what_a_reset_does_to_the_mask_of_messages_is_a_choice(start, how):
-    """Of a VF's; a reset of the PF masks all of them."""
+    """message-mask-reset must select what a VF reset does to the VF's message mask; a PF reset
+    masks all messages."""
     vf = start(f",message-mask-reset={how}")
     pf = Function(vf.model, 0)
     for f in (vf, pf):
@@ -376,6 +391,8 @@ def test_what_a_reset_does_to_the_mask_of_messages_is_a_choice(start, how):
 
 
 def test_scatter_lists(start):
+    """Scatter-gather lists of the maximum length must work; an endless or a misplaced list must be
+    a guest error."""
     vf = start()
     first, second, target = (vf.data + offset for offset in (0x200, 0x400, 0x600))
 
@@ -399,7 +416,7 @@ def test_scatter_lists(start):
     assert vf.model.memory(vf.data + 0x6000, 40) + vf.model.memory(vf.data + 0x6100, 16) \
         == CIPHER * 3 + bytes(8)
 
-    for i in range(256):                # the longest that there may be, of one byte each
+    for i in range(256):                # the longest list, of one byte each
         at = vf.data + 0x10000 + i * 0x80
         vf.model.put(at, header(at + 0x80 if i < 255 else 0, 1) + entry(vf.data + 0x8000 + i, 1))
     vf.model.put(vf.data + 0x8000, PLAIN * 16)
@@ -408,8 +425,8 @@ def test_scatter_lists(start):
     assert vf.reap(0) == fine(1, 1) and vf.model.memory(vf.data + 0x6000, 256) == CIPHER * 16
     assert not vf.mistakes()
 
-    vf.model.put(first, header(first, 0))           # a list that never ends
-    odd = target + 32                               # and one where none may be
+    vf.model.put(first, header(first, 0))           # an endless list
+    odd = target + 32                               # and a misaligned one
     vf.model.put(odd, header(0, 1) + entry(vf.data + 0x6000, 256))
     for source, destination, count in ((first, target, 1), (vf.data + 0x10000, odd, 2)):
         vf.submit(0, vf.request(source, destination, 48, lists=True))
@@ -419,6 +436,7 @@ def test_scatter_lists(start):
 
 
 def test_commands_and_write_back_take_the_time_they_are_given(start):
+    """mailbox-latency and writeback-latency must delay commands and write-backs; a reset must end a command."""
     vf = start()
     assert not vf.model.set("mailbox-latency", 50) and not vf.model.set("writeback-latency", 50)
     vf.mailbox(4, 0x1234)
@@ -434,22 +452,24 @@ def test_commands_and_write_back_take_the_time_they_are_given(start):
     vf.mailbox(4, 0x1234)
     vf.model.reset(1)
     vf.model.step(60)
-    assert vf.read(0x300) == 0, "a command outlived a reset"
+    assert vf.read(0x300) == 0, "a command was not ended by the reset"
 
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_the_engine_works_on_so_many_requests_at_once(start, slots):
+    """engine-slots must limit the requests in progress."""
     vf = start(f",request-latency=100,engine-slots={slots}")
     for _ in range(6):
         vf.submit(0)
     for done in range(slots, 7, slots):
         vf.model.step(99)
-        assert vf.events()["requests-completed"] == done - slots, "sooner than it takes"
+        assert vf.events()["requests-completed"] == done - slots, "completed before the latency"
         vf.model.step(1)
         assert vf.events()["requests-completed"] == done
 
 
 def test_a_change_of_the_time_is_for_those_at_work_too(start):
+    """A change of request-latency must apply to requests in progress."""
     vf = start(",request-latency=60000000")
     vf.submit(0)
     vf.model.step(1000)
@@ -459,7 +479,7 @@ def test_a_change_of_the_time_is_for_those_at_work_too(start):
 
 
 def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
-    """What is said of a number that is out of range."""
+    """The error message for a number out of range."""
     return f"{name}={wrong}", f"{name} must be from {low} to {high}, not {wrong}"
 
 
@@ -494,13 +514,15 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("speed=1", "Property 'hisi-sec2.speed' not found"),
 ])
 def test_a_wrong_property_is_refused_with_a_sentence(outer, option, words):
+    """An invalid property must be rejected with one line."""
     assert refusal(outer, option) == words
 
 
 def test_the_most_functions_that_there_may_be(start):
-    # each has registers, queues, interrupts of its own
+    """The maximum number of VFs must work."""
+    # each has registers, queues and interrupts of its own
     vf = start(",vfs=63,queues=256")
-    vf.model.write(vf.model.config(0) + 0x208, 0, 2)    # the two that are on
+    vf.model.write(vf.model.config(0) + 0x208, 0, 2)    # disable the two VFs
     vf.model.bring_up(63, 4)
     last = Function(vf.model, 63)
     last.start()
@@ -511,7 +533,8 @@ def test_the_most_functions_that_there_may_be(start):
 
 
 def test_a_vf_has_no_bit_of_its_own_for_memory_decode(start):
-    """SR-IOV hard-wires it to 0; its registers answer all the same."""
+    """Memory Space Enable of a VF must be hard-wired to 0, as SR-IOV specifies; its registers must
+    be accessible."""
     vf = start()
     config = vf.model.config(1)
     for size in (1, 2, 4):
@@ -523,8 +546,8 @@ def test_a_vf_has_no_bit_of_its_own_for_memory_decode(start):
 
 @pytest.mark.parametrize("isolation", ["off", "on"])
 def test_without_vf_mse_no_vf_answers(start, isolation):
-    """The drivers clear it, and not VF enable, while they reset all: reads are all ones,
-    writes are gone, and what the VFs have to do goes on."""
+    """Without VF MSE, reads of VFs must return all ones, writes be dropped, and pending work
+    continue. The drivers clear VF MSE but not VF Enable while they reset the device."""
     vf = start(f",isolation={isolation},queues=16,request-latency=10")
     control = vf.model.config(0) + 0x208
     vf.submit(0)
@@ -534,7 +557,7 @@ def test_without_vf_mse_no_vf_answers(start, isolation):
     vf.doorbell(0, 0, 3)
     if isolation == "on":
         vf.model.write(VF_DB_BAR + 0x1000, 3 << 32, 8)
-    assert vf.model.read(vf.model.config(1) + 4) != 0xFFFFFFFF, "configuration space has gone, too"
+    assert vf.model.read(vf.model.config(1) + 4) != 0xFFFFFFFF, "configuration space is inaccessible"
     vf.model.step(1)
     vf.model.step(10)
     vf.model.write(control, 9, 2)
@@ -543,11 +566,12 @@ def test_without_vf_mse_no_vf_answers(start, isolation):
 
 
 def test_a_file_for_accesses_is_closed_when_the_device_cannot_exist(outer, tmp_path):
-    """Would catch, with sanitizers, a file that nobody closes."""
+    """If device creation fails, the access trace must be closed; sanitizers report it otherwise."""
     assert refusal(outer, f"access-trace={tmp_path}/trace,queues=9") == "9 queues are too few for a PF with 8 VFs"
 
 
 def test_sizes_are_fixed_once_it_exists(start):
+    """Sizes must not change after device creation."""
     model = start().model
     assert model.set("vfs", 3) == "vfs cannot be changed once the device exists"
     assert model.property("vfs") == 8

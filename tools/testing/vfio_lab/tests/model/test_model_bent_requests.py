@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Requests with bits turned over: the engines refuse or compute, and live on."""
+"""Requests with flipped bits: the engines must reject or process them, and continue to work."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ROUNDS = 400
 
 
 class Caught(Exception):
-    """A queue, and the request that would have gone into it."""
+    """A queue, and a request for it that was not submitted."""
 
 
 def catch(vf: Function, send: Callable[[], object]) -> tuple[int, bytes]:
-    """The request that `send` composes, and the queue it is for; its data lie ready."""
+    """The request that `send` would submit, and its queue; its data are in memory."""
     def submit(queue: int, request: bytes) -> None:
         raise Caught(queue, request)
 
@@ -35,7 +35,7 @@ def catch(vf: Function, send: Callable[[], object]) -> tuple[int, bytes]:
 
 
 def requests(vf: Function) -> list[Callable[[], object]]:
-    """Sound requests of all sorts, each with its result."""
+    """Valid requests of all kinds, each with its result."""
     if isinstance(vf, Zip):
         return [lambda: vf.run(0, DEFLATE, TEXT), lambda: vf.run(0, LZ4, TEXT, lists=True),
                 lambda: vf.run(1, DEFLATE, b"\3\0", lists=True)]
@@ -49,6 +49,8 @@ def requests(vf: Function) -> list[Callable[[], object]]:
 
 @pytest.mark.parametrize("kind", [Sec, Zip, Hpre])
 def test_bits_turned_over(outer, tmp_path, kind):
+    """A request with flipped bits must not hang or crash the device model; unchanged requests must
+    complete afterwards."""
     chance = random.Random(4711)
     with Model(outer, tmp_path, "", kind.DEVICE) as model:
         model.bring_up()
@@ -63,7 +65,7 @@ def test_bits_turned_over(outer, tmp_path, kind):
                 bent[bit // 8] ^= 1 << bit % 8
             vf.submit(queue, bytes(bent))
             model.settle()
-            # a result in the wrong place may have hit anything, a ring too
+            # a result at a wrong address may overwrite anything, a ring too
             vf.start()
         events, before = vf.events(), vf.events()["requests-failed"]
         assert before > ROUNDS / 10 and events["requests-completed"] > ROUNDS * 0.9

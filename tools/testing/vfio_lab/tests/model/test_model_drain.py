@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""STOP_QP, FLUSH and PAUSE take the time of what they wait for, and nobody else's:
-the mailbox is busy meanwhile, and the guest's other accesses are answered."""
+"""STOP_QP, FLUSH and PAUSE must keep the mailbox busy until what they wait for is done, without
+delaying other accesses of the guest."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ SLOW = ",request-latency=1000,engine-slots=2"
 
 
 def busy(f: Function) -> bool:
-    """Whether a command is under way; one that has ended has not failed."""
+    """Whether a command is in progress; one that has ended must not have failed."""
     w0 = f.read(0x300, 2)
     assert w0 & BUSY or not w0 & STATUS
     return bool(w0 & BUSY)
 
 
 def done(f: Function) -> int:
-    """Requests completed so far."""
+    """Number of completed requests."""
     return f.events()["requests-completed"]
 
 
 @pytest.mark.parametrize("command, requests", [(STOP, 3), (FLUSH, 5)])
 def test_a_stop_is_busy_until_the_rings_are_empty(start, command, requests):
-    """With requests of another queue in between, which STOP_QP does not wait for."""
+    """STOP_QP must wait for its queue's requests, but not for those of other queues."""
     vf = start(SLOW)
     vf.model.set("engine-slots", 1)
     for queue in (0, 1, 0, 1, 0):
@@ -52,6 +52,7 @@ def test_a_stop_is_busy_until_the_rings_are_empty(start, command, requests):
 
 
 def test_a_queue_takes_no_doorbell_while_it_is_stopped(start):
+    """A queue must take no doorbell while STOP_QP is in progress."""
     vf = start(SLOW)
     vf.submit(0)
     vf.model.step(1)
@@ -63,7 +64,7 @@ def test_a_queue_takes_no_doorbell_while_it_is_stopped(start):
 
 
 def test_a_pause_is_busy_until_the_engine_is_empty(start):
-    """No request is taken from the rings meanwhile."""
+    """PAUSE must wait for the engine, and no request may be fetched meanwhile."""
     vf = start(SLOW)
     for _ in range(5):
         vf.submit(0)
@@ -78,7 +79,7 @@ def test_a_pause_is_busy_until_the_engine_is_empty(start):
 
 
 def test_a_pause_ends_though_the_function_is_kicked(start):
-    """A resume doorbell in the middle, which no driver rings, does not prolong it."""
+    """A resume doorbell during PAUSE, which no driver rings, must not prolong it."""
     vf = start(SLOW)
     for _ in range(9):
         vf.submit(0)
@@ -94,8 +95,8 @@ def test_a_pause_ends_though_the_function_is_kicked(start):
 
 @pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
 def test_a_bus_that_closes_ends_it(start, command):
-    """With the bus closed the device does no tasks, and flushes out those in it:
-    what hisi_qm_stop() of Linux says."""
+    """Closing the bus must end the command and discard the engine's requests, as hisi_qm_stop() of
+    Linux expects."""
     vf = start(SLOW)
     pf = Function(vf.model, 0)
     pf.write(0x1040F8, 4)
@@ -111,6 +112,7 @@ def test_a_bus_that_closes_ends_it(start, command):
 
 @pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
 def test_it_waits_for_d0(start, command):
+    """In D3hot the command must wait for D0."""
     vf = start(SLOW + ",hw-version=v4,no-soft-reset=on")
     windows(vf, 1)
     window = Window(vf)
@@ -127,6 +129,7 @@ def test_it_waits_for_d0(start, command):
 
 @pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
 def test_a_reset_ends_it(start, command):
+    """A VF reset must end the command."""
     vf = start(SLOW)
     vf.submit(0)
     vf.model.step(1)
@@ -142,7 +145,7 @@ def test_a_reset_ends_it(start, command):
 
 
 def long_requests(vf: Zip, count: int) -> None:
-    """So many, of some ten milliseconds each or more; the doorbell is due."""
+    """Prepare requests of ten milliseconds or more each; the caller rings the doorbell."""
     size = 1 << 20
     vf.model.put(vf.data + 0x100000, bytes(range(256)) * (size // 256))
     sqe = bytearray(128)
@@ -155,8 +158,8 @@ def long_requests(vf: Zip, count: int) -> None:
 
 @pytest.mark.parametrize("command", [STOP, FLUSH, PAUSE])
 def test_no_store_does_the_work_of_the_engine(start, command):
-    """The doorbell of 15 requests and the command come in one go; when the next
-    access is answered, not all of them are done."""
+    """A doorbell for 15 requests and the command, sent at once, must not be processed within the
+    store: the next access is answered before all are completed."""
     vf = start(kind=Zip)
     long_requests(vf, 15)
     commands = [f"writeq {vf.bar + 0x1000:#x} {15 << 32:#x}", f"writeq {vf.bar + 0x300:#x} {command | 1 << 13:#x}",
@@ -169,7 +172,7 @@ def test_no_store_does_the_work_of_the_engine(start, command):
 
 
 def test_a_full_ring_does_not_keep_the_main_loop(start):
-    """QEMU's monitor is answered between one request and the next."""
+    """QEMU's monitor must be answered between one request and the next."""
     vf = start(kind=Zip)
     long_requests(vf, 15)
     vf.doorbell(0, 0, 15)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The engines ZIP and HPRE, request by request, against Python's own arithmetic."""
+"""The engines ZIP and HPRE, request by request, compared with Python's arithmetic."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from registers import Function
 
 DEFLATE, ZLIB, GZIP, LZ4 = 1, 2, 3, 4
-COMPRESS, DECOMPRESS = 0, 1             # queues, and what their contexts say
+COMPRESS, DECOMPRESS = 0, 1             # queues and their context's algorithm
 FULL, BAD_REQUEST, BAD_LENGTH, BAD_READ, NOT_SMALLER, BAD_DATA = 0x01, 0x02, 0x03, 0x04, 0x0D, 0x10
 TEXT = b"".join(b"line %d of a text that repeats itself\n" % (i % 37) for i in range(300))
 NOISE = random.Random(1).randbytes(2000)
 
 
 class Zip(Function):
-    """A function of a ZIP: queue 0 compresses, queue 1 does the other."""
+    """A VF of a ZIP: queue 0 compresses, queue 1 decompresses."""
 
     DEVICE, SECOND = "hisi-zip", 1
 
@@ -31,7 +31,7 @@ class Zip(Function):
 
     def run(self, queue: int, kind: int, data: bytes, room: int = 0x8000, lists: bool = False,
             skip: int = 0, dw7: int = 0) -> tuple[int, bytes]:
-        """One request; its status and what it put out."""
+        """Run one request; returns its status and output."""
         source, destination = self.data + 0x20000, self.data + 0x40000
         self.model.put(source + skip, data)
         self.model.put(destination, b"\xa5" * (room + 16))
@@ -47,11 +47,11 @@ class Zip(Function):
         self.submit(queue, bytes(sqe))
         ((_, status),) = self.reap(queue)
         out = self.model.memory(self.data + 0x40000, room + 16)
-        assert out[self.produced:] == b"\xa5" * (len(out) - self.produced), "wrote more than it says"
+        assert out[self.produced:] == b"\xa5" * (len(out) - self.produced), "output beyond the reported length"
         return status, out[:self.produced]
 
     def scatter(self, at: int, buffer: int, length: int) -> int:
-        """A hardware list of three pieces for a buffer."""
+        """A hardware SGL of three entries for a buffer."""
         cuts = [0, length // 5, length // 2, length]
         entries = b"".join(struct.pack("<QQIIII", buffer + a, 0, b - a, 0, 0, 0) for a, b in zip(cuts, cuts[1:]))
         self.model.put(at, struct.pack("<QHHH", 0, 10, 3, 10).ljust(64, b"\0") + entries)
@@ -59,7 +59,7 @@ class Zip(Function):
 
 
 class Hpre(Function):
-    """A function of an HPRE: queue 0 is for RSA and DH, queue 1 for curves."""
+    """A VF of an HPRE: queue 0 for RSA and DH, queue 1 for elliptic curves."""
 
     DEVICE, SQE, SECOND = "hisi-hpre", 64, 1
 
@@ -70,7 +70,7 @@ class Hpre(Function):
 
     def run(self, queue: int, operation: int, size: int, key: tuple[int, ...], numbers: tuple[int, ...],
             results: int = 1, half: bool = False) -> tuple[int, tuple[int, ...]]:
-        """One request; its error and the numbers that came back."""
+        """Run one request; returns its error and the result's numbers."""
         at, out = self.data, self.data + 0x4000
         width = size // 2 if half else size
         self.model.put(at, b"".join(n.to_bytes(width, "big") for n in key))
@@ -87,7 +87,7 @@ class Hpre(Function):
 
 
 def unpack_lz4(block: bytes) -> bytes:
-    """An LZ4 block by the book, with the rules for its end checked."""
+    """Decompress an LZ4 block by its specification, including the end-of-block rules."""
     out, at, match = bytearray(), 0, 0
 
     def more(field: int) -> int:
@@ -116,7 +116,7 @@ def unpack_lz4(block: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind, listed", [(Function, 0x1000), (Zip, 0x1200), (Hpre, 0x1000)], ids=["SEC", "ZIP", "HPRE"])
 def test_classes_are_as_servers_list_them(start, kind, listed):
-    """ZIP alone is a processing accelerator, the others encryption devices."""
+    """ZIP must have the class of a processing accelerator, the others that of encryption devices."""
     vf = start(kind=kind)
     for function in range(2):
         assert vf.model.read(vf.model.config(function) + 0xA, 2) == listed
@@ -125,6 +125,7 @@ def test_classes_are_as_servers_list_them(start, kind, listed):
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("kind, wbits", [(DEFLATE, -15), (ZLIB, 15), (GZIP, 31)])
 def test_zip_works_both_ways(start, kind, wbits, lists):
+    """ZIP must compress and decompress each format."""
     vf = start(kind=Zip)
     status, packed = vf.run(COMPRESS, kind, TEXT, lists=lists)
     assert status == 0 and vf.consumed == len(TEXT) and len(packed) < len(TEXT) / 4
@@ -135,6 +136,7 @@ def test_zip_works_both_ways(start, kind, wbits, lists):
 
 
 def test_zip_takes_what_others_packed(start):
+    """ZIP must decompress output of other compressors."""
     vf = start(kind=Zip)
     assert vf.run(DECOMPRESS, GZIP, gzip.compress(TEXT)) == (0, TEXT)
     assert vf.run(DECOMPRESS, ZLIB, zlib.compress(NOISE)) == (0, NOISE)
@@ -142,6 +144,7 @@ def test_zip_takes_what_others_packed(start):
 
 @pytest.mark.parametrize("data", [b"x", b"abcabcabcabcabcabc", TEXT, NOISE, bytes(9000), TEXT[:500] + NOISE + TEXT[:500]])
 def test_zip_packs_lz4_one_way(start, data):
+    """ZIP must compress LZ4, and not decompress it."""
     vf = start(kind=Zip)
     status, packed = vf.run(COMPRESS, LZ4, data)
     assert status == (NOT_SMALLER if len(packed) > len(data) else 0)
@@ -151,6 +154,7 @@ def test_zip_packs_lz4_one_way(start, data):
 
 
 def test_zip_says_what_went_wrong(start):
+    """An invalid ZIP request must complete with its error."""
     vf = start(kind=Zip)
     packed = zlib.compress(TEXT)
     assert vf.run(COMPRESS, DEFLATE, NOISE)[0] == NOT_SMALLER
@@ -166,6 +170,7 @@ def test_zip_says_what_went_wrong(start):
 
 
 def test_zip_computes_only_what_it_announces(start):
+    """ZIP must reject algorithms that it does not report."""
     vf = start(",vf-algs=0x10", Zip)
     assert vf.read(0x3144) == 0x10
     assert vf.run(COMPRESS, DEFLATE, TEXT)[0] == 0
@@ -174,7 +179,7 @@ def test_zip_computes_only_what_it_announces(start):
 
 
 RSA, CRT, DH_2, DH, ECC, X25519 = 0, 1, 4, 5, 0xD, 0x10
-P, Q = 2**521 - 1, 2**607 - 1           # primes; their product has 1128 bits
+P, Q = 2**521 - 1, 2**607 - 1           # two primes with a product of 1128 bits
 N, E = P * Q, 65537
 D = pow(E, -1, (P - 1) * (Q - 1))
 # NIST P-256
@@ -187,6 +192,7 @@ N256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def test_hpre_raises_to_powers(start):
+    """HPRE's modular exponentiation must match Python's pow()."""
     vf = start(kind=Hpre)
     message = int.from_bytes(b"a message".ljust(140, b"."), "big")
     error, (cipher,) = vf.run(0, RSA, 144, (E, N), (message,))
@@ -201,6 +207,7 @@ def test_hpre_raises_to_powers(start):
 
 
 def test_hpre_multiplies_points(start):
+    """HPRE's point multiplication must match the test's."""
     vf = start(kind=Hpre)
 
     def times(k: int, point: tuple[int, int], size: int = 32) -> tuple[int, tuple[int, ...]]:
@@ -221,6 +228,7 @@ def test_hpre_multiplies_points(start):
 
 
 def test_hpre_climbs_the_ladder(start):
+    """HPRE's X25519 must match the vectors of RFC 7748."""
     # RFC 7748, section 5.2; numbers there are little-endian
     k = int.from_bytes(bytes.fromhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4"), "little")
     u = int.from_bytes(bytes.fromhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"), "little")
@@ -229,12 +237,13 @@ def test_hpre_climbs_the_ladder(start):
     vf = start(kind=Hpre)
     assert vf.run(1, X25519, 32, (2**255 - 19, 121665, k), (u,)) == (0, (want,))
     assert vf.run(1, X25519, 32, (2**255 - 19, 121665, k), (0,)) == (0, (0,))
-    assert vf.run(1, X25519, 32, (2**255 - 20, 121665, k), (u,))[0], "an even modulus"
+    assert vf.run(1, X25519, 32, (2**255 - 20, 121665, k), (u,))[0], "an even modulus was accepted"
 
 
 def test_hpre_says_what_went_wrong(start):
+    """An invalid HPRE request must complete with its error."""
     vf = start(kind=Hpre)
-    assert vf.run(0, RSA, 128, (E, 0), (5,))[0], "a modulus of 0"
+    assert vf.run(0, RSA, 128, (E, 0), (5,))[0], "a modulus of 0 was accepted"
     assert vf.run(0, CRT, 128, (1, 1, 0, 0, 0), (5,), half=True)[0]
     assert not vf.mistakes()
     for queue, operation, size in ((1, RSA, 128), (0, ECC, 32), (0, 7, 128), (0, RSA, 520), (1, X25519, 40)):
@@ -244,6 +253,7 @@ def test_hpre_says_what_went_wrong(start):
 
 
 def test_hpre_computes_only_what_it_announces(start):
+    """HPRE must reject algorithms that it does not report."""
     vf = start(",vf-algs=2", Hpre)
     assert vf.read(0x3144) == 2
     assert vf.run(0, DH, 128, (3, 1000), (7,)) == (0, (343,))

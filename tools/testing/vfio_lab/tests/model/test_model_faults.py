@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can be broken in the device model while it runs breaks as it says, for
-whom it says, and is whole again afterwards."""
+"""Fault injection: each fault must have the documented effect, on the selected PF or VF only, and
+end when it is removed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def break_it(vf: Function, **faults: object) -> None:
 
 
 def test_nothing_is_broken_by_itself(start):
+    """All faults must be off by default."""
     vf = start()
     assert {name: vf.model.property(name) for name in FAULTS} == FAULTS
 
 
 def test_a_mailbox_stays_busy_until_it_is_let_go(start):
+    """With fault-mailbox=busy a command must stay busy until the fault is removed."""
     vf = start()
     break_it(vf, fault_mailbox="busy")
     vf.mailbox(4, 0x1234)
@@ -41,6 +43,7 @@ def test_a_mailbox_stays_busy_until_it_is_let_go(start):
 
 
 def test_a_reset_ends_what_is_stuck(start):
+    """A VF reset must end commands and write-backs that are stuck."""
     vf = start()
     break_it(vf, fault_mailbox="busy", fault_writeback="stuck")
     vf.mailbox(4, 0x1234)
@@ -49,21 +52,23 @@ def test_a_reset_ends_what_is_stuck(start):
     assert vf.read(0x300) == 0 and vf.read(0x208) == 1
     break_it(vf, fault_mailbox="none", fault_writeback="none")
     vf.model.settle()
-    assert vf.ask(4, get=True) == 0, "a command outlived a reset"
+    assert vf.ask(4, get=True) == 0, "a command was not ended by the reset"
 
 
 def test_a_mailbox_command_fails_and_does_nothing(start):
+    """With fault-mailbox=fail the command must set the error status without effect."""
     vf = start()
     break_it(vf, fault_mailbox="fail", fault_opcode="4")
     vf.mailbox(4, 0x1234)
     assert vf.read(0x300) & (STATUS | BUSY) == 0x200
-    vf.ask(5, 0x5678)                   # another command
+    vf.ask(5, 0x5678)                   # another opcode
     break_it(vf, fault_mailbox="none")
     assert vf.ask(4, get=True) == vf.sq_table
     assert vf.ask(5, get=True) == 0x5678
 
 
 def test_a_mailbox_answers_garbage(start):
+    """With fault-mailbox=garbage a read must return a fixed pattern."""
     vf = start()
     break_it(vf, fault_mailbox="garbage", fault_opcode="4")
     assert vf.ask(4, get=True) == 0xA5A5A5A5A5A5A5A5
@@ -71,6 +76,7 @@ def test_a_mailbox_answers_garbage(start):
 
 
 def test_faults_concern_one_function(start):
+    """With fault-function, other VFs must not be affected."""
     vf = start()
     other = Function(vf.model, 2)
     break_it(vf, fault_function="1", fault_mailbox="fail", fault_registers="all-ones",
@@ -86,6 +92,7 @@ def test_faults_concern_one_function(start):
 
 
 def test_a_write_back_that_never_ends(start):
+    """With fault-writeback=stuck the write-back must complete when the fault is removed."""
     vf = start()
     vf.submit(0)
     vf.reap(0)
@@ -100,6 +107,7 @@ def test_a_write_back_that_never_ends(start):
 
 @pytest.mark.parametrize("fault, shown", [("ready", 0), ("not-ready", 1)])
 def test_vf_state_is_stuck(start, fault, shown):
+    """fault-vf-state must override VF_STATE."""
     vf = start()
     break_it(vf, fault_vf_state=fault)
     for value in (1, 0):
@@ -110,24 +118,27 @@ def test_vf_state_is_stuck(start, fault, shown):
 
 
 def test_registers_that_read_all_ones(start):
+    """With fault-registers=all-ones reads must return all ones and writes be dropped, except in
+    configuration space."""
     vf = start()
     break_it(vf, fault_registers="all-ones", fault_function="1")
     assert vf.read(0x300) == vf.read(0x60) == vf.read(0x8004) == vf.read(0x3100) == ALL_ONES
     assert vf.read(0x208, 1) == 0xFF and vf.read(0x0, 8) == (1 << 64) - 1
     vf.write(0x60, 1)
     vf.kick(0)
-    assert vf.model.read(vf.model.config(1) + 4, 2) != 0xFFFF, "config space has gone, too"
+    assert vf.model.read(vf.model.config(1) + 4, 2) != 0xFFFF, "configuration space is inaccessible"
     break_it(vf, fault_registers="none")
     assert vf.read(0x60) == 0 and not vf.mistakes()
 
 
 def test_lost_interrupts(start):
+    """fault-msi-drop must drop so many interrupts."""
     vf = start()
     break_it(vf, fault_msi_drop=2, fault_function="1")
     vf.submit(0)
     assert vf.model.interrupt(1) is None
     assert vf.model.property("fault-msi-drop") == 1
-    vf.doorbell(0, 2, 0)                # the entry is still there: once more
+    vf.doorbell(0, 2, 0)                # the entry is unconsumed: raised again
     assert vf.model.interrupt(1) is None
     vf.doorbell(0, 2, 0)
     assert vf.model.interrupt(1) == 0
@@ -137,6 +148,7 @@ def test_lost_interrupts(start):
 @pytest.mark.parametrize("name, status, source", [
     ("abnormal-error", 0x100008, 0x100000), ("engine-error", 0x301008, 0x301010)])
 def test_errors_are_reported_until_cleared(start, name, status, source):
+    """An error must be reported, with an interrupt, until it is cleared."""
     vf = start()
     pf = Function(vf.model, 0)
     unmask(pf)
@@ -150,6 +162,7 @@ def test_errors_are_reported_until_cleared(start, name, status, source):
 
 
 def test_a_masked_error_is_not_reported(start):
+    """A masked error must be in the source register only."""
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(0x100004, 0xFFFFFFFD)
@@ -160,8 +173,8 @@ def test_a_masked_error_is_not_reported(start):
 
 @pytest.mark.parametrize("name, status", [("abnormal-error", 0x100008), ("engine-error", 0x301008)])
 def test_an_error_that_is_over_after_so_many_reads(start, name, status):
-    """It is counted down by a status that shows an error, no other, and opens the
-    bus with its end."""
+    """error-reads must count reads of a status that shows an error, and then clear the error and
+    open the bus."""
     vf = start()
     pf = Function(vf.model, 0)
     unmask(pf)
@@ -174,13 +187,14 @@ def test_an_error_that_is_over_after_so_many_reads(start, name, status):
     assert pf.read(status) == 4 and vf.model.property("error-reads") == 1 and not vf.reap(0)
     assert pf.read(status) == 4 and pf.read(status) == 0 == vf.model.property(name)
     assert vf.reap(0) == [(0, 0)]
-    assert not vf.model.set(name, 4)    # the next one lasts
+    assert not vf.model.set(name, 4)    # the next error has no such limit
     assert {pf.read(status) for _ in range(5)} == {4}
 
 
 @pytest.mark.parametrize("name, select, source", [
     ("abnormal-error", 0x1040F8, 0x100000), ("engine-error", 0x301014, 0x301010)])
 def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name, select, source):
+    """An error selected for it must close the bus: requests wait in the engine or ring until it is cleared."""
     vf = start(",request-latency=100")
     pf = Function(vf.model, 0)
     pf.write(select, 4)
@@ -189,12 +203,12 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     vf.model.step(100)
     assert vf.reap(0) == [(0, 0)]
     vf.submit(0)
-    vf.model.step(1)                    # the engine has taken it
+    vf.model.step(1)                    # the engine has fetched it
     assert not vf.model.set(name, 4)
     vf.submit(0)
     vf.model.step(10_000)
     assert not vf.reap(0) and vf.events()["requests-fetched"] == 2
-    vf.ask(0xE)                         # a pause leaves them in their ring
+    vf.ask(0xE)                         # during a pause they stay in the ring
     vf.write(0x204, 1)
     assert vf.read(0x208) == 0 and vf.saved_sqc(0) == (0, 0, 0)
     pf.write(source, 4)
@@ -206,14 +220,14 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.mistakes()
 
 
-#: registers of each accelerator's own errors: mask, whether a 1 there enables,
-#: status, what raises them, if anything does
+#: error registers of each accelerator: mask, whether 1 enables, status, register that raises errors
+#: or None
 MASKS = {Function: (0x301000, True, 0x301008, None), Zip: (0x3010A4, False, 0x3010AC, 0x3010A8),
          Hpre: (0x301400, False, 0x301800, 0x301500)}
 
 
 def unmask(pf: Function, kind: type[Function] = Function, bits: int = ALL_ONES) -> None:
-    """Have these errors reported, and no others."""
+    """Unmask these errors and mask all others."""
     pf.write(0x100004, bits ^ ALL_ONES)
     mask, enables, _, _ = MASKS[kind]
     pf.write(mask, bits if enables else bits ^ ALL_ONES)
@@ -221,8 +235,8 @@ def unmask(pf: Function, kind: type[Function] = Function, bits: int = ALL_ONES) 
 
 @pytest.mark.parametrize("kind", MASKS, ids=lambda kind: kind.DEVICE)
 def test_errors_of_the_engine_are_masked_as_its_driver_does(start, kind):
-    """At first all of them. The bus does not ask for the mask: ZIP's driver closes
-    it by an error that it has masked."""
+    """All engine errors must be masked at reset. The mask must not keep an error from closing the
+    bus: ZIP's driver closes it by a masked error."""
     vf = start(kind=kind)
     pf = Function(vf.model, 0)
     status, source = MASKS[kind][2], ENGINE_ERRORS[kind][0]
@@ -231,7 +245,7 @@ def test_errors_of_the_engine_are_masked_as_its_driver_does(start, kind):
     unmask(pf, kind, 2)
     assert pf.read(status) == 2 and vf.model.interrupt(0) == 3
     unmask(pf, kind, 3)
-    assert vf.model.interrupt(0) is None, "an error that was there before"
+    assert vf.model.interrupt(0) is None, "an interrupt for an earlier error"
     unmask(pf, kind, 0)
     assert pf.read(status) == 0
     pf.write(ENGINE_ERRORS[kind][1], 4)
@@ -242,7 +256,7 @@ def test_errors_of_the_engine_are_masked_as_its_driver_does(start, kind):
 
 @pytest.mark.parametrize("kind", [Zip, Hpre], ids=lambda kind: kind.DEVICE)
 def test_a_driver_raises_an_error_of_the_engine(start, kind):
-    """ZIP's does so to close the bus before a reset."""
+    """A driver must be able to raise an engine error; ZIP's does so to close the bus before a reset."""
     vf = start(kind=kind)
     pf = Function(vf.model, 0)
     unmask(pf, kind)
@@ -252,6 +266,7 @@ def test_a_driver_raises_an_error_of_the_engine(start, kind):
 
 
 def test_an_unmasked_error_of_the_queue_manager_interrupts(start):
+    """Unmasking an error of the queue manager must raise the interrupt."""
     vf = start()
     pf = Function(vf.model, 0)
     assert not vf.model.set("abnormal-error", 6)
@@ -263,13 +278,13 @@ def test_an_unmasked_error_of_the_queue_manager_interrupts(start):
     assert vf.model.interrupt(0) == 3
 
 
-#: registers of each accelerator's own errors: which are up, and which close the bus
+#: error registers of each accelerator: source, and selection of errors that close the bus
 ENGINE_ERRORS = {Function: (0x301010, 0x301014), Zip: (0x3010A0, 0x30120C), Hpre: (0x301600, 0x301A3C)}
 QM_ERRORS = (0x100000, 0x1040F8)
 
 
 def completed(*functions: Function) -> list[int]:
-    """Requests that each function has completed."""
+    """Completed requests of the PF and each VF."""
     return [f.events()["requests-completed"] for f in functions]
 
 
@@ -278,9 +293,9 @@ def completed(*functions: Function) -> list[int]:
 @pytest.mark.parametrize("engine", [False, True], ids=["queue manager", "engine"])
 @pytest.mark.parametrize("kind", ENGINE_ERRORS, ids=lambda kind: kind.DEVICE)
 def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engine, opens):
-    """All functions complete what they had taken and what their drivers rang for
-    in the meantime, whether the error goes or its selection, without another
-    doorbell. The stock drivers write the selection alone around the reset of a VF."""
+    """When the bus opens, by the error's end or its deselection, all VFs must complete pending
+    requests without another doorbell. The stock drivers write the selection alone around a VF
+    reset."""
     vf = start(",request-latency=100,bus-master-off=reset", kind)
     model, pf, other = vf.model, Function(vf.model, 0), kind(vf.model, 2)
     other.start()
@@ -289,7 +304,7 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
     pf.write(select, 4)
     for f in (vf, other):
         f.submit(0, bytes(kind.SQE))
-    model.step(1)                       # the engine has taken them
+    model.step(1)                       # the engine has fetched them
     assert not model.set(name, 4)
     for f in (vf, other):
         f.submit(1, bytes(kind.SQE))
@@ -304,11 +319,11 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
             pf.write(select, 8)
         case "no selection":
             pf.write(select, 0)
-        case "loss of bus mastering":   # of the PF, which resets its registers alone
+        case "loss of bus mastering":   # an FLR of the PF resets its registers alone
             model.write(model.config(0) + 4, 2, 2)
             model.assign(1, 4, 4)
             model.assign(2, 8, 4)
-    model.step(1)                       # what had been taken has had its time
+    model.step(1)                       # the latency of the fetched requests has passed
     assert completed(vf, other) == [1, 1]
     model.step(100)
     assert completed(vf, other) == [2, 2]
@@ -317,7 +332,8 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
 @pytest.mark.parametrize("command", range(4))
 @pytest.mark.parametrize("get", [False, True])
 def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, get):
-    """Linux' drivers do not try, as it "will fail"."""
+    """While the bus is closed no context may be loaded or dumped: Linux' drivers do not try, as it
+    "will fail"."""
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
@@ -330,7 +346,7 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
 
 
 def test_the_pf_closes_the_bus(start):
-    """0x300000, by which the drivers end all DMA before a reset."""
+    """Register 0x300000 must close the bus; the drivers end all DMA with it before a reset."""
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(0x300000, 1)
@@ -344,7 +360,7 @@ def test_the_pf_closes_the_bus(start):
 
 
 def test_the_bus_is_closed_until_no_error_closes_it(start):
-    """Of two errors that close the bus, neither one's end lets a request through."""
+    """With two errors that close the bus, it must stay closed until both are cleared."""
     vf = start(",request-latency=100")
     pf = Function(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
@@ -364,8 +380,7 @@ def test_the_bus_is_closed_until_no_error_closes_it(start):
 
 
 def test_a_reset_of_all_opens_the_bus_and_leaves_nothing_behind(start):
-    """What waited for the bus is gone with the reset, and what comes afterwards is
-    served."""
+    """A device reset must open the bus and discard what waited for it; later requests must complete."""
     vf = start(",request-latency=100")
     pf = Function(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
@@ -398,16 +413,18 @@ def test_a_reset_of_all_opens_the_bus_and_leaves_nothing_behind(start):
      "access-trace cannot write to '/nowhere/x': No such file or directory"),
 ])
 def test_a_wrong_fault_is_refused_with_a_sentence(outer, option, words):
+    """An invalid fault must be rejected with one line."""
     assert refusal(outer, option) == words
 
 
 def counted(vf: Function, kind: str) -> dict[str, int]:
-    """Accesses so far, those that happened."""
+    """The counters that are not zero."""
     counters = vf.model.property("counters", vf.number)[kind]
     return {name: count for name, count in counters.items() if count}
 
 
 def test_accesses_are_counted_by_region_and_width(start):
+    """Accesses must be counted by region and width."""
     vf = start()
     pf = Function(vf.model, 0)
     before = [counted(f, kind) for f in (vf, pf) for kind in ("reads", "writes")]
@@ -434,6 +451,7 @@ def test_accesses_are_counted_by_region_and_width(start):
 
 
 def test_accesses_are_written_down_in_order(start, tmp_path):
+    """access-trace must have each access in order."""
     vf = start()
     pf = Function(vf.model, 0)
     trace = tmp_path / "trace"
@@ -455,6 +473,7 @@ def test_accesses_are_written_down_in_order(start, tmp_path):
 
 
 def test_what_the_device_does_is_counted(start):
+    """Each action of the device must be counted."""
     vf = start()
     before = vf.model.property("counters", 1)
     vf.submit(0)
@@ -466,8 +485,8 @@ def test_what_the_device_does_is_counted(start):
     vf.write(0x204, 1)
     more = {group: {name: count - before[group][name] for name, count in counts.items() if count != before[group][name]}
             for group, counts in vf.model.property("counters", 1).items() if group not in ("reads", "writes")}
-    # memory: request, key, text; result, 4 bytes in the request, CQE, EQE, and a
-    # context for each ring of two queues
+    # memory accesses: request, key, text; result, 4 bytes in the request, CQE, EQE, and a context
+    # for each ring of two queues
     assert more == {"guest-errors": {}, "mailbox-get": {"sqc-table": 1}, "mailbox-set": {"stop-queue": 1}, "events": {
         "sq-doorbells": 1, "cq-doorbells": 1, "eq-doorbells": 1, "aeq-doorbells": 1,
         "requests-fetched": 1, "requests-completed": 1, "cqes": 1, "eqes": 1, "msi-eq": 1,

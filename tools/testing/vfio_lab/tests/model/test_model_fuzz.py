@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Whatever a guest writes into the device model, QEMU neither ends nor hangs, and
-a reset makes the function work again.
+"""Fuzz test: whatever a guest writes into the device model, QEMU must neither exit nor hang, and a
+reset must make the VF usable.
 
-Random, but the same for each seed: registers of all functions in all widths,
-rings, mailboxes and doorbells half of which make sense, resets, and the choices
-and faults of the model itself.
+Random, but reproducible by the seed: registers of PF and VFs in all widths, rings, mailboxes and
+doorbells half of which are valid, resets, and the model's own properties and faults.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from registers import (CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
 VFS = 2
-ROUNDS, LONG_ROUNDS = 120, 5300         # of some 250 accesses each
-LIVES = 4                               # rounds until all functions start anew
+ROUNDS, LONG_ROUNDS = 120, 5300         # rounds of some 250 accesses
+LIVES = 4                               # rounds between restarts of PF and VFs
 SCRATCH, SCRATCH_SIZE = RAM + 0x400000, 0x100000
 V3, V4, V5 = "", ",hw-version=v4,queues=16", ",hw-version=v5,isolation=on,queues=16"
 
@@ -35,7 +34,7 @@ GLOBAL = [0x100000, 0x100004, 0x100008, 0x10000C, 0x100044, 0x100058, 0x10005C,
           0x100198, 0x100250, 0x100280, 0x104700, 0x104804, 0x1040E4, 0x300000, 0x300150, 0x301000,
           0x301008, 0x301010, 0x301014, 0x3010A0, 0x3010A4, 0x3010AC, 0x301100, 0x301104, 0x301400,
           0x301600, 0x301800, 0x301A00, 0x302004, 0x302020, 0x302080, 0x182000, 0x182060, 0x183C00, 0x184000, 0x200000]
-#: command, BAR2, reset of all, MSI, power, FLR, SR-IOV
+#: command, BAR2, device reset, MSI, power, FLR, SR-IOV
 CONFIG = [0x4, 0x18, 0x20, 0x40, 0x52, 0x54, 0x5C, 0x74, 0x88, 0x208, 0x210, 0x22C]
 CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "doorbell"]),
            ("unpause", ["kick", "doorbell"]), ("pause-inflight", ["finish", "hold"]),
@@ -48,16 +47,16 @@ CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "do
            ("fault-vf-state", ["none", "ready", "not-ready"]), ("fault-msi-drop", [0, 3]), ("error-reads", [0, 2]),
            ("fault-registers", ["none", "none", "none", "all-ones"]),
            ("abnormal-error", [0, 1, 0xFFFFFFFF]), ("engine-error", [0, 4])]
-#: what has to be set back before a function is to work
+#: properties to restore before a VF works
 SOUND = steps.SOUND | {"request-latency": 0, "context-cache": 0, "ras": "off"}
 
 
 class Sec(Function):
-    """A cipher's function, its requests nearly in order, and one that is."""
+    """A VF of a SEC, with mostly valid requests and a valid one."""
 
     @staticmethod
     def compose(guest: Guest) -> bytes:
-        """A request of type 3, or nearly so."""
+        """A request of type 3, mostly valid."""
         dice = guest.dice
         raw = bytearray(128)
         struct.pack_into("<I", raw, 0, 3 | dice.getrandbits(1) << 9 | dice.choice([0, 9, 1, 8]) << 11)
@@ -70,18 +69,18 @@ class Sec(Function):
         return bytes(raw)
 
     def works(self) -> None:
-        """A sound request has a sound result."""
+        """A valid request must have the right result."""
         self.submit(1)
         assert self.reap(1) == [(0, 0)]
         assert self.model.memory(self.result_at(1, 0), 16) == CIPHER
 
 
 class Deflate(Zip):
-    """The same of a compressor."""
+    """A VF of a ZIP."""
 
     @staticmethod
     def compose(guest: Guest) -> bytes:
-        """A request of type 3, or nearly so."""
+        """A request of type 3, mostly valid."""
         dice = guest.dice
         raw = bytearray(128)
         struct.pack_into("<I", raw, 16, dice.choice([1, 16, 4096, dice.getrandbits(16)]))
@@ -93,16 +92,16 @@ class Deflate(Zip):
         return guest.spoilt(raw)
 
     def works(self) -> None:
-        """A sound request has a sound result."""
+        """A valid request must have the right result."""
         assert self.run(0, DEFLATE, TEXT)[0] == 0
 
 
 class PublicKey(Hpre):
-    """The same of an engine for public keys."""
+    """A VF of an HPRE."""
 
     @staticmethod
     def compose(guest: Guest) -> bytes:
-        """A request, or nearly so, of numbers that are not too long."""
+        """A mostly valid request with short numbers."""
         dice = guest.dice
         raw = bytearray(64)
         struct.pack_into("<IB", raw, 0, dice.choice([0, 1, 4, 5, 0xD, 0x10]) | 1 << 30,
@@ -112,13 +111,13 @@ class PublicKey(Hpre):
         return guest.spoilt(raw)
 
     def works(self) -> None:
-        """A sound request has a sound result."""
+        """A valid request must have the right result."""
         n = 2**521 - 1
         assert self.run(0, 0, 128, (65537, n), (12345,)) == (0, (pow(12345, 65537, n),))
 
 
 class Guest:
-    """A driver out of its mind."""
+    """A driver that writes random values."""
 
     def __init__(self, model: Model, kind: type[Sec | Deflate | PublicKey], seed: int) -> None:
         self.model, self.kind = model, kind
@@ -126,14 +125,14 @@ class Guest:
         self.functions = [kind(model, n) for n in range(VFS + 1)]
 
     def number(self) -> int:
-        """A value that somebody might write."""
+        """A value, often one that is near a limit."""
         dice = self.dice
         return dice.choice([0, 1, 2, 0xFFFFFFFF, (1 << 64) - 1, dice.getrandbits(4),
                             dice.getrandbits(16), dice.getrandbits(32), dice.getrandbits(64),
                             self.address()])
 
     def address(self) -> int:
-        """Mostly memory; sometimes a register of the device itself, or nothing at all."""
+        """An address: mostly memory, sometimes a device register, or unmapped."""
         dice = self.dice
         kind = dice.random()
         if kind < 0.9:
@@ -143,7 +142,7 @@ class Guest:
         return dice.getrandbits(64)
 
     def own_register(self) -> int:
-        """The device's, of any function: local or global, a doorbell, in a window or in
+        """A device register of the PF or a VF: local or global, a doorbell, migration registers or
         configuration space."""
         dice = self.dice
         function = dice.randrange(VFS + 1)
@@ -155,7 +154,7 @@ class Guest:
             self.model.config(function) + dice.choice(CONFIG)])
 
     def register(self) -> str:
-        """Any register, any width."""
+        """Any register in any width."""
         dice = self.dice
         function = dice.choice(self.functions)
         known = LOCAL if function.number else LOCAL + GLOBAL
@@ -169,7 +168,7 @@ class Guest:
         return f"write{letter} {function.bar + offset:#x} {value:#x}"
 
     def doorbell(self) -> str:
-        """A doorbell that may be in order."""
+        """A doorbell that may be valid."""
         dice = self.dice
         function = dice.choice(self.functions)
         command = dice.choice([0, 0, 0, 1, 1, 2, 3, dice.randrange(16)])
@@ -178,13 +177,13 @@ class Guest:
                  | dice.choice([0, dice.randrange(16), dice.getrandbits(16)]) << 32
                  | dice.choice([0, 0, 1, dice.getrandbits(16)]) << 48)
         address = function.bar + (0x2000 if command in (2, 3) else 0x1000)
-        if dice.random() < 0.2:         # a page of BAR4, which may not be there
+        if dice.random() < 0.2:         # a page of BAR4, which may not exist
             bar = VF_DB_BAR + (function.number - 1) * (1 << 20) if function.number else PF_DB_BAR
             address = bar + (value & 0xF) * 0x10000 + dice.choice([0x1000, 0x1000, 0x2000])
         return f"writeq {address:#x} {value:#x}"
 
     def submission(self, function: Sec | Deflate | PublicKey | None = None, queue: int = 0) -> list[str]:
-        """A request where the device looks for it, and the doorbell that is due."""
+        """Write a request where the device expects it, and ring the doorbell."""
         if function is None:
             function, queue = self.dice.choice(self.functions), self.dice.randrange(2)
         tail = function.tail[queue]
@@ -195,7 +194,7 @@ class Guest:
                 f"writeq {function.bar + 0x1000:#x} {queue | 1 << 12 | tail << 32 | 1 << 48:#x}"]
 
     def mailbox(self) -> list[str]:
-        """A mailbox command that may be in order."""
+        """A mailbox command that may be valid."""
         dice = self.dice
         function = dice.choice(self.functions)
         command = dice.choice([*range(16), 0, 0, 0, 1, 1, 1, 4, 5, 0xE, dice.randrange(256)])
@@ -206,8 +205,8 @@ class Guest:
                 f"writeq {function.bar + 0x308:#x} {data >> 32:#x}"]
 
     def misplaced(self) -> list[str]:
-        """A completion or event queue that works, in the device's own registers: one of
-        its first entries hits the register with its first or its second half."""
+        """A working completion or event queue in the device's own registers: one of its first
+        entries hits the register with its first or second half."""
         dice = self.dice
         function, queue = dice.choice(self.functions), dice.randrange(2)
         base = max(4, self.own_register() - dice.choice([0, 8, 16, 24]))
@@ -223,7 +222,7 @@ class Guest:
                 *self.submission(function, queue), *self.submission(function, queue)]
 
     def context(self) -> bytes:
-        """An SQC or a CQC, or nearly so."""
+        """An SQC or CQC, mostly valid."""
         dice = self.dice
         raw = bytearray(struct.pack(
             "<HHQIHHHHHHI", dice.randrange(16), dice.randrange(16), self.address(),
@@ -232,18 +231,18 @@ class Guest:
         return self.spoilt(raw)
 
     def event_context(self) -> bytes:
-        """An EQC or an AEQC, or nearly so."""
+        """An EQC or AEQC, mostly valid."""
         dice = self.dice
         return self.spoilt(bytearray(struct.pack(
             "<HHQIIII", dice.randrange(16), dice.randrange(16), self.address(), 0, 0, 0,
             dice.choice([15, 255, dice.getrandbits(16)]) | 1 << 16)))
 
     def request(self) -> bytes:
-        """A request, or nearly so; of a size that does not take seconds."""
+        """A mostly valid request, small enough not to take seconds."""
         return self.kind.compose(self)
 
     def scatter_list(self) -> bytes:
-        """A hardware list, or nearly so."""
+        """A hardware SGL, mostly valid."""
         dice = self.dice
         raw = bytearray(struct.pack("<QHHH", dice.choice([0, self.address()]), 4,
                                     dice.choice([0, 1, 3, dice.getrandbits(16)]), 4).ljust(64, b"\0"))
@@ -253,18 +252,18 @@ class Guest:
         return self.spoilt(raw)
 
     def spoilt(self, raw: bytearray) -> bytes:
-        """With a byte that is wrong, every third time."""
+        """Change one byte, every third time."""
         if self.dice.random() < 0.33:
             raw[self.dice.randrange(len(raw))] = self.dice.getrandbits(8)
         return bytes(raw)
 
     def memory(self) -> str:
-        """Something for the device to find in memory."""
+        """Write something into memory for the device to read."""
         raw = self.dice.choice([self.context, self.event_context, self.request, self.scatter_list])()
         return f"write {SCRATCH + self.dice.randrange(0, SCRATCH_SIZE - 256, 4):#x} {len(raw)} 0x{raw.hex()}"
 
     def life(self) -> list[str]:
-        """A reset, functions off and on, bus mastering and D3hot off and on."""
+        """Reset, VFs off and on, bus master and D3hot off and on."""
         dice = self.dice
         config = self.model.config(dice.randrange(VFS + 1))
         kind = dice.random()
@@ -277,18 +276,18 @@ class Guest:
                     f"writew {pf + 0x210:#x} {dice.choice([0, 1, VFS, 99])}",
                     f"writew {pf + 0x208:#x} 9"]
         if kind < 0.9:
-            register = dice.choice([0x40, 0x54])    # memory initialisation, the VFT
+            register = dice.choice([0x40, 0x54])    # memory initialization, VFT
             return [f"writel {PF_BAR + 0x100000 + register:#x} 1"]
         if kind < 0.93:
             return [f"writew {config + 0x74:#x} {dice.choice([0, 1, 3, 3])}"]
-        if kind < 0.96:                 # messages that go to a register, and their data
+        if kind < 0.96:                 # the address of interrupt messages is a register, and their data
             address = dice.choice([MSI_WORDS, self.own_register()])
             return [f"writel {config + 0x54:#x} {address & 0xFFFFFFFC:#x}", f"writel {config + 0x58:#x} {address >> 32:#x}",
                     f"writew {config + 0x5C:#x} {dice.getrandbits(16):#x}"]
         return [f"writew {config + 4:#x} {dice.choice([0, 2, 4, 6]):#x}"]
 
     def round(self) -> list[str]:
-        """What comes before the next look at the device."""
+        """The accesses between two checks of the device."""
         commands = []
         for _ in range(200):
             kind = self.dice.random()
@@ -312,7 +311,7 @@ class Guest:
 
 
 def start_anew(model: Model, guest: Guest) -> None:
-    """Reset all of it, and start each function; which has to work."""
+    """Reset the device, and start PF and VFs, which must work."""
     for name, value in SOUND.items():
         assert not model.set(name, value)
     model.write(model.config(0) + 0x88, 0x8000, 2)
@@ -325,7 +324,7 @@ CASES = [(Sec, V3, 1), (Sec, V3, 2), (Sec, V4, 1), (Sec, V5, 1), (Deflate, V3, 1
 
 
 def tally(model: Model, name: str) -> dict[str, int]:
-    """What the device saw, of all functions together; kept for the reader."""
+    """The sum of all counters, also written to a file."""
     counts = [model.property("counters", n) for n in range(VFS + 1)]
     seen = {"accesses": sum(sum(c[kind].values()) for c in counts for kind in ("reads", "writes")),
             "doorbells": sum(c["events"][which] for c in counts for which in c["events"] if which.endswith("doorbells")),
@@ -339,6 +338,7 @@ def tally(model: Model, name: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("kind, options, seed", CASES)
 def test_no_guest_brings_it_down(request, outer, tmp_path, kind, options, seed):
+    """QEMU must survive each round, and PF and VFs must work after a device reset."""
     rounds = LONG_ROUNDS if request.config.getoption("--long") else ROUNDS
     with Model(outer, tmp_path, f",vfs={VFS}{options}", kind.DEVICE) as model:
         guest = Guest(model, kind, seed)
@@ -353,7 +353,7 @@ def test_no_guest_brings_it_down(request, outer, tmp_path, kind, options, seed):
         for function in guest.functions:
             function.works()
         seen = tally(model, f"{kind.DEVICE}{options}-{seed}".replace(",", "-"))
-        assert seen["requests"] > rounds // 4, f"little was ever computed: {seen}"
+        assert seen["requests"] > rounds // 4, f"too few requests were completed: {seen}"
         counts = model.property("counters", 1)
         wrong = [name for name, count in counts["guest-errors"].items() if count]
-        assert len(wrong) > 12, f"it made too few mistakes: {wrong}"
+        assert len(wrong) > 12, f"too few guest errors: {wrong}"

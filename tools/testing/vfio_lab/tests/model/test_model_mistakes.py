@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Each thing that a driver may do wrong counts under a name of its own, is logged
-once, and does no harm; all names are here, or in the test of the modes that they
-belong to."""
+"""Each guest error must be counted by a name of its own, be logged once, and do no harm. All names
+are here or in the test of the mode that they belong to."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ AEQE_CQ_OVERFLOW, AEQE_EQ_OVERFLOW = 0 << 17 | 1 << 16, 1 << 17 | 1 << 16
 
 
 def after(*steps: Callable[[Function], object]) -> Callable[[Function], None]:
-    """All of that, one after the other, by a driver that has just started."""
+    """Run several actions in turn, on a VF just started."""
     def all_of_it(f: Function) -> None:
         f.model.reset(1)
         f.start()
@@ -30,12 +29,12 @@ def after(*steps: Callable[[Function], object]) -> Callable[[Function], None]:
 
 
 def slow(f: Function) -> None:
-    """Requests take a while, and stay in their ring at a pause."""
+    """Requests with a latency, which stay in their ring at a pause."""
     assert not f.model.set("request-latency", 1000) and not f.model.set("pause-inflight", "hold")
 
 
 def with_pasid(f: Function, command: int) -> None:
-    """Hand over an SQC or a CQC whose addresses are those of a process."""
+    """Set an SQC or CQC whose addresses need a PASID."""
     f.model.put(f.buffer, struct.pack(
         "<HHQIHHHHII", 0, 0, f.sq(0), f.DEPTH - 1 | (4 if command else 7) << 12, 0, 0, 0, 1 if command else 1 << 7, 0, 0))
     f.mailbox(command, f.buffer, 0)
@@ -77,6 +76,7 @@ def with_pasid(f: Function, command: int) -> None:
                            lambda f: f.model.set("mailbox-latency", 0))),
 ])
 def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
+    """Each guest error must be counted by its name and logged once."""
     vf = start()
     for _ in range(3):
         mistake(vf)
@@ -86,7 +86,7 @@ def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
 
 
 def logged_once(vf: Function) -> None:
-    """One line of the log tells of it."""
+    """One line of the log has it."""
     lines = [line for line in vf.model.log.read_text().splitlines() if "hisi-sec2" in line]
     assert len(lines) == 1, lines
 
@@ -100,6 +100,7 @@ def logged_once(vf: Function) -> None:
     ("undefined-register", lambda pf: pf.read(0x100400)),
 ])
 def test_a_mistake_of_the_physical_function(start, name, mistake):
+    """A guest error of the PF must be counted for the PF."""
     vf = start()
     pf = Function(vf.model, 0)
     for _ in range(3):
@@ -109,32 +110,35 @@ def test_a_mistake_of_the_physical_function(start, name, mistake):
 
 
 def test_a_completion_queue_that_runs_full_stops_its_queue(start):
+    """A full completion queue must stop its queue, without loss of entries."""
     vf = start()
     vf.write(0x4, 0)
     for _ in range(Function.DEPTH):
         vf.submit(0)
         vf.model.settle()
-    # an entry stays free; the last request found no other
+    # one entry stays free; the last request had no other
     assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.mistakes() == {"cq-overrun"}
     assert vf.model.interrupt(1) == 1 and vf.events()["aeqes"] == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_CQ_OVERFLOW,)
     vf.doorbell(0, 0, vf.tail[0] + 1)
     assert vf.mistakes() == {"cq-overrun", "doorbell-of-stopped-queue"}
-    vf.submit(1)                        # the other one goes on
+    vf.submit(1)                        # the other queue works
     assert vf.reap(1) == [(0, 0)]
 
 
 def test_an_event_queue_that_runs_full_says_so(start):
+    """A full event queue must raise an abnormal event."""
     vf = start()
     for _ in range(Function.DEPTH):
         vf.submit(0)
-        assert len(vf.reap(0)) == 1     # which arms again, and has one more event posted
+        assert len(vf.reap(0)) == 1     # which arms the queue, and posts one more event
     assert vf.events()["eqes"] == Function.DEPTH - 1 and vf.mistakes() == {"eq-overrun"}
     assert vf.model.interrupt(1) == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_EQ_OVERFLOW,)
 
 
 def test_each_name_is_in_a_test(start):
+    """Each name of a guest error must be in a test."""
     names = start().model.property("counters", 1)["guest-errors"]
     text = "".join(path.read_text(encoding="utf-8") for path in (paths.LAB / "tests/model").glob("test_model*.py"))
     assert [name for name in names if json.dumps(name) not in text] == []

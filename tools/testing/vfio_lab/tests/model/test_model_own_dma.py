@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A function whose rings, data or interrupts lie in the device's own registers:
-such DMA fails as any other that goes nowhere, and changes nothing."""
+"""DMA of a VF to the device's own registers, by its rings, data or interrupts, must fail like DMA
+to an unmapped address and change nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESET_OF_ALL = 0x40                     # in the PF's configuration space
 
 
 def cqe_at(vf: Function, address: int) -> None:
-    """The second CQE of queue 0 has its index, which is 1, there."""
+    """The second CQE of queue 0, with its index 1, goes there."""
     vf.model.put(vf.buffer, struct.pack("<HHQIHHHHII", 0, 0, address - 24, Function.DEPTH - 1 | 4 << 12,
                                         0, 0, 0, 0, 3, 0))
     vf.ask(1, vf.buffer, 0)
@@ -26,7 +26,7 @@ def cqe_at(vf: Function, address: int) -> None:
 
 
 def eqe_at(vf: Function, address: int) -> None:
-    """The first EQE, which names queue 1, goes there."""
+    """The first EQE, with queue 1, goes there."""
     vf.model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, address, 0, 0, 0, Function.DEPTH - 1))
     vf.ask(2, vf.buffer)
     vf.submit(1)
@@ -42,7 +42,7 @@ def result_at(vf: Function, address: int) -> None:
 
 
 def message_at(vf: Function, address: int) -> None:
-    """The interrupt, of vector 0, is a 1 that goes there."""
+    """The interrupt message of vector 0, a 1, goes there."""
     config = vf.model.config(1)
     vf.model.write(config + 0x54, address & 0xFFFFFFFF)
     vf.model.write(config + 0x58, address >> 32)
@@ -57,7 +57,7 @@ def message_at(vf: Function, address: int) -> None:
     ids=["window", "own register", "reset of all"])
 def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Callable[[Function, int], None],
                                                   target: Callable[[Model], int]):
-    """No write-back, no reset, and the function's other queue goes on."""
+    """The DMA must cause no write-back and no reset, and the VF's other queue must work."""
     vf = start(f",hw-version={version}")
     address = target(vf.model)
     if version != "v3":
@@ -74,7 +74,7 @@ def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Call
 
 
 def test_dma_to_another_function_changes_nothing(start):
-    """A doorbell of VF 2's, written by VF 1, starts nothing there."""
+    """A doorbell of VF 2 that VF 1 writes by DMA must have no effect."""
     vf = start()
     other = Function(vf.model, 2)
     other.start()
@@ -87,8 +87,8 @@ def test_dma_to_another_function_changes_nothing(start):
 
 
 def test_dma_that_has_the_bus_reset_the_function_ends_with_it(outer, tmp_path):
-    """Secondary bus reset, which is in a register of the root port's: what is done
-    after that DMA does not use a context that has gone."""
+    """If DMA resets the bus, by the root port's secondary bus reset, the device must not use the
+    freed context afterwards."""
     with Model(outer, tmp_path, port=True) as model:
         model.bring_up()
         vf = Function(model, 1)

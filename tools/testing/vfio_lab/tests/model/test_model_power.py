@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""In D3hot, or without bus master enable, a function of the device model begins
-neither DMA nor interrupts, and what becomes of its work is what the model's
-properties say."""
+"""In D3hot, or without bus master enable, PF and VFs must start no DMA and no interrupt; properties
+of the model select what happens to pending work."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ SLOW = ",request-latency=1000"
 
 
 def capability(model: Model, function: int, wanted: int = POWER_MANAGEMENT) -> int:
-    """Where a function has a capability, as a kernel finds it; 0 if it has none."""
+    """Offset of a capability, found as a kernel does; 0 if there is none."""
     config = model.config(function)
     assert model.read(config + STATUS, 2) & 0x10
     at = model.read(config + FIRST_CAPABILITY, 1)
@@ -31,7 +30,7 @@ def capability(model: Model, function: int, wanted: int = POWER_MANAGEMENT) -> i
 
 
 def power(f: Function, state: int) -> int:
-    """Ask for a power state; the one that it is then in."""
+    """Request a power state; returns the resulting one."""
     register = f.model.config(f.number) + capability(f.model, f.number) + 4
     f.model.write(register, f.model.read(register, 2) & ~3 | state, 2)
     return f.model.read(register, 2) & 3
@@ -43,29 +42,31 @@ def master(f: Function, on: bool) -> None:
 
 
 def transferred(f: Function) -> int:
-    """Bytes that the function has read or written by DMA."""
+    """Bytes that the PF or VF has transferred by DMA."""
     events = f.events()
     return events["dma-bytes-read"] + events["dma-bytes-written"]
 
 
 def mistakes(f: Function, name: str) -> int:
-    """How often the function counted a mistake of that name."""
+    """Count of a guest error."""
     return f.model.property("counters", f.number)["guest-errors"][name]
 
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("option", ["off", "on"])
 def test_each_function_has_d3hot(start, number, option):
+    """PF and VFs must support D0 and D3hot only, and report no_soft_reset."""
     vf = start(f",no-soft-reset={option}")
     f = Function(vf.model, number)
     at = vf.model.config(number) + capability(vf.model, number)
-    assert vf.model.read(at + 2, 2) == 3, "more than D0 and D3hot, or interrupts of its own"
+    assert vf.model.read(at + 2, 2) == 3, "more states than D0 and D3hot, or PME support"
     assert vf.model.read(at + 4, 2) == (NO_SOFT_RESET if option == "on" else 0)
     assert [power(f, state) for state in (D1, D2, D3HOT, D2, D1, D0)] == [D0, D0, D3HOT, D3HOT, D3HOT, D0]
     assert "once the device exists" in vf.model.set("no-soft-reset", "on")
 
 
 def test_an_flr_ends_d3hot(start):
+    """An FLR must return to D0."""
     vf = start()
     power(vf, D3HOT)
     before = vf.events()["resets"]
@@ -78,6 +79,7 @@ def test_an_flr_ends_d3hot(start):
 
 @pytest.mark.parametrize("isolation", ["off", "on"])
 def test_registers_are_out_of_reach_in_d3hot(start, isolation):
+    """In D3hot reads must return all ones and writes be dropped, except in configuration space."""
     vf = start(f",no-soft-reset=on,isolation={isolation},queues=16")
     other = Function(vf.model, 2)
     vf.write(0x34, 2)
@@ -91,8 +93,8 @@ def test_registers_are_out_of_reach_in_d3hot(start, isolation):
         assert vf.model.read(VF_DB_BAR + 0x1000) == ALL_ONES
         vf.model.write(VF_DB_BAR + 0x1000, 1 << 32, 8)
         assert mistakes(vf, "access-in-d3") == 8
-    assert vf.model.read(vf.model.config(1) + COMMAND, 2) == MASTER, "configuration space has gone, too"
-    assert other.read(0x60) == 1, "the other function sleeps, too"
+    assert vf.model.read(vf.model.config(1) + COMMAND, 2) == MASTER, "configuration space is inaccessible"
+    assert other.read(0x60) == 1, "the other VF is inaccessible"
     power(vf, D0)
     assert vf.read(0x34) == 2 and vf.events()["sq-doorbells"] == 0
     assert vf.mistakes() == {"access-in-d3"}
@@ -100,7 +102,7 @@ def test_registers_are_out_of_reach_in_d3hot(start, isolation):
 
 @pytest.mark.parametrize("access, seen", [("all-ones", set()), ("abort", {"dma-fault"})])
 def test_how_d3hot_answers_is_a_choice(start, access, seen):
-    """The other function's DMA sees what a CPU would: data, or an error."""
+    """d3-access must select whether DMA of another VF to a VF in D3hot gets data or an error, as a CPU does."""
     vf = start()
     other = Function(vf.model, 2)
     other.start()
@@ -115,10 +117,11 @@ def test_how_d3hot_answers_is_a_choice(start, access, seen):
 
 
 def test_nothing_is_begun_in_d3hot_and_all_goes_on_in_d0(start):
+    """In D3hot no DMA or interrupt may start; in D0 all requests must complete."""
     vf = start(SLOW + ",no-soft-reset=on")
     for _ in range(6):
         vf.submit(0)
-    vf.model.step(1)                    # four are in the engine, two in the ring
+    vf.model.step(1)                    # four in the engine, two in the ring
     power(vf, D3HOT)
     before = transferred(vf)
     vf.model.step(1_000_000)
@@ -133,7 +136,7 @@ def test_nothing_is_begun_in_d3hot_and_all_goes_on_in_d0(start):
 
 @pytest.mark.parametrize("no_soft_reset", ["off", "on"])
 def test_an_interrupt_waits_for_d0(start, no_soft_reset):
-    """What the function was told in D3hot it says afterwards, unless it forgot."""
+    """An interrupt pending in D3hot must be raised in D0, unless the return to D0 resets it."""
     vf = start(f",no-soft-reset={no_soft_reset}")
     pf = Function(vf.model, 0)
     pf.write(0x24, 0)
@@ -147,6 +150,7 @@ def test_an_interrupt_waits_for_d0(start, no_soft_reset):
 
 @pytest.mark.parametrize("no_soft_reset", ["off", "on"])
 def test_what_the_way_from_d3hot_to_d0_resets_is_a_choice(start, no_soft_reset):
+    """no-soft-reset must select whether the return to D0 resets."""
     vf = start(f",no-soft-reset={no_soft_reset}{SLOW}")
     vf.submit(0)
     before = vf.events()["resets"]
@@ -170,11 +174,11 @@ def test_what_the_way_from_d3hot_to_d0_resets_is_a_choice(start, no_soft_reset):
 
 
 def test_the_physical_function_resets_on_its_way_to_d0(start):
-    """As by FLR: virtual functions go, and with them what they had."""
+    """The PF's return to D0 must reset like an FLR: VFs are disabled and lose their state."""
     vf = start()
     pf = Function(vf.model, 0)
     power(pf, D3HOT)
-    assert vf.read(0x60) == 0, "the virtual function went with it"
+    assert vf.read(0x60) == 0, "the VF is inaccessible while the PF is in D3hot"
     power(pf, D0)
     assert vf.model.read(vf.model.config(0) + 0x208, 2) == 0
     vf.model.bring_up()
@@ -182,8 +186,8 @@ def test_the_physical_function_resets_on_its_way_to_d0(start):
 
 
 def test_the_window_reaches_a_function_in_d3hot(start):
-    """It is the physical function's memory space. Commands and write-backs that need
-    the virtual function's DMA wait for D0, others do not."""
+    """The migration registers of a VF in D3hot must be accessible, as they are in the PF's memory
+    space. Commands and write-backs that need the VF's DMA must wait for D0, others not."""
     vf = start(",hw-version=v4,no-soft-reset=on")
     windows(vf, 1)
     window = Window(vf)
@@ -206,6 +210,7 @@ def test_the_window_reaches_a_function_in_d3hot(start):
 
 
 def test_a_command_that_is_under_way_waits_too(start):
+    """Commands and write-backs in progress must wait for D0, too."""
     vf = start(",no-soft-reset=on,hw-version=v4")
     windows(vf, 1)
     window = Window(vf)
@@ -224,6 +229,7 @@ def test_a_command_that_is_under_way_waits_too(start):
 
 @pytest.mark.parametrize("choice", ["keep", "lost"])
 def test_the_windows_after_d3hot_are_as_after_any_reset(start, choice):
+    """window-reset must apply to the return to D0."""
     vf = start(f",hw-version=v4,window-reset={choice}")
     pf = windows(vf, 1)
     power(pf, D3HOT)
@@ -234,8 +240,10 @@ def test_the_windows_after_d3hot_are_as_after_any_reset(start, choice):
 
 @pytest.mark.parametrize("choice", ["fail", "wait", "reset"])
 def test_without_bus_master_a_doorbell_gives_no_dma(start, choice):
+    """Without bus master a doorbell must cause no DMA; bus-master-off selects whether it fails,
+    waits or resets."""
     vf = start(f",bus-master-off={choice}")
-    if choice == "reset":               # its queues go with it
+    if choice == "reset":               # the reset clears its queues
         master(vf, False)
         vf.doorbell(0, 0, 1)
         assert "doorbell-without-context" in vf.mistakes() and vf.events()["doorbells-without-bus-master"] == 1
@@ -248,10 +256,10 @@ def test_without_bus_master_a_doorbell_gives_no_dma(start, choice):
     assert vf.mistakes() == ({"dma-without-bus-master"} if choice == "fail" else set())
     master(vf, True)
     vf.submit(1)
-    assert vf.reap(1) == [(0, 0)], "it is all queues that are lost"
+    assert vf.reap(1) == [(0, 0)], "other queues are lost, too"
     assert vf.reap(0) == ([] if choice == "fail" else [(0, 0)])
     assert vf.events()["doorbells-without-bus-master"] == 1
-    if choice == "fail":                # as a ring out of reach
+    if choice == "fail":                # like a ring at an unmapped address
         vf.submit(0)
         assert vf.mistakes() == {"dma-without-bus-master", "doorbell-of-stopped-queue"}
         vf.set_up(0)
@@ -261,6 +269,7 @@ def test_without_bus_master_a_doorbell_gives_no_dma(start, choice):
 
 @pytest.mark.parametrize("choice", ["fail", "wait"])
 def test_requests_in_the_engine_when_bus_mastering_ends(start, choice):
+    """Without bus master, requests in the engine must fail or wait."""
     vf = start(f",bus-master-off={choice}{SLOW}")
     for _ in range(6):
         vf.submit(0)
@@ -277,11 +286,12 @@ def test_requests_in_the_engine_when_bus_mastering_ends(start, choice):
 
 @pytest.mark.parametrize("choice, after", [("fail", None), ("wait", 2), ("reset", None)])
 def test_without_bus_master_there_is_no_interrupt(start, choice, after):
+    """Without bus master no interrupt may be raised; with bus-master-off=wait it is raised later."""
     vf = start(f",bus-master-off={choice}")
     pf = Function(vf.model, 0)
     vf.write(0x24, 0)
     master(vf, False)
-    vf.write(0x24, 0)                   # with a reset it was masked
+    vf.write(0x24, 0)                   # the reset has masked it
     pf.ask(0xC, 5, queue=1)
     pf.write(0x100134, 1)
     pf.write(0x100130, 1)
@@ -292,6 +302,7 @@ def test_without_bus_master_there_is_no_interrupt(start, choice, after):
 
 
 def test_an_event_waits_for_bus_mastering(start):
+    """With bus-master-off=wait events must be posted when bus master is set."""
     vf = start(",bus-master-off=wait")
     vf.submit(0)
     assert vf.model.interrupt(1) == 0
@@ -306,7 +317,7 @@ def test_an_event_waits_for_bus_mastering(start):
 
 
 def test_what_waits_goes_on_when_the_choice_changes(start):
-    """It then fails as it would have at once."""
+    """When bus-master-off changes to fail, what waited must fail."""
     vf = start(",bus-master-off=wait")
     master(vf, False)
     vf.submit(0)
@@ -320,6 +331,7 @@ def test_what_waits_goes_on_when_the_choice_changes(start):
 
 @pytest.mark.parametrize("choice", ["fail", "wait"])
 def test_a_write_back_without_bus_master_loses_no_context(start, choice):
+    """A write-back without bus master must not lose contexts."""
     vf = start(f",bus-master-off={choice}")
     vf.submit(0)
     assert vf.reap(0) == [(0, 0)]
@@ -339,7 +351,7 @@ def test_a_write_back_without_bus_master_loses_no_context(start, choice):
 
 
 def test_a_write_back_of_nothing_does_not_wait(start):
-    """A host stops a function whose guest has no driver, or has none any more."""
+    """A write-back without contexts must not wait: a host stops VFs whose guest has no driver."""
     vf = start(",bus-master-off=wait")
     vf.model.reset(1)
     master(vf, False)
@@ -349,6 +361,7 @@ def test_a_write_back_of_nothing_does_not_wait(start):
 
 
 def test_a_loss_of_bus_mastering_that_resets_leaves_configuration_alone(start):
+    """With bus-master-off=reset configuration space must not be reset."""
     vf = start(",bus-master-off=reset")
     before = vf.events()["resets"]
     master(vf, True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Errors that the device raises by itself, with ras=on: what a function does wrong with
-addresses, tags and rings ends in the registers that the PF's driver reads."""
+"""Errors that the device raises by itself, with ras=on: wrong addresses, tags and rings of a VF
+must be reported in the registers that the PF's driver reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_model_faults import ENGINE_ERRORS, unmask
 NOWHERE = 1 << 52
 QM_SOURCE, FUNCTION_ERRORS = 0x100000, 0x100280
 READ, WRITE, OVERFLOW, TAG = 1 << 0, 1 << 1, 1 << 11, 1 << 12
-#: bits of each engine's own for reads and writes of data
+#: bits of each engine for errors of reads and writes of data
 ENGINE_BITS = {Function: (1 << 0, 1 << 1), Zip: (1 << 2, 1 << 3), Hpre: (1 << 10, 1 << 16)}
 
 
@@ -58,7 +58,7 @@ def full_cq(vf: Function) -> None:
     (sq_nowhere, READ), (cq_nowhere, WRITE), (context_nowhere, READ), (table_nowhere, WRITE), (full_cq, OVERFLOW),
     (lambda vf: vf.doorbell(0, 0, 1, random=5), TAG), (lambda vf: vf.doorbell(0, 0, 20), 0)])
 def test_errors_of_the_queue_manager(start, mistake: Callable[[Function], None], bits: int, version: str, ras: str):
-    """V5 tells, too, whose an error on the bus is."""
+    """V5 must also report whose bus error it is."""
     vf = start(f",ras={ras},hw-version={version}")
     pf = Function(vf.model, 0)
     unmask(pf)
@@ -74,6 +74,7 @@ def test_errors_of_the_queue_manager(start, mistake: Callable[[Function], None],
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("kind", ENGINE_BITS, ids=lambda kind: kind.DEVICE)
 def test_errors_of_the_engine(start, kind, write):
+    """Each engine must report errors of its own."""
     vf = start(",ras=on,hw-version=v5", kind)
     pf = Function(vf.model, 0)
     unmask(pf, kind)
@@ -101,7 +102,8 @@ def test_errors_of_the_engine(start, kind, write):
 
 
 def test_an_error_that_the_device_raises_closes_the_bus(start):
-    """For all functions, if the PF's driver selected it; those go on afterwards."""
+    """An error selected to close the bus must close it for the PF and all VFs; afterwards they must
+    continue."""
     vf = start(",ras=on")
     pf, other = Function(vf.model, 0), Function(vf.model, 2)
     other.start()

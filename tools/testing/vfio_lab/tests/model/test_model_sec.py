@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The engine SEC2, request by request, against published test vectors."""
+"""The engine SEC2, request by request, compared with published test vectors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ BAD_ICV, BAD_REQUEST, BAD_LENGTH = 2, 1, 2
 
 
 def unhex(text: str) -> bytes:
-    """Hexadecimal digits with blanks."""
+    """Decode hexadecimal digits with blanks."""
     return bytes.fromhex(text)
 
 
 @dataclass
 class Case:
-    """One request, and its counterpart in the other direction."""
+    """One request, and the one for the opposite direction."""
 
     alg: int
     mode: int
@@ -42,7 +42,7 @@ class Case:
 
 
 class Sec(Function):
-    """A function of a SEC."""
+    """A VF of a SEC."""
 
     def outcome(self, sqe: bytes) -> int:
         self.done, error = struct.unpack_from("<HB", sqe, 112)
@@ -51,8 +51,7 @@ class Sec(Function):
 
     def run(self, case: Case, encrypt: bool, lists: bool = False, own: bool = True, mac: bytes | None = None,
             bit: int = 0) -> tuple[int, int, bytes, bytes]:
-        """One request; error, ICV result, text and MAC.  `bit` of the request is
-        turned over first."""
+        """Run one request with `bit` flipped; returns error, ICV result, text and MAC."""
         at = self.data
         text = case.plain if encrypt else case.cipher
         source, destination = at + 0x1000, at + 0x3000
@@ -90,7 +89,7 @@ class Sec(Function):
         return error, self.done >> 1 & 7, out[len(case.aad):-16], self.model.memory(at, len(case.mac) or 1)
 
     def scatter(self, at: int, buffer: int) -> int:
-        """A hardware list for a buffer: 5 bytes, 20 bytes, the rest."""
+        """A hardware SGL for a buffer: 5 bytes, 20 bytes, the rest."""
         entries = b"".join(struct.pack("<QQIIII", buffer + a, 0, b - a, 0, 0, 0)
                            for a, b in ((0, 5), (5, 25), (25, 0x1000)))
         self.model.put(at, struct.pack("<QHHH", 0, 4, 3, 4).ljust(64, b"\0") + entries)
@@ -108,7 +107,7 @@ CASES = {
     # GB/T 32907, example 1
     "sm4-cbc": Case(SM4, CBC, unhex("0123456789abcdeffedcba9876543210"), bytes(16),
                     unhex("0123456789abcdeffedcba9876543210"), unhex("681edf34d206965e86b3e94f536e4246")),
-    # three times the same key is DES
+    # with three equal keys it is DES
     "3des-ecb": Case(DES3, ECB, unhex("133457799bbcdff1") * 3, b"", unhex("0123456789abcdef") * 3,
                      unhex("85e813540f0ab405") * 3),
     "3des-2-keys": Case(DES3, ECB, unhex("133457799bbcdff1") * 2, b"", unhex("0123456789abcdef"),
@@ -137,6 +136,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_vectors_both_ways(start, name):
+    """Each vector must match in both directions."""
     case, vf = CASES[name], start(kind=Sec)
     for lists in (False, True):
         for own in (False, True):
@@ -149,6 +149,7 @@ def test_vectors_both_ways(start, name):
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mac])
 def test_a_mac_that_does_not_match_is_told_and_the_text_kept(start, name):
+    """A wrong MAC must be reported, and the text must not be written."""
     case, vf = CASES[name], start(kind=Sec)
     wrong = case.mac[:-1] + bytes([case.mac[-1] ^ 1])
     error, icv, text, mac = vf.run(case, False, mac=wrong)
@@ -157,13 +158,14 @@ def test_a_mac_that_does_not_match_is_told_and_the_text_kept(start, name):
 
 
 @pytest.mark.parametrize("name, bit", [
-    ("ccm", 62), ("gcm", 62), ("authenc-sha1", 62),         # the order
-    ("authenc-sha256", 56 * 8 + 1), ("authenc-sha256", 56 * 8 + 16),    # whether, and how to authenticate
-    ("gcm", 66 * 8), ("ccm", 66 * 8 + 1),                   # where the text begins
-    ("sm4-cbc", 4 * 8 + 13), ("3des-ecb", 4 * 8 + 13),      # the key's length
-    ("3des-ecb", 6 * 8 + 2),                                # a mode that 3DES does not have
+    ("ccm", 62), ("gcm", 62), ("authenc-sha1", 62),         # order of cipher and authentication
+    ("authenc-sha256", 56 * 8 + 1), ("authenc-sha256", 56 * 8 + 16),    # authentication on, and its kind
+    ("gcm", 66 * 8), ("ccm", 66 * 8 + 1),                   # offset of the text
+    ("sm4-cbc", 4 * 8 + 13), ("3des-ecb", 4 * 8 + 13),      # length of the key
+    ("3des-ecb", 6 * 8 + 2),                                # a mode that 3DES lacks
 ])
 def test_a_request_that_contradicts_itself_is_refused(start, name, bit):
+    """A contradictory request must be rejected."""
     vf = start(kind=Sec)
     assert vf.run(CASES[name], True, bit=bit)[0] == BAD_REQUEST
     assert vf.mistakes() == {"bad-request"} and vf.events()["requests-failed"] == 1
@@ -172,6 +174,7 @@ def test_a_request_that_contradicts_itself_is_refused(start, name, bit):
 @pytest.mark.parametrize("name, bits", [("sm4-cbc", 1 << 12), ("3des-ecb", 1 << 23), ("gcm", 1 << 7),
                                         ("ccm", 1 << 6), ("authenc-sha1", 1 << 43), ("authenc-sha512", 1 << 45)])
 def test_computes_only_what_it_announces(start, name, bits):
+    """SEC must reject algorithms that it does not report."""
     vf = start(f",vf-algs={bits:#x}", Sec)
     assert vf.read(0x3144) | vf.read(0x3148) << 32 == bits
     assert vf.run(CASES[name], True)[0] == 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device model's sources as QEMU's own tool sees them. That they compile without
-a warning is seen where they are built."""
+"""The device model's sources, checked by QEMU's checkpatch.pl. The build verifies that they compile
+without warnings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import subprocess
 from lab.core import paths
 from lab.build import qemu
 
-#: QEMU prefers another licence; this project's is the kernel's
+#: QEMU prefers another licence; this project has the kernel's
 KNOWN = "Saw acceptable license 'GPL-2.0-only"
 
 
 def test_checkpatch_has_nothing_to_say(context):
-    """Would catch: a line too long, braces or comments as the kernel has them."""
+    """QEMU's checkpatch.pl must report nothing."""
     sources = sorted(str(path) for path in paths.MODEL.iterdir() if path.suffix in (".c", ".h"))
     done = subprocess.run(["perl", qemu.checkpatch(context), "--no-tree", "--no-summary", "--terse", "-f", *sources],
                           capture_output=True, text=True, check=False)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What hardware versions after V3 have, and isolated doorbells, register by
-register."""
+"""Registers of hardware versions after V3, and isolated doorbells."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ LATER = ["v4", "v5"]
 
 
 class Window(Function):
-    """A function seen through the PF's window on it, as the host's driver does."""
+    """A VF accessed through its migration registers in the PF, as the host's driver does."""
 
     def __init__(self, function: Function) -> None:
         super().__init__(function.model, function.number)
@@ -30,7 +29,7 @@ class Window(Function):
 
 
 def windows(vf: Function, where: int) -> Function:
-    """Put the migration registers into the PF's BAR, or back; the PF."""
+    """Put the migration registers into the PF's BAR, or back; returns the PF."""
     pf = Function(vf.model, 0)
     pf.write(REGION_SELECT, where)
     assert pf.read(REGION_SELECT) == where
@@ -39,6 +38,7 @@ def windows(vf: Function, where: int) -> Function:
 
 @pytest.mark.parametrize("version, number", [("v3", 0), ("v4", 0x50), ("v5", 0x51)])
 def test_each_function_tells_the_version(start, version, number):
+    """PF and VFs must report the hardware version."""
     vf = start(f",hw-version={version}")
     assert vf.read(0x210) == Function(vf.model, 0).read(0x210) == number
     assert vf.model.property("hw-version") == version
@@ -46,8 +46,9 @@ def test_each_function_tells_the_version(start, version, number):
 
 @pytest.mark.parametrize("version", LATER)
 def test_the_window_moves_and_carries_a_migration(start, version):
+    """The migration registers must work from the PF's BAR."""
     vf = start(f",hw-version={version},pause-inflight=hold,request-latency=1000")
-    assert vf.read(0x8004) == vf.eq & ALL_ONES      # not moved yet
+    assert vf.read(0x8004) == vf.eq & ALL_ONES      # still in the VF's BAR2
     windows(vf, 1)
     window = Window(vf)
     for _ in range(3):
@@ -70,6 +71,7 @@ def test_the_window_moves_and_carries_a_migration(start, version):
 
 @pytest.mark.parametrize("version", LATER)
 def test_the_old_place_is_empty_while_the_window_is_elsewhere(start, version):
+    """Accesses to migration registers that are elsewhere must return all ones and be guest errors."""
     vf = start(f",hw-version={version}")
     pf = windows(vf, 1)
     assert vf.read(0x8004) == ALL_ONES
@@ -86,6 +88,7 @@ def test_the_old_place_is_empty_while_the_window_is_elsewhere(start, version):
 @pytest.mark.parametrize("how", ["controller", "FLR"])
 @pytest.mark.parametrize("choice", ["keep", "lost"])
 def test_whether_a_reset_loses_the_windows_is_a_choice(start, version, how, choice):
+    """window-reset must select whether a PF reset moves the migration registers back."""
     vf = start(f",hw-version={version}")
     assert not vf.model.set("window-reset", choice)
     pf = windows(vf, 1)
@@ -101,6 +104,7 @@ def test_whether_a_reset_loses_the_windows_is_a_choice(start, version, how, choi
 
 
 def test_a_reset_of_a_virtual_function_never_loses_the_windows(start):
+    """A VF reset must not move the migration registers."""
     vf = start(",hw-version=v4,window-reset=lost")
     pf = windows(vf, 1)
     vf.model.reset(1)
@@ -109,12 +113,14 @@ def test_a_reset_of_a_virtual_function_never_loses_the_windows(start):
 
 @pytest.mark.parametrize("number", [0, 3, 63])
 def test_windows_of_functions_that_do_not_exist(start, number):
+    """Migration registers of VFs that do not exist must return all ones."""
     pf = windows(start(",hw-version=v4"), 1)
     assert pf.read(WINDOWS + PITCH * number + 0x60) == ALL_ONES
     assert pf.mistakes() == {"window-not-there"}
 
 
 def test_v3_has_no_windows(start):
+    """V3 must not have the migration registers in the PF."""
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(REGION_SELECT, 1)
@@ -124,6 +130,7 @@ def test_v3_has_no_windows(start):
 
 
 def test_a_window_knows_no_register_beyond_the_driver_s(start):
+    """Undefined offsets in the migration registers must return all ones."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
     assert Window(vf).read(0x1F00) == ALL_ONES
@@ -131,17 +138,19 @@ def test_a_window_knows_no_register_beyond_the_driver_s(start):
 
 
 def test_an_event_doorbell_beyond_the_window_is_a_mistake(start):
+    """An event queue doorbell beyond the migration registers must be a guest error without effect."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
     neighbour = Function(vf.model, 2)
     neighbour.start()
     Window(vf).doorbell(0, 2, 5)
-    Window(neighbour).doorbell(0, 3, 5)             # nobody is behind it
+    Window(neighbour).doorbell(0, 3, 5)             # the last VF
     assert vf.mistakes() == neighbour.mistakes() == {"event-doorbell-outside-window"}
-    assert neighbour.read(0x0) == neighbour.read(0x4) == 0, "it reached the neighbour"
+    assert neighbour.read(0x0) == neighbour.read(0x4) == 0, "the doorbell reached the next VF"
 
 
 def test_a_broken_function_is_broken_through_its_window(start):
+    """Faults of a VF must apply to its migration registers in the PF."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
     assert not vf.model.set("fault-function", "1")
@@ -150,6 +159,7 @@ def test_a_broken_function_is_broken_through_its_window(start):
 
 
 def test_accesses_through_a_window_count_for_its_function(start):
+    """Accesses to migration registers must be counted for their VF."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
     Window(vf).read(0x60)
@@ -159,6 +169,7 @@ def test_accesses_through_a_window_count_for_its_function(start):
 
 @pytest.mark.parametrize("version", LATER)
 def test_messages_by_register(start, version):
+    """From V4 on messages must be sent by registers; the mailbox must work, too."""
     vf = start(f",hw-version={version}")
     pf, other = Function(vf.model, 0), Function(vf.model, 2)
     for function in (pf, vf, other):
@@ -176,7 +187,7 @@ def test_messages_by_register(start, version):
     assert pf.read(0x104804) == 4 and pf.read(0x104808) == 0
     pf.write(0x100138, 2, 8)
     assert vf.read(0x2C) == 0
-    pf.ask(0xC, 9, queue=1)             # a driver that takes it for V3
+    pf.ask(0xC, 9, queue=1)             # a driver that treats it as V3
     pf.write(0x100134, 1)
     pf.write(0x100130, 1)
     assert vf.ask(0xD) == 9
@@ -185,6 +196,7 @@ def test_messages_by_register(start, version):
 
 @pytest.mark.parametrize("whom", ["function", "device"])
 def test_v5_drops_doorbells(start, whom):
+    """V5 must drop doorbells while a register of the VF or of the PF requests it."""
     vf = start(",hw-version=v5")
     pf = Function(vf.model, 0)
     write = vf.write if whom == "function" else pf.write
@@ -200,6 +212,7 @@ def test_v5_drops_doorbells(start, whom):
 
 
 def test_v5_tells_whose_the_error_is(start):
+    """V5 must report the VF that caused an error."""
     vf = start(",hw-version=v5")
     pf = Function(vf.model, 0)
     assert not vf.model.set("function-error", 6)
@@ -211,23 +224,26 @@ def test_v5_tells_whose_the_error_is(start):
 
 @pytest.mark.parametrize("version, bits", [("v3", 0x6C77), ("v4", 0x6C77), ("v5", 0x6C74)])
 def test_which_errors_need_a_reset_of_all(start, version, bits):
+    """The mask of errors that need a device reset must be that of the version."""
     assert Function(start(f",hw-version={version}").model, 0).read(0x3128) == bits
 
 
 @pytest.mark.parametrize("register", [0x38, 0x100250, 0x100280, 0x104700])
 def test_v3_does_not_know_later_registers(start, register):
+    """V3 must treat registers of later versions as undefined."""
     pf = Function(start().model, 0)
     pf.write(register, 1)
     assert pf.mistakes() == {"undefined-register"}
 
 
 def test_isolated_doorbells(start):
+    """With isolation=on doorbells in BAR4 must work, and those in BAR2, too."""
     vf = start(",isolation=on,queues=16")
     pf = Function(vf.model, 0)
     assert vf.read(0x30) == pf.read(0x30) == 1
     vf.write(0x30, 1)
     pf.start()
-    vf.submit(0)                        # BAR2 rings as well
+    vf.submit(0)                        # BAR2 works, too
     for function, bar in ((vf, VF_DB_BAR), (pf, PF_DB_BAR)):
         function.doorbell = lambda queue, command, index, priority=0, random=0, bar=bar, f=function: \
             f.model.write(bar + queue * DB_PITCH + 0x1000,
@@ -238,17 +254,19 @@ def test_isolated_doorbells(start):
 
 
 @pytest.mark.parametrize("offset, value, mistake", [
-    (DB_PITCH + 0x1000, 1 << 32, "doorbell-out-of-range"),      # of queue 0, in 1's page
+    (DB_PITCH + 0x1000, 1 << 32, "doorbell-out-of-range"),      # of queue 0, in the page of queue 1
     (0x2000, 1 << 32, "undefined-register"),
     (9 * DB_PITCH + 0x1000, 9 | 1 << 32, "doorbell-out-of-range"),
 ])
 def test_isolation_isolates(start, offset, value, mistake):
+    """A doorbell outside the page of its queue must be a guest error."""
     vf = start(",isolation=on,queues=16")
     vf.model.write(VF_DB_BAR + offset, value, 8)
     assert vf.mistakes() == {mistake}
 
 
 def test_without_isolation_there_is_no_page(start):
+    """With isolation=off the register must be undefined."""
     vf = start()
     assert vf.read(0x30) == 0
     vf.write(0x30, 1)
@@ -256,6 +274,7 @@ def test_without_isolation_there_is_no_page(start):
 
 
 def test_the_version_is_fixed_once_it_exists(start):
+    """The version must not change after device creation."""
     model = start().model
     assert model.set("hw-version", "v4") == "hw-version cannot be changed once the device exists"
     assert model.set("isolation", "on") == "isolation cannot be changed once the device exists"

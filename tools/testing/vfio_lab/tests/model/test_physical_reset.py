@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A function level reset of the physical function while its virtual functions are
-at work: the stock drivers tell each other, stop, and start again.
+"""A function level reset of the PF while its VFs are working: the stock drivers exchange messages,
+stop, and start again.
 
-It would catch a reset of the device that forgets a function, or that leaves a
-queue, a message or an interrupt of before behind. What the load counts is not
-enough for that: newer drivers do in software what they cannot send.
+The reset must include each VF, and leave no queue, message or interrupt of before. The load's
+counters do not suffice to verify this: newer drivers process in software what they cannot send.
 
-The reset comes while all lanes wait for the device. The stock drivers lose a request
-that is being sent at that moment, and who sent it waits for ever: hisi_qp_send()
-counts it with the queue's lock held, qm_stop_qp_nolock() looks without, so that it may
-see a queue stopped and empty which then gets its last request."""
+The reset comes while all lanes wait for the device. The stock drivers lose a request that is being
+sent at that moment, and its sender waits for ever: hisi_qp_send() counts it with the queue's lock
+held, but qm_stop_qp_nolock() reads the count without, so it may see a queue stopped and empty which
+then gets a last request.
+"""
 
 from __future__ import annotations
 
@@ -27,53 +27,53 @@ from test_stock_errors import wait_for
 
 SEC = hardware.ENGINES["sec"]
 VFS, LANES = 2, 8
-#: four queues for a lane, so that one of the virtual functions is not enough for
-#: all lanes; and too few for one on the physical function, which 7.2 shares
+#: four queues for each lane, so that one VF does not suffice for all lanes; and too few for a lane
+#: on the PF, which Linux 7.2 shares
 PARAMETERS, QUEUES = "pf_q_num=2 ctx_q_num=4", str(2 + 4 * LANES)
-#: what the device gets to do while the reset comes, in microseconds: longer than that takes
+#: latency of requests during the reset, in microseconds: longer than the reset takes
 LONG = 60_000_000
-#: where a queue that was in use before the reset is of use after it
+#: where a queue in use before the reset works after it
 GOES_ON = {series: SERIES[series].has("queue-survives-pf-reset") for series in SERIES}
 
 
 def completed(host) -> list[int]:
-    """Requests that each function has completed, the physical one first."""
+    """Completed requests of the PF and the VFs, the PF first."""
     return [host.counters("sec", n)["events"]["requests-completed"] for n in range(VFS + 1)]
 
 
 def work_on_all(host, load: hostload.HostLoad, what: str) -> None:
-    """Each lane gets answers, and each virtual function gives some. The hardware
-    has done all of what is verified in between."""
+    """Each lane must get results, from each VF some. The device must have completed all that is
+    verified in between."""
     had, before = completed(host), load.fresh().verified
     load.progress(what)
     now, has = load.latest().verified, completed(host)
     done = [new - old for new, old in zip(has, had, strict=True)]
-    assert min(done[1:]) > 0, "a function does not work"
-    assert sum(done) + LANES >= now - before, "software did some of the work"
+    assert min(done[1:]) > 0, "a VF does not work"
+    assert sum(done) + LANES >= now - before, "software processed some requests"
 
 
 def waiting(host) -> int:
-    """Requests that the device was told of and has not completed."""
+    """Requests that the device was notified of and has not completed."""
     events = [host.counters("sec", n)["events"] for n in range(VFS + 1)]
     return sum(e["sq-doorbells"] - e["requests-completed"] for e in events)
 
 
 def have_all_wait(host, load: hostload.HostLoad) -> None:
-    """Each lane has a request in the device, which takes its time for them, and no lane
-    is on the way into or out of the driver."""
+    """Wait until each lane has a request in the device, with a long latency, and none is entering
+    or leaving the driver."""
     host.set_model("sec", "request-latency", LONG)
-    # in this order: who had been counted as sent, and sleeps afterwards, has sent
+    # in this order: a lane that is counted as sent, and sleeps afterwards, has sent its request
     wait_until("each lane waits for the device", lambda: waiting(host) == LANES and load.all_wait())
 
 
 def flushes(host) -> list[int]:
-    """How often each virtual function's driver has had the device empty its rings."""
+    """For each VF, how often its driver had the device drain its rings."""
     return [host.counters("sec", n)["mailbox-set"]["flush"] for n in range(1, VFS + 1)]
 
 
 def reset_while_they_wait(host) -> None:
-    """A reset of the physical function. The device does what it has, once the drivers of
-    the virtual ones wait for that; which they do for five seconds."""
+    """Reset the PF. The device completes its requests when the VFs' drivers wait for them, for up
+    to five seconds."""
     before = flushes(host)
     host.ssh.run(f"(echo 1 > /sys/bus/pci/devices/{SEC.pf}/reset) > /dev/null 2>&1 &")
     wait_until("the drivers wait for the rings to be empty",
@@ -86,6 +86,7 @@ def reset_while_they_wait(host) -> None:
     param if GOES_ON[version] else lasting(version, "a mistake of the driver's, mended since")
     for param, version in zip(EACH, SERIES)])
 def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
+    """After an FLR of the PF, PF and VFs must continue without losing a request."""
     host = boot(Choice(kernel=version, driver="none", vfs=VFS, model={**MODEL, "queues": QUEUES},
                        push=hostload.push(version, context)), parameters=PARAMETERS)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
@@ -109,11 +110,11 @@ def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context
         last = load.latest()
     assert last.final and last.mismatched == 0
     assert last.submitted == last.verified + last.failed, "requests were lost"
-    # who comes afterwards is served everywhere
+    # new users are served on PF and VFs
     with hostload.HostLoad(host, "aes", LANES) as load:
         load.progress("new users get answers")
         work_on_all(host, load, "new users get answers")
         assert load.stop() == 0
     after = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]
-    # the virtual ones once more when SR-IOV is switched on again
+    # the VFs once more when SR-IOV is enabled again
     assert [new - old for old, new in zip(before, after, strict=True)] == [1, 2, 2]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device model judged by drivers that were not written for it: the kernel's
-own, on the physical function and on a virtual one, in the host and in a guest."""
+"""The device model with drivers that were not written for it: the kernel's stock drivers, on the PF
+and on a VF, in the host and in a guest."""
 
 import re
 
@@ -17,7 +17,7 @@ from kernels import EACH
 
 SEC = ENGINES["sec"]
 
-#: what the stock driver registers when the device announces all that it computes
+#: what the stock driver registers if the device reports all that it computes
 ALGORITHMS: dict[str, set[str]] = {
     "sec": {f"hisi_sec_{mode}" for mode in (
         "ecb(aes)", "cbc(aes)", "ctr(aes)", "xts(aes)", "ccm(aes)", "gcm(aes)",
@@ -31,14 +31,14 @@ SOME = {"zip": {"lz4": "hisi-lz4-acomp"}, "hpre": {"hpre-curve25519": "hpre-curv
 
 
 def passed(version: str, *engines: str) -> dict[str, str]:
-    """Every algorithm that drivers of this kernel register, tested well."""
+    """Every algorithm that this kernel's drivers register must have passed."""
     return {name: "passed" for engine in engines
             for name in ALGORITHMS[engine] | {name for feature, name in SOME.get(engine, {}).items()
                                               if versions.SERIES[version].has(feature)}}
 
 
 def outcomes(text: str) -> dict[str, str]:
-    """The self-tests' outcomes in text of the form of /proc/crypto."""
+    """The self-tests' results in text of the form of /proc/crypto."""
     found, name = {}, ""
     for key, value in re.findall(r"^(driver|selftest) *: (\S+)", text, re.M):
         if key == "driver":
@@ -49,8 +49,7 @@ def outcomes(text: str) -> dict[str, str]:
 
 
 def selftests(host) -> dict[str, str]:
-    """Outcome of the kernel's self-test for each of the accelerators' algorithms,
-    once none is under way."""
+    """Results of the kernel's self-tests of the accelerators' algorithms, when all have ended."""
     host.ssh.run(r"n=0; while grep -A6 '^driver *: \(hisi[_-]\|hpre-\)' /proc/crypto | "
                  "grep -q 'selftest *: unknown'; "
                  "do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 50000; done", timeout=90)
@@ -58,15 +57,16 @@ def selftests(host) -> dict[str, str]:
 
 
 def sound(host, engine: str, *functions: int) -> None:
-    """No request has failed."""
+    """No request may have failed."""
     assert [host.counters(engine, function)["events"]["requests-failed"] for function in functions] == [0] * len(functions)
 
 
 @pytest.mark.parametrize("version", EACH)
 def test_selftests_pass_on_physical_functions(boot, version):
+    """On PFs, the kernel's self-tests must pass."""
     host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES)))
     assert selftests(host) == passed(version, *ENGINES)
-    assert "queues of QM are busy" not in host.ssh.out("dmesg"), "software did some of the work"
+    assert "queues of QM are busy" not in host.ssh.out("dmesg"), "software processed some requests"
     for engine in ENGINES:
         assert host.counters(engine, 0)["events"]["requests-completed"] > 3
         sound(host, engine, 0)
@@ -74,6 +74,7 @@ def test_selftests_pass_on_physical_functions(boot, version):
 
 @pytest.mark.parametrize("version", EACH)
 def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
+    """On VFs in a guest, the kernel's self-tests must pass."""
     session = new_session()
     (host,) = session.boot([session.spec("host", Choice(guest_kernel=version, vfs=1, engines=tuple(ENGINES)),
                                          guest=True)])
@@ -89,16 +90,16 @@ def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
             console = guest.console()
             guest.close()
         assert outcomes(console) == passed(version, name)
-        assert "queues of QM are busy" not in console, "software did some of the work"
+        assert "queues of QM are busy" not in console, "software processed some requests"
         assert host.counters(name, 1)["events"]["requests-completed"] > 3
         sound(host, name, 1)
 
 
 @pytest.mark.parametrize("version", EACH)
 def test_selftests_pass_on_a_virtual_function_in_the_host(boot, version):
-    # A physical function with fewer queues than a user of the driver takes is
-    # passed over (7.2 does not quite keep to that), so the work goes elsewhere
-    # With as many interrupts as silicon's functions ask for
+    """On a VF in the host, the kernel's self-tests must pass."""
+    # A PF with fewer queues than the driver's users need is not used (with exceptions in Linux
+    # 7.2), so the VF is. With as many interrupts as hardware's PF and VFs request
     host = boot(Choice(kernel=version, driver="none", vfs=1, model={**MODEL, "vf-vectors": "3"}),
                 parameters="pf_q_num=2 ctx_q_num=4")
     assert selftests(host) == {}
@@ -112,8 +113,9 @@ def test_selftests_pass_on_a_virtual_function_in_the_host(boot, version):
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
 def test_unload_and_load_again(boot, version, name):
-    # 6.12 asks for three of the MSI vectors, of which the interrupt controller
-    # allocates four, and gives back three: it binds to a function only once
+    """The stock driver must work after it was unloaded and loaded again."""
+    # Linux 6.12 requests three MSI vectors, of which the interrupt controller allocates four, and
+    # frees three: it binds to a VF only once
     engine = ENGINES[name]
     host = boot(Choice(kernel=version, driver="none", vfs=2, engines=(name,)))
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
@@ -127,6 +129,7 @@ def test_unload_and_load_again(boot, version, name):
 
 @pytest.mark.parametrize("version", EACH)
 def test_dumps_of_registers_change_nothing(boot, version):
+    """Reading the debugfs register dumps must not change the device's state."""
     host = boot(Choice(kernel=version, driver="none", vfs=1, engines=tuple(ENGINES)))
     selftests(host)
     host.ssh.run("find /sys/kernel/debug/hisi_* -name '*reg*' -type f -exec cat {} + > /dev/null", timeout=60)
@@ -135,6 +138,7 @@ def test_dumps_of_registers_change_nothing(boot, version):
 
 
 def test_a_wrong_property_is_refused_with_a_sentence(new_session):
+    """An invalid property must be rejected with one line."""
     session = new_session()
     spec = session.spec("host", Choice(model={"kick-scope": "galaxy"}), guest=False)
     with pytest.raises(LabError, match="galaxy"):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the stock driver makes of errors that the physical function reports, as
-far as a host booted with a device tree can go: the way to reset the whole
-device is an ACPI method."""
+"""How the stock driver handles errors that the PF reports, as far as possible on a host with a
+device tree: resetting the whole device needs an ACPI method."""
 
 import pytest
 
@@ -14,12 +13,12 @@ from test_stock_drivers import selftests
 
 SEC = hardware.ENGINES["sec"]
 ECC, BUS = 0x4, 0x1
-# the driver's words for the error and its way out; what else is said is a failure
+# the driver's messages about the error and its recovery; any other message fails the test
 pytestmark = pytest.mark.expect("hisi_sec2 0000:00:08.0: ")
 
 
 def wait_for(host, text: str, seconds: int = 60) -> None:
-    """Wait until the kernel says something."""
+    """Wait for a kernel message."""
     host.ssh.run(f"n=0; until dmesg | grep -q '{text}'; do n=$((n+1)); [ $n -lt {10 * seconds} ] || exit 1; "
                  "usleep 100000; done", timeout=2 * seconds)
 
@@ -31,8 +30,8 @@ def wait_for_zero(host, name: str) -> None:
 
 
 def works_when_loaded_again(host, reset: bool = False) -> None:
-    """The device takes a new driver and computes for it; after a reset, if its driver
-    closed the bus and did not get as far as to open it."""
+    """A reloaded driver must work; after a reset, if the previous one closed the bus and did not
+    open it again."""
     host.ssh.run(f"rmmod {SEC.driver}", timeout=120)
     if reset:
         host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{SEC.pf}/reset", timeout=90)
@@ -44,6 +43,7 @@ def works_when_loaded_again(host, reset: bool = False) -> None:
 
 @pytest.mark.parametrize("version", EACH)
 def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
+    """Without the ACPI method a device reset must fail and be reported."""
     host = boot(Choice(kernel=version, driver="none", vfs=0))
     selftests(host)
     host.set_model("sec", "abnormal-error", ECC)
@@ -55,6 +55,7 @@ def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
 
 
 def test_v5_resets_the_one_function(boot):
+    """On V5 only the PF or VF that caused the error must be reset."""
     host = boot(Choice(driver="none", vfs=0, model={**MODEL, "hw-version": "v5"}))
     selftests(host)
     host.set_model("sec", "function-error", 1)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Many threads at once use every algorithm that the stock drivers register, on a
-physical function in a host and on a virtual one in a guest; the drivers are
-unloaded, loaded again, and it goes on. With --long that takes minutes, and what was
-measured is kept: `python3 tests/support/algorithms.py` prints it as a table.
+"""Many threads use every algorithm that the stock drivers register, on a PF in a host and on a VF
+in a guest; then again after the drivers were reloaded.
 
-It would catch a lost or mixed up request, a queue that stops at a wrap, a leak that
-shows after many, a device that cannot be used twice."""
+No request may be lost or mixed up, no queue may stop when it wraps, nothing may leak, and the
+device must work again after a reload. With --long this takes minutes and keeps the results:
+`python3 tests/support/algorithms.py` prints them as a table.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from test_stock_drivers import outcomes, passed, selftests, sound
 RATES = paths.LAB / "programs/rates.sh"
 LANES = 8
 AT_ONCE = {**MODEL, "request-latency": "0", "queues": "256"}
-#: how long and what after the drivers were loaded again
+#: seconds, and algorithms after the reload
 AGAIN, ONCE_MORE = 1, ["cbc(aes)", "deflate", "rsa"]
 
 
@@ -38,7 +38,7 @@ def work(request) -> tuple[int, dict[str, list[str]]]:
 
 
 def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
-    """All of them were used, and no result was wrong."""
+    """All algorithms must have been used, without a wrong result."""
     assert list(found) == names
     assert {name: rate for name, rate in found.items() if not rate.sound} == {}
 
@@ -46,6 +46,7 @@ def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
 @pytest.mark.long("the same by virtual functions")
 @pytest.mark.parametrize("version", EACH)
 def test_on_physical_functions(boot, context, work, version):
+    """On PFs, the load must run before and after a reload of the drivers."""
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
     host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
@@ -59,10 +60,10 @@ def test_on_physical_functions(boot, context, work, version):
     kept(found, everything)
     for name in ENGINES:
         done = host.counters(name, 0)["events"]["requests-completed"] - tested[name]
-        assert done >= sum(found[alg].verified for alg in names[name]), f"{name}: something else did the work"
+        assert done >= sum(found[alg].verified for alg in names[name]), f"{name}: another driver processed the requests"
     algorithms.keep(version, "PF", selftests(host), found)
 
-    # and this time with commands that take a while
+    # and this time with commands that have a latency
     for name, engine in ENGINES.items():
         host.set_model(name, "mailbox-latency", 100)
         host.set_model(name, "writeback-latency", 100)
@@ -77,7 +78,7 @@ def test_on_physical_functions(boot, context, work, version):
 
 
 def script(seconds: int, names: list[str]) -> str:
-    """What the guest runs: the load, its drivers unloaded and loaded, the load again."""
+    """The guest's script: the load, drivers unloaded and loaded, the load again."""
     drivers = " ".join(engine.driver for engine in ENGINES.values())
     return f"""#!/bin/sh
 rates() {{
@@ -103,6 +104,7 @@ rates {AGAIN} {LANES} {" ".join(map(repr, ONCE_MORE))}
 @pytest.mark.parametrize("version", [
     version if version == versions.DEFAULT else lasting(version) for version in versions.SERIES])
 def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
+    """On VFs in a guest, the load must run before and after a reload of the drivers."""
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
     session = new_session()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The stock drivers on later hardware versions, and with isolated doorbells.
-Linux 6.12 knows nothing after V3, and takes the later ones for it."""
+
+Linux 6.12 does not know versions after V3 and treats them as V3.
+"""
 
 import pytest
 
@@ -17,6 +19,7 @@ MODES = ("hw-version=v4", "hw-version=v5", "isolation=on")
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("mode", MODES)
 def test_both_functions_pass_their_selftests(boot, version, mode):
+    """PF and VF must pass the kernel's self-tests."""
     host = boot(Choice(kernel=version, driver="none", vfs=2,
                        model={**MODEL, **dict([mode.split("=")])}))
     assert set(selftests(host).values()) == {"passed"}

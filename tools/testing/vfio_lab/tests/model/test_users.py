@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device model judged by users of accelerators that nobody here wrote, in a
-guest: libkcapi's tool, cryptsetup, dm-crypt, the kernel's keys, compressed swap,
-with OpenSSL and the kernel's own software for comparison. See users.sh.
+"""The device model with existing users of accelerators in a guest: libkcapi's tool, cryptsetup,
+dm-crypt, the kernel's keys, compressed swap; OpenSSL and the kernel's software implementations are
+the reference. See users.sh.
 
-It would catch a result that the kernel's self-tests, which know their vectors,
-do not: of other lengths, of lists in many pieces, of many requests at once."""
+They cover what the kernel's self-tests do not: other lengths, lists of many pieces, many requests
+at once.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +24,17 @@ from lab.scenario.session import MODEL, Choice
 from test_stock_drivers import sound
 
 SCRIPT = paths.LAB / "programs/users.sh"
-#: what only a kernel runs whose AF_ALG reaches accelerators
+#: runs only on a kernel whose AF_ALG uses accelerators
 PROGRAMS = {"kcapi-cbc-aes-128", "kcapi-cbc-aes-256", "kcapi-ctr-aes", "kcapi-cbc-sm4", "kcapi-xts-aes",
             "kcapi-gcm-aes", "benchmark-xts", "benchmark-cbc"}
 JUDGES = {"dm-crypt-plain", "dm-crypt-luks", "keyctl-dh", "keyctl-rsa", "zswap"}
-#: how many requests the accelerator has to have done for them, at least
+#: minimum of requests that the accelerator completes for them
 DONE = {"sec": 2000, "zip": 1000, "hpre": 4}
 
 
 @pytest.mark.parametrize("version", [versions.GUEST, lasting(versions.DEFAULT)])
 def test_users_that_nobody_here_wrote(new_session, version):
+    """Each user must get the results of the software implementation."""
     session = new_session()
     choice = Choice(guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, version), vfs=1, engines=tuple(ENGINES), script=SCRIPT,
                     model={**MODEL, "request-latency": "0"})
