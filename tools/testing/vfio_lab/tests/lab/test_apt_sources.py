@@ -19,7 +19,7 @@ MIRROR = "http://mirror.example/debian"
 
 
 def archives(etc: Path, one_line: str = "", **parts: str) -> list[str]:
-    """The archives found with this sources.list and these files beside it."""
+    """The archives found with this sources.list and these files in sources.list.d."""
     (etc / "sources.list.d").mkdir()
     if one_line:
         (etc / "sources.list").write_text(one_line, encoding="utf-8")
@@ -38,6 +38,7 @@ def archives(etc: Path, one_line: str = "", **parts: str) -> list[str]:
     f"deb [ arch=amd64,arm64 ] {MIRROR} oldstable main",
 ])
 def test_one_line_form(tmp_path: Path, line: str) -> None:
+    """An entry in one-line style must be found."""
     assert archives(tmp_path, line + "\n") == [MIRROR]
 
 
@@ -53,10 +54,12 @@ def test_one_line_form(tmp_path: Path, line: str) -> None:
     "deb http://third.example/tools tools main",
 ])
 def test_one_line_form_of_no_use(tmp_path: Path, line: str) -> None:
+    """An entry in one-line style without main, or of another suite or kind, must be ignored."""
     assert archives(tmp_path, line + "\n") == []
 
 
 def test_deb822_form(tmp_path: Path) -> None:
+    """A stanza in deb822 style must be found."""
     assert archives(tmp_path, debian_sources=f"""\
 # written by the installer
 Types: deb deb-src
@@ -76,6 +79,7 @@ Components: main
 
 @pytest.mark.parametrize("field", ["Enabled: no", "Types: deb-src", "Components: contrib"])
 def test_deb822_form_of_no_use(tmp_path: Path, field: str) -> None:
+    """A disabled or unsuitable stanza must be ignored."""
     fields = {"Types": "deb", "URIs": MIRROR, "Suites": "bookworm", "Components": "main"}
     name, _, value = field.partition(": ")
     fields[name] = value
@@ -84,7 +88,8 @@ def test_deb822_form_of_no_use(tmp_path: Path, field: str) -> None:
 
 
 def test_third_party_comes_last(tmp_path: Path) -> None:
-    """A stranger may use Debian's names, and its file may be read first."""
+    """Debian's archive must come before those of third parties, which may use Debian's suite names
+    and be read first."""
     found = archives(
         tmp_path,
         "deb [signed-by=/etc/apt/keyrings/aaa.gpg] http://aaa.example/debian bookworm main\n"
@@ -97,13 +102,14 @@ def test_third_party_comes_last(tmp_path: Path) -> None:
 
 
 def test_local_mirror_list(tmp_path: Path) -> None:
-    """Debian's cloud images name their mirror in a file of its own."""
+    """A local mirror list, as in Debian's cloud images, must be read."""
     (tmp_path / "list").write_text(f"# nearest\n{MIRROR}\tpriority:1\n", encoding="utf-8")
     assert archives(tmp_path, f"deb mirror+file://{tmp_path}/list bookworm main\n") == [MIRROR]
 
 
 @pytest.mark.parametrize("name", ["debian.sources.disabled", "debian.list.save", "a b.list"])
 def test_files_that_apt_does_not_read(tmp_path: Path, name: str) -> None:
+    """Files with a name that apt ignores must be ignored."""
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / name).write_text(f"deb {MIRROR} bookworm main\n",
                                                     encoding="utf-8")
@@ -111,12 +117,13 @@ def test_files_that_apt_does_not_read(tmp_path: Path, name: str) -> None:
 
 
 def test_no_mirror_is_said(tmp_path: Path) -> None:
+    """Without a Debian mirror, the error must say so."""
     with pytest.raises(LabError, match="No Debian mirror was found"):
         apt.Apt(Cache(tmp_path / "cache"), etc=tmp_path).update()
 
 
 def test_password_reaches_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the private sources.list, for our eyes only, holds it."""
+    """A password must be in the private sources.list only, with mode 0600."""
     monkeypatch.setattr(apt, "RETRIES", 0)
     (tmp_path / "sources.list").write_text(
         "deb http://user:geheim@127.0.0.1:1/debian "
@@ -132,6 +139,7 @@ def test_password_reaches_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_commands_and_their_words_are_redacted(tmp_path: Path) -> None:
+    """A password must be removed from commands and messages."""
     run(["echo", "from https://user:geheim@mirror.example/debian"], log=tmp_path / "log")
     text = (tmp_path / "log").read_text(encoding="utf-8")
     assert "geheim" not in text and text.count("https://***@mirror.example/debian") == 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The first minutes on a machine that has nothing but sudo, git and make."""
+"""First use on a machine that has only sudo, git and make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.core.machine import RELEASES
 
 pytestmark = pytest.mark.long("installs Debian 12 and 13 in a folder, and hundreds of packages there")
 
-#: what a user types; then tests that need no kernel, as make check would run them
+#: the commands of a user; then tests that need no kernel, as make check would run them
 DEMO = "make python && tools/testing/vfio_lab/vlab build rootfs library programs"
 PACKAGES = "make deb"
 CHECK = ("tools/testing/vfio_lab/vlab check -- test_other_machines.py test_machine.py test_cache.py test_cpio.py "
@@ -23,9 +23,8 @@ CHECK = ("tools/testing/vfio_lab/vlab check -- test_other_machines.py test_machi
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_first_minutes(tmp_path, release):
-    """Verifies that packages are listed and installed at the start, that sudo asks once and
-    nothing else needs root, in a checkout with a space in its path, under umask 077 and
-    in a POSIX locale."""
+    """Packages must be listed and installed at the start, sudo must ask once and nothing else may
+    need root: in a checkout with a space in its path, with umask 077 and in a POSIX locale."""
     if os.geteuid() or shutil.which("mmdebstrap") is None:
         pytest.skip("only root with mmdebstrap can make a bare machine")
     disk.require(tmp_path, 8 * disk.GB, "a bare machine", "TMPDIR")
@@ -39,6 +38,6 @@ def test_the_first_minutes(tmp_path, release):
     assert machine.asked == 1
     assert "this machine lacks" in machine.said and "none removed" in machine.said
     assert "python3-sphinx" not in machine.said and "dkms" not in machine.said
-    # sudo's ticket is of the terminal that is gone
+    # sudo's ticket belongs to the closed terminal
     assert machine.run(PACKAGES, 3600) == 0 and machine.asked == 2
     assert machine.run(CHECK, 3600) == 0 and machine.asked == 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the benchmarks make of figures: sums, slopes, bounds, tables. No host boots."""
+"""Evaluation of the benchmarks' measurements: sums, slopes, bounds, tables. No host boots."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def event(name: str, ptr: str, size: int = 0, where: str = "work+0x10/0x20 [hisi
 
 
 def test_what_is_in_use():
-    """Would catch: memory that was given back counted as used, or by the wrong module."""
+    """Freed memory must not be counted, and each allocation must be counted for its module."""
     trace = (HEAD + event("kmalloc", "0001", 512) + event("kmalloc", "0002", 64, "open+0x1/0x2") +
              event("kmem_cache_alloc", "0003", 128) + event("kfree", "0002", where="x+0x1/0x2") +
              event("kmem_cache_free", "0004") + event("kfree", "0001") + event("kmalloc", "0001", 96))
@@ -31,7 +31,7 @@ def test_what_is_in_use():
 
 
 class Shell:
-    """Stands in for a host's door."""
+    """Stands in for a host's SSH connection."""
 
     name = "host"
 
@@ -44,7 +44,7 @@ class Shell:
 
 
 def test_a_trace_that_lost_events_is_refused():
-    """Would catch: a sum over half of what happened."""
+    """A trace that lost events must be rejected."""
     with pytest.raises(kmem.LabError, match="not whole"):
         kmem.in_use(Shell("# entries-in-buffer/entries-written: 2/3   #P:2\n"))
     assert kmem.in_use(Shell(HEAD + event("kmalloc", "0001", 8))) == {"hisi_acc_vfio_pci": 8}
@@ -61,7 +61,7 @@ def moves(count: int, leak: int) -> endurance.Long:
 
 @pytest.mark.parametrize("leak, said", [(0, "none"), (200, "RISES"), (-200, "FALLS")])
 def test_a_leak_is_a_slope(leak, said):
-    """Would catch: a leak lost in the noise, or the hosts' difference taken for one."""
+    """A leak must be found in the noise, and the hosts' difference must not be taken for one."""
     found = moves(200, leak)
     assert abs(found.slope("slab").each - leak) < 100
     (row,) = [line for line in report.long(found) if line.strip().startswith("slab")]
@@ -69,12 +69,12 @@ def test_a_leak_is_a_slope(leak, said):
 
 
 def test_a_run_too_short_has_no_slope():
-    """Would catch: a leak proved by two points."""
+    """A run of few migrations must not report a slope."""
     assert math.isnan(moves(5, 200).slope("slab").error) and moves(5, 200).slope("slab").flat
 
 
 def test_a_figure_that_follows_itself_is_no_slope():
-    """Would catch: memory that stays for some moves where chance took it, called a leak."""
+    """Autocorrelated noise must not be reported as a leak."""
     noise = random.Random(1)
     said = 0
     for _ in range(100):
@@ -83,12 +83,12 @@ def test_a_figure_that_follows_itself_is_no_slope():
             at = 0.8 * at + noise.gauss(0, 1)
             found.append((n, at))
         said += not endurance.slope([found]).flat
-    # Looks taken for independent would be called a slope about 50 times
+    # Treated as independent, they would be called a slope about 50 times
     assert said < 20
 
 
 def test_a_ratio_tells_what_chance_may_have_made_of_it():
-    """Would catch: a target that is missed or met by luck, and nobody can tell."""
+    """The confidence interval of a ratio must contain the true ratio, and be wider for fewer samples."""
     noise = random.Random(1)
     some, more = ([noise.gauss(100, 20) for _ in range(40)] for _ in range(2))
     alike = chance.ratio(some, more)
@@ -102,8 +102,7 @@ def test_a_ratio_tells_what_chance_may_have_made_of_it():
 
 
 class Timed:
-    """Stands in for a host: its program says how many runs there have been since the
-    functions were bound, as nanoseconds."""
+    """Stands in for a host: its program reports the number of runs since the VFs were bound, as nanoseconds."""
 
     functions = ["one", "two"]
 
@@ -111,18 +110,18 @@ class Timed:
         self.runs = 0
 
     def use(self, _which: str) -> None:
-        """Bound, and used by somebody."""
+        """The VFs are bound and were used."""
         self.runs = 100
 
     def bind_anew(self) -> None:
-        """Nothing was done with them yet."""
+        """The VFs are bound and unused."""
         self.runs = 0
 
     def model(self, **_properties: int) -> None:
-        """The same at each speed."""
+        """The same with each latency."""
 
     def run(self, arguments: str) -> list[list[str]]:
-        """A round's steps."""
+        """The steps of a round."""
         said = []
         for number in range(int(arguments.split()[1])):
             said += [[way, arc, str(number), str(self.runs), "0", "0"]
@@ -132,14 +131,14 @@ class Timed:
 
 
 def test_restores_are_of_functions_just_bound():
-    """Would catch: a driver that looks at less the second time, timed at its second."""
+    """Each restore must be measured on a VF just bound: a driver may cache what it has read."""
     found, failed = latency.measure(Timed(), 7)
     assert not failed and len(found) == 2 * len(latency.MAILBOX_US) * sum(map(len, latency.DOWNTIME.values()))
     assert all([s.seconds for s in some] == [0] * 7 for some in found.values())
 
 
 def test_bound_of_many_at_once():
-    """Would catch: a round with a failed save that makes a driver look quick."""
+    """A round with a failed save must not be counted."""
     some = [scale.Together(rig.OURS, parallel, count, wall, cpu, wall, wall, failed)
             for parallel, count, wall, cpu, failed in (
                 (False, 1, 1.0, 0.2, 0), (True, 1, 1.0, 0.2, 0), (False, 4, 4.0, 0.8, 0), (True, 4, 1.2, 0.88, 0),
@@ -152,7 +151,7 @@ def test_bound_of_many_at_once():
 
 
 def test_latency_of_a_driver_that_always_failed():
-    """Would catch: a table that cannot be printed because one driver gave up."""
+    """The table must be printed although a driver always failed."""
     found = {(rig.OURS, us, way, arc): [latency.Sample(1e-4, 1e-4, 0)] * 3
              for us in latency.MAILBOX_US for way, arcs in latency.DOWNTIME.items() for arc in arcs}
     text = "\n".join(report.times(found, latency.Failures({(rig.MAINLINE, 2, "load"): 3})))
@@ -160,7 +159,7 @@ def test_latency_of_a_driver_that_always_failed():
 
 
 def test_share_of_the_driver():
-    """Would catch: a refusal that counts as a downtime of no time."""
+    """A refused migration must not count as one without downtime."""
     phases = (Phase("stop", "source", 0, 0.001), Phase("save", "source", 0.06, 0.0605))
     found = [downtime.Downtime(rig.OURS, 1, ms, ms, 900, 176, phases) for ms in (70, 60, 80)]
     found.append(downtime.Downtime(rig.MAINLINE, 3, refused="not with three: no P2P"))
@@ -170,7 +169,7 @@ def test_share_of_the_driver():
 
 
 def test_nobody_always_comes_second(monkeypatch):
-    """Would catch: a downtime that is shorter because of what ran just before."""
+    """No driver may always run second."""
     monkeypatch.setattr(downtime, "_hosts", lambda session: [])
     monkeypatch.setattr(downtime, "_move", lambda session, rigs, which, functions: downtime.Downtime(which, functions))
     found = downtime.measure(None, 2)
@@ -179,18 +178,18 @@ def test_nobody_always_comes_second(monkeypatch):
 
 
 def test_costs_by_stage():
-    """Would catch: the driver's object, which VFIO allocates, lost among the kernel's."""
+    """The memory of the driver's object, which VFIO allocates, must be counted for the driver."""
     stage = {"hisi_acc_vfio_pci": 256, "vfio": 256, "": 512}
     text = report.costs([memory.Cost(rig.OURS, dict.fromkeys(memory.STAGES, stage), 176, 90112)])
     assert "1,024 (512)" in text[1] and "176" in text[1]
 
 
 def test_the_command_knows_all_of_them():
-    """Would catch: a benchmark that nobody can ask for."""
+    """The command must know each benchmark."""
     from benchmarks import run
     assert tuple(testing.BENCHMARKS.known) == run.WHAT
 
 
 def test_floor_is_what_its_items_are():
-    """Would catch: a floor that was lowered or raised in passing."""
+    """The lower bounds must be these totals, so that a change to them is deliberate."""
     assert floor.TOTALS == {"stop-copy": 33, "load": 34, "pre-copy": 33}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The cache builds each thing once, and trusts nothing that is half-built."""
+"""The cache must build each entry once, and must not use a partial build."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.core.cache import DAY, Cache, digest
 from lab.core.paths import LAB
 from lab.build import parts
 
-#: A builder that tells when it began and takes its time.
+#: A builder that reports its start and waits.
 BUILDER = """
 import sys, time, pathlib
 sys.path.insert(0, sys.argv[1])
@@ -49,6 +49,7 @@ def processes_of(group: int) -> list[str]:
 
 
 def test_two_ask_one_builds(tmp_path: Path) -> None:
+    """Of two processes that need an entry, one must build it."""
     both = [builder(tmp_path, 0.7), builder(tmp_path, 0.7)]
     paths = {one.communicate(timeout=30)[0].strip() for one in both}
     assert [one.returncode for one in both] == [0, 0]
@@ -58,6 +59,7 @@ def test_two_ask_one_builds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -> None:
+    """An interrupted build must leave no entry, and the next process must build it."""
     first = builder(tmp_path, 60)
     wait_until("the build has begun", (tmp_path / "log").exists)
     wait_until("its command runs", lambda: len(processes_of(first.pid)) == 3)
@@ -68,7 +70,7 @@ def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -
     assert cache.entries() == []
     assert list((tmp_path / "cache" / "tmp").iterdir()) == []
     if how == signal.SIGKILL:
-        # The command was told; nobody was left to end its own children.
+        # The command was ended; nobody was left to end its own children.
         wait_until("the command's child alone is left", lambda: len(processes_of(first.pid)) == 1)
         os.killpg(int(processes_of(first.pid)[0].split()[1]), signal.SIGKILL)
     else:
@@ -80,7 +82,7 @@ def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -
 
 
 def test_running_build_is_left_alone(tmp_path: Path) -> None:
-    """Another process that starts meanwhile sweeps and cleans around it."""
+    """clean() in another process must not remove a build in progress."""
     first = builder(tmp_path, 1)
     wait_until("the build has begun", (tmp_path / "log").exists)
     cache = Cache(tmp_path / "cache")
@@ -92,6 +94,7 @@ def test_running_build_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    """A failed build must leave nothing in the cache."""
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise OSError("no")
@@ -103,6 +106,7 @@ def test_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_tree_survives_an_error_but_no_interrupt(tmp_path: Path) -> None:
+    """A tree must be kept after an error, and be prepared again after an interrupt."""
     prepared = []
 
     def prepare(folder: Path) -> None:
@@ -123,6 +127,7 @@ def test_tree_survives_an_error_but_no_interrupt(tmp_path: Path) -> None:
 
 
 def test_key_follows_content(tmp_path: Path) -> None:
+    """The key must depend on contents and names of files only."""
     (tmp_path / "a").write_text("1")
     first = digest({"folder": tmp_path, "version": "1"})
     assert digest({"version": "1", "folder": tmp_path}) == first
@@ -136,6 +141,7 @@ def test_key_follows_content(tmp_path: Path) -> None:
 
 
 def test_clean_keeps_what_is_wanted(tmp_path: Path) -> None:
+    """clean() must keep the entries that are wanted."""
     cache = Cache(tmp_path)
     for kind in ("one", "two"):
         cache.entry(kind, "1", "key", lambda folder: None)
@@ -154,8 +160,8 @@ sys.stdin.read()
 
 
 def test_clean_leaves_what_a_running_command_uses(tmp_path: Path) -> None:
-    """An entry that another process was given stays while that runs, and clean names
-    it; afterwards it can be removed.  Logs and lists stay with it."""
+    """An entry in use by another process must be kept, with logs and lists, and clean must name it;
+    later it can be removed."""
     cache = Cache(tmp_path)
     for kind in ("used", "unused"):
         cache.entry(kind, "1", "key", lambda folder: None)
@@ -166,7 +172,7 @@ def test_clean_leaves_what_a_running_command_uses(tmp_path: Path) -> None:
         assert user.stdout.readline().startswith(str(tmp_path))
         assert "Kept what a running command uses: used 1." in parts.clean(cache)
         assert [entry.kind for entry in cache.entries()] == ["used"] and (tmp_path / "logs/some.log").exists()
-        # It still keeps it after it was asked
+        # It keeps the entry after the first clean, too
         assert parts.clean(cache).startswith("Removed 0")
         user.stdin.close()
     assert "Kept" not in parts.clean(cache)
@@ -174,7 +180,7 @@ def test_clean_leaves_what_a_running_command_uses(tmp_path: Path) -> None:
 
 
 def test_what_is_being_removed_is_given_to_nobody(tmp_path: Path) -> None:
-    """peek() that meets a removal waits for its end, and then finds nothing."""
+    """peek() of an entry that is being removed must wait, and then find nothing."""
     cache = Cache(tmp_path)
     path = tmp_path / "entries/used__1__key"
     path.mkdir()
@@ -189,14 +195,13 @@ def test_what_is_being_removed_is_given_to_nobody(tmp_path: Path) -> None:
 
 
 def age(cache: Cache, kind: str, version: str, days: float) -> None:
-    """Make an entry, last used so long ago."""
+    """Make an entry, last used so many days ago."""
     path = cache.entry(kind, version, "key", lambda folder: None)
     os.utime(path / ".used", (time.time() - days * DAY,) * 2)
 
 
 def test_old_entries_go_by_themselves(tmp_path: Path) -> None:
-    """What nobody used for 14 days goes; of each kind, all but the two last used go
-    after a day, so that the many of one day stay for that day."""
+    """Entries unused for 14 days must be removed; of each kind, all but the two last used after one day."""
     cache = Cache(tmp_path)
     for version, days in (("now", 0), ("today", 0.5), ("also-today", 0.6), ("yesterday", 1.1), ("last-week", 7)):
         age(cache, "many", version, days)
@@ -208,7 +213,7 @@ def test_old_entries_go_by_themselves(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_another_build_is_told(tmp_path: Path) -> None:
-    """Of two that need the same part, the one that waits says what it waits for."""
+    """A process that waits for another one's build must say which."""
     first = builder(tmp_path, 2)
     wait_until("the build has begun", (tmp_path / "log").exists)
     said: list[str] = []
@@ -229,8 +234,8 @@ with scratch.folder(where=pathlib.Path(sys.argv[2])) as folder:
 
 
 def test_folders_of_killed_runs_go(tmp_path: Path) -> None:
-    """A run removes what a killed one left of its own folder, but neither that of one
-    that lives, nor a folder of the same name that is none of the lab's."""
+    """A run must remove the temporary directory of a killed run, but not that of a running one, nor
+    a directory of the same name that is not the lab's."""
     (tmp_path / "vlab-of-somebody").mkdir()
     runs = [subprocess.Popen([sys.executable, "-c", RUN, str(LAB), str(tmp_path)], text=True, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE) for _ in range(2)]
@@ -246,8 +251,7 @@ def test_folders_of_killed_runs_go(tmp_path: Path) -> None:
 
 
 def test_a_tests_clock_stands_still_while_it_builds(tmp_path: Path) -> None:
-    """The limit for one test does not count what it builds, or waits for others to
-    build, nor does a part within a part count twice."""
+    """The time limit of a test must not count builds or waiting for them, and nested builds must count once."""
     seen: list[float] = []
 
     def inner(folder: Path) -> None:
@@ -268,8 +272,8 @@ def test_a_tests_clock_stands_still_while_it_builds(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_shares_files_with_another_leaves_it_alone(tmp_path):
-    """The patched sources of a kernel are links to the unpatched ones, which must stay those
-    that newest() finds."""
+    """An entry of hard links to another one must not change it: a kernel's patched sources are
+    links to the unpatched ones."""
     cache = Cache(tmp_path / "cache")
     source = cache.entry("source", "1", "key", lambda folder: (folder / "file").touch())
 

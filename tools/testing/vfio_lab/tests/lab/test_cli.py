@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab's command line, used wrongly: a sentence with what is known, status 2."""
+"""Wrong use of vlab's command line must print one line with the known values, and exit with status 2."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
 
 def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run vlab and return what it said."""
+    """Run vlab; returns the completed process."""
     return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False, env={**os.environ, **variables})
 
 
@@ -52,6 +52,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("bench", "--rounds", "many"), "1 to 1000"),
 ])
 def test_wrong_use(argv, words):
+    """Each wrong use must print its message and exit with status 2."""
     done = vlab(*argv)
     assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
@@ -64,7 +65,7 @@ COMMANDS = [command for group in cli.GROUPS.values() for command in group]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command):
-    """In 80 columns, with an example that the command line takes."""
+    """Each command's help must fit into 80 columns and have a valid example."""
     done = vlab(command, "--help", COLUMNS="80")
     assert done.returncode == 0 and f"usage: vlab {command}" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -75,7 +76,7 @@ def test_each_command_explains_itself(command):
 
 
 def test_the_list_of_commands_is_whole():
-    """vlab --help has each command once, in 80 columns, below what it is for."""
+    """vlab --help must list each command once, in 80 columns, below its group."""
     done = vlab("--help", COLUMNS="80")
     assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= 80
     for title, commands in cli.GROUPS.items():
@@ -95,7 +96,7 @@ def test_the_list_of_commands_is_whole():
     (("bench", "blackout", "moves", "--moves", "2"), ("bench", "downtime", "endurance", "--migrations", "2")),
 ])
 def test_names_of_earlier_releases_are_taken(old, new):
-    """And --help does not show them."""
+    """Command names of earlier releases must work, and --help must not list them."""
     def values(words):
         return {name: value for name, value in vars(cli.parsed(words)).items() if name not in ("top", "parser")}
 
@@ -104,7 +105,7 @@ def test_names_of_earlier_releases_are_taken(old, new):
 
 
 def test_versions_are_told():
-    """--version has the project's own and those that hosts can have."""
+    """--version must print the project's version and those available in hosts."""
     done = vlab("--version")
     assert done.returncode == 0
     assert all(name in done.stdout for name in (*versions.SERIES, *versions.VMM))
@@ -112,7 +113,7 @@ def test_versions_are_told():
 
 @pytest.mark.parametrize("argv, hosts_, guests", [(("run", "--", "true"), 1, 0), (("migrate", "--vfs", "4", "--guest-vfs", "2"), 2, 2)])
 def test_a_dry_run_prints_what_would_be_started(argv, hosts_, guests):
-    """Each QEMU's command line, with the VFs that a guest would get; nothing is booted."""
+    """--dry-run must print each QEMU's command line, with the guest's VFs, and boot nothing."""
     done = vlab(*argv[:1], "--dry-run", *argv[1:])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("-machine") + done.stdout.count("-M virt,virtualization=on") == hosts_
@@ -122,14 +123,14 @@ def test_a_dry_run_prints_what_would_be_started(argv, hosts_, guests):
 
 
 def test_a_dry_run_builds_nothing(tmp_path):
-    """With an empty cache it says what would be built."""
+    """With an empty cache, --dry-run must print what would be built."""
     done = vlab("migrate", "--dry-run", VFIO_LAB_CACHE=str(tmp_path))
     assert done.returncode == 0 and f"kernel-{versions.DEFAULT}" in done.stdout
     assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
 
 
 def test_verbose_and_quiet(tmp_path):
-    """-v shows the programs that are started, -q no step, before and behind the command."""
+    """-v must print the programs that are started, -q must print no step, before and after the command."""
     for words in (("-v", "check"), ("check", "-v")):
         done = vlab(*words, "--", "test_load.py", VFIO_LAB_CACHE=str(tmp_path))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -140,7 +141,7 @@ def test_verbose_and_quiet(tmp_path):
 
 
 def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
-    """Would catch: a command that ends before its first test, or shows an earlier table."""
+    """`vlab defects` must run its tests, and not show an earlier table if it fails."""
     table = tmp_path / "defects/defects.rst"
     table.parent.mkdir()
     table.write_text("of an earlier run")
@@ -153,7 +154,7 @@ def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path) -> Cache:
-    """A cache with something in it."""
+    """A cache with an entry."""
     made = Cache(tmp_path / "cache")
     folder = made.root / "entries/thing__1__key"
     folder.mkdir()
@@ -163,7 +164,7 @@ def cache(tmp_path) -> Cache:
 
 
 def test_clean_asks_first(cache):
-    """Without a terminal and without --yes nothing is removed, and a sentence says why."""
+    """Without a terminal and without --yes, clean must remove nothing and say why."""
     done = subprocess.run([VLAB, "clean"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                           env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)})
     assert done.returncode == 2 and "--yes" in done.stderr and len(done.stderr.splitlines()) == 1
@@ -176,7 +177,7 @@ def test_clean_asks_first(cache):
 @pytest.mark.parametrize("answer, status, left", [("\n", 1, 1), ("n\n", 1, 1), ("\x04", 1, 1), ("y\n", 0, 0)],
                          ids=["return", "no", "end", "yes"])
 def test_clean_takes_no_for_an_answer(cache, answer, status, left):
-    """On a terminal only a yes removes anything, and the question names the folder."""
+    """On a terminal, clean must name the directory and remove entries only after yes."""
     ours, theirs = pty.openpty()
     with subprocess.Popen([VLAB, "clean"], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           env={**os.environ, "VFIO_LAB_CACHE": str(cache.root)}) as process:
@@ -191,14 +192,14 @@ def test_clean_takes_no_for_an_answer(cache, answer, status, left):
 @pytest.mark.parametrize("line, guests", [
     (("run", "--", "true"), False), (("shell",), False), (("run", "--guest", "--", "true"), True), (("migrate",), True)])
 def test_a_guests_kernel_is_built_only_for_a_guest(line, guests):
-    """`vlab run -- lspci` does not wait for what only a guest runs."""
+    """`vlab run -- lspci` must not build what only a guest needs."""
     names = hosts.needed(cli.parser().parse_args(line))
     assert {f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}", "rootfs", "qemu"} <= set(names)
     assert (f"kernel-{kernel.GUEST}" in names, "programs" in names) == (guests, guests)
 
 
 def test_what_a_command_needs_follows_its_options():
-    """Kernels of both ends; the module only where it is used as it is."""
+    """A command must build the kernels of both hosts, and modules only where they are used."""
     other = next(series for series in versions.SERIES if series != versions.DEFAULT)
     names = hosts.needed(cli.parser().parse_args(["migrate", "--to-kernel", other]))
     assert {f"{part}-{series}" for part in ("kernel", "driver") for series in (versions.DEFAULT, other)} <= set(names)
@@ -210,22 +211,22 @@ def test_what_a_command_needs_follows_its_options():
     ((), True), (("-x",), True), (("--long",), True), (("--maxfail", "1"), True), (("test_splats.py",), False),
     (("test_cli.py::test_wrong_use", "--long"), False), (("-k", "model"), False), (("--collect-only",), False)])
 def test_only_a_whole_check_builds_everything(arguments, whole, monkeypatch):
-    """Tests that are named build what they need themselves."""
+    """Only a check of all tests must build everything first; named tests build what they need."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     assert testing.to_build(arguments, False) == whole
     assert testing.to_build(arguments, True) == (arguments != ("--collect-only",))
 
 
 def test_a_test_that_is_named_runs_from_an_empty_cache(tmp_path):
-    """`vlab check -- FILE` of a test that needs nothing builds nothing."""
+    """`vlab check -- FILE` of a test that needs nothing must build nothing."""
     done = vlab("check", "--", "test_splats.py", VFIO_LAB_CACHE=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
 
 
 def test_what_is_missing_is_found_without_building_it(tmp_path):
-    """From an empty cache all parts are missing, each behind what it is made from, and
-    finding that out fetches and builds nothing."""
+    """Listing missing parts must neither download nor build; with an empty cache all are missing,
+    each after its dependencies."""
     missing = parts.missing(parts.ALL, Cache(tmp_path))
     assert set(parts.ALL) <= set(missing)
     for name in missing:

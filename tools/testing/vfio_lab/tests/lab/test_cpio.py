@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Our archives, read back by the system's cpio."""
+"""The lab's cpio archives must be readable by the system's cpio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENTRIES = {
 
 
 def listing(archive: Path) -> dict[str, list[str]]:
-    """What the system's cpio sees, by name."""
+    """The system's cpio's list of an archive, by name."""
     with open(archive, "rb") as stream:
         done = subprocess.run(["cpio", "-itv", "--quiet", "--numeric-uid-gid"], stdin=stream,
                               capture_output=True, text=True, check=True)
@@ -34,6 +34,7 @@ def listing(archive: Path) -> dict[str, list[str]]:
 
 
 def test_system_reads_it(tmp_path: Path) -> None:
+    """cpio must list each file with its mode and type."""
     rows = listing(cpio.archive(tmp_path / "a.cpio", ENTRIES))
     assert set(rows) == {*ENTRIES, "etc", "etc/deep", "dev", "usr"}
     assert rows["init"][0] == "-rwxr-xr-x" and rows["etc/deep/odd"][0] == "-rw-------"
@@ -47,6 +48,7 @@ def test_system_reads_it(tmp_path: Path) -> None:
 
 
 def test_content_comes_back(tmp_path: Path) -> None:
+    """cpio must extract the contents."""
     entries = {name: entry for name, entry in ENTRIES.items() if not name.startswith("dev")}
     archive = cpio.archive(tmp_path / "a.cpio", entries)
     out = tmp_path / "out"
@@ -61,12 +63,14 @@ def test_content_comes_back(tmp_path: Path) -> None:
 
 
 def test_same_bytes_each_time(tmp_path: Path) -> None:
+    """The same input must give the same bytes."""
     first = cpio.archive(tmp_path / "a.cpio", ENTRIES).read_bytes()
     again = dict(reversed(ENTRIES.items()))
     assert cpio.archive(tmp_path / "b.cpio", again).read_bytes() == first
 
 
 def test_layers_join(tmp_path: Path) -> None:
+    """Concatenated archives must be one file system."""
     one = cpio.archive(tmp_path / "1", {"a": cpio.file(b"1")})
     two = cpio.archive(tmp_path / "2", {"b": cpio.file(b"22")})
     both = cpio.concatenate(tmp_path / "both", [one, two])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lab's packages import each other one way only."""
+"""Imports between the lab's packages must go in one direction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from lab.core import paths
 
-#: each may import itself and those before it; of probe and release, neither the other
+#: each may import itself and earlier ones; probe and release must not import each other
 ORDER = {"core": (), "build": ("core",), "scenario": ("core", "build"), "probe": ("core", "build", "scenario"),
          "release": ("core", "build", "scenario"), "cli": ("core", "build", "scenario", "probe", "release")}
 
 
 def imported(file: Path) -> Iterator[str]:
-    """The packages of the lab that a file imports from."""
+    """The packages of the lab that a file imports."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             if node.level == 2:
@@ -27,7 +27,7 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def test_imports_go_one_way():
-    """No package imports one that comes after it."""
+    """No package may import a later one."""
     assert {folder.name for folder in (paths.LAB / "lab").iterdir() if (folder / "__init__.py").is_file()} == set(ORDER)
     wrong = [f"{package}/{file.name} imports lab.{other}" for package, allowed in ORDER.items()
              for file in sorted((paths.LAB / "lab" / package).glob("*.py"))
@@ -36,7 +36,7 @@ def test_imports_go_one_way():
 
 
 def test_no_file_is_beside_the_folders():
-    """Each test is in the folder of its subject, each module of the lab in a package."""
+    """Each test must be in the folder of its subject, each module of the lab in a package."""
     beside = [path.name for folder in ("lab", "tests") for path in (paths.LAB / folder).glob("*.py")
               if path.name not in ("__init__.py", "conftest.py")]
     assert beside == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The judgement over what a guest's load reported."""
+"""Evaluation of the reports of a guest's load."""
 
 import json
 
@@ -10,20 +10,21 @@ from lab.scenario.load import LoadRecord
 
 
 def line(seq: int, **changes: object) -> bytes:
-    """A report as the load writes it, sound unless changed."""
+    """A report of the load, valid unless changed."""
     report = {"seq": seq, "ms": seq * 100, "boot": "b", "pid": 7, "in_flight": 4, "oldest_ms": 1, "submitted": 10,
               "verified": 10, "mismatched": 0, "failed": 0, "final": False, "lanes": [5, 5]}
     return (json.dumps({**report, **changes}) + "\n").encode()
 
 
 def complaints(*lines: bytes) -> str:
-    """What is wrong with a load that reported these lines."""
+    """Errors found in these reports."""
     record = LoadRecord()
     record.follow("here", lines)
     return "; ".join(record.complaints())
 
 
 def test_a_sound_load_over_two_hosts_has_no_complaint():
+    """A valid load on two hosts must have no error."""
     record = LoadRecord()
     record.follow("here", [b'{"ready":"hisi_sec2"}\n', line(0), line(1)])
     record.follow("there", [line(2), line(3, final=True), b'{"exit":0}\n'])
@@ -46,10 +47,12 @@ def test_a_sound_load_over_two_hosts_has_no_complaint():
     ((line(0), b'{"error":"no device"}\n'), "no device"),
 ])
 def test_each_kind_of_harm_is_named(lines, words):
+    """Each kind of error must be reported."""
     assert words in complaints(*lines)
 
 
 def test_a_lane_that_hangs_is_named():
+    """A lane that hangs must be named."""
     record = LoadRecord()
     record.follow("here", [line(0)])
     with pytest.raises(LabError, match="lanes without an answer: 1"):
@@ -60,5 +63,6 @@ def test_a_lane_that_hangs_is_named():
 
 
 def test_waiting_ends_when_the_guest_is_gone():
+    """Waiting must end when the guest has ended."""
     with pytest.raises(LabError, match="ended before"):
         LoadRecord().wait("anything", lambda: False, 30, lambda: False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the lab refuses before it begins, and how it says so."""
+"""Unsupported machines and failing steps must be reported with their reason."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def os_release(folder: Path, name: str, version: str) -> Path:
 
 @pytest.mark.parametrize("version", ["12", "13"])
 def test_debian_is_taken(tmp_path: Path, version: str) -> None:
+    """Supported Debian releases must be accepted."""
     machine.check(os_release(tmp_path, "debian", version), "x86_64")
 
 
@@ -37,32 +38,38 @@ def test_debian_is_taken(tmp_path: Path, version: str) -> None:
 ])
 def test_other_machines_are_refused(tmp_path: Path, name: str, version: str, cpu: str,
                                     said: str) -> None:
+    """Other machines must be rejected with the reason."""
     with pytest.raises(LabError, match=said):
         machine.check(os_release(tmp_path, name, version), cpu)
 
 
 def test_missing_packages_are_found() -> None:
+    """Missing packages must be found."""
     assert machine.missing(["dpkg", "no-such-package-at-all"]) == ["no-such-package-at-all"]
 
 
 def test_full_disk_is_said(tmp_path: Path) -> None:
+    """Too little disk space must be reported before a build."""
     disk.require(tmp_path / "not" / "there" / "yet", 1, "a test")
     with pytest.raises(LabError, match="Not enough disk for a test"):
         disk.require(tmp_path, 1 << 60, "a test")
 
 
 def test_unknown_names_are_refused_with_the_known() -> None:
+    """Unknown names must be rejected, with the known ones."""
     with pytest.raises(LabError, match=f"nothing called kernle.*known are.*kernel-{versions.LTS}"):
         parts.build(["kernle"])
 
 
 def test_unknown_kernel_is_refused(tmp_path: Path) -> None:
+    """An unknown kernel must be rejected."""
     context = Context(Cache(tmp_path), Steps(io.StringIO()))
     with pytest.raises(LabError, match=f"no lab kernel 5.10; known are .*, {versions.LTS}"):
         kernel.kernel("5.10", context)
 
 
 def test_config_that_took_no_effect_is_found() -> None:
+    """An option that did not take effect must be reported."""
     config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n"
     assert kernel.unmet("CONFIG_A=y\nCONFIG_B=n\nCONFIG_C=m\n", config) == []
     assert kernel.unmet("# why\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=y\n", config) == [
@@ -70,6 +77,7 @@ def test_config_that_took_no_effect_is_found() -> None:
 
 
 def test_failed_step_names_itself_and_its_log(tmp_path: Path) -> None:
+    """A failed step must print its name and log."""
     out = io.StringIO()
     log = tmp_path / "a.log"
     script = "for i in $(seq 1 40); do echo line $i; done; exit 3"
@@ -83,7 +91,7 @@ def test_failed_step_names_itself_and_its_log(tmp_path: Path) -> None:
 
 
 def test_what_another_process_installed_meanwhile_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Would catch: two tests at once that each run apt, of which one finds its lists locked."""
+    """Two processes that install packages at once must not collide at apt's lock."""
     asked: list[object] = []
     monkeypatch.setattr(machine, "ask_for_root", lambda purpose: None)
     monkeypatch.setattr(machine, "_install", lambda packages, context: asked.append(packages))

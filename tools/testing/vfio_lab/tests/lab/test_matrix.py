@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of what migrates with which kernel, QEMU and backend: what each cell says,
-and when the whole is as expected."""
+"""The table of migrations between kernels, QEMU releases and backends: contents of each cell, and
+the overall result."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lab.cli import main as cli, migrations
 NEW, OLD = versions.VMMS[-1].name, versions.VMMS[0].name
 HERE = End(versions.DEFAULT, OLD)
 ALIKE = Cell(HERE, HERE, "iommufd")
-#: between kernels that this QEMU does not load a guest across
+#: between kernels that this QEMU cannot migrate a guest across
 ACROSS = Cell(End(versions.LTS, OLD), HERE, "iommufd")
 WHERE = {name: f"Linux 7.9.1, QEMU emulator version 9.9.9 (Debian 1:9.9.9), hisi_acc_vfio_pci (ours) on {name}"
          for name in ("source", "destination")}
 
 
 def results(cells, outcomes, absent=lambda cell: ""):
-    """The matrix of these cells, each with the outcome of its backend and ends."""
+    """The matrix of these cells, with the outcomes of each cell's backend and hosts."""
     def migrate(cell):
         outcome = outcomes[cell]
         if isinstance(outcome, LabError):
@@ -38,8 +38,8 @@ def results(cells, outcomes, absent=lambda cell: ""):
 
 
 def test_each_cell_is_there_once():
-    """The table must have every kernel, QEMU and backend, and no pair of hosts that
-    differ in both or neither."""
+    """The table must have every kernel, QEMU and backend, and each pair of hosts must differ in
+    exactly one of kernel and QEMU."""
     cells = matrix.same(versions.SERIES, versions.VMM, BACKENDS)
     assert len(set(cells)) == len(versions.KERNELS) * len(versions.VMMS) * len(BACKENDS)
     assert all(cell.source == cell.destination for cell in cells)
@@ -52,8 +52,7 @@ def test_each_cell_is_there_once():
 
 
 def test_a_cell_passes_only_if_every_check_did():
-    """One complaint makes a cell fail, and a passing one is what versions.py wants of
-    hosts that are alike."""
+    """One error must make a cell fail; between equal hosts only a passing cell is expected."""
     found = results([ALIKE], {ALIKE: Outcome()})
     assert (found[ALIKE].verdict, found[ALIKE].expected) == ("passes", True)
     found = results([ALIKE], {ALIKE: Outcome(complaints=["lane 3 differs", "more"])})
@@ -63,8 +62,7 @@ def test_a_cell_passes_only_if_every_check_did():
 
 
 def test_a_refusal_is_expected_with_its_words_only():
-    """A refusal that versions.py knows is as expected, with other words it is not, and
-    neither is a migration that passes in its place."""
+    """A refusal must be expected only with the text of versions.py; neither another text nor a pass may be."""
     words = versions.VMMS[0].lacks["guest-of-older-kernel"]
     said = f"qemu-system-aarch64: {words}\nqemu-system-aarch64: load of migration failed"
     found = results([ACROSS], {ACROSS: Outcome(complaints=["x"], refusal=said)})[ACROSS]
@@ -76,14 +74,14 @@ def test_a_refusal_is_expected_with_its_words_only():
 
 
 def test_what_the_mirror_lacks_is_told_and_not_run():
-    """A cell without its kernel or QEMU must not run with another one in its place."""
+    """A cell whose kernel or QEMU is missing must not run with another one."""
     found = results([ALIKE, ACROSS], {ALIKE: Outcome()}, lambda cell: "no kernel" if cell is ACROSS else "")
     assert str(found[ACROSS]) == "not available: no kernel" and found[ACROSS].expected
     assert found[ALIKE].verdict == "passes"
 
 
 class Mirror:
-    """A context whose cache is empty and whose mirror has these sources only."""
+    """A context with an empty cache and a mirror with these sources only."""
 
     def __init__(self, **sources: str) -> None:
         self.sources = sources
@@ -92,16 +90,16 @@ class Mirror:
     newest = peek = staticmethod(lambda *_: None)
 
     def candidate(self, package: str) -> str | None:
-        """Of kernels' sources."""
+        """Of kernel sources."""
         return self.sources.get(package.removeprefix("linux-source-").replace(".", "_"))
 
     def source_versions(self, package: str) -> list[str]:
-        """Of QEMU's."""
+        """Of QEMU."""
         return self.sources[package].split()
 
 
 def test_the_reason_names_what_is_missing():
-    """Which of kernel and QEMU the mirror lacks must be told by its name."""
+    """The reason must name the kernel or QEMU that the mirror lacks."""
     new = Cell(End(versions.DEFAULT, NEW), End(versions.DEFAULT, NEW), "iommufd")
     kernel = f"k{versions.DEFAULT}".replace(".", "_").removeprefix("k")
     assert matrix.missing(ALIKE, Mirror(qemu="")) == f"this machine's mirror has no kernel {versions.DEFAULT}"
@@ -132,8 +130,8 @@ def test_tables_and_files_have_every_cell(tmp_path):
 
 @pytest.mark.parametrize("outcome, status", [(Outcome(), 0), (Outcome(complaints=["lost"]), 1)])
 def test_the_status_is_that_of_all_cells(monkeypatch, tmp_path, capsys, outcome, status):
-    """`vlab matrix` exits 0 only if every cell is as expected, and runs the cells that
-    its options leave."""
+    """`vlab matrix` must run the cells that its options select, and exit 0 only if every cell is as
+    expected."""
     ran = []
 
     def migrated(cell, *_):
@@ -152,6 +150,6 @@ def test_the_status_is_that_of_all_cells(monkeypatch, tmp_path, capsys, outcome,
 
 @pytest.mark.long("migrates six times or more")
 def test_every_cell_is_as_expected():
-    """The whole table, run: what versions.py says of each release still holds."""
+    """Every cell must be as versions.py expects."""
     assert cli.main(["matrix", "--directions", "--backend", "iommufd"]) == 0
     assert cli.main(["matrix", "--backend", "container"]) == 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Machines that are not ours: with other packages, settings, disks, terminals, masks
-and names of folders."""
+"""Machines that differ from the developers': other packages, settings, disks, terminals, umasks and
+directory names."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from lab.release import series
 from registers import Model
 
 VLAB = paths.LAB / "vlab"
-#: vlab with a command of the test's own
+#: vlab with a command of the test
 COMMAND = "import sys; sys.path.insert(0, sys.argv[1]); from lab.cli import main as cli, store; store.status = lambda args, steps: {}; " \
           "sys.exit(cli.main(['status']))"
 
 
 def vlab_that(does: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """Run vlab with something else in place of its command."""
+    """Run vlab with something else as its command."""
     return subprocess.run([sys.executable, "-B", "-c", COMMAND.format(does), paths.LAB], capture_output=True, check=False,
                           env={**os.environ, **variables})
 
 
 def in_mounts_of_its_own(script: str, *words: str | pathlib.Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell's script where it may mount, which nobody else sees."""
+    """Run a shell script in a mount namespace of its own."""
     if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine allows users no namespaces of their own")
     return subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-euc", script, "sh", *words], text=True,
                           capture_output=True, check=False, env={**os.environ, **variables})
 
 
-#: the folder "$1" can only be read
+#: the directory "$1" can only be read
 READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; '
 
 
@@ -55,8 +55,7 @@ READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; '
 
 @pytest.fixture
 def apt_get(tmp_path, monkeypatch):
-    """Put a script in place of apt-get, of which root's rights are not asked; it finds a
-    folder of its own in $HERE."""
+    """Replace apt-get by a script that needs no root; $HERE is its directory."""
     def put(script: str) -> None:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin/apt-get").write_text(f"#!/bin/sh\nHERE={tmp_path}\n{script}\n")
@@ -70,7 +69,7 @@ def apt_get(tmp_path, monkeypatch):
 
 
 def test_what_would_remove_a_package_is_refused_and_both_are_named(apt_get, tmp_path):
-    """Verifies that installing never removes a package of the user's: apt alone would."""
+    """Installing packages must not remove any of the user's, as apt alone would; the error must name both."""
     apt_get("""case "$*" in
 *--simulate*cross*) printf 'Remv multilib [1]\\nInst cross (1 Debian)\\n' ;;
 *--simulate*) echo 'Inst other (1 Debian)' ;;
@@ -84,7 +83,7 @@ esac""")
 
 
 def test_packages_that_cannot_be_installed_are_named(apt_get, tmp_path):
-    """Verifies that the reason comes from apt, not only its status."""
+    """The error must have apt's reason, not only its status."""
     apt_get("echo 'The following packages have unmet dependencies:'; echo ' cross : Depends: libc (>= 3) but 2 is to be "
             "installed'; echo 'E: Unable to correct problems, you have held broken packages.' >&2; exit 100")
     with pytest.raises(LabError, match="cannot install what the lab needs: cross : Depends: libc"):
@@ -92,8 +91,7 @@ def test_packages_that_cannot_be_installed_are_named(apt_get, tmp_path):
 
 
 def test_packages_are_listed_before_anything_happens(apt_get, tmp_path, monkeypatch):
-    """Verifies that the user reads the names before being asked for a password, and that
-    apt itself is told to remove nothing."""
+    """Packages must be listed before sudo asks for a password, and apt must be run with --no-remove."""
     apt_get("""case "$*" in
 *--simulate*) printf 'Inst one (1 Debian)\\nInst needed (1 Debian)\\nInst two [1] (2 Debian)\\n' ;;
 *) echo "$*" > $HERE/installed ;;
@@ -111,8 +109,8 @@ esac""")
     ("E: Could not get lock /var/lib/apt/lists/lock - open (11: Resource temporarily unavailable)", "another program"),
 ])
 def test_another_apt_at_work_is_waited_for(apt_get, tmp_path, monkeypatch, words, who):
-    """Verifies that the daily update of a machine that has just been started does not end
-    the lab: apt waits for no lock but dpkg's."""
+    """Installing must wait for another apt, such as a new machine's daily update; apt itself waits
+    only for dpkg's lock."""
     monkeypatch.setattr(machine, "LOCK_INTERVAL", 0.01)
     apt_get(f"""case "$*" in
 *--simulate*) echo 'Inst one (1 Debian)' ;;
@@ -127,7 +125,7 @@ esac""")
 
 @pytest.fixture
 def sudo(tmp_path, monkeypatch):
-    """A sudo of our own, which tells its process group, and ends when it is told to."""
+    """A fake sudo that prints its process group, and ends on a signal."""
     (tmp_path / "sudo").write_text("#!/bin/sh\n[ $2 != kill ] || exec $2 $3 $4\nps -o pgid= -p $$\n"
                                    "trap 'echo told; exit 1' TERM\n[ $3 = true ] || while :; do read nothing; done\n")
     (tmp_path / "sudo").chmod(0o755)
@@ -136,15 +134,15 @@ def sudo(tmp_path, monkeypatch):
 
 
 def test_sudo_stays_in_the_terminals_foreground(sudo):
-    """Verifies that sudo is not stopped for ever once apt touches the terminal: Debian 13's
-    gives its command a terminal of its own, which it can only do in the foreground."""
+    """sudo must stay in the terminal's foreground: Debian 13's runs its command in a terminal of
+    its own, and is stopped otherwise."""
     seen: list[str] = []
     run(["sudo", "-n", "--", "true"], log=sudo, on_line=seen.append, check=False)
     assert [int(line) for line in seen] == [os.getpgrp()]
 
 
 def test_sudo_is_told_to_end(sudo):
-    """Verifies that an interrupt reaches what sudo runs, and that its end is waited for."""
+    """An interrupt must end what sudo runs, and vlab must wait for that end."""
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
 
@@ -155,9 +153,9 @@ def test_sudo_is_told_to_end(sudo):
 
 
 def test_all_packages_are_named_in_one_place():
-    """Verifies that no test, which has no terminal to ask for a password on, installs what
-    make check did not; that the demo takes no more than it needs; and that nothing but
-    installing takes root's rights."""
+    """All packages must be named in one place: tests, without a terminal for a password, install
+    nothing that make check did not; the demo needs no more than its own; only installing needs
+    root."""
     for part in (machine.PACKAGES, machine.DOCS, machine.DEB, machine.FUZZ, machine.STATIC, machine.SERIES):
         assert set(part) <= set(machine.CHECK)
     assert "dkms" not in machine.CHECK
@@ -177,7 +175,7 @@ def test_all_packages_are_named_in_one_place():
     ({"LC_ALL": "C.UTF-8"}, "██▏ … é".encode()),
 ], ids=["latin-1", "posix", "utf-8"])
 def test_a_terminal_gets_what_it_can_show(variables, seen):
-    """Verifies that a migration that passed does not fail for a bar that the terminal lacks."""
+    """Characters that the terminal cannot show must be replaced, and must not fail the command."""
     done = vlab_that("print('██▏ … é')", **{"LC_ALL": "", **variables})
     assert done.stderr == b"" and done.returncode == 0
     assert done.stdout.strip() == seen
@@ -190,14 +188,15 @@ def test_a_terminal_gets_what_it_can_show(variables, seen):
     (errno.EROFS, b"vlab: /some/file cannot be written: Read-only file system."),
 ])
 def test_an_error_of_the_disk_is_a_sentence(number, words):
-    """Verifies that it is no traceback, wherever it happens."""
+    """A disk error must be reported by one line instead of a traceback, wherever it happens."""
     done = vlab_that(f"(_ for _ in ()).throw(OSError({number}, os.strerror({number}), '/some/file'))".replace(
         "os.", "__import__('os')."))
     assert done.returncode == 1 and done.stderr.startswith(words) and done.stderr.count(b"\n") == 1
 
 
 def test_a_small_tmpdir_is_refused_before_anything_is_built(tmp_path):
-    """Verifies that the sentence names the folder, and how to choose another."""
+    """A small TMPDIR must be rejected before anything is built; the message must name the directory
+    and the variable."""
     done = in_mounts_of_its_own('mount -t tmpfs -o size=4m none "$1"; TMPDIR=$1 "$2" build library', tmp_path, VLAB)
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(rf"vlab: Not enough disk for temporary files: {tmp_path} has .* free and .* needed; make room, or "
@@ -209,7 +208,7 @@ def test_a_small_tmpdir_is_refused_before_anything_is_built(tmp_path):
     ("a b", "takes no space and no colon in a path, and .*a b has one: set TMPDIR"),
 ])
 def test_a_tmpdir_that_cannot_serve_is_refused(tmp_path, monkeypatch, folder, words):
-    """Verifies that no build fails far from its cause."""
+    """An unusable TMPDIR must be rejected before a build."""
     (tmp_path / "a b").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / folder))
     with pytest.raises(LabError, match=words):
@@ -217,7 +216,7 @@ def test_a_tmpdir_that_cannot_serve_is_refused(tmp_path, monkeypatch, folder, wo
 
 
 def test_a_checkout_that_cannot_be_written_to_serves(tmp_path):
-    """Verifies that outcomes go elsewhere."""
+    """In a read-only checkout, results must go elsewhere."""
     script = READ_ONLY + 'python3 -B -c "import sys; sys.path.insert(0, \\"tools/testing/vfio_lab\\"); ' \
         'from lab.core import paths; print(paths.BUILD)"'
     done = in_mounts_of_its_own(script, paths.ROOT, VFIO_LAB_CACHE=str(tmp_path), VFIO_LAB_BUILD="")
@@ -226,24 +225,23 @@ def test_a_checkout_that_cannot_be_written_to_serves(tmp_path):
 
 
 def test_make_module_says_where_it_cannot_write(context):
-    """Verifies that the sentence tells what to set."""
+    """make module must name the variable to set if it cannot write."""
     done = in_mounts_of_its_own(READ_ONLY + 'make -s module KDIR="$2" OUT=build/nowhere', paths.ROOT,
                                 kernel(versions.DEFAULT, context).build)
     assert done.returncode and "OUT has to name another folder" in done.stderr, done.stderr
 
 
 def test_tests_write_where_outcomes_go():
-    """Verifies that those of an installed package write nothing beside themselves."""
+    """Tests of the installed package must not write next to their files."""
     bad = [path.name for folder in ("lab", "tests", "benchmarks") for path in (paths.LAB / folder).rglob("*.py")
            if re.search(r"ROOT / f?\"build|parents\[[56]\]", path.read_text()) and path.name != pathlib.Path(__file__).name]
     assert bad == []
 
 
-# Names, masks, processors
+# Names, umasks, processors
 
 def test_the_driver_is_built_where_a_path_has_a_space(context, tmp_path):
-    """Verifies make module in a checkout with a space in its path, as the kernel's build
-    takes none."""
+    """make module must work in a checkout with a space in its path, although the kernel's build does not."""
     top = tmp_path / "check out"
     top.mkdir()
     for name in ("dkms", "drivers"):
@@ -255,7 +253,7 @@ def test_the_driver_is_built_where_a_path_has_a_space(context, tmp_path):
 
 
 def test_a_mask_does_not_reach_a_hosts_root(tmp_path):
-    """Verifies that under umask 077 a host's /usr/lib stays open to its users."""
+    """With umask 077, a host's /usr/lib must be readable for its users."""
     (tmp_path / "lib").mkdir(mode=0o700)
     for name, mode in (("data", 0o600), ("program", 0o700)):
         (tmp_path / "lib" / name).touch(mode)
@@ -278,7 +276,7 @@ def test_a_mask_does_not_reach_a_hosts_root(tmp_path):
     ({}, "0::/\n", 64),
 ])
 def test_processors_are_counted_as_a_control_group_gives_them(tmp_path, monkeypatch, files, own, most):
-    """Verifies that a container with one processor of 64 is not given 64 compilers."""
+    """In a container with one of 64 processors, one compiler must run."""
     monkeypatch.setattr(processors.os, "sched_getaffinity", lambda pid: set(range(64)))
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -288,7 +286,7 @@ def test_processors_are_counted_as_a_control_group_gives_them(tmp_path, monkeypa
 
 
 def test_processors_are_counted_by_affinity():
-    """Verifies taskset's effect; nothing in the lab counts otherwise."""
+    """taskset must limit the number of processors, and nothing in the lab may count them otherwise."""
     one = min(os.sched_getaffinity(0))
     done = subprocess.run(["taskset", "-c", str(one), sys.executable, "-B", "-c",
                            "from lab.core import processors; print(processors.count())"], cwd=paths.LAB, text=True,
@@ -300,8 +298,8 @@ def test_processors_are_counted_by_affinity():
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """A user whose git signs, runs hooks and prints patches in another way, and who is
-    nobody; and checkouts that are another's."""
+    """A user whose git signs, runs hooks, formats patches differently and has no name; and
+    checkouts of another owner."""
     for folder in ("hooks", "template/hooks"):
         (tmp_path / folder).mkdir(parents=True)
         for name in ("pre-commit", "commit-msg", "applypatch-msg", "post-commit"):
@@ -332,7 +330,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def test_gits_settings_do_not_matter_to_a_series(settings, tmp_path):
-    """Verifies that patches are the same whatever the user's git does otherwise."""
+    """Patches must not depend on the user's git settings."""
     repo = series.Repository(tmp_path / "tree", git.NOBODY)
     for number, text in enumerate(("one\n", "two\n")):
         repo.put({"file": text}, {"file"})
@@ -345,8 +343,8 @@ def test_gits_settings_do_not_matter_to_a_series(settings, tmp_path):
 
 
 def test_a_checkout_of_anothers_is_listed(settings):
-    """Verifies that root builds packages and pages in a checkout that is a user's, where git
-    of itself speaks of dubious ownership."""
+    """root must be able to build packages and pages in a checkout of another user, which git
+    reports as dubious ownership."""
     if not (paths.ROOT / ".git").exists():
         pytest.skip("this is no checkout")
     assert subprocess.run(["git", "ls-files"], cwd=paths.ROOT, capture_output=True, check=False).returncode != 0
@@ -354,7 +352,7 @@ def test_a_checkout_of_anothers_is_listed(settings):
 
 
 def test_who_signs_off_is_who_says_who_he_is(settings, tmp_path, monkeypatch):
-    """Verifies that a name is not made up where there is one, and that its lack is seen."""
+    """Sign-offs must have the user's name; a missing name must be reported, not invented."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert git.identity() is None
     with (tmp_path / ".gitconfig").open("a") as out:
@@ -364,22 +362,22 @@ def test_who_signs_off_is_who_says_who_he_is(settings, tmp_path, monkeypatch):
     assert git.identity() == ("Another", "somebody@example.org")
 
 
-# QEMU, and its sockets
+# QEMU and its sockets
 
 def seccomp(pid: int) -> str:
-    """Which mode of seccomp a process is in, 2 being filters."""
+    """The seccomp mode of a process; 2 is filters."""
     return re.search(r"^Seccomp:\t(\d)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]
 
 
 def test_the_model_is_in_a_sandbox(outer, tmp_path):
-    """Verifies that the tests' own machines are what hosts are."""
+    """The tests' machines must run in the sandbox, like hosts."""
     with Model(outer, tmp_path) as model:
         assert seccomp(model._process.pid) == "2"
 
 
 def test_a_host_is_in_a_sandbox_and_its_sockets_below_a_short_name(tmp_path, monkeypatch, context):
-    """Verifies that 5,000 lines of ours that a host's drivers drive start no program; and
-    that a path for temporary files that is longer than a socket's address may be serves."""
+    """A host's QEMU must not be able to start a program, as its device model handles untrusted
+    input; and its sockets must work with a TMPDIR longer than a socket's address."""
     long = tmp_path / ("long" * 30)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))

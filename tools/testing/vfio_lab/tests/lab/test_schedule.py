@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Parts that are built side by side: in order, stopped together, and forecast."""
+"""Parallel builds: order, stop on failure, and forecast."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lab.core.progress import Relay, Steps
 from lab.core.run import run
 from lab.core.schedule import Forecast, Job
 
-#: A job of this test: builds an entry of the cache in the folder of its third argument,
-#: by the line of Python in the second.
+#: A job of this test: builds an entry of the cache in the directory of its third argument, by the
+#: line of Python in the second.
 JOB = """
 import os, signal, sys, time, pathlib
 sys.path.insert(0, "@LAB@")
@@ -58,7 +58,7 @@ def job(top: Path, name: str, line: str = "pass", after: tuple[str, ...] = (), h
 
 
 def go(jobs: list[Job], steps: Steps | None = None) -> list[str]:
-    """Run jobs; returns the names as they were done."""
+    """Run jobs; returns their names in the order of completion."""
     done: list[str] = []
     schedule.run(jobs, steps or Steps(io.StringIO()), {one.name: 1.0 for one in jobs},
                  lambda name, _: done.append(name))
@@ -66,8 +66,7 @@ def go(jobs: list[Job], steps: Steps | None = None) -> list[str]:
 
 
 def test_what_does_not_need_each_other_runs_at_once(tmp_path):
-    """Jobs without a dependency between them run side by side, one with a dependency
-    begins when that is done: each of two waits for the other here."""
+    """Independent jobs must run in parallel, dependent ones in order: two jobs here wait for each other."""
     done = go([job(tmp_path, "last", 'assert Cache(top / "cache").peek("one", "1", "key")', ("one", "two")),
                job(tmp_path, "one", 'wait("two")'), job(tmp_path, "two", 'wait("one")')])
     assert sorted(done[:2]) == ["one", "two"] and done[2] == "last"
@@ -75,7 +74,7 @@ def test_what_does_not_need_each_other_runs_at_once(tmp_path):
 
 
 def test_heavy_jobs_are_few_at_once():
-    """No more heavy jobs run than keep all processors busy; light ones do not wait."""
+    """No more heavy jobs may run than keep all processors busy; light ones must not wait."""
     jobs = {name: Job(name, (), Path(), (), name != "light") for name in ("a", "b", "c", "light")}
     begun = schedule.ready(jobs, [], set())
     assert [one.name for one in begun] == ["a", "b", "light"]
@@ -83,7 +82,7 @@ def test_heavy_jobs_are_few_at_once():
 
 
 def test_jobs_that_nothing_leads_to_are_refused(tmp_path):
-    """A dependency that nobody builds ends the run, in place of waiting for ever."""
+    """A dependency that no job builds must be an error."""
     with pytest.raises(LabError, match="Nothing leads to one"):
         go([job(tmp_path, "one", after=("nowhere",))])
 
@@ -100,16 +99,15 @@ def test_jobs_that_nothing_leads_to_are_refused(tmp_path):
     ("1 / 0", "^The build of bad failed with status 1: ZeroDivisionError"),
 ], ids=["failed", "disk-full", "disk-full-in-python", "no-network", "killed", "broken"])
 def test_the_first_failure_stops_the_rest(tmp_path, line, sentence):
-    """One part fails, by its own tools, a full disk, a mirror that cannot be reached or
-    outright: the others are stopped, its sentence is what the user reads, nothing half-built
-    is in the cache."""
+    """If one job fails, by its tools, a full disk, an unreachable mirror or an exception, the
+    others must be stopped, its message printed, and no partial build be in the cache."""
     out = io.StringIO()
     with pytest.raises(LabError, match=sentence):
         go([job(tmp_path, "other", FOR_EVER), job(tmp_path, "bad", f'wait("other"); {line}'),
             job(tmp_path, "never", after=("bad",))], Steps(out))
     assert "stopped  build other" in out.getvalue()
     assert not (tmp_path / "never.began").exists()
-    cache = Cache(tmp_path / "cache")       # which sweeps what the killed one left
+    cache = Cache(tmp_path / "cache")       # which removes the killed job's files
     assert cache.entries() == [] and list((tmp_path / "cache/tmp").iterdir()) == []
 
 
@@ -144,14 +142,13 @@ def members(session: int) -> list[str]:
 
 
 def sleeping(session: int) -> list[str]:
-    """Those that the jobs started."""
+    """Processes that the jobs started."""
     return [line for line in members(session) if line.startswith("sleep")]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_an_interrupt_ends_all_of_them(tmp_path, lab_process, how):
-    """Interrupted, or killed outright, the lab leaves no process of any part behind,
-    and nothing half-built in the cache."""
+    """Interrupted or killed, the lab must leave no process, and no partial build in the cache."""
     lab_process.send_signal(how)
     assert lab_process.wait(30) == (-how if how == signal.SIGKILL else 130)
     if how != signal.SIGKILL:
@@ -162,19 +159,18 @@ def test_an_interrupt_ends_all_of_them(tmp_path, lab_process, how):
 
 
 def test_the_forecast_plays_the_order_through():
-    """The time left follows the dependencies, the number of heavy jobs at once, and how
-    quick the machine has been so far."""
+    """The forecast must follow dependencies, the number of heavy jobs and the speed so far."""
     jobs = [Job("fetch", (), Path()), Job("a", (), Path(), ("fetch",), True), Job("b", (), Path(), (), True),
             Job("c", (), Path(), (), True), Job("light", (), Path())]
     forecast = Forecast(jobs, {"fetch": 60, "a": 300, "b": 120, "c": 600, "light": 900})
-    # b and c begin at once, a waits for b
+    # b and c start at once, a waits for b
     assert forecast.left() == 900 and forecast.text() == "0 of 5 done, about 15 min left"
     assert Forecast(jobs[:4], {"fetch": 60, "a": 600, "b": 120, "c": 600}).left() == 720
     assert Forecast(jobs[:1], {"fetch": 20}).text() == "0 of 1 done, less than a minute left"
 
 
 def test_the_forecast_learns_the_machines_pace(monkeypatch):
-    """A machine that took twice as long as expected so far takes twice as long."""
+    """A machine that took twice the expected time must get twice the forecast."""
     clock = [0.0]
     monkeypatch.setattr(schedule.time, "monotonic", lambda: clock[0])
     forecast = Forecast([Job("a", (), Path()), Job("b", (), Path(), ("a",))], {"a": 100, "b": 100})
@@ -187,7 +183,7 @@ def test_the_forecast_learns_the_machines_pace(monkeypatch):
 
 
 def test_durations_are_remembered(tmp_path):
-    """What a part took is the next forecast of it; a broken file is as none."""
+    """A job's duration must be its next forecast; a corrupt file must be ignored."""
     assert durations.known(tmp_path) == {}
     durations.keep(tmp_path, "qemu", 100.04)
     durations.keep(tmp_path, "rootfs", 20)
@@ -199,14 +195,14 @@ def test_durations_are_remembered(tmp_path):
 
 
 class Terminal(io.StringIO):
-    """A terminal, as far as Steps looks."""
+    """A terminal, as far as Steps needs one."""
 
     def isatty(self) -> bool:
         return True
 
 
 def screen(written: str) -> list[str]:
-    """The lines that a terminal shows after this."""
+    """The lines that a terminal shows after this output."""
     lines, row = [""], 0
     for piece in written.replace("\x1b[K", "").replace("\x1b[A", "\0\x01").split("\0"):
         if piece.startswith("\x01"):
@@ -222,8 +218,8 @@ def screen(written: str) -> list[str]:
 
 
 def test_a_terminal_shows_all_that_is_under_way():
-    """Each process has a line, the whole has the last; what ended stays above, and no
-    line is left behind."""
+    """Each running job must have a line and the total the last; completed jobs stay above, and no
+    line may be left over."""
     out = Terminal()
     steps = Steps(out)
     steps.whole = lambda: "1 of 3 done, about 4 min left"
@@ -240,8 +236,8 @@ def test_a_terminal_shows_all_that_is_under_way():
 
 
 def test_without_a_terminal_one_line_tells_of_all(monkeypatch):
-    """The ten-second lines name each process's step and how far the whole is; the same
-    note of several processes is shown once."""
+    """Without a terminal, a line every ten seconds must name each job's step and the total
+    progress; the same message of several jobs must be printed once."""
     out = io.StringIO()
     steps = Steps(out)
     steps.whole = lambda: "1 of 3 done, about 4 min left"
@@ -255,7 +251,7 @@ def test_without_a_terminal_one_line_tells_of_all(monkeypatch):
 
 
 def test_a_step_is_told_to_the_process_that_shows_it():
-    """What a job's steps say arrives as messages: begun, done, failed with its log."""
+    """Steps of a job must arrive as messages: begun, done, failed with its log."""
     out = io.StringIO()
     steps = Relay(out)
     with steps.step("one"):
@@ -269,7 +265,7 @@ def test_a_step_is_told_to_the_process_that_shows_it():
 
 
 def test_short_steps_of_tests_are_not_told():
-    """With `after`, a step is shown only when somebody has waited for it."""
+    """With `after`, a step must be printed only after that time."""
     out = io.StringIO()
     steps = Steps(out, after=30)
     with steps.step("short"):
@@ -281,6 +277,6 @@ def test_short_steps_of_tests_are_not_told():
 
 
 def test_a_commands_full_disk_is_said(tmp_path):
-    """A tool that found no room: its sentence says so."""
+    """A command that fails for a full disk must be reported as that."""
     with pytest.raises(LabError, match="^sh failed with status 1: the disk is full.$"):
         run(["sh", "-c", "cat /etc/os-release > /dev/full"], log=tmp_path / "log")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What in a kernel's or a QEMU's log fails a run, and what does not."""
+"""Which messages of a kernel's or QEMU's log fail a run."""
 
 import pytest
 
@@ -27,6 +27,7 @@ RULE = "[   91.0] " + "=" * 66
     "[    9.1] # hisi_acc_vf_data: pass:10 fail:1 skip:0 total:11",
 ])
 def test_a_splat_is_seen(line):
+    """Each kind of kernel error must be reported."""
     assert splats(["quiet before", line, "quiet after"]) == [line.partition("] ")[2]]
 
 
@@ -37,25 +38,28 @@ def test_a_splat_is_seen(line):
     "[    9.1] hisi_acc_vfio_pci 0000:00:08.1: migration data rejected: magic: got 0x0, expected 0x1",
 ])
 def test_the_usual_is_not(line):
+    """Usual messages must not be reported."""
     assert splats([line]) == []
 
 
 @pytest.mark.parametrize("level", range(8))
 def test_all_at_level_err_or_worse_is_seen(level):
-    """From the kernel, and from a program that writes to its log."""
+    """Messages of level KERN_ERR or worse must be reported, from the kernel and from programs that
+    write to its log."""
     for facility in (0, 8):
         said = splats([f"<{facility + level}>[    9.1] pcieport 0000:00:01.0: AER: Uncorrectable error message received"])
         assert said == (["pcieport 0000:00:01.0: AER: Uncorrectable error message received"] if level <= 3 else [])
 
 
 def test_a_stock_drivers_usual_words_are_not():
-    """Of one engine; the same of another is news."""
+    """A stock driver's known messages must be ignored for their engine, and reported for others."""
     usual = "<3>[    9.1] hisi_sec2 0000:00:08.0: flag[3], icv[2]"
     assert splats([usual]) == [] and splats([usual.replace("flag[3]", "flag[1]")]) != []
 
 
 def test_what_was_told_is_not_told_again():
-    """Nor what the console has and the log as well; the same at another time is news."""
+    """A message must be reported once, although both console and log have it; the same at another
+    time must be reported."""
     told: set[str] = set()
     line = "<3>[    9.1] vfio-pci 0000:00:08.1: reset recovery - restoring BARs"
     assert len(splats([line, "[    9.1] WARNING: at x"], told)) == 2
@@ -64,7 +68,8 @@ def test_what_was_told_is_not_told_again():
 
 
 def test_of_a_guest_all_that_its_kernel_says_is_seen():
-    """Its console has no levels, and words of programs between."""
+    """All messages of a guest's kernel must be reported, from a console without levels and with
+    programs' output between."""
     assert guest_splats(["judge: dm-crypt ok", "[    5.2] hisi_sec2 0000:00:02.0: flag[3], icv[2]", "",
                          "[    4.9] hisi_sec2 0000:00:02.0: enabling device (0000 -> 0002)",
                          "[   21.2] reboot: Power down", "[    9.1] accel_load: loading out-of-tree module taints kernel."]) == []
@@ -73,13 +78,14 @@ def test_of_a_guest_all_that_its_kernel_says_is_seen():
 
 
 def test_of_qemu_all_but_a_few_warnings_is_seen():
-    """Those that a test cannot help."""
+    """All messages of QEMU must be reported, except a few that a test cannot avoid."""
     usual = "qemu-system-aarch64: warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR?"
     assert qemu_splats([usual, "", "qemu-system-aarch64: terminating"]) == ["qemu-system-aarch64: terminating"]
 
 
 def test_a_drivers_words_are_no_splat():
-    """By which a scenario of defects.py tells what hurt the kernel."""
+    """Only kernel errors are splats, not a driver's messages: scenarios of defects.py depend on the
+    difference."""
     assert is_splat("WARNING: at x") and not is_splat("hisi_acc_vfio_pci 0000:00:08.1: failed to match ACC_DEV_MAGIC")
 
 
@@ -90,15 +96,18 @@ def race(module: str) -> list[str]:
 
 
 def test_only_races_in_our_module_count():
+    """Data races in other modules must be ignored."""
     assert splats(race("")) == [] and splats(race(" [hisi_qm]")) == []
     assert splats(race(" [hisi_acc_vfio_pci]")) == ["BUG: KCSAN: data-race in one / two"]
 
 
 def test_a_foreign_race_hides_nothing_beside_it():
+    """An ignored data race must not hide other errors."""
     log = [*race(""), "[   92.0] BUG: KASAN: use-after-free in x", *race("")]
     assert splats(log) == ["BUG: KASAN: use-after-free in x"]
 
 
 def test_a_race_that_was_cut_off_hides_little():
+    """A truncated report of a data race must not hide later errors."""
     log = [*race("")[:2], *["[   92.0] usual"] * 300, "[   93.0] WARNING: at x"]
     assert splats(log) == ["WARNING: at x"]

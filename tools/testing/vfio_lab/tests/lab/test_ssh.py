@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The SSH connection to a host that does not come up as it should; a shell script
-stands for OpenSSH's client."""
+"""SSH connections to a host that do not open as they should; a shell script stands for OpenSSH's client."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from lab.scenario.ssh import Ssh
 
 @pytest.fixture
 def client(tmp_path, monkeypatch):
-    """Put a script in place of ssh."""
+    """Install a script in place of ssh."""
     def one(script: str) -> None:
         program = tmp_path / "ssh"
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -26,12 +25,12 @@ def client(tmp_path, monkeypatch):
 
 
 def connect(folder) -> Ssh:
-    """As a host does it."""
+    """Connect like a host does."""
     return Ssh("one", 2222, folder / "key", folder)
 
 
 def test_a_host_that_accepts_and_never_answers_is_given_up(client, tmp_path, monkeypatch):
-    """A connection that hangs must end with an error, not hang the lab for ever."""
+    """A connection that hangs must end with an error after the time limit."""
     monkeypatch.setattr(ssh, "OPEN_SECONDS", 0.2)
     client("exec sleep 1000")
     with pytest.raises(LabError, match=r"^host one: SSH did not open: no answer within \d+ s$"):
@@ -39,14 +38,14 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(client, tmp_path, mon
 
 
 def test_a_refusal_is_told_in_the_words_of_the_client(client, tmp_path):
-    """The user must see why SSH refused."""
+    """The error must have ssh's message."""
     client("echo 'Permission denied (publickey).' >&2; exit 255")
     with pytest.raises(LabError, match=r"^host one: SSH did not open: Permission denied \(publickey\)\.$"):
         connect(tmp_path)
 
 
 def test_a_connection_that_opened_is_not_limited(client, tmp_path):
-    """The time limit covers the opening alone: nothing is left that would kill later."""
+    """The time limit must apply to opening the connection only."""
     client("echo open; exec cat")
     one = connect(tmp_path)
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]

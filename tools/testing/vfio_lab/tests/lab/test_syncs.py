@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU's trace of dirty pages, read."""
+"""Parsing QEMU's trace of dirty-bitmap syncs."""
 
 import json
 
@@ -22,14 +22,15 @@ TRACE = """\
 
 @pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
 def test_each_look_counts_for_itself(vmm):
-    """Pages that an IOMMU backend reports count for the sync that asked, by the name
-    that the event has in each release of QEMU."""
+    """Pages that an IOMMU backend reports must count for the sync that requested them, by the
+    event's name in each QEMU release."""
     (event,) = (event for event in events(vmm) if "bitmap_sync" not in event)
     assert read(TRACE.replace("EVENT", event)) == [Sync(7, 65536), Sync(0, 12)]
     assert read("") == []
 
 
 def test_the_report_has_them(tmp_path):
+    """The report must list the syncs."""
     outcome = Outcome(syncs=[Sync(7, 65536), Sync(0, 12)], pages=480, stale=2, tracking="tracked by the SMMU")
     text = report.text(outcome, 1)
     assert "each of QEMU's 2 dirty-bitmap syncs (written by devices: tracked by the SMMU)" in text

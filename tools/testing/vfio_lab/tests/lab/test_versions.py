@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of releases, and what is taken where the mirror has others."""
+"""The table of releases, and what is used if the mirror has others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEWER = "7.4"
 
 
 class Index:
-    """A mirror's index: of the kernels' sources, these and no others."""
+    """A mirror's index with exactly these kernel sources."""
 
     def __init__(self, *series: str) -> None:
         self.series = series
@@ -37,12 +37,13 @@ class Index:
 
 
 def lab(*series: str):
-    """A context with an empty cache and such an index, and what is noted for the user."""
+    """A context with an empty cache and such an index, and its messages."""
     said = io.StringIO()
     return SimpleNamespace(cache=SimpleNamespace(newest=lambda kind: None), steps=Steps(said), apt=Index(*series)), said
 
 
 def test_each_known_series_is_taken_as_long_as_the_mirror_has_it():
+    """A known series must be used while the mirror has it."""
     context, said = lab(NEWER, *versions.SERIES)
     assert [kernel._choose(series, context)[0] for series in versions.SERIES] == list(versions.SERIES)
     assert said.getvalue() == ""
@@ -50,7 +51,7 @@ def test_each_known_series_is_taken_as_long_as_the_mirror_has_it():
 
 @pytest.mark.parametrize("gone", versions.SERIES)
 def test_without_a_series_the_newest_is_taken_with_a_note(gone):
-    """A mirror that has dropped a series must not end the demo: another is taken."""
+    """If the mirror has dropped a series, another one must be used, with a message."""
     left = [series for series in versions.SERIES if series != gone]
     context, said = lab(*left)
     assert kernel._choose(gone, context) == (left[0], f"{left[0]}.1-1")
@@ -58,6 +59,7 @@ def test_without_a_series_the_newest_is_taken_with_a_note(gone):
 
 
 def test_a_series_that_nobody_knows_is_taken_for_the_default():
+    """An unknown series must be treated as the default."""
     context, said = lab(NEWER, versions.LTS)
     assert kernel._choose(versions.DEFAULT, context)[0] == NEWER
     assert f"takes {NEWER} instead" in said.getvalue()
@@ -65,6 +67,7 @@ def test_a_series_that_nobody_knows_is_taken_for_the_default():
 
 
 def test_without_any_kernel_a_sentence_says_so():
+    """Without any kernel, the error must say so."""
     context, _ = lab()
     with pytest.raises(LabError, match="mirror has no package linux-source"):
         kernel._choose(versions.DEFAULT, context)
@@ -72,7 +75,7 @@ def test_without_any_kernel_a_sentence_says_so():
 
 @pytest.fixture
 def without_a_symbol(context: Context, tmp_path: Path) -> Path:
-    """The default series' sources without the option that holds AIO."""
+    """The default series' sources without the option that declares AIO."""
     source = kernel.sources(versions.DEFAULT, context)
     tree = tmp_path / "source"
     tree.mkdir()
@@ -89,8 +92,8 @@ def without_a_symbol(context: Context, tmp_path: Path) -> Path:
 
 
 def test_an_unknown_series_may_lack_a_symbol(context, tmp_path, without_a_symbol):
-    """The configuration of a series that nobody knows must not fail for a symbol that is
-    gone; that of a known one must."""
+    """The configuration of an unknown series must not fail for a missing symbol; that of a known
+    series must."""
     said = io.StringIO()
     loose = SimpleNamespace(steps=Steps(said))
     for name in (NEWER, versions.DEFAULT):
@@ -106,6 +109,7 @@ def test_an_unknown_series_may_lack_a_symbol(context, tmp_path, without_a_symbol
 
 
 def test_a_test_of_a_series_that_is_gone_is_skipped_with_its_reason():
+    """A test of a missing series must be skipped with the reason."""
     context, _ = lab(versions.DEFAULT)
     gone = next(series for series in versions.SERIES if series != versions.DEFAULT)
     for value, reason in ((versions.DEFAULT, None), ("sec", None), (gone, f"the mirror has no kernel {gone}"),
@@ -117,14 +121,13 @@ def test_a_test_of_a_series_that_is_gone_is_skipped_with_its_reason():
 
 @pytest.mark.parametrize("version", EACH)
 def test_a_host_has_what_its_programs_take_for_granted(boot, version):
-    """A kernel that is lean must not lack what programs use without a look: settings in
-    /proc/sys, locks of files."""
+    """A host's kernel must have what programs use without checking: /proc/sys settings, file locks."""
     host = boot(Choice(kernel=version, driver="none", vfs=1))
     host.ssh.run("[ -w /proc/sys/kernel/printk ] && [ -e /proc/locks ]")
 
 
 def test_nothing_else_names_a_release():
-    """A new series must be a line in the table: no other Python file has its name."""
+    """No Python file but the table may name a release, so that a new series is one line there."""
     names = [*versions.SERIES, *(release.name for release in (*versions.VMMS, *versions.LIBVIRTS))]
     literal = re.compile(rf"""["'](?:{"|".join(map(re.escape, names))})[-"']""")
     table, here = paths.LAB / "lab/core/versions.py", Path(__file__)

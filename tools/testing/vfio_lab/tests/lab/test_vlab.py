@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab as a user types it: run, shell, an interrupt in the middle."""
+"""vlab as a user runs it: run, shell, an interrupt in the middle."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ VLAB = str(pathlib.Path(__file__).resolve().parents[2] / "vlab")
 
 
 def session_members(sid: int) -> list[str]:
-    """Command names of the processes of a terminal session, whoever started them."""
+    """Command names of all processes of a terminal session."""
     found = []
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
         except OSError:
-            continue        # it ended while we looked
+            continue        # it ended meanwhile
         if int(rest.split()[3]) == sid and rest.split()[0] != "Z":
             found.append(name)
     return found
@@ -31,7 +31,7 @@ def session_members(sid: int) -> list[str]:
 
 @pytest.fixture
 def vlab():
-    """Start vlab in a session of its own; whatever is left of it at the end is killed."""
+    """Start vlab in a session of its own; kill what is left of it at the end."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*argv: str, **kwargs) -> subprocess.Popen[str]:
@@ -47,7 +47,7 @@ def vlab():
 
 @pytest.mark.parametrize("options, guests", [((), ""), (("--guest",), "Image guest.cpio")], ids=["without", "with"])
 def test_a_guest_is_in_the_host_only_if_asked_for(vlab, options, guests):
-    """--guest puts a guest's kernel and root file system into /lab, and nothing else does."""
+    """--guest must put a guest's kernel and root file system into /lab; nothing else does."""
     process = vlab("run", "--driver", "stock", "--vfs", "1", *options, "--", "cd /lab; echo $(ls Image guest.cpio)",
                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate(timeout=300)
@@ -55,6 +55,7 @@ def test_a_guest_is_in_the_host_only_if_asked_for(vlab, options, guests):
 
 
 def test_run_pushes_streams_and_returns_the_status(vlab, tmp_path):
+    """run must copy files into the host, forward the output and return the status."""
     (tmp_path / "pushed").write_text("hello\n")
     process = vlab("run", "--driver", "stock", "--vfs", "1", "--push", f"{tmp_path}/pushed:/srv/new/pushed", "--", "sh",
                    "-c", "cat /srv/new/pushed; id -u; echo lost >&2; exit 7",
@@ -66,6 +67,7 @@ def test_run_pushes_streams_and_returns_the_status(vlab, tmp_path):
 
 
 def test_shell_gives_a_terminal(vlab):
+    """shell must give a terminal."""
     ours, theirs = pty.openpty()
     process = vlab("shell", "--vfs", "1", stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -84,6 +86,7 @@ def test_shell_gives_a_terminal(vlab):
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_process_behind(vlab, signum):
+    """An interrupt must leave no process."""
     process = vlab("run", "--vfs", "1", "--", "echo running; sleep 1000", stdout=subprocess.PIPE,
                    stderr=subprocess.PIPE)
     assert process.stdout.readline() == "running\n"
@@ -95,6 +98,7 @@ def test_an_interrupt_leaves_no_process_behind(vlab, signum):
 
 
 def test_a_killed_vlab_takes_its_hosts_with_it(vlab):
+    """The hosts of a killed vlab must end."""
     process = vlab("run", "--vfs", "1", "--", "echo running; sleep 1000", stdout=subprocess.PIPE)
     assert process.stdout.readline() == "running\n"
     process.kill()

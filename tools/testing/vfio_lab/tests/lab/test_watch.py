@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Hosts are looked at after each test: what they, their devices and guests complain of
-fails it, unless the test names it."""
+"""After each test, messages and errors of hosts, their devices and guests must fail it, unless the
+test expects them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lab.scenario.session import Session
 
 pytest_plugins = "pytester"
 
-#: mailbox commands: the device reads a context at an address where nothing is mapped;
-#: there is none with this number
+#: mailbox commands: one makes the device read a context at an unmapped address; the other does not
+#: exist
 CONTEXT, UNKNOWN = 0x0, 0xf
 
 
@@ -33,7 +33,7 @@ def bench(context) -> Iterator[Bench]:
 
 
 def test_an_error_in_the_log_is_seen_once(bench):
-    """Of any level up to KERN_ERR; and a warning by its words."""
+    """A message of KERN_ERR or worse, and a kernel warning by its text, must be reported once."""
     bench.host.ssh.run("echo '<3>lab: an error' > /dev/kmsg; echo '<4>lab: a warning' > /dev/kmsg; "
                        "echo '<4>WARNING: CPU: 0 at lab' > /dev/kmsg")
     assert sorted(bench.host.trouble()) == ["host: WARNING: CPU: 0 at lab", "host: lab: an error"]
@@ -41,7 +41,7 @@ def test_an_error_in_the_log_is_seen_once(bench):
 
 
 def test_a_mistake_at_any_function_is_seen_once(bench):
-    """Also at one that no guest has."""
+    """A guest error of any VF must be reported once, also without a guest."""
     with bench.open(1) as vf:
         vf.begin_command(UNKNOWN)
         vf.answer()
@@ -50,7 +50,7 @@ def test_a_mistake_at_any_function_is_seen_once(bench):
 
 
 def test_an_access_that_the_smmu_refused_is_seen(bench):
-    """As what a device does that was not stopped, or was given a wrong address."""
+    """DMA that the SMMU rejects must be reported: a VF that was not stopped, or a wrong address."""
     with bench.open() as vf:
         vf.begin_command(CONTEXT)
         vf.answer()
@@ -59,7 +59,7 @@ def test_an_access_that_the_smmu_refused_is_seen(bench):
 
 
 def test_a_physical_function_that_is_never_given_back_is_seen(bench):
-    """And no more once it is."""
+    """A PF reset that stays blocked must be reported until it is unblocked."""
     with bench.rival():
         bench.tell("hold", 1)
         (said,) = bench.host.trouble()
@@ -69,7 +69,7 @@ def test_a_physical_function_that_is_never_given_back_is_seen(bench):
 
 
 def test_what_is_expected_is_not_told(bench):
-    """What was expected and did not come is."""
+    """An expected message must not be reported, but its absence must."""
     watch.expect("an error", "never said")
     watch.expect("a rumour", maybe=True)
     bench.host.ssh.run("echo '<3>lab: an error' > /dev/kmsg; echo '<3>lab: another' > /dev/kmsg")
@@ -119,7 +119,7 @@ def test_with_a_fixture_of_the_module(held):
 
 
 def test_a_test_fails_for_it(pytester):
-    """By the hook that all tests have, whatever a test does itself."""
+    """The hook in conftest.py must fail any test for unexpected messages."""
     pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
         "pathlib.Path(__file__).resolve().parents[1]", repr(str(paths.LAB))).replace(
         "from registers import", f"sys.path.insert(0, {str(paths.LAB / 'tests/support')!r})\nfrom registers import"))
