@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests share: the package, a lab to boot, and the closing line."""
+"""Fixtures and hooks of all tests: the package, hosts to boot, and the last line of output."""
 
 from __future__ import annotations
 
@@ -28,24 +28,23 @@ from lab.scenario.host import Host  # noqa: E402
 from lab.scenario.session import Choice, Session  # noqa: E402
 from registers import Function, Model  # noqa: E402
 
-# What is started in the background ignores SIGINT, and so would all that the
-# tests start and interrupt
+# Background processes ignore SIGINT, and so would all processes that the tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# For one test, on a slow machine; elsewhere the slowest took three and a half minutes
+# For one test, on a slow machine; elsewhere the slowest takes three and a half minutes
 SECONDS = 1500
-# For each part that a test builds, or waits for another to build: not counted above
+# For each part that a test builds, or waits for another to build: not included above
 BUILD_SECONDS = 5400
-# Of what hosts say that nobody expected
+# Of unexpected messages
 MOST_LINES = 30
-# What takes a test no longer is of interest to nobody
+# Steps shorter than this are not printed
 QUIET_SECONDS = 30
 
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `vlab check -- --long` and `vlab defects` turn on."""
+    """The options of `vlab check -- --long` and `vlab defects`."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
 
@@ -55,7 +54,7 @@ _building = False
 
 @contextlib.contextmanager
 def untimed() -> Iterator[None]:
-    """For the body, pytest-timeout's alarm is the one for builds; then it goes on."""
+    """Replace pytest-timeout's alarm by the one for builds; afterwards the test's time continues."""
     global _building
     left, _ = signal.getitimer(signal.ITIMER_REAL)
     if not left or _building:
@@ -75,8 +74,8 @@ watch.enabled = True
 
 
 def terminal() -> TextIO:
-    """Where vlab's messages go.  What tests print is kept by pytest, of several
-    processes even what goes to their standard error."""
+    """Where vlab's messages go. pytest captures the tests' output, with several processes also
+    their standard error."""
     place = os.environ.get("VFIO_LAB_TERMINAL")
     if place:
         with contextlib.suppress(OSError):
@@ -85,13 +84,13 @@ def terminal() -> TextIO:
 
 
 def patient_steps() -> Steps:
-    """Steps that tell of what somebody waits long for, such as builds."""
+    """Steps that print what takes long, such as builds."""
     return Steps(terminal(), after=QUIET_SECONDS)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """One test that waits for what never comes must not take the others with it."""
+    """A test that hangs must not keep the others from running."""
     config.addinivalue_line("markers", "expect(*patterns, maybe=False): lines of logs that the test provokes; see watch.py")
     config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
@@ -99,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def unavailable(item: pytest.Item, context: Context) -> str | None:
-    """Why a test cannot run: a kernel among its parameters is one that Debian no longer has."""
+    """Why a test cannot run: it has a parameter that is a kernel which Debian no longer has."""
     for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
         series = value.partition("-")[0] if isinstance(value, str) else ""
         if series in versions.SERIES and not kernel.available(series, context):
@@ -109,8 +108,7 @@ def unavailable(item: pytest.Item, context: Context) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What is marked as long is skipped before anything is set up for it, and so is what
-    needs a kernel that cannot be had."""
+    """Skip tests marked as long, and those that need an unavailable kernel, before their fixtures run."""
     mark = item.get_closest_marker("long")
     if mark and not item.config.getoption("long"):
         pytest.skip(f"{mark.args[0]}; --long runs it")
@@ -120,7 +118,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count each test once: as failed wherever it failed, else as it ended."""
+    """Count each test once: as failed if any phase failed."""
     if report.failed:
         _counts["failed"] += 1
     elif report.when == "call" and report.passed:
@@ -130,14 +128,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """A test file that cannot be read has failed, too."""
+    """A test file that cannot be imported counts as failed."""
     if report.failed:
         _counts["failed"] += 1
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The closing line, alone; of one of several processes it would be a part."""
+    """Print the last line; not in pytest-xdist's workers."""
     if hasattr(config, "workerinput"):
         return
     skipped = f", {_counts['skipped']} skipped" if _counts["skipped"] else ""
@@ -146,18 +144,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def context() -> Context:
-    """The lab's cache and packages; builds tell of themselves on the terminal."""
+    """The lab's cache and packages; builds print their progress on the terminal."""
     return Context(steps=patient_steps())
 
 
 @pytest.fixture(scope="session")
 def outer(context: Context) -> pathlib.Path:
-    """The QEMU that has the model in it."""
+    """The QEMU with the device model."""
     return qemu.chosen(context)
 
 
 def complain(found: list[str], missing: list[str]) -> None:
-    """Fail for what no test provoked, and for what was provoked and did not come."""
+    """Fail for unexpected messages, and for expected ones that are missing."""
     told = [f"not expected: {line}" for line in found[:MOST_LINES]]
     told += [f"... and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
     told += [f"expected, and not there: {pattern}" for pattern in missing]
@@ -167,28 +165,28 @@ def complain(found: list[str], missing: list[str]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def judged_with_its_fixtures() -> Iterator[None]:
-    """What hosts of a module's fixtures say when these end."""
+    """Check messages of hosts of module fixtures when these end."""
     yield
     complain(watch.end()[0], [])
 
 
 @pytest.fixture(autouse=True)
 def judged(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test all hosts are looked at, with their guests and devices; what a test
-    provokes it names, by the marker `expect` or watch.expect()."""
+    """Check all hosts, their guests and devices after each test; expected messages are named by the
+    marker `expect` or watch.expect()."""
     for mark in request.node.iter_markers("expect"):
         watch.expect(*mark.args, **mark.kwargs)
     failed = request.session.testsfailed
     yield
     found, missing = watch.end()
-    # a test that stopped half-way has not provoked all of it
+    # a test that failed has not caused all of its messages
     complain(found, missing if request.session.testsfailed == failed else [])
 
 
 @pytest.fixture
 def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[..., Function]]:
-    """A machine without CPUs and two virtual functions; the first one's driver,
-    which is the test, has two queues running. `kind` says of which accelerator."""
+    """A machine without CPUs and with two VFs; returns the first VF with two running queues, driven
+    by the test. `kind` selects the accelerator."""
     machines: list[Model] = []
 
     def one(options: str = "", kind: type[Function] = Function) -> Function:
@@ -224,8 +222,8 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
-    """Boot one host with the given Choice, its functions enabled but unbound.
-    Keywords go to accelerator.bring_up()."""
+    """Boot one host with the given Choice, its VFs enabled but unbound. Keywords go to
+    accelerator.bring_up()."""
     def one(choice: Choice, **how: str) -> Host:
         session = new_session()
         (host,) = session.boot([session.spec("host", choice, guest=False)])

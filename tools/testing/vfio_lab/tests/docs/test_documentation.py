@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The documentation: built by the kernel's tools without a warning, and where it
-repeats what a source says, it says the same."""
+"""The documentation must build without warnings, and must match the sources that it describes."""
 
 from __future__ import annotations
 
@@ -21,6 +20,7 @@ DATA_PAGE = paths.ROOT / "Documentation/driver-api/hisi-acc-vfio-pci/migration-d
 
 
 def test_the_pages_are_built_without_a_warning(context, tmp_path):
+    """The kernel's tools must build the pages without warnings."""
     assert docs.build(tmp_path / "docs", context).is_file()
     assert (tmp_path / "docs/dev-tools/vfio-lab/index.html").is_file()
     (figure,) = (tmp_path / "docs").glob("driver-api/*/_images/*.svg")
@@ -28,7 +28,7 @@ def test_the_pages_are_built_without_a_warning(context, tmp_path):
 
 
 def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, monkeypatch):
-    """A run of the kernel's tools that fails somewhere in the middle would be caught."""
+    """If Sphinx is missing and cannot be installed, one line must say so before the build starts."""
     monkeypatch.setattr(machine, "missing", lambda packages: [p for p in packages if "sphinx" in p])
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(machine.shutil, "which", lambda name: None)
@@ -37,7 +37,7 @@ def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, mo
 
 
 def test_pages_for_a_kernels_tree_link_to_such_pages_only():
-    """A page that the series has must not link to one that stays with the lab."""
+    """A page in the series must not link to one that is not."""
     pages = {Path(place): text for place, text in kernel_tree.ours(lab=False).items() if place.endswith(".rst")}
     stays = set(map(Path, kernel_tree.ours())) - set(pages)
     labels = {label for text in pages.values() for label in re.findall(r"^\.\. _([\w-]+):$", text, re.M)}
@@ -48,13 +48,15 @@ def test_pages_for_a_kernels_tree_link_to_such_pages_only():
 
 
 def test_the_figure_is_the_tables():
+    """The figure must match the driver's table of states."""
     arcs = arc_figure.arcs()
     assert len(arcs) == 15
     assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "vlab generate states writes it"
 
 
 def test_each_test_says_what_it_verifies():
-    """No test of the driver, and no file of tests, is without words; the pages have them all."""
+    """Each test of the driver and each file of tests must have a description; the generated pages
+    must be up to date."""
     tests = [*test_table.generic(), *test_table.special(), *test_table.kunit()]
     files = [file for folder in test_table.lab().values() for file in folder]
     assert len(tests) > 180 and len(files) > 80
@@ -64,6 +66,7 @@ def test_each_test_says_what_it_verifies():
 
 
 def test_the_images_table_is_the_sources():
+    """The table of migration data must match the offsets in the source."""
     source = (paths.DRIVER / "vf_data.c").read_text()
     placed = dict(re.findall(r"static_assert\(offsetof\(struct acc_vf_data, (\w+)\) == (\w+)\)", source))
     rows = re.findall(r"^   \* - (\d+)\n     - (\d+)\n     - (\w+)\n", DATA_PAGE.read_text(), re.M)
@@ -77,7 +80,7 @@ def test_the_images_table_is_the_sources():
 
 
 def test_the_images_abi_is_the_table():
-    """A field that is moved in one place and not in the other would be caught."""
+    """The ABI document must have the same fields as the table."""
     page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-migration-data").read_text()
     rows = [(int(at), int(size)) for at, size in re.findall(r"^\t\t +(\d+) +(\d+)  \S", page, re.M)]
     starts = {int(at) for at in re.findall(r"^   \* - (\d+)\n     - \d+\n", DATA_PAGE.read_text(), re.M)}
@@ -99,11 +102,13 @@ def test_messages_of_the_driver_are_its_own():
 
 @pytest.mark.parametrize("error", ["EBADMSG", "EPROTONOSUPPORT", "EOPNOTSUPP", "ERANGE", "EPROTO", "EFBIG", "ENODATA"])
 def test_each_refusal_is_described(error):
+    """Each errno for rejected data must be documented."""
     assert f"-{error}" in (paths.DRIVER / "vf_data.c").read_text()
     assert f"-{error}" in DATA_PAGE.read_text()
 
 
 def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
+    """A kernel tree without the parent pages must be rejected."""
     with pytest.raises(LabError, match="has no page vfio"):
         kernel_tree.with_index("Documentation/driver-api/index.rst", "nothing\n")
     base = sources(versions.DEFAULT, context)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What somebody meets in the first minute: completion, the recorded demo, the pages
-that README sends them to."""
+"""First contact: shell completion, the recorded demo, and README's links."""
 
 from __future__ import annotations
 
@@ -25,6 +24,7 @@ VLAB = paths.LAB / "vlab"
     (("run", "--", "l"), set()),
 ])
 def test_bash_completes_what_vlab_knows(typed, offered):
+    """bash must complete commands, options and values."""
     asks = ('. <("$1" completion); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vlab; '
             'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", asks, "bash", VLAB, "vlab", *typed], capture_output=True, text=True, check=True)
@@ -32,6 +32,7 @@ def test_bash_completes_what_vlab_knows(typed, offered):
 
 
 def test_a_run_becomes_a_picture():
+    """A recorded run must become an SVG with each line."""
     lines = recording.record(["printf", "one <1>\nPASS\n"])
     drawn = xml.fromstring(recording.picture("printf", lines))
     texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
@@ -40,6 +41,7 @@ def test_a_run_becomes_a_picture():
 
 
 def test_the_demos_picture_is_of_a_run_that_passed():
+    """The demo's picture must show a run that passed, with README's summary."""
     drawn = xml.parse(paths.LAB / "demo.svg")
     texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[0] == "$ make demo" and [t for t in texts if t.startswith("PASS ")]
@@ -50,6 +52,7 @@ def test_the_demos_picture_is_of_a_run_that_passed():
 
 
 def test_readmes_links_lead_somewhere():
+    """Each relative link must have a target."""
     for page in ("README.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (paths.ROOT / page).read_text())
         assert links and [link for link in links if not (paths.ROOT / link).exists()] == []

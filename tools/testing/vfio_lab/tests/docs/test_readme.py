@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""README's commands, taken from its own text, do what it says; the guide that it links to has
-those that follow."""
+"""README's commands for real hardware, and those of the guide that follow, must work as printed."""
 
 import re
 
@@ -11,16 +10,17 @@ from lab.scenario.session import MODEL, Choice
 
 
 def block_with(word: str) -> list[str]:
-    """The lines of README's code block that has this word in it."""
+    """The lines of README's code block that contains this word."""
     found = re.findall(r"^```\n(.*?)^```", (paths.ROOT / "README.md").read_text(), re.M | re.S)
     (block,) = [b for b in found if word in b]
     return [line.partition("#")[0].strip() for line in block.splitlines() if line.strip()]
 
 
 def test_real_hardwares_commands_bind_a_function(new_session, context):
+    """The commands must install this driver and bind a VF to it."""
     module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
     session = new_session()
-    # As many queues as silicon has: the stock driver takes 256 for itself
+    # As many queues as hardware has: without parameters the stock driver takes 256
     choice = Choice(driver="none", push={f"/build/module/{module.name}": module}, model={**MODEL, "queues": "1024"})
     (host,) = session.boot([session.spec("host", choice, guest=False)])
     (install,) = [line for line in block_with("depmod") if not line.startswith("make ")]

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The words of documents, and of comments and messages of the driver: those of VFIO, QEMU and
-the kernel, one for each thing."""
+"""Documents, comments and messages of the driver, and docstrings and comments of tests must use
+the terms of VFIO, QEMU and the kernel, one for each thing."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -37,14 +40,32 @@ TERMS = {
 #: where a word has its plain meaning, or is a name in a source: file, word, reason
 ALLOWED = {
     ("Documentation/driver-api/hisi-acc-vfio-pci/index.rst", "questions", "those of the kernel's acceptance criteria"),
+    ("tools/testing/vfio_lab/tests/lab/test_apt_sources.py", "images", "Debian's"),
 }
 #: made from the docstrings of tests, and changed with these
 GENERATED = ("lab-tests.rst", "tests.rst")
 PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documentation/**/*.rst", "Documentation/ABI/*/*",
-          "drivers/vfio/pci/hisilicon/**/*.[ch]", "dkms/**/*.[ch]")
+          "drivers/vfio/pci/hisilicon/**/*.[ch]", "dkms/**/*.[ch]", "tools/testing/vfio_lab/tests/**/*.py")
 DOCUMENTS = [place for pattern in PLACES for place in sorted(paths.ROOT.glob(pattern))
              if place.is_file() and place.name not in GENERATED]
 WORDS = re.compile(r"(?<![\w/.@-])(?:" + "|".join(f"(?:{term})" for term in TERMS) + r")(?![\w/-]|\.\w)", re.I)
+
+
+def of_python(text: str) -> str:
+    """Docstrings, messages of assertions and comments of a Python source. Lines stay."""
+    lines, found = text.splitlines(), [""] * (text.count("\n") + 1)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            for number in range(node.body[0].lineno - 1, node.body[0].end_lineno):
+                found[number] = lines[number]
+        elif isinstance(node, ast.Assert) and node.msg:
+            for part in getattr(node.msg, "values", [node.msg]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    found[part.lineno - 1] += f" {part.value}"
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            found[token.start[0] - 1] += token.string
+    return "\n".join(found)
 
 
 def prose(place: Path) -> str:
@@ -58,6 +79,8 @@ def prose(place: Path) -> str:
         # comments and what is logged
         pieces = re.split(r'(/\*.*?\*/|"(?:[^"\\\n]|\\.)*")', text, flags=re.S)
         return "".join(piece if number % 2 else "\n" * piece.count("\n") for number, piece in enumerate(pieces))
+    if place.suffix == ".py":
+        text = of_python(text)
     if place.suffix == ".md":
         text = re.sub(r"^```\n.*?^```$", blank, text, flags=re.M | re.S)
         text = re.sub(r"\]\([^)]*\)", "]", text)
@@ -95,3 +118,7 @@ def test_code_names_and_links_are_no_prose(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("The blackout of [it](legacy.md), `told`:\n```\nquiesce\n```\nThe image.\n")
     assert used(page) == [(1, "blackout"), (5, "image")]
+    page = tmp_path / "page.py"
+    page.write_text('"""The blackout\nof `ours`."""\nimage = "legacy"  # of ours\n\n\ndef facts():\n    """Told."""\n'
+                    '    assert image["told"], f"{image} of a room"\n    assert ours, ours["told"]\n')
+    assert used(page) == [(1, "blackout"), (3, "ours"), (7, "told"), (8, "room")]

@@ -40,3 +40,14 @@ def test_no_file_is_beside_the_folders():
     beside = [path.name for folder in ("lab", "tests") for path in (paths.LAB / folder).glob("*.py")
               if path.name not in ("__init__.py", "conftest.py")]
     assert beside == []
+
+
+def test_tests_import_only_from_their_folder_and_support():
+    """Each folder, and each file, must be runnable alone."""
+    folder_of = {path.stem: path.parent.name for path in (paths.LAB / "tests").glob("*/*.py")}
+    wrong = [f"{path.parent.name}/{path.name} imports {module}" for path in (paths.LAB / "tests").glob("*/*.py")
+             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             for module in ([node.module] if isinstance(node, ast.ImportFrom) else
+                            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+             if folder_of.get(module or "", "support") not in (path.parent.name, "support")]
+    assert wrong == []

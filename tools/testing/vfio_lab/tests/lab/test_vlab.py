@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab as a user runs it: run, shell, an interrupt in the middle."""
+"""The vlab command as a user runs it: run, shell, an interrupt in the middle."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def table_nowhere(vf: Function) -> None:
 
 
 def full_cq(vf: Function) -> None:
-    """There is no room for a completion."""
+    """The completion queue is full."""
     for _ in range(vf.DEPTH):
         vf.submit(0)
         vf.model.settle()

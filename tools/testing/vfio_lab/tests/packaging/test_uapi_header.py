@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""include/uapi/linux/vfio.h must match the kernel's own header.
+"""The header include/uapi/linux/vfio.h must match the kernel's own.
+
 
 All constants and layouts of this header are compiled into a table, with this header and with the
 kernel's. The compiler's output must be identical, so a wrong number, type or member is detected.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What runs of test_stock_load.py found of each algorithm, as a table."""
+"""Results of test_stock_load.py for each algorithm, as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from lab.core import paths  # noqa: E402
 
-#: what accel_load knows of what the stock drivers register, by engine
+#: algorithms of the stock drivers that accel_load knows, by engine
 ALL = {
     "sec": ["ecb(aes)", "cbc(aes)", "ctr(aes)", "xts(aes)", "cbc(sm4)", "ctr(sm4)", "xts(sm4)", "ecb(des3_ede)",
             "cbc(des3_ede)", "ccm(aes)", "gcm(aes)", "ccm(sm4)", "gcm(sm4)", "authenc(hmac(sha1),cbc(aes))",
@@ -27,7 +27,7 @@ FOLDER = paths.BUILD / "check/algorithms"
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """One algorithm's load: requests compared with software's, and how many a second."""
+    """Load of one algorithm: requests compared with the software's results, and their rate."""
 
     verified: int
     per_second: float
@@ -35,7 +35,7 @@ class Rate:
 
 
 def rates(text: str, most: int = 0) -> dict[str, Rate]:
-    """What rates.sh printed; the first `most` only, or the last if that is negative."""
+    """Parse the output of rates.sh; the first `most` only, or the last if that is negative."""
     found: dict[str, Rate] = {}
     lines = re.findall(r"rate: (\S+) (\d+) (\{.*?\}) (\{.*?\})", text)
     for name, status, first, last in lines[:most] if most > 0 else lines[most:]:
@@ -47,7 +47,7 @@ def rates(text: str, most: int = 0) -> dict[str, Rate]:
 
 
 def keep(version: str, where: str, selftests: dict[str, str], found: dict[str, Rate]) -> None:
-    """Put a run's findings where main() looks for them."""
+    """Store a run's results where main() looks for them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{version}-{where}.json").write_text(json.dumps({
         "selftests": selftests, "rates": {name: round(rate.per_second) for name, rate in found.items()}}),
@@ -55,7 +55,7 @@ def keep(version: str, where: str, selftests: dict[str, str], found: dict[str, R
 
 
 def cell(run: dict, driver: str, names: list[str]) -> str:
-    """What one run says of one driver's algorithm."""
+    """Results of one algorithm in one run."""
     if driver not in run["selftests"]:
         return "-"
     numbers = [str(run["rates"][name]) for name in names if name in run["rates"]]
@@ -63,7 +63,7 @@ def cell(run: dict, driver: str, names: list[str]) -> str:
 
 
 def main() -> int:
-    """Print the table of what was kept."""
+    """Print the table of stored results."""
     runs = {tuple(file.stem.split("-")): json.loads(file.read_text(encoding="utf-8"))
             for file in sorted(FOLDER.glob("*-[PV]F.json"))}
     if not runs:

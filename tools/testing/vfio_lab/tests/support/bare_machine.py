@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A machine that has nothing: Debian 12 or 13 in a folder, with sudo, git and make, and a
-user whom sudo asks for a password; in his home a checkout with a space in its path.
+"""A minimal machine: Debian 12 or 13 in a directory, with sudo, git and make, a user with a sudo
+password, and a checkout with a space in its path.
 
     python3 tests/support/bare_machine.py 13 [-c CACHE [--at PLACE]] -- make demo
 
-runs a command there.  Needs root's rights, to mount and to change the root folder, and
-mmdebstrap; nothing is mounted that others see, and all is gone at the end.
+runs a command there. It requires mmdebstrap, and root's rights to mount and to change the root
+file system. The mounts are private, and everything is removed at the end.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from lab.core.machine import RELEASES  # noqa: E402
 USER, PASSWORD, UID = "somebody", "a password", 1000
 CHECKOUT = f"/home/{USER}/a check out"
 ASKS = re.compile(rb"\[sudo\] password for " + USER.encode() + rb": ")
-#: in namespaces of its own, so that mounts and processes end with it; its root folder is
-#: changed by a mount, as to a process in a chroot no user namespace is allowed
+#: in namespaces of its own, so that mounts and processes end with it; a mount replaces its root
+#: file system, as a process in a chroot may not create a user namespace
 ENTER = """
 mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
@@ -50,23 +50,23 @@ exec chroot . sh -c 'umount -l /before; exec setpriv "$@"' sh --reuid="$3" --reg
 
 
 def network() -> str:
-    """This machine's apt options that say how to reach a mirror, as an apt.conf."""
+    """This machine's apt options for reaching a mirror, as an apt.conf."""
     done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True)
     wanted = re.compile(r"Acquire::(?:(?:https?|socks5h?)::|Check-(?:Valid-Until|Date)|Retries|ForceIPv)", re.I)
     return "".join(f"{line}\n" for line in done.stdout.splitlines() if wanted.match(line))
 
 
 class BareMachine:
-    """The folder, made below `top`, of a Debian release ("12"); and commands in it.  A
-    `cache` of the lab's is lent to it, and becomes the user's; there it lies at `place`, its
-    own path if none is given: kernels do not build modules at another than their own."""
+    """The directory, made below `top`, of a Debian release ("12"), and commands in it. A `cache` of
+    the lab can be shared with it; the user becomes its owner, and it is at `place`, by default its
+    own path: kernels build modules only at the path where they were built."""
 
     def __init__(self, top: pathlib.Path, release: str, cache: pathlib.Path | None = None,
                  place: pathlib.Path | None = None) -> None:
         self._place = place or cache
         self.root = top / f"debian-{release}"
         self._cache = cache
-        #: how often sudo has asked, and all that was said
+        #: how often sudo has asked, and all output
         self.asked, self.said = 0, ""
         checkout = self.root / CHECKOUT.lstrip("/")
         if not self.root.exists():
@@ -79,7 +79,7 @@ class BareMachine:
         subprocess.run(["chown", "--recursive", f"{UID}:{UID}", checkout, *([cache] if cache else [])], check=True)
 
     def _install(self, top: pathlib.Path, codename: str) -> None:
-        (archive, *_) = apt_sources.debian_archives(machine_codename())     # which has the others, too
+        (archive, *_) = apt_sources.debian_archives(machine_codename())     # which includes the others
         conf = top / "network.conf"
         conf.write_text(network(), encoding="utf-8")
         sources = top / "sources.list"
@@ -96,7 +96,7 @@ class BareMachine:
             subprocess.run(["chroot", self.root, *command], input=f"{USER}:{PASSWORD}\n", text=True, check=True)
 
     def run(self, command: str, seconds: float) -> int:
-        """Run a line of shell as the user, in the checkout and on a terminal; its status."""
+        """Run a shell command as the user, in the checkout and on a terminal; returns its status."""
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh", str(self.root),
                  str(self._cache or ""), str(UID), USER, CHECKOUT, command, str(self._place or "")]
         pid, terminal = pty.fork()
@@ -129,7 +129,7 @@ class BareMachine:
 
 
 def main() -> int:
-    """Run a command on a bare machine."""
+    """Run a command on such a machine."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("release", choices=tuple(RELEASES))
     parser.add_argument("-c", "--cache", type=pathlib.Path, help="a cache to lend, which becomes the user's")

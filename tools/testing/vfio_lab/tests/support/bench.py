@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A host with two functions of one accelerator, and all that a test can do to
-them: steps, faults of the device, rivals for the physical function."""
+"""A host with two VFs of one accelerator, and operations on them: migration steps, faults of the
+device, and a module that takes the PF's locks."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ SEC = hardware.ENGINES["sec"]
 VARIANT = hardware.VARIANT_DRIVER
 RIVAL = "/sys/module/qm_rival/parameters"
 PF = f"/sys/bus/pci/devices/{SEC.pf}"
-QUEUES = 4                              # of each of the two functions
-# The physical function's driver tests no algorithms: it has none
+QUEUES = 4                              # of each of the two VFs
+# The PF's driver runs no self-tests: it has no queues for them
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
 
 
 def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> Choice:
-    """What to boot: programs and modules that the tests use are in it. A patch is one of
-    the kernel."""
+    """What to boot, with programs and modules that the tests use. `patch` is one of the kernel."""
     built = kernel.kernel(version, context, patch)
     return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
         **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
@@ -49,28 +48,28 @@ def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Pat
 
 @dataclasses.dataclass
 class Bench:
-    """The host; `driver` is ours or mainline."""
+    """The host; `driver` is `ours` or `mainline`."""
 
     host: Host
     kernel: str
     driver: str
 
     def bring_up(self, vfs: int = 2) -> None:
-        """Physical function, two virtual ones or more, the variant driver on them."""
+        """Set up the PF and two or more VFs, and load the variant driver."""
         accelerator.bring_up(self.host.ssh, SEC, vfs)
         self.bind()
 
     @property
     def functions(self) -> list[str]:
-        """PCI addresses of the virtual functions."""
+        """PCI addresses of the VFs."""
         return accelerator.functions(self.host.ssh, SEC)
 
     def bind(self) -> None:
-        """Bind all functions to the driver under test."""
+        """Bind all VFs to the driver under test."""
         accelerator.bind(self.host.ssh, self.functions, VARIANT)
 
     def unbind(self, *addresses: str) -> None:
-        """Unbind functions, all if none is named."""
+        """Unbind these VFs, by default all."""
         for address in addresses or self.functions:
             self.host.ssh.run(f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind")
 
@@ -81,40 +80,40 @@ class Bench:
             self.host.ssh.run(f"echo {functions} > {PF}/sriov_numvfs")
 
     def open(self, number: int = 0, physical: str = "") -> steps.Function:
-        """Open a function; a context manager."""
+        """Open a VF; a context manager."""
         return steps.Function(self.host, self.functions[number], physical)
 
     def kselftest(self, *names: str, timeout: float = 600) -> str:
-        """Run the kselftests of these devices, all or some tests; what they printed."""
+        """Run the hisi_acc kselftests, all or some tests; returns their output."""
         return self.host.ssh.run(tap.command(self.functions, *names), timeout=timeout, check=False).stdout
 
     def references(self) -> int:
-        """Who uses the driver's module."""
+        """The reference count of the driver's module."""
         return int(self.host.ssh.out(f"cat /sys/module/{VARIANT}/refcnt"))
 
     def count(self, *events: str, function: int = 1) -> int:
-        """So many events the device has counted for a function."""
+        """Count of an event of a VF."""
         counts = self.host.counters("sec", function)["events"]
         return sum(counts[event] for event in events)
 
     def mailboxes(self, function: int = 1) -> int:
-        """Commands that a function was ever given."""
+        """Mailbox commands that a VF has received."""
         counts = self.host.counters("sec", function)
         return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
 
     def mistakes(self) -> dict[str, int]:
-        """What the drivers did wrong, by the device's counts for all functions."""
+        """Guest errors of the PF and all VFs."""
         return {f"{number} {name}": count for number in range(3)
                 for name, count in self.host.counters("sec", number)["guest-errors"].items() if count}
 
     def set(self, **faults: object) -> None:
-        """Break the device."""
+        """Set properties of the device model."""
         for name, value in faults.items():
             self.host.set_model("sec", name.replace("_", "-"), value)
 
     @contextlib.contextmanager
     def broken(self, function: str = "1", **faults: object) -> Iterator[None]:
-        """The device is broken for one function, or all."""
+        """A context manager: faults for one VF, or all."""
         try:
             self.set(fault_function=function, **faults)
             yield
@@ -122,31 +121,31 @@ class Bench:
             self.sound()
 
     def sound(self) -> None:
-        """Nothing is broken."""
+        """Remove all faults."""
         for name, value in steps.SOUND.items():
             self.host.set_model("sec", name, value)
 
     @contextlib.contextmanager
     def rival(self) -> Iterator[None]:
-        """With the rival's parameters in place; see modules/qm_rival/qm_rival.c."""
+        """A context manager: the qm_rival module is loaded; see modules/qm_rival/qm_rival.c."""
         self.host.ssh.run("insmod /lab/qm_rival.ko")
         try:
             yield
         except BaseException:
-            # what a failed test still holds would have all that come after it wait;
-            # and its own words are the ones to be read
+            # a lock that a failed test still holds would block all later tests; the test's own
+            # error is the one to report
             with contextlib.suppress(LabError):
                 self.host.ssh.run(f"echo 0 > {RIVAL}/hold; rmmod qm_rival", check=False)
             raise
         self.host.ssh.run("rmmod qm_rival")
 
     def tell(self, parameter: str, value: object, check: bool = True) -> bool:
-        """Have the rival do something; whether it could."""
+        """Write a parameter of the qm_rival module; returns whether that succeeded."""
         return not self.host.ssh.run(f"echo '{value}' > {RIVAL}/{parameter}", check=check).returncode
 
     @contextlib.contextmanager
     def traced(self, path: Path) -> Iterator[None]:
-        """Accesses to the device go to a file."""
+        """A context manager: accesses to the device are written to a file."""
         self.host.set_model("sec", "access-trace", str(path))
         try:
             yield
@@ -157,7 +156,7 @@ class Bench:
 @contextlib.contextmanager
 def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
           vfs: int = 2, patch: Path | None = None, **model: str) -> Iterator[Bench]:
-    """Boot one, with nothing set up in it, for so many functions at most."""
+    """Boot a host for at most so many VFs, without setting them up."""
     (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, patch, **model), guest=False)])
     try:
         yield Bench(host, version, driver)
@@ -167,8 +166,8 @@ def bench(session: Session, context: Context, version: str, driver: str, name: s
 
 @contextlib.contextmanager
 def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = None) -> Iterator[Bench]:
-    """A host of the default kernel with this driver, for all tests of a file: each of them
-    leaves the VFs bound.  Its logs are in build/check under `name`."""
+    """A host of the default kernel with this driver, for all tests of a file: each of them leaves
+    the VFs bound. Its logs are in build/check under `name`."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
             bench(session, context, versions.DEFAULT, "ours", vfs=vfs, patch=patch) as one:
         one.bring_up(vfs)
@@ -176,7 +175,7 @@ def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = Non
 
 
 def wait_until(what: str, test, seconds: float = 30) -> None:
-    """Ask again until it holds."""
+    """Wait until the condition holds."""
     seconds *= MACHINE
     deadline = time.monotonic() + seconds
     while not test():
@@ -185,5 +184,5 @@ def wait_until(what: str, test, seconds: float = 30) -> None:
 
 
 def shown(counts: Mapping[str, int]) -> str:
-    """Counts as one line."""
+    """Counts in one line."""
     return ", ".join(f"{count} x {name}" for name, count in counts.items())

@@ -19,11 +19,10 @@ from lab.core import paths, versions
 from lab.build.kernel import flavoured
 from tap import PASSED, SKIPPED
 
-#: where a scenario runs: on a device of V3 with others, on one with many functions with
-#: others, on one of V4 with others, in a boot of its own with nothing set up, on a pair
-#: of hosts, where WATCHED says
+#: where a scenario runs: on a V3 device shared with others, on one with many VFs, on a V4 device,
+#: in a boot of its own with nothing set up, on a pair of hosts, or where WATCHED says
 SHARED, MANY, V4, ALONE, PAIR, ELSEWHERE = "shared", "many", "v4", "alone", "pair", "elsewhere"
-#: functions of a device with many
+#: VFs of a device with many
 MANY_FUNCTIONS = 8
 
 BOTH = frozenset(versions.OWN_DRIVERS)
@@ -32,8 +31,8 @@ NEW, OLD, NONE = frozenset(versions.OWN_DRIVERS[:1]), frozenset(versions.OWN_DRI
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """`said` is in which of the in-tree drivers the defect is, by reading;
-    `elsewhere` names tests that are none of the two kinds, and run with the others."""
+    """`said` lists the in-tree drivers with the defect, by their source; `elsewhere` names other
+    tests that run with these."""
 
     name: str
     what: str
@@ -80,7 +79,7 @@ ROWS = (
     Row("D11", "a transient device error fails a migration", BOTH, ("passing_error_is_waited_for",)),
     Row("D12", "migration files do not behave as the uAPI says", BOTH,
         ("precopy_end", "poll_of_a_dead_file", "forty_wrong_bytes")),
-    # a plain kernel sees what comes of the race, if anything does
+    # a plain kernel may show the race's effect
     Row("D13", "data races on the migration file", BOTH, ("read_during_stop",
                                                        "reader_does_not_race_with_a_stop")),
     Row("D14", "an ioeventfd writes outside the guest part of BAR2", BOTH, ("reach_of_ioeventfd",)),
@@ -121,11 +120,11 @@ ROWS = (
         ("states_are_reached_beside_the_hosts_resets", "users_resets_beside_the_hosts"), "test_host_resets.py"),
 )
 
-#: those that lose something for good where they fail come last
+#: those that may do lasting damage if they fail come last
 SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
     function.__name__: (where, function) for where, functions in (
         (SHARED, (
-            # first: a save that fails, as it does in others, may hold the module, too
+            # first: a failed save, which others cause too, may hold the module
             scenarios.module_goes_after_a_refusal,
             scenarios.stop_ends_with_write_back, scenarios.owed_interrupt_comes,
             scenarios.errors_say_what_happened, scenarios.slow_mailbox_is_waited_for,
@@ -152,39 +151,38 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
         (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
     ) for function in functions}
 
-#: one that waits for minutes: `vlab defects` and --long run it
+#: waits for minutes: `vlab defects` and --long run it
 SLOW = "reset_does_not_wait_for_ever"
 
-#: scenarios whose defect only another kernel shows, and which
+#: scenarios whose defect only another kernel shows, and that kernel
 WATCHED = {"file_outlives_the_binding": flavoured("debug"), "function_works_with_large_pages": flavoured("64k"),
            "reader_does_not_race_with_a_stop": flavoured("kcsan")}
 
-#: tests of the kselftest that are run only by name, and what they have drivers say
+#: kselftests that are run by name only, and the messages that they cause
 KSELFTEST_ALONE = {"lost_in_reset_of_all": "hisi_sec2 "}
 
 
 def verdict(row: Row, results: Mapping[str, str]) -> str:
-    """What one driver's tests say of a row: passes, - (nothing to say), or how the
-    first of them failed."""
+    """Result of a row's tests on one driver: passes, - (not applicable), or how the first one failed."""
     said = [results.get(name, SKIPPED) for name in row.tests]
     failed = [one for one in said if one not in (PASSED, SKIPPED)]
     return failed[0] if failed else PASSED if PASSED in said else SKIPPED
 
 
 def contradicts(row: Row, version: str, results: Mapping[str, str]) -> bool:
-    """Whether the lab finds of an in-tree driver what reading its source did not."""
+    """Whether the result for an in-tree driver contradicts its source."""
     found = verdict(row, results)
     return found != SKIPPED and (found != PASSED) != (versions.SERIES[version].driver in row.said)
 
 
-#: the page that has the tables of a run of `vlab defects`
+#: the page with the tables of a run of `vlab defects`
 PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/defects.rst"
-#: drivers by what they are called in tables
+#: names of drivers in tables
 DRIVERS = {"mainline": "in-tree", "ours": "this driver"}
 
 
 def _simple(rows: list[list[str]]) -> str:
-    """A table in reStructuredText that can be read in a terminal, too; the first row is its head."""
+    """A simple table in reStructuredText, readable in a terminal; the first row is its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -192,7 +190,7 @@ def _simple(rows: list[list[str]]) -> str:
 
 
 def table(columns: Mapping[str, Mapping[str, str]], rows: Iterable[Row] = ROWS) -> str:
-    """What was found: a row for each defect, a column for each driver."""
+    """The results: a row for each defect, a column for each driver."""
     lines = [["row", "defect"]]
     for name in columns:
         driver, _, version = name.partition(" ")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A host with devices of three makes that access memory on demand, and the
-kselftest that compares what they wrote with the SMMU's bitmap."""
+"""A host with three kinds of devices that access memory on demand, and the kselftest that compares
+their writes with the SMMU's bitmap."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lab.scenario import accelerator
 from lab.scenario.host import Host
 from lab.scenario.session import Choice, Session
 
-#: what each run provokes: a device writes to memory that is mapped for reading only, which
-#: the SMMU tells of, and the device counts; and it has no event queue
+#: messages that each run causes: a device writes to memory mapped read-only, which the SMMU reports
+#: and the device counts; and it has no event queue
 PROVOKED = (r"sec \d: the device counted \d+ times: dma-fault", r"sec \d: the device counted \d+ times: event-queue-unset",
             r"arm-smmu-v3 \S+ (event 0x13 received|event: F_PERMISSION|\t0x|unpriv data write)")
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 REMOTE = "/lab/vfio_iommu_dirty_test"
 EDU, DISK = "0000:00:03.0", "0000:00:04.0"
-#: QEMU's own devices beside the accelerator; the disk's works in a thread of its own
+#: QEMU's own devices beside the accelerator; the disk's I/O runs in a thread of its own
 DEVICES = ("-device", "edu,addr=3.0,dma_mask=0xffffffffffff",
            "-object", "iothread,id=disk-thread", "-blockdev", "null-co,node-name=disk,size=1048576,read-zeroes=on",
            "-device", "virtio-blk-pci,drive=disk,iothread=disk-thread,iommu_platform=on,disable-legacy=on,addr=4.0,"
@@ -32,7 +32,7 @@ DEVICES = ("-device", "edu,addr=3.0,dma_mask=0xffffffffffff",
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the kselftest said."""
+    """Results of the kselftest."""
 
     status: int
     failed: tuple[str, ...]
@@ -40,14 +40,14 @@ class Verdict:
 
 
 class DirtyHost:
-    """A host that the kselftest runs in."""
+    """A host for the kselftest."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.functions = [*accelerator.functions(host.ssh, hardware.ENGINES["sec"])[:2], DISK, EDU]
 
     def run(self, functions: list[str], rounds: int = 8, seed: int = 1) -> Verdict:
-        """Run the test on these functions."""
+        """Run the test on these devices."""
         done = self.host.ssh.run(f"{REMOTE} -r {rounds} -s {seed} {' '.join(functions)}",
                                  timeout=60 + 30 * rounds, check=False)
         text = done.stdout + done.stderr
@@ -61,19 +61,19 @@ class DirtyHost:
         raise AssertionError("the machine has no SMMU")
 
     def get(self, name: str) -> int:
-        """A property of the SMMU."""
+        """Get a property of the SMMU."""
         assert self.host.qmp
         return self.host.qmp.cmd("qom-get", path=self._smmu(), property=name)
 
     def set(self, name: str, value: int | bool) -> None:
-        """Change a property of the SMMU."""
+        """Set a property of the SMMU."""
         assert self.host.qmp
         self.host.qmp.cmd("qom-set", path=self._smmu(), property=name, value=value)
 
 
 def boot(new_session: Callable[[], Session], context: Context, choice: Choice = Choice(),
          extra: tuple[str, ...] = (), program: Path | None = None) -> DirtyHost:
-    """Boot such a host, by another outer QEMU if `program` names one."""
+    """Boot such a host, with another outer QEMU if `program` names one."""
     test = cross.static_program(sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), context)
     session = new_session()
     spec = session.spec("host", dataclasses.replace(choice, push={**choice.push, REMOTE: test}), guest=False)

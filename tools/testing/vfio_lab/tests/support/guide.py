@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The admin guide's commands, taken from its text, and QEMU's monitor as somebody
-types into it."""
+"""The admin guide's commands, taken from its text, and QEMU's monitor as a user types into it."""
 
 from __future__ import annotations
 
@@ -20,39 +19,39 @@ PF = "0000:00:08.0"
 VF, VF2 = "0000:00:08.1", "0000:00:08.2"
 DESTINATION = "10.0.9.2"
 MODULE = "/build/module/hisi_acc_vfio_pci.ko"
-#: what $GUEST stands for; its words are divided by bars, as one has blanks in it
+#: value of $GUEST; arguments are separated by bars, as one has blanks
 GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/Image|-initrd|/lab/guest.cpio|"
          "-append|console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver=hisi_sec2|-serial|file:/run/guest.console|"
          "-device|virtio-serial-pci,romfile=|-chardev|file,id=report,path=/run/report|"
          "-device|virtserialport,chardev=report,name=report")
 
 
-#: pages whose commands are run by tests of their own
+#: pages whose commands other tests run
 APART = ("libvirt", "packages")
 
 
 def blocks(language: str, page: str = "") -> dict[str, str]:
-    """The named blocks in a language, by name: of one of the guide's pages that is apart,
-    or of all others. "sh" is for the hosts, "shell" for a machine that builds."""
+    """The named blocks of a language: of one of the separate pages, or of all others. "sh" runs on
+    hosts, "shell" on a build machine."""
     shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
     return {m[1]: textwrap.dedent(m[2]).strip() for file in sorted(GUIDE.glob("*.rst"))
             if (file.stem == page if page else file.stem not in APART) for m in shape.finditer(file.read_text())}
 
 
 def messages(page: str = "messages") -> list[str]:
-    """The messages of the guide's check list, or those of another page."""
+    """The messages of the guide's checklist, or of another page."""
     table = (GUIDE / f"{page}.rst").read_text().split("Other reasons")[0]
     return re.findall(r"^   \* - ``(.+)``$", table, re.M)
 
 
 def script(text: str) -> str:
-    """What a shell is told: the reader's own names, then the guide's commands."""
+    """A shell script: the reader's variables, then the guide's commands."""
     return (f"set -e; IFS='|'; PF={PF} VF={VF} VF2={VF2} DESTINATION={DESTINATION} MODULE={MODULE} GUEST='{GUEST}'\n"
             f"{text}")
 
 
 class Monitor:
-    """A command line of QEMU, running in a host, with its monitor at hand."""
+    """QEMU, running in a host, with its monitor."""
 
     def __init__(self, host: Host, command: str) -> None:
         self.host = host
@@ -78,7 +77,7 @@ class Monitor:
             self._said += some
 
     def said(self) -> str:
-        """All that it has printed."""
+        """All output so far."""
         return re.sub(r"\x1b\[[0-9]*[A-Z]", "", self._said.decode(errors="replace")).replace("\r", "")
 
     def type(self, line: str) -> None:
@@ -88,10 +87,10 @@ class Monitor:
         self._process.stdin.flush()
 
     def until(self, pattern: str, again: str = "", seconds: float = 180) -> str:
-        """Wait for words behind those waited for before, asking for them if need be."""
+        """Wait for a pattern after those already found; type `again` repeatedly if given."""
         end = time.monotonic() + seconds * MACHINE
         while not (found := re.compile(pattern).search(self.said(), self._seen)):
-            assert time.monotonic() < end, f"{pattern!r} did not come: {self.said()[-600:]}"
+            assert time.monotonic() < end, f"no {pattern!r} in the output: {self.said()[-600:]}"
             assert self._process.poll() is None or self._reader.is_alive(), self.said()[-600:]
             if again:
                 self.type(again)
@@ -100,13 +99,13 @@ class Monitor:
         return found[0]
 
     def end(self) -> str:
-        """Wait until QEMU has ended by itself; what it said."""
+        """Wait until QEMU exits; returns its output."""
         self._process.wait(60 * MACHINE)
         self._reader.join(10)
         return self.said()
 
     def listens(self) -> None:
-        """Wait until it can be migrated to: its greeting comes earlier."""
+        """Wait until it accepts a migration: its greeting comes earlier."""
         self.host.ssh.run("until ss -ltn | grep -q :4444; do usleep 100000; done", timeout=120)
 
     def guest_ready(self, seconds: float = 300) -> None:

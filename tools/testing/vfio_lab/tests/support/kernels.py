@@ -9,9 +9,9 @@ from lab.core import versions
 
 
 def lasting(series: str, why: str = "the same on another kernel"):
-    """A series as a parameter that only --long runs."""
+    """A series as a parameter that runs with --long only."""
     return pytest.param(series, marks=pytest.mark.long(why))
 
 
-#: every series; those that `make check` leaves out run with --long
+#: every series; those that `make check` omits run with --long
 EACH = [series if series in versions.CHECKED else lasting(series) for series in versions.SERIES]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that runs under load, for tests that do something to it."""
+"""A guest under load, for tests that interfere with it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lab.scenario.guest import Guest
 from lab.scenario.migration import ENGINE, SLOW_REQUEST_US, Scenario
 from lab.scenario.session import MODEL, Choice
 
-# The network is never this slow, and memory moves for as long as it takes to look
+# Low bandwidth, so that memory is transferred while the test acts
 TRICKLE = 1 << 20
 ENDED = ("completed", "failed", "cancelled")
 
 
 @contextlib.contextmanager
 def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scenario]:
-    """A guest under load on the source; at the end of the test it must be there,
-    with nothing lost, and neither hosts nor devices may complain."""
+    """A guest under load on the source; at the end of the test no request may be lost, and hosts
+    and devices must report no errors."""
     with new_session().scenario(source, destination) as scenario:
         scenario.set_up()
         scenario.start_guest()
@@ -34,29 +34,29 @@ def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scen
 
 
 def goes_on(scenario: Scenario, guest: Guest) -> None:
-    """Every lane of the load gets on, at the pace of before."""
+    """Wait until each lane makes progress, with the default latency."""
     scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
     scenario.keep_going(guest)
 
 
 def queues(vfs: int = Choice.vfs) -> int:
-    """Queue pairs of each of so many virtual functions, as the lab sets them up."""
+    """Queue pairs for each of so many VFs, as the lab sets them up."""
     return session.queues(MODEL, vfs)
 
 
 def states(scenario: Scenario) -> str:
-    """What the VFIO core says of the guest's function on the source."""
+    """State of the guest's VF on the source, from the VFIO core."""
     return scenario.source.ssh.out("cat /sys/kernel/debug/vfio/*/migration/state").splitlines()[0]
 
 
 def event(guest: Guest, name: str, since: float, **data: str) -> None:
-    """Wait for an event that came after `since`."""
+    """Wait for an event after `since`."""
     guest.qmp.wait(f"{name} {data or ''}", lambda e: e.name == name and e.at >= since and
                    all(e.data.get(k) == v for k, v in data.items()), 60, guest.alive)
 
 
 def stop_and_cont(scenario: Scenario, guest: Guest) -> None:
-    """QEMU's monitor stops the guest, and resumes it."""
+    """Stop the guest by QEMU's monitor, and resume it."""
     began = time.monotonic()
     guest.qmp.cmd("stop")
     event(guest, "STOP", began)
@@ -67,7 +67,7 @@ def stop_and_cont(scenario: Scenario, guest: Guest) -> None:
 
 
 def ended(guest: Guest, since: float) -> str:
-    """How the migration ended that began after `since`."""
+    """The final status of the migration that started after `since`."""
     end = guest.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= since and
                          e.data["status"] in ENDED, 60, guest.alive)
     return end.data["status"]

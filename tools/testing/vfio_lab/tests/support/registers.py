@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The device model driven register by register, with no guest code in between.
+"""The device model, driven register by register without guest code.
 
-QEMU runs without CPUs (its qtest accelerator): time stands still unless it is
-stepped, and interrupts are words that the device writes into plain memory.
+QEMU runs without CPUs (its qtest accelerator): time only advances by steps, and interrupts are
+words that the device writes into memory.
 """
 
 from __future__ import annotations
@@ -33,25 +33,24 @@ CIPHER = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # FIPS 197, appendix
 
 
 class Line:
-    """A socket that talks in lines.  Its other end is QEMU's from the start: to one
-    that listens QEMU may say hello twice, as its monitor's thread starts, and each
-    answer would be taken for that of the next command."""
+    """A socket for lines of text. QEMU gets a connected socket: on a listening one it may send its
+    greeting twice while its monitor thread starts, which would be taken for replies."""
 
     def __init__(self) -> None:
         self._socket, self.end = socket.socketpair()
         self._file = self._socket.makefile("rw")
 
     def patience(self, seconds: float) -> None:
-        """How long to wait for a line before it counts as never."""
+        """Timeout for a line."""
         self._socket.settimeout(seconds)
 
     def send(self, text: str) -> None:
-        """One line, or several, out."""
+        """Send one or more lines."""
         self._file.write(text + "\n")
         self._file.flush()
 
     def receive(self) -> str:
-        """One line in."""
+        """Receive one line."""
         text = self._file.readline()
         if not text:
             raise EOFError("QEMU has gone")
@@ -59,7 +58,7 @@ class Line:
 
 
 def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = False) -> list[str]:
-    """A machine with nothing but the accelerator in it, and a root port before it if wanted."""
+    """Options of a machine with only the accelerator, behind a root port if wanted."""
     place = "rp,addr=0.0" if port else f"pcie.0,addr={SLOT}.0"
     return [str(qemu), *sandbox(), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
             "-display", "none", "-m", "256",
@@ -68,7 +67,7 @@ def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = 
 
 
 class Model:
-    """One machine: its memory, its configuration space, its PCI functions."""
+    """One machine: its memory, configuration space, PF and VFs."""
 
     def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2",
                  port: bool = False) -> None:
@@ -104,7 +103,7 @@ class Model:
                 return answer[3:]
 
     def batch(self, commands: list[str], seconds: float = 60) -> None:
-        """Commands of qtest sent in one go; each must be done within the time."""
+        """Send several qtest commands at once; each must complete within the timeout."""
         self._qtest.patience(seconds)
         self._qtest.send("\n".join(commands))
         for command in commands:
@@ -112,7 +111,7 @@ class Model:
             assert answer.startswith("OK"), (command, answer)
 
     def qmp(self, command: str, **given: object) -> dict:
-        """A command of QMP and its answer."""
+        """Run a QMP command; returns its reply."""
         self._qmp.send(json.dumps({"execute": command, "arguments": given}))
         while True:
             answer = json.loads(self._qmp.receive())
@@ -125,7 +124,7 @@ class Model:
         return self.qmp("qom-get", path=path, property=name)["return"]
 
     def set(self, name: str, value: object) -> str:
-        """Set a property; what QEMU objects, if it does."""
+        """Set a property; returns QEMU's error, if any."""
         answer = self.qmp("qom-set", path="/machine/peripheral/sec0", property=name, value=value)
         return answer.get("error", {}).get("desc", "")
 
@@ -138,11 +137,11 @@ class Model:
         self._command(f"write{' bw l   q'[size]} {address:#x} {value:#x}")
 
     def memory(self, address: int, size: int) -> bytes:
-        """What lies in memory."""
+        """Read memory."""
         return bytes.fromhex(self._command(f"read {address:#x} {size:#x}")[2:])
 
     def put(self, address: int, data: bytes) -> None:
-        """Lay something into memory."""
+        """Write memory."""
         self._command(f"write {address:#x} {len(data):#x} 0x{data.hex()}")
 
     def settle(self) -> None:
@@ -151,17 +150,17 @@ class Model:
             self.read(RAM)
 
     def step(self, microseconds: int) -> None:
-        """Let time pass, and the device work."""
+        """Advance time and let the device work."""
         self._command(f"clock_step {microseconds * 1000}")
         self.settle()
 
     def config(self, function: int) -> int:
-        """Where the configuration space of a function is."""
+        """Address of the configuration space of the PF or a VF."""
         return ECAM + (((1 << 8 if self.port else SLOT << 3) + function) << 12)
 
     def bring_up(self, vfs: int = 2, queues: int = 4) -> None:
-        """Memory decode, SR-IOV on, so many queues for each function."""
-        if self.port:                   # bus 1 behind it, and all of the memory above 4 GiB
+        """Enable memory decode and SR-IOV, and assign queues to PF and VFs."""
+        if self.port:                   # bus 1, and all memory above 4 GiB
             self.write(self.port + 0x18, 0x010100)
             for register, value in ((0x24, 0xFFF00000), (0x28, 0x80), (0x2C, 0x80)):
                 self.write(self.port + register, value)
@@ -183,7 +182,7 @@ class Model:
             self.enable(function)
 
     def enable(self, function: int) -> None:
-        """Decode, bus master, and interrupts that go into memory."""
+        """Enable memory decode, bus master, and interrupts that are written into memory."""
         config = self.config(function)
         self.write(config + 4, 6, 2)
         self.write(config + 0x54, MSI_WORDS + function * 16)
@@ -193,20 +192,20 @@ class Model:
         self.write(MSI_WORDS + function * 16, NO_MSI)
 
     def interrupt(self, function: int) -> int | None:
-        """The vector of the last interrupt since the last look."""
+        """The vector of the last interrupt since the last call."""
         self.settle()
         word = self.read(MSI_WORDS + function * 16)
         self.write(MSI_WORDS + function * 16, NO_MSI)
         return None if word == NO_MSI else word & 0xFF
 
     def reset(self, function: int) -> None:
-        """A function level reset; what the host kernel restores is restored."""
+        """An FLR, and the configuration that the host kernel restores."""
         control = self.config(function) + 0x88
         self.write(control, self.read(control, 2) | 0x8000, 2)
         self.enable(function)
 
     def assign(self, function: int, base: int, count: int) -> None:
-        """Give queues to a function."""
+        """Assign queues to the PF or a VF."""
         for kind, data in ((0, base << 28 | 1 << 44 | (count - 1) << 45), (1, 1 << 28)):
             for register, value in ((0x58, 0), (0x5C, kind), (0x60, function),
                                     (0x64, data & 0xFFFFFFFF), (0x68, data >> 32),
@@ -216,12 +215,12 @@ class Model:
 
 
 class Function:
-    """What a driver knows of one function. Rings have 16 entries."""
+    """A driver's data of the PF or a VF. Rings have 16 entries."""
 
     DEVICE = "hisi-sec2"
     DEPTH = 16
     SQE = 128
-    #: the sort of requests that queue 1 takes; the others take sort 0
+    #: the type of requests of queue 1; the others have type 0
     SECOND = 0
 
     def __init__(self, model: Model, number: int) -> None:
@@ -243,13 +242,13 @@ class Function:
         self.model.write(self.bar + offset, value, size)
 
     def mailbox(self, command: int, data: int = 0, queue: int = 0, get: bool = False) -> None:
-        """Send a mailbox command, as one store of 16 bytes does it."""
+        """Send a mailbox command by a store of 16 bytes."""
         self.write(0x300, command | 1 << 13 | get << 14 | queue << 16
                    | (data & 0xFFFFFFFF) << 32, 8)
         self.write(0x308, data >> 32, 8)
 
     def ask(self, command: int, data: int = 0, queue: int = 0, get: bool = False) -> int:
-        """Send a command that must work, and has nothing to wait for that takes time; its result."""
+        """Run a mailbox command that must succeed without delay; returns its result."""
         self.mailbox(command, data, queue, get)
         w0 = self.read(0x300, 2)
         if w0 & 0x2000:
@@ -260,24 +259,24 @@ class Function:
 
     def doorbell(self, queue: int, command: int, index: int, priority: int = 0,
                  random: int = 0) -> None:
-        """Ring: command 0 SQ, 1 CQ, 2 EQ, 3 AEQ."""
+        """Ring a doorbell: command 0 SQ, 1 CQ, 2 EQ, 3 AEQ."""
         self.write(0x2000 if command in (2, 3) else 0x1000,
                    queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
 
     def kick(self, queue: int) -> None:
-        """The resume doorbell."""
+        """Ring the resume doorbell."""
         self.doorbell(queue, 0, 0, priority=1)
 
     def sq(self, queue: int) -> int:
-        """Where the submission ring lies."""
+        """Address of the submission ring."""
         return self._rings + queue * 0x4000
 
     def cq(self, queue: int) -> int:
-        """Where the completion ring lies."""
+        """Address of the completion ring."""
         return self._rings + 0x30000 + queue * 0x4000
 
     def start(self, queues: int = 2) -> None:
-        """Event queues, tables, queues."""
+        """Set up event queues, tables and queues."""
         self.model.put(self.sq_table, bytes(0x2000))
         self.model.put(self.eq, bytes(0x2000))
         for command, ring in ((2, self.eq), (3, self.aeq)):
@@ -293,7 +292,7 @@ class Function:
         self.write(0x60, 0)
 
     def set_up(self, queue: int, alg_type: int = 0) -> None:
-        """Hand SQC and CQC to the device."""
+        """Set SQC and CQC."""
         self.model.put(self.sq(queue), bytes(self.SQE * self.DEPTH))
         self.model.put(self.cq(queue), bytes(16 * self.DEPTH))
         self.model.put(self.buffer, struct.pack(
@@ -317,7 +316,7 @@ class Function:
         return bytes(parts)
 
     def submit(self, queue: int, request: bytes | None = None) -> None:
-        """Put a request into the ring and ring; by default one that can be checked."""
+        """Put a request into the ring and ring the doorbell; by default one with a known result."""
         tail = self.tail[queue]
         if request is None:
             self.model.put(self.data, KEY)
@@ -329,11 +328,11 @@ class Function:
         self.doorbell(queue, 0, self.tail[queue])
 
     def result_at(self, queue: int, index: int) -> int:
-        """Where the result of a request of submit() goes."""
+        """Address of the result of submit()'s request."""
         return self.data + 0x1000 + queue * 0x800 + index * 16
 
     def reap(self, queue: int) -> list[tuple[int, int]]:
-        """New completions, (index, error) each; tells the device and arms again."""
+        """New completions as (index, error); updates and arms the queue."""
         self.model.settle()
         new = []
         while True:
@@ -350,7 +349,7 @@ class Function:
         return new
 
     def outcome(self, sqe: bytes) -> int:
-        """The error that a finished request holds."""
+        """The error in a completed request."""
         done, error = struct.unpack_from("<HB", sqe, 112)
         assert done == 0x101
         return error
@@ -360,14 +359,14 @@ class Function:
         return struct.unpack("<HHQ", self.model.memory(self.sq_table + 32 * queue, 12))
 
     def save(self) -> dict[str, object]:
-        """What travels in a migration stream."""
+        """The state that a migration saves."""
         return {"eq": [self.read(0x8000 + 4 * i) for i in range(7)],
                 "aeq": [self.read(0x8020 + 4 * i) for i in range(7)],
                 "masks": (self.read(0x4), self.read(0xC)),
                 "tables": (self.ask(4, get=True), self.ask(5, get=True))}
 
     def load(self, state: dict) -> None:
-        """The other end of save()."""
+        """Load what save() returned."""
         self.write(0x60, 0)
         for offset, value in zip((0x4, 0xC), state["masks"], strict=True):
             self.write(offset, value)
@@ -378,19 +377,19 @@ class Function:
         self.ask(5, state["tables"][1])
 
     def events(self) -> dict[str, int]:
-        """What the device did."""
+        """The device's counters of events."""
         return self.model.property("counters", self.number)["events"]
 
     def mistakes(self) -> set[str]:
-        """What the driver did wrong so far."""
+        """Guest errors so far."""
         errors = self.model.property("counters", self.number)["guest-errors"]
         return {name for name, count in errors.items() if count}
 
 
 def refusal(qemu: Path, option: str) -> str:
-    """What QEMU says of a device option that it does not take."""
+    """QEMU's error for an invalid device option."""
     done = subprocess.run(arguments(qemu, "," + option), capture_output=True, text=True,
                           timeout=60, check=False)
     assert done.returncode == 1
-    # a sanitizer may have said something before
+    # a sanitizer may have printed a warning before
     return re.sub(r".*?hisi-sec2,[^:]*: ", "", done.stderr.strip().splitlines()[-1])

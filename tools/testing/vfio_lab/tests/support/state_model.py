@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver's state machine, walked in all ways: its own table of arcs, read from
-migrate.c, under the VFIO core's own way through the states, read from vfio_main.c.
+"""A model of the driver's state machine, explored exhaustively: the driver's table, read from
+migrate.c, below the VFIO core's paths, read from vfio_main.c.
 
-What an action of the table may do to the function is told here by its name, with
-every way in which it can fail; migrate_test.c shows that the actions do no other.
+Each action of the table is modelled by its name, with all its possible failures; migrate_test.c
+verifies that there are no other actions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SENDS = {"PRE_COPY", "PRE_COPY_P2P", "STOP_COPY"}
 
 @dataclasses.dataclass(frozen=True)
 class Arc:
-    """One line of the driver's table."""
+    """One entry of the driver's table."""
 
     action: str
     undo: str
@@ -28,8 +28,7 @@ class Arc:
 
 @dataclasses.dataclass(frozen=True)
 class Function:
-    """All that the driver knows of a function, and the function itself: `stopped`
-    is the device's, `paused` what the driver believes."""
+    """The driver's data of a VF, and the VF itself: `stopped` is the device's state, `paused` the driver's."""
 
     state: str = "RUNNING"
     stopped: bool = False
@@ -39,12 +38,12 @@ class Function:
     data: str = ""
 
     def but(self, **changes: object) -> Function:
-        """The same with changes."""
+        """A copy with changes."""
         return dataclasses.replace(self, **changes)
 
 
 class Wrong(Exception):
-    """Something that must not be; the text says how it came to it."""
+    """A violated invariant; the text has the path to it."""
 
 
 def arcs(text: str) -> dict[tuple[str, str], Arc]:
@@ -60,7 +59,7 @@ def arcs(text: str) -> dict[tuple[str, str], Arc]:
 
 
 def core(text: str) -> Callable[[str, str], str]:
-    """What vfio_mig_get_next_state() answers for STOP_COPY, P2P and PRE_COPY."""
+    """The result of vfio_mig_get_next_state() with STOP_COPY, P2P and PRE_COPY."""
     table = text[text.index("vfio_from_fsm_table[VFIO_DEVICE_NUM_STATES]"):]
     table = table[:table.index("\n\t};")]
     steps: dict[tuple[str, str], str] = {}
@@ -72,7 +71,7 @@ def core(text: str) -> Callable[[str, str], str]:
     return lambda start, target: steps[start, target]
 
 
-# What actions do: each outcome is an error ("" is none) and the function after it
+# Outcomes of each action: an error ("" is none) and the VF afterwards
 
 Outcomes = Iterator[tuple[str, Function]]
 
@@ -106,7 +105,7 @@ def _save(f: Function) -> Outcomes:
         raise Wrong("a running function is saved")
     if not f.data:
         yield "no memory", f
-    # what read() says then
+    # what read() returns then
     yield "", f.but(data="error")
     if not f.lost:
         yield "", f.but(data="whole")
@@ -157,7 +156,7 @@ def _action(name: str) -> Callable[[Function], Outcomes]:
 
 
 def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
-    """As hisi_acc_walk_arc() of migrate.c goes."""
+    """Like hisi_acc_walk_arc() of migrate.c."""
     if arc.needs and arc.action != "hisi_acc_arc_save":
         yield "EBUSY", f
     for error, after in _action(arc.action)(f):
@@ -190,7 +189,7 @@ def _check(f: Function, came: str) -> None:
 
 
 def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) -> tuple[int, int]:
-    """Go all ways from RUNNING; how many functions and arcs were seen.  Raises Wrong."""
+    """Explore all paths from RUNNING; returns the number of VF states and arcs. Raises Wrong."""
     start = Function()
     seen, todo, walked = {start}, [start], set()
     while todo:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kselftests of these devices, hisi_acc_migration_*: how they are run in a host,
-and the result of each test."""
+"""The hisi_acc kselftests: how to run them in a host, and each test's result."""
 
 from __future__ import annotations
 
@@ -13,32 +12,32 @@ from lab.core import versions
 from lab.core.context import Context
 from lab.build import kselftest
 
-#: in the order in which they are run: the last may break a device with a driver that fails it
+#: in the order of execution: the last may break a device if the driver fails it
 PROGRAMS = tuple(f"hisi_acc_migration_{theme}_test" for theme in ("bar", "states", "data", "reject", "reset"))
-#: run only by the name of its test
+#: run only if named
 ALONE = "hisi_acc_migration_pf_reset"
 PASSED, SKIPPED = "passes", "-"
 
-#: what all of it provokes: it reads the last word of the guest's half of the BAR
+#: messages that all of them cause: they read the last word of the guest's part of BAR2
 PROVOKED = r"sec 1: the device counted \d+ times: undefined-register"
 
-# The BAR of hardware of V4 has no other half
+# On V4 the BAR has no other part
 _WITHOUT_A_HALF = {"reach_of_read_and_write", "reach_of_mmap", "reach_of_ioeventfd"}
 
 
 def tests() -> dict[str, str]:
-    """Each test, and the program that has it."""
+    """Each test and its program."""
     return {name: program for program in (*PROGRAMS, ALONE)
             for name in re.findall(r"^TEST\((\w+)\)$", (kselftest.OURS / f"{program}.c").read_text(encoding="utf-8"), re.M)}
 
 
 def files(context: Context) -> dict[str, Path]:
-    """What to push into a host (Choice.push)."""
+    """Files to push into a host (Choice.push)."""
     return {f"/lab/{program}": kselftest.program(program, context) for program in (*PROGRAMS, ALONE)}
 
 
 def command(functions: Iterable[str], *names: str) -> str:
-    """The line of shell that runs all tests on two VFs, or those that are named."""
+    """The shell command that runs all tests, or those named, on two VFs."""
     where = tests()
     programs = list(dict.fromkeys(where[name] for name in names)) or PROGRAMS
     arguments = " ".join((*(f"-t {name}" for name in names), *functions))
@@ -46,7 +45,7 @@ def command(functions: Iterable[str], *names: str) -> str:
 
 
 def verdicts(tap: str) -> dict[str, str]:
-    """For each test that it passes, was skipped, fails or hangs."""
+    """Result of each test: passed, skipped, failed or hanging."""
     found, hangs = {}, False
     for line in tap.splitlines():
         result = re.match(r"(not ok|ok) \d+ \w+\.(\w+)( # SKIP)?", line)
@@ -58,14 +57,14 @@ def verdicts(tap: str) -> dict[str, str]:
 
 
 def skips(version: str, layout: str = "v3") -> set[str]:
-    """The tests that have nothing to say of our driver on a kernel and such hardware."""
+    """Tests that do not apply to this driver, with this kernel and hardware."""
     series = versions.SERIES[version.partition("-")[0]]
     return _WITHOUT_A_HALF if layout != "v3" and series.has("hw-v4") else set()
 
 
 def wrong(tap: str, version: str, layout: str = "v3") -> dict[str, str]:
-    """What is not as it has to be of our driver: all tests that were planned pass, and
-    of a run of all of them those are skipped that have nothing to say, and no others."""
+    """Unexpected results for this driver: each planned test must pass, and exactly those that do
+    not apply must be skipped."""
     found = verdicts(tap)
     planned = sum(map(int, re.findall(r"^1\.\.(\d+)$", tap, re.M)))
     if not found or len(found) != planned:

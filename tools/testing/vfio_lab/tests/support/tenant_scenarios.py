@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What functions, those who use them, their host and the driver of the physical
-function are to each other: the rows T of defects.py. Scenarios are as in
-defect_scenarios.py; files of tests call most of them, or their parts, too.
+"""Scenarios between VFs, their users, the host and the PF's driver: the rows T of defects.py.
+
+They are as in defect_scenarios.py; test files call most of them, or their parts, too.
 """
 
 from __future__ import annotations
@@ -19,82 +19,81 @@ from lab.scenario import accelerator
 from lab.probe import accesses
 from steps import IMAGE, Function, Loop, Loops, State
 
-# Registers of the guest's
+# Registers of the guest
 MESSAGE_SOURCE, MESSAGE_MASK, MESSAGE_SET, VF_STATE = 0x20, 0x24, 0x2c, 0x60
 READY, NOT_READY = 0, 1
-#: mailbox commands by which a guest tells its tables, and with a bit more asks for them
+#: mailbox commands by which a guest sets its tables; with one more bit they read them
 SQC_TABLE, CQC_TABLE, ASK = 4, 5, 0x4000
-#: how it asks for a message; Linux before 7.2 did not say that this reads
+#: the command to read a message; Linux before 7.2 did not set the bit of a read
 ASK_MESSAGE = (0x400d, 0xd)
-# Registers of the physical function's, by which the function table is written and read
+# Registers of the PF that write and read the function table
 FUNCTION_TABLE = range(0x100054, 0x100070)
-#: bits of the queue manager's error register and of the engine's
+#: bits of the error registers of queue manager and engine
 ECC, ENGINE_ERROR = 4, 4
-#: longer than any wait that our driver ever had
+#: longer than any timeout of this driver
 HELD_SECONDS = 15
-#: how often the physical function's driver comes, and how long it may wait each time
+#: number of turns of the PF's driver, and the time that each may wait
 TURNS, WAIT_MS = 20, 2000
-#: looks at a file of its driver's, 10 ms apart, that may be refused one after the other
+#: consecutive reads of a file of the PF's driver, 10 ms apart, that may be refused
 LOOKS = 200
-#: how often a state or a reset is asked for beside resets of the host's
+#: number of transitions or resets during the host's resets
 ROUNDS = 10
-#: what is no answer but an endless loop
+#: longer than that is an endless loop
 LOOP_SECONDS = 5
-# Bit of the command register: the memory space is on
+# Memory Space Enable in the command register
 MEMORY = 2
 
 
-# The physical function's driver and functions that are busy
+# The PF's driver and busy VFs
 
 def gets_its_turn(bench: Bench, what: str, count: int | None = None) -> dict[str, Loop]:
-    """The physical function's driver comes again and again while so many functions, or
-    all, are kept busy; what came of what they did."""
+    """The PF's driver takes turns while so many VFs, or all, are kept busy; returns the results of
+    their loops."""
     with bench.rival(), Loops(bench.host, what, bench.functions[:count]) as loops:
         served = bench.tell("turns", TURNS, check=False)
         taken, longest_ms = map(int, bench.host.ssh.out(f"cat {RIVAL}/turns").split())
         done = loops.end()
-    assert served, f"{what}: locked out, after {taken} turns"
+    assert served, f"{what}: no turn for the PF's driver after {taken}"
     slowest_ms = max(loop.longest_ms for loop in done.values())
     print(f"{what}, {len(bench.functions[:count])} functions: {longest_ms} ms; a function's user: {slowest_ms} ms")
-    assert longest_ms <= WAIT_MS, f"{what}: waited for {longest_ms} ms; a function's user for {slowest_ms} ms"
+    assert longest_ms <= WAIT_MS, f"{what}: the PF's driver waited {longest_ms} ms, a VF's user {slowest_ms} ms"
     assert taken == TURNS
     return done
 
 
 def physical_functions_driver_gets_its_turn(bench: Bench) -> None:
-    """T1: whatever guests, VMMs and the host loop over."""
+    """T1: the PF's driver must get its turn, whatever guests, VMMs and the host do in loops."""
     for what in ("sysfs", "flr", "states"):
         gets_its_turn(bench, what)
 
 
 def limits_are_told_beside_migrations(bench: Bench) -> None:
-    """T11: the file of bandwidth limits says "try again" for a moment only. Counted in
-    looks: how long each takes is the machine's."""
+    """T11: the file of bandwidth limits may return EAGAIN for a moment only; counted in reads, as
+    their duration depends on the machine."""
     file = f"/sys/kernel/debug/{SEC.driver}/{SEC.pf}/alg_qos"
     with Loops(bench.host, "states", bench.functions):
         said = bench.host.ssh.run(
             f"refused=0; for n in $(seq {TURNS}); do looks={LOOKS}; until cat {file} > /dev/null 2>&1; do "
             "refused=$((refused + 1)) looks=$((looks - 1)); [ $looks -gt 0 ] || exit 1; usleep 10000; done; done; "
             "echo $refused", check=False)
-    assert not said.returncode, f"{LOOKS} looks were refused, one after the other"
+    assert not said.returncode, f"{LOOKS} consecutive reads were refused"
     print(f"{TURNS} looks at limits were refused {said.stdout.strip()} times")
 
 
-# A reset of all that takes long
+# A long PF reset
 
 def resets(bench: Bench) -> list[int]:
-    """How often each function was reset, the physical one first."""
+    """Resets of the PF and each VF, the PF first."""
     return [bench.count("resets", function=number) for number in range(bench.host.spec.vfs + 1)]
 
 
 def keep_awake(bench: Bench, *addresses: str) -> None:
-    """Not to D3hot, from which a reset by the host wakes a function before anybody is
-    asked, and may reset it."""
+    """Disable D3hot: a reset by the host wakes a VF from it first, which may reset it."""
     bench.host.ssh.run("; ".join(f"echo on > /sys/bus/pci/devices/{address}/power/control" for address in addresses))
 
 
 def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
-    """T2: no function is reset in the middle of a reset of all, however long that takes."""
+    """T2: a VF must not be reset during a PF reset, however long that takes."""
     with bench.rival(), bench.open() as reset, bench.open(1) as flr:
         for vf in reset, flr:
             vf.guest_up()
@@ -108,7 +107,7 @@ def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
         early = {"VFIO_DEVICE_RESET": reset.finish(HELD_SECONDS), "FLR": flr.finish(0), "reset by the host": host.poll()}
         meanwhile = resets(bench)
         bench.tell("hold", 0)
-        assert set(early.values()) == {None} and meanwhile == before, f"while it was held: {early}"
+        assert set(early.values()) == {None} and meanwhile == before, f"before the end of the PF reset: {early}"
         assert reset.finish() == ("", State.RUNNING)
         assert flr.finish() == ("", State.RUNNING)
         assert host.wait(60 * bench.host.patience) == 0
@@ -118,7 +117,7 @@ def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
 
 
 def open_waits_for_a_reset_of_all(bench: Bench) -> None:
-    """T6: a function is opened, which is a reset of it, when that is over, and not refused."""
+    """T6: opening a VF, which resets it, must wait for the PF reset and succeed."""
     address = bench.functions[0]
     keep_awake(bench, address)
     with bench.rival():
@@ -129,23 +128,23 @@ def open_waits_for_a_reset_of_all(bench: Bench) -> None:
         meanwhile = resets(bench)
         bench.tell("hold", 0)
         with late:
-            assert not early and meanwhile == before, "opened in the middle of a reset of all"
+            assert not early and meanwhile == before, "opened during a PF reset"
             late.opened()
             works(late)
 
 
-# What lies outside a function, or with its guest
+# Conditions outside the VF or with its guest
 
 @contextlib.contextmanager
 def unheard(bench: Bench) -> Iterator[None]:
-    """The physical function's driver misses the next interrupt."""
+    """The PF's driver misses the next interrupt."""
     with bench.broken(function="0", fault_msi_drop=1):
         yield
 
 
 @contextlib.contextmanager
 def device_error(bench: Bench, vf: Function) -> Iterator[None]:
-    """The queue manager reports an error, perhaps another tenant's."""
+    """The queue manager reports an error, perhaps caused by another tenant."""
     del vf
     with unheard(bench):
         bench.set(abnormal_error=ECC)
@@ -154,7 +153,7 @@ def device_error(bench: Bench, vf: Function) -> Iterator[None]:
 
 @contextlib.contextmanager
 def engine_error(bench: Bench, vf: Function) -> Iterator[None]:
-    """So does the engine."""
+    """The engine reports an error."""
     del vf
     with unheard(bench):
         bench.set(engine_error=ENGINE_ERROR)
@@ -172,16 +171,16 @@ def message_to_guest(bench: Bench, vf: Function) -> Iterator[None]:
 
 @contextlib.contextmanager
 def message_from_guest(bench: Bench, vf: Function) -> Iterator[None]:
-    """The guest said something, and nobody has looked."""
+    """The guest sent a message that was not read."""
     with unheard(bench):
         vf.store(MESSAGE_SET, 1)
         yield
-        assert vf.load(MESSAGE_SET), "somebody has looked"
+        assert vf.load(MESSAGE_SET), "the message was read"
 
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """What it is, and words of the line in the log."""
+    """A condition, and the text of its log message."""
 
     begins: Callable[[Bench, Function], contextlib.AbstractContextManager[None]]
     words: str
@@ -192,14 +191,14 @@ TROUBLES = (Trouble(device_error, "device error"), Trouble(engine_error, "engine
 
 
 def goes_there_and_back(bench: Bench, vf: Function, *states: State) -> None:
-    """Stopped and restarted."""
+    """Stop and restart."""
     before = bench.count("kicks", "kicks-of-unused-queues")
     go(vf, *states)
-    assert bench.count("kicks", "kicks-of-unused-queues") > before, "nothing was rung"
+    assert bench.count("kicks", "kicks-of-unused-queues") > before, "no doorbell"
 
 
 def stopped_whatever_is_outside(bench: Bench) -> None:
-    """T3: nothing but the function itself keeps it from being stopped."""
+    """T3: no condition outside the VF may keep it from being stopped."""
     with bench.rival():
         for trouble in TROUBLES:
             with bench.open() as vf:
@@ -210,10 +209,10 @@ def stopped_whatever_is_outside(bench: Bench) -> None:
                 assert bench.count("resets") == before
 
 
-# Guests that say little
+# Guests that do not report that they are ready
 
 def tables(vf: Function) -> list[int]:
-    """What the guest has told."""
+    """The tables that the guest has set."""
     found = []
     for command in SQC_TABLE, CQC_TABLE:
         vf.begin_command(command | ASK)
@@ -222,12 +221,12 @@ def tables(vf: Function) -> list[int]:
 
 
 def pauses(bench: Bench) -> int:
-    """How often the first function was told to pause."""
+    """Number of PAUSE commands of the first VF."""
     return bench.host.counters("sec", 1)["mailbox-set"]["pause"]
 
 
 def is_stopped_and_saved(bench: Bench, state: State) -> None:
-    """A function whose guest does not say that it uses it, by way of such a state."""
+    """A VF whose guest does not report ready must be stopped and saved."""
     with bench.open() as vf:
         vf.guest_up(events=1)
         whole = saved(vf)
@@ -238,27 +237,26 @@ def is_stopped_and_saved(bench: Bench, state: State) -> None:
         go(vf, state)
         assert pauses(bench) == before + 1, "it was not stopped"
         go(vf, State.STOP_COPY)
-        assert vf.read_image() == IMAGE, "an image that says that the guest has no driver"
+        assert vf.read_image() == IMAGE, "migration data of a guest without a driver"
         assert vf.image() == whole
         go(vf, State.RUNNING)
         assert bench.count("kicks") > kicks and vf.load(VF_STATE) == NOT_READY
 
 
 def silent_guest_is_saved(bench: Bench) -> None:
-    """T4: what a guest does counts, not what it says."""
+    """T4: a VF in use must be saved, whether or not its guest reports ready."""
     is_stopped_and_saved(bench, State.STOP)
 
 
 def nobody(vf: Function) -> bytes:
-    """The image of a function that no guest has in use."""
+    """Migration data of a VF that no guest uses."""
     go(vf, State.STOP_COPY)
     assert vf.read_image() > 0
     return vf.image()
 
 
 def is_emptied(bench: Bench, ready: int) -> None:
-    """A function whose guest announced itself or did not gets the state of one without a
-    guest."""
+    """A VF whose guest reported ready or not gets the state of an unused one."""
     with bench.open(1) as other:
         image = nobody(other)
     with bench.open() as vf:
@@ -270,21 +268,22 @@ def is_emptied(bench: Bench, ready: int) -> None:
         before = {what: bench.count(what) for what in ("kicks", "kicks-of-unused-queues", "msi-eq", "resets")}
         go(vf, State.RUNNING)
         after = {what: bench.count(what) for what in before}
-        assert after == {**before, "resets": before["resets"] + 1}, f"{after}, and {before} before"
-        assert vf.load(VF_STATE) == NOT_READY, "the guest's state is there"
-        assert tables(vf) == [0, 0], "the guest's tables are there"
+        assert after == {**before, "resets": before["resets"] + 1}, f"before: {before}, after: {after}"
+        assert vf.load(VF_STATE) == NOT_READY, "the guest's state is left"
+        assert tables(vf) == [0, 0], "the guest's tables are left"
         vf.guest_up()
         saved(vf)
         go(vf, State.RUNNING)
 
 
 def nobodys_state_empties_a_function(bench: Bench) -> None:
-    """T13: "nothing" is what a function holds after a reset."""
+    """T13: the state of an unused VF must be that after a reset."""
     is_emptied(bench, READY)
 
 
 def guest_gets_the_message_it_asked_for(bench: Bench) -> None:
-    """T12: a guest that was stopped between its question for a message and its look."""
+    """T12: a pending read of a message must be replayed for a guest that was stopped before it read
+    the result."""
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         for number, ask in enumerate(ASK_MESSAGE, 1):
@@ -292,17 +291,17 @@ def guest_gets_the_message_it_asked_for(bench: Bench) -> None:
             vf.store(MESSAGE_SOURCE, 1)
             for states in ((State.STOP,), (State.STOP, State.STOP_COPY)):
                 vf.begin_command(ask)
-                assert vf.answer() == number, "the guest was sent no message"
+                assert vf.answer() == number, "no message to the guest"
                 vf.begin_command(ask)
                 go(vf, *states, State.RUNNING)
                 got = vf.answer()
                 assert got == number, f"after {states[-1].name} the guest reads {got:#x} as message {number}"
 
 
-# Registers that are not there, or somebody else's
+# Registers that are inaccessible or belong to others
 
 def asleep_is_left_alone(bench: Bench) -> None:
-    """T7: no register of a function in D3hot is touched, where that may be the host's end."""
+    """T7: no register of a VF in D3hot may be accessed, as that may crash the host."""
     with bench.open() as vf:
         vf.guest_up()
         vf.power(3)
@@ -311,12 +310,12 @@ def asleep_is_left_alone(bench: Bench) -> None:
             vf.go(state)
         vf.power(0)
     touched = bench.host.counters("sec", 1)["guest-errors"]["access-in-d3"]
-    assert not touched, f"registers of a function in D3hot were touched {touched} times"
+    assert not touched, f"{touched} accesses to a VF in D3hot"
 
 
 @contextlib.contextmanager
 def memory_off(bench: Bench) -> Iterator[None]:
-    """The physical function as a reset that failed leaves it."""
+    """Disable the PF's memory space, as a failed reset leaves it."""
     command = int(bench.host.ssh.out(f"od -An -tu1 -j4 -N1 {PF}/config"))
 
     def write(value: int) -> None:
@@ -330,7 +329,7 @@ def memory_off(bench: Bench) -> Iterator[None]:
 
 
 def dead_registers_are_no_state(bench: Bench) -> None:
-    """T14: after a reset of all that failed, what is read of the device is not sent."""
+    """T14: after a failed PF reset, values read from the device must not be sent as migration data."""
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.PRE_COPY)
@@ -339,12 +338,12 @@ def dead_registers_are_no_state(bench: Bench) -> None:
         go(vf, State.RUNNING)
         with memory_off(bench):
             error, _ = vf.go(State.PRE_COPY)
-            assert error or vf.read_image() > 0 and vf.image() == before, "an image of registers that are off"
+            assert error or vf.read_image() > 0 and vf.image() == before, "migration data from inaccessible registers"
 
 
 def lost_windows_leave_the_guest_its_half(bench: Bench) -> None:
-    """T5: V4: who opens a function does not get the registers of migration with it, where
-    a reset has brought them back."""
+    """T5: on V4, a user that opens the VF must not get the migration registers if a reset has moved
+    them back."""
     with bench.rival():
         bench.tell("windows", 0)
         said = bench.kselftest("reach_of_mmap")
@@ -353,7 +352,7 @@ def lost_windows_leave_the_guest_its_half(bench: Bench) -> None:
 
 
 def function_table_is_left_alone(bench: Bench) -> None:
-    """T9: the physical function's table of queues is its driver's, who takes no turns."""
+    """T9: the driver must not access the function table, which belongs to the PF's driver without a lock."""
     trace = bench.host.folder / "table"
     with bench.traced(trace), bench.open() as vf:
         vf.guest_up()
@@ -365,10 +364,10 @@ def function_table_is_left_alone(bench: Bench) -> None:
     assert not touched, f"the function table's registers were accessed {len(touched)} times"
 
 
-# Images of Linux' own driver
+# Migration data of the in-tree driver
 
 def as_linux_writes(image: bytes) -> bytearray:
-    """An image of version 2.0, which has masks as a register may hold them."""
+    """Data of version 2.0, with masks as a register may have them."""
     older = bytearray(image)
     for place, length in (30, 2), (32, 8), (120, 24):
         older[place:place + length] = bytes(length)
@@ -378,8 +377,8 @@ def as_linux_writes(image: bytes) -> bytearray:
 
 
 def image_of_linux_is_taken(bench: Bench) -> None:
-    """T8: what Linux' own driver writes and reads is not refused for its masks, nor
-    because an address is missing, by which it says that there is no driver."""
+    """T8: data of the in-tree driver must not be rejected for its masks, nor for a missing address,
+    which it uses for a VF without a driver."""
     with bench.open() as vf:
         vf.guest_up()
         image = as_linux_writes(saved(vf))
@@ -390,16 +389,16 @@ def image_of_linux_is_taken(bench: Bench) -> None:
             go(other, State.RESUMING)
             other.take_image(sent)
             written = other.write_image()
-            assert written == IMAGE, f"refused: {errno.errorcode.get(-written, written)}"
+            assert written == IMAGE, f"rejected: {errno.errorcode.get(-written, written)}"
             go(other, State.RUNNING)
-            assert other.table() == table, "loaded as what it is not"
+            assert other.table() == table, "the wrong SQC table was loaded"
 
 
-# The core of VFIO, and who else asks it for something
+# The VFIO core, and other callers
 
 def blocked_arc_is_refused(bench: Bench) -> None:
-    """T15: a core without a26b499b757c looks for the way from STOP_COPY to PRE_COPY for
-    ever, with a lock held; nothing ends that but the host's end."""
+    """T15: a core without a26b499b757c searches the path from STOP_COPY to PRE_COPY for ever, with
+    a lock held; only a reboot ends that."""
     accelerator.bring_up(bench.host.ssh, SEC, 2)
     bench.host.ssh.run("modprobe iommufd && insmod /lab/vfio.ko")
     bench.bind()
@@ -415,14 +414,14 @@ def blocked_arc_is_refused(bench: Bench) -> None:
     assert said == ("EINVAL", State.STOP_COPY)
 
 
-#: ways there and back, of which each state may be refused for the time of another's reset
+#: paths there and back; each state may be refused because of a concurrent reset
 WALKS = ((State.STOP, State.RUNNING), (State.STOP_COPY, State.RUNNING), (State.PRE_COPY, State.RUNNING),
          (State.PRE_COPY, State.STOP_COPY, State.RUNNING))
 
 
 def walked_beside_resets(bench: Bench, states: Sequence[State]) -> None:
-    """Each state is reached. The one that is asked for afterwards is not judged: the next
-    reset has led to RUNNING by then, perhaps."""
+    """Each state must be reached. The one requested afterwards is not checked: the next reset may
+    have led to RUNNING."""
     address, before, errors = bench.functions[0], bench.count("resets"), set[str]()
     with bench.open() as vf, Loops(bench.host, "sysfs", [address]) as loops:
         for number in itertools.count():
@@ -436,16 +435,17 @@ def walked_beside_resets(bench: Bench, states: Sequence[State]) -> None:
 
 
 def states_are_reached_beside_the_hosts_resets(bench: Bench) -> None:
-    """T18: QEMU gives a guest up that can neither be brought to a state nor reset."""
+    """T18: transitions must succeed during the host's resets: QEMU ends a guest whose VF can
+    neither change its state nor be reset."""
     for states in WALKS:
         walked_beside_resets(bench, states)
 
 
 def users_resets_beside_the_hosts(bench: Bench) -> None:
-    """T18: VFIO_DEVICE_RESET is its last resort."""
+    """T18: VFIO_DEVICE_RESET must succeed during the host's resets."""
     address, before = bench.functions[0], bench.count("resets")
     with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
         wait_until("the function was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
         for loop in hosts.end()[address], users.end()[address]:
-            # how the two share the device is nobody's business
+            # how they share the device is not specified
             assert not loop.failed and loop.times > 1, loop

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Domains of libvirt's in the lab's hosts, with the lab's guest in them."""
+"""libvirt domains in the lab's hosts, with the lab's guest in them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lab.scenario.load import LoadRecord
 NAME = "guest"
 CONSOLE = "/run/guest.console"
 REPORT = "/run/report"
-#: pushed into a host that is to have libvirt
+#: pushed into a host with libvirt
 DAEMON = "/lab/libvirt"
 PROGRAM = paths.LAB / "programs/host/libvirt"
-#: what opens the other host, for virsh there
+#: SSH key and options by which virsh reaches the other host
 KEY = "/lab/key"
 
 
 def domain(devices: str, more: str = "", load: str = "24,4096", driver: str = "hisi_sec2") -> str:
-    """A domain's XML: the lab's guest, with these devices; `more` goes in beside them."""
+    """A domain's XML: the lab's guest with these devices; `more` is added to it."""
     return f"""
 <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{NAME}</name>
@@ -52,8 +52,8 @@ def domain(devices: str, more: str = "", load: str = "24,4096", driver: str = "h
 
 
 def libvirt_up(host: Host, release: Release) -> None:
-    """Start libvirt's daemon in a host, which is configured as the guide says for this
-    release: where the daemon does not open devices for QEMU, QEMU's user may."""
+    """Start libvirt's daemon in a host, configured as the guide says for this release: if the
+    daemon does not open devices for QEMU, QEMU's user gets access."""
     files = blocks("none", "libvirt")
     if "iommufd" in release.lacks:
         host.ssh.run("mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/70-iommufd.rules", stdin=files["iommufd-rules"])
@@ -64,7 +64,7 @@ def libvirt_up(host: Host, release: Release) -> None:
 
 
 class Domain:
-    """One domain, wherever it is; a context manager that ends it."""
+    """One domain, on either host; a context manager that ends it."""
 
     def __init__(self, hosts: tuple[Host, ...], xml: str) -> None:
         self.record = LoadRecord(max(h.patience for h in hosts))
@@ -74,9 +74,9 @@ class Domain:
         self.host.ssh.run("cat > /run/guest.xml", stdin=xml)
 
     def expect(self, host: Host) -> None:
-        """Have ready what the guest's load is heard by, before it comes there."""
+        """Prepare a host to receive the guest's load reports, before the guest gets there."""
         host.ssh.run(f"rm -f {CONSOLE} {REPORT}.in {REPORT}.out; mkfifo {REPORT}.in {REPORT}.out")
-        # Open for writing, too: who writes comes and goes
+        # Open for writing, too: writers come and go
         reader = host.ssh.popen(f"exec cat <> {REPORT}.out", stdout=subprocess.PIPE)
         threading.Thread(target=self.record.follow, args=(host.name, reader.stdout), daemon=True).start()
         self._readers.append(reader)
@@ -95,8 +95,7 @@ class Domain:
             reader.wait()
 
     def start(self) -> None:
-        """virsh create, which checks the XML against libvirt's schema, and wait until the
-        guest's load gets on."""
+        """virsh create, which validates the XML, and wait until the guest's load makes progress."""
         self.expect(self.host)
         self.host.ssh.run("virsh create --validate /run/guest.xml", timeout=180)
         self.record.wait("the guest's driver is ready", lambda: self.record.ready, 120, self._alive)
@@ -106,14 +105,14 @@ class Domain:
         return all(host.alive() for host in self._hosts)
 
     def goes_on(self) -> None:
-        """Each lane of the load gets on, here."""
+        """Wait until each lane of the load makes progress on the current host."""
         self.record.wait("a report from here", lambda: self.record.last is not None and
                          self.record.last.host == self.host.name, 60, self._alive)
         self.record.wait_progress("the load goes on", 20, 60, self._alive)
 
     def migrate(self, command: str) -> str:
-        """Run a migration's command where the domain is; what virsh said. The load
-        has to go on where it goes to."""
+        """Run a migration command on the current host; returns virsh's output. The load must
+        continue on the other host."""
         there = next(host for host in self._hosts if host is not self.host)
         self.expect(there)
         done = self.host.ssh.run(f"DESTINATION={there.name}; {command} 2>&1", timeout=240)
@@ -122,19 +121,19 @@ class Domain:
         return done.stdout
 
     def opened(self) -> list[str]:
-        """What QEMU has open of VFIO and iommufd."""
+        """Files of VFIO and iommufd that QEMU has open."""
         names = self.host.ssh.out("for fd in /proc/$(cat /run/libvirt/qemu/" + NAME + ".pid)/fd/*; do readlink $fd; done")
         return sorted(name for name in names.splitlines() if name.startswith(("/dev/iommu", "/dev/vfio/")))
 
     def ends_well(self) -> None:
-        """The load ends, every request accounted for."""
+        """The load must end with every request accounted for."""
         self.host.ssh.run(f"echo stop > {REPORT}.in")
         self.record.wait("the load ends", lambda: self.record.exit_status is not None, 60, self._alive)
         assert self.record.complaints() == []
 
 
 def said(host: Host, command: str, timeout: float = 180) -> str:
-    """What a command says, which has to fail."""
+    """Output of a command that must fail."""
     done = host.ssh.run(command, timeout=timeout, check=False)
     if not done.returncode:
         raise LabError(f"host {host.name}: '{command}' was not refused")
