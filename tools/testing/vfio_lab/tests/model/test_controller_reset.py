@@ -5,6 +5,7 @@ UEFI and ACPI tables."""
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
@@ -16,9 +17,11 @@ from lab.scenario import accelerator
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.session import MODEL, Choice
+from bench import wait_until
 from kernels import EACH
+from moves import TRICKLE, ended, event
 from steps import State
-from test_physical_reset import GOES_ON, LANES
+from test_physical_reset import GOES_ON, LANES, LONG
 from test_stock_drivers import selftests
 from test_stock_errors import ECC, wait_for, works_when_loaded_again
 
@@ -28,6 +31,8 @@ ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("
 # the drivers' messages about the errors and the resets, also those of VFs
 pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
 QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two VFs
+#: mailbox command that gives the device a queue's context, and an address where nothing is
+SQC, NOWHERE = 0, 0x40000000
 
 
 @pytest.fixture
@@ -133,3 +138,71 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
         assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
         assert vf.read_image() == steps.IMAGE
         assert vf.go(State.RUNNING) == ("", State.RUNNING)
+
+
+@pytest.mark.expect("arm-smmu-v3 ", "sec 2: .* dma-fault")
+@pytest.mark.parametrize("version, over", [
+    pytest.param("v5", "failed to send command.* to VF(2)", id="v5"),
+    pytest.param("v3", "Controller reset complete", id="v3",
+                 marks=pytest.mark.long("the stock driver waits 80 seconds for answers that nobody gives"))])
+def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, context, version, over):
+    """With ras=on. V3 resets the device; on V5 the one guest is told to reset its
+    function. Another guest, which migrates, gets on."""
+    newest = next(series for series in GOES_ON if GOES_ON[series])
+    host = boot_uefi(Choice(guest_kernel=newest, push={steps.REMOTE: steps.program(context)},
+                            model={**MODEL, "hw-version": version, "ras": "on"}), guest=True)
+    addresses = accelerator.functions(host.ssh, SEC)
+    accelerator.bind(host.ssh, addresses, accelerator.VARIANT_DRIVER)
+    record = LoadRecord()
+    guest = Guest(host, addresses[:1], record, str(pyqmp.path(context)), load=f"{LANES},4096")
+
+    def events() -> dict[str, int]:
+        return host.counters("sec", 1)["events"]
+
+    def resets() -> list[int]:
+        return [host.counters("sec", n)["events"]["resets"] for n in range(3)]
+
+    def goes_on() -> None:
+        had = events()["requests-completed"]
+        record.wait_progress("the load goes on", 100, 60, guest.alive)
+        assert events()["requests-completed"] - had > 100, "software did the work"
+
+    try:
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        with steps.Function(host, addresses[1]) as offender:
+            offender.guest_up()
+            began = time.monotonic()
+            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=TRICKLE)
+            guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
+            event(guest, "MIGRATION", began, status="active")
+            # a request that is being sent when the reset comes may be lost, see
+            # test_physical_reset.py
+            host.set_model("sec", "request-latency", LONG)
+            wait_until("each lane waits for the device",
+                       lambda: events()["sq-doorbells"] - events()["requests-completed"] == LANES)
+            before = resets()
+            offender.command(SQC, NOWHERE)
+            host.set_model("sec", "request-latency", int(MODEL["request-latency"]))
+            wait_for(host, "qm_axi_rresp .error status=0x1. found")
+            wait_for(host, over, 150)
+            assert [new - old for old, new in zip(before, resets(), strict=True)] == [int(version == "v3")] * 3
+            assert host.qmp
+            for name in "abnormal-error", "function-error":
+                assert host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property=name) == 0
+            goes_on()
+            assert record.last and record.last.failed <= (LANES if version == "v3" else 0)
+            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+            assert ended(guest, began) == "completed"
+            guest.qmp.cmd("cont")
+            goes_on()
+            offender.guest_up()
+            assert offender.go(State.STOP_COPY) == ("", State.STOP_COPY)
+            assert offender.read_image() == steps.IMAGE
+        guest.stop_load()
+        record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    finally:
+        guest.console()
+        guest.close()
+    last = record.last
+    assert last and last.final and last.mismatched == 0
+    assert last.submitted == last.verified + last.failed, "requests were lost"
