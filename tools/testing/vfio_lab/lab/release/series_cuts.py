@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How the driver looked at earlier steps of the series: the present one, with what
-later steps bring cut out.
+"""The driver as it is at each patch of the series: the present driver without the code
+that later patches add.
 
-Each cut insists on finding what it takes away, so a change of the driver that a
-cut does not fit is told by `make series` and by its test.
+A cut that does not match is an error, so `make series` and its test fail if a change of
+the driver does not fit a cut.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from ..core import paths
 from ..core.errors import LabError
 from ..build.kernel_tree import DRIVER
 
-#: place in a kernel's tree, and text
+#: path in a kernel tree, and text
 Files = dict[str, str]
 
 SKETCHES = paths.LAB / "series"
 
 
 def cut(text: str, pattern: str, by: str = "", count: int = 1, what: str = "") -> str:
-    """Replace what a pattern finds, exactly `count` times (0: at least once)."""
+    """Replace the matches of a pattern; there must be `count` (0: at least one)."""
     text, found = re.subn(pattern, by, text, flags=re.M | re.S)
     if found != count and (count or not found):
-        raise LabError(f"the series no longer fits the driver: {found} times instead of {count or 'once or more'} "
-                       f"there is {what or pattern!r}.")
+        raise LabError(f"the series no longer fits the driver: {found} matches of {what or pattern!r}, "
+                       f"expected {count or 'at least one'}.")
     return text
 
 
 def without_function(text: str, name: str) -> str:
-    """Without a function, its comment, and the empty line after it."""
+    """Remove a function, its comment, and the empty line after it."""
     comment = r"(?:^/\*(?:(?!\*/).)*\*/\n)?"
     return cut(text, rf"{comment}^[a-z][^\n;{{}}=]*(?:\n[^\n;{{}}=]+)??\b{name}\((?:(?!\n\{{)[^;])*\n\{{\n.*?^\}}\n(?:\n|\Z)",
                what=f"the function {name}()").rstrip("\n") + "\n"
 
 
 def without_objects(files: Files) -> None:
-    """Let the Makefile name only what is there."""
+    """Remove objects without source file from the Makefile."""
     place = f"{DRIVER}/Makefile"
     lines = []
     for line in files[place].splitlines():
@@ -49,15 +49,15 @@ def without_objects(files: Files) -> None:
             line = re.sub(rf" ?\b{name}\.o\b", "", line)
         lines.append(line)
     text = "\n".join(lines) + "\n"
-    # a module that nothing is left of
+    # modules without objects
     for module in re.findall(r"^obj-\S+ \+= (\w+)\.o$", text, re.M):
         if not re.search(rf"^{module}-", text, re.M):
             text = re.sub(rf"^obj-\S+ \+= {module}\.o\n", "", text, flags=re.M)
     files[place] = re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
-def without_sight(files: Files) -> None:
-    """Before debugfs and tracepoints."""
+def without_debugfs(files: Files) -> None:
+    """Remove debugfs and tracepoints."""
     for name in ("debugfs.c", "qm_show.c", "trace.h"):
         del files[f"{DRIVER}/{name}"]
 
@@ -86,12 +86,12 @@ def without_sight(files: Files) -> None:
     text = cut(text, r"^\tbool was_paused = [^\n]*\n")
     text = cut(text, r"^\tu64 start = trace_[^\n]*\n")
     text = cut(text, r"^\n?\ttrace_hisi_acc_\w+\([^;]*;\n", count=0)
-    # what was kept in a variable for the tracepoint only
+    # variables that only the tracepoint uses
     files[place] = cut(text, r"^\tint err = (hisi_acc_qm_\w+\(vf\));\n\treturn err;\n", r"\treturn \1;\n", count=2)
 
 
 def without_pre_copy(files: Files) -> None:
-    """Before PRE_COPY and P2P: the function stops on the way to STOP."""
+    """Remove PRE_COPY and P2P: the VF stops on the arc to STOP."""
     place = f"{DRIVER}/migrate.c"
     text = cut(files[place], r"^ \*\n \* These devices are endpoints.*?(?=^ \*/)")
     table = re.search(r"^arcs\[[^\n]*\] = \{\n(.*?)^\};", text, re.M | re.S)
@@ -120,7 +120,7 @@ def without_pre_copy(files: Files) -> None:
 
 
 def _plain(ops: str) -> str:
-    """The table of operations where nothing is added to those of vfio-pci."""
+    """The table of operations with those of vfio-pci only."""
     ops = cut(ops, r"\bhisi_acc_vf_(init|release),", r"vfio_pci_core_\1_dev,", count=2)
     ops = cut(ops, r"\bhisi_acc_vf_close,", "vfio_pci_core_close_device,")
     ops = cut(ops, r"\bhisi_acc_bar_region_info\b", "vfio_pci_ioctl_get_region_info")
@@ -128,7 +128,7 @@ def _plain(ops: str) -> str:
 
 
 def without_migration(files: Files) -> None:
-    """Before migration: a driver that is vfio-pci, sketched in series/assign.c."""
+    """Remove migration: what remains does what vfio-pci does, see series/assign.c."""
     main = files[f"{DRIVER}/main.c"]
     ops = re.search(r"^static const struct vfio_device_ops hisi_acc_vf_ops = \{.*?^\};\n", main, re.M | re.S)
     end = re.search(r"^static const struct pci_device_id ids\[\].*", main, re.M | re.S)
@@ -143,5 +143,4 @@ def without_migration(files: Files) -> None:
     place = f"{DRIVER}/Makefile"
     files[place] = cut(files[place], r" vf_data\.o\b")
     place = f"{DRIVER}/Kconfig"
-    files[place] = cut(files[place], r" Functions of\n\t  hardware version 3[^\n]*\n[^\n]*\n(?=\n)|"
-                       r" Functions of\n\t  hardware version 3 and later can also be migrated while they run\.\n", "\n")
+    files[place] = cut(files[place], r" VFs of\n\t  hardware version 3 and later also support live migration\.\n", "\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The steps of the series: what each is called, says, and brings."""
+"""The patches of the series: name, subject, and the files that each adds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..build import kernel_tree as tree
 from . import series_cuts as cuts
 from .series_cuts import Files
 
-#: what debugfs shows comes with it, the image with the pages that tell of it
+#: the ABI of debugfs goes with its patch, that of migration data with the documentation
 ABI = "Documentation/ABI/testing/debugfs-"
-IMAGE_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
+DATA_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
 CONFIGS = "kernel/configs/"
-#: what the driver shares with that of the PF
+#: the interface to the driver of the PF
 QM_HEADER = "include/linux/hisi_acc_qm.h"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A patch.  `undo` takes what it brings out of a tree's files (None stands for a
-    file that is deleted); `builds` tells whether the driver changed; `but` names what
-    checkpatch takes for a fault and every file of its kind in the kernel has."""
+    """A patch.  `undo` removes its changes from a tree's files; `builds` is set if it
+    changes the driver; `but` names checkpatch's messages that every file of its kind in
+    the kernel causes."""
 
     name: str
     subject: str
@@ -44,7 +44,7 @@ def _drop(*places: str) -> Callable[[Files, Path], None]:
 
 
 def _kunit(files: Files, base: Path) -> None:
-    """All tests but that of the image, which came with it."""
+    """Remove all tests except that of migration data, which comes with its patch."""
     folder = f"{tree.DRIVER}/tests/"
     for place in [p for p in files if p.startswith(folder) and not p.endswith(("/vf_data_test.c", "/Makefile"))]:
         del files[place]
@@ -52,12 +52,12 @@ def _kunit(files: Files, base: Path) -> None:
     files[place] = cuts.cut(files[place], r"^hisi_acc_kunit-y.*\Z", "hisi_acc_kunit-y := vf_data_test.o\n")
 
 
-def _sight(files: Files, base: Path) -> None:
+def _debugfs(files: Files, base: Path) -> None:
     _drop(ABI)(files, base)
     old = base / tree.REPLACED_ABI
     if old.is_file():
         files[tree.REPLACED_ABI] = old.read_text(encoding="utf-8")
-    cuts.without_sight(files)
+    cuts.without_debugfs(files)
     cuts.without_objects(files)
 
 
@@ -72,12 +72,12 @@ def _migration(files: Files, base: Path) -> None:
 
 
 def _driver(files: Files, base: Path) -> None:
-    """Back to the kernel's own driver, with the image's bytes beside it."""
+    """Restore the in-tree driver, and keep the code of migration data beside it."""
     tests = cuts.cut(files[f"{tree.DRIVER}/Kconfig"], r"\A.*?(?=^config HISI_ACC_VFIO_PCI_KUNIT_TEST)")
     del files[f"{tree.DRIVER}/main.c"]
     cuts.without_objects(files)
-    ours = [line for line in files[f"{tree.DRIVER}/Makefile"].splitlines(keepends=True) if "kunit" in line.lower()]
-    for name, added in (("Kconfig", "\n" + tests), ("Makefile", "\n" + "".join(ours))):
+    added_lines = [line for line in files[f"{tree.DRIVER}/Makefile"].splitlines(keepends=True) if "kunit" in line.lower()]
+    for name, added in (("Kconfig", "\n" + tests), ("Makefile", "\n" + "".join(added_lines))):
         theirs = (base / tree.DRIVER / name).read_text(encoding="utf-8")
         files[f"{tree.DRIVER}/{name}"] = theirs.rstrip("\n") + "\n" + added
     for place in sorted((base / tree.DRIVER).glob("*.[ch]")):
@@ -86,27 +86,27 @@ def _driver(files: Files, base: Path) -> None:
 
 #: in the order of the series
 STEPS = (
-    Step("hisi_qm", "crypto: hisilicon/qm - Let other drivers block resets", _drop("drivers/crypto/", QM_HEADER)),
-    Step("image", "hisi_acc_vfio_pci: The migration image as bytes", _drop(f"{tree.DRIVER}/"), True),
-    Step("driver", "hisi_acc_vfio_pci: Start over: assign functions", _driver, True),
-    Step("migration", "hisi_acc_vfio_pci: Stop, save, load and restart functions", _migration, True),
-    Step("pre-copy", "hisi_acc_vfio_pci: Pre-copy and P2P states", _pre_copy, True),
-    Step("sight", "hisi_acc_vfio_pci: debugfs and tracepoints", _sight, True,
-         # the way in which tracepoints are written
+    Step("hisi_qm", "crypto: hisilicon/qm - Let VF drivers block PF resets", _drop("drivers/crypto/", QM_HEADER)),
+    Step("migration-data", "hisi_acc_vfio_pci: Encode and validate migration data", _drop(f"{tree.DRIVER}/"), True),
+    Step("driver", "hisi_acc_vfio_pci: Replace the driver by one that assigns VFs", _driver, True),
+    Step("migration", "hisi_acc_vfio_pci: Migrate VFs by STOP_COPY", _migration, True),
+    Step("pre-copy", "hisi_acc_vfio_pci: Support PRE_COPY and P2P states", _pre_copy, True),
+    Step("debugfs", "hisi_acc_vfio_pci: Add debugfs files and tracepoints", _debugfs, True,
+         # the usual form of tracepoints
          "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO"),
-    Step("kunit", "hisi_acc_vfio_pci: KUnit tests on registers that are memory", _kunit, True),
-    Step("documentation", "Documentation: hisi_acc_vfio_pci: State, image, use",
-         _drop("Documentation/driver-api/", "Documentation/admin-guide/", IMAGE_ABI)),
-    Step("configs", "kernel/configs: Fragment for HiSilicon accelerator migration", _drop(CONFIGS)),
-    Step("selftests", "selftests/vfio: Migration of HiSilicon accelerator functions", _drop(f"{tree.SELFTESTS}/"), False,
-         # programs of userspace, with mapped registers; a name that is a function's too; fixtures
+    Step("kunit", "hisi_acc_vfio_pci: Add KUnit tests", _kunit, True),
+    Step("documentation", "Documentation: Describe design and use of hisi_acc_vfio_pci",
+         _drop("Documentation/driver-api/", "Documentation/admin-guide/", DATA_ABI)),
+    Step("configs", "kernel/configs: Add a fragment for HiSilicon accelerator migration", _drop(CONFIGS)),
+    Step("selftests", "selftests/vfio: Test migration of HiSilicon accelerator VFs", _drop(f"{tree.SELFTESTS}/"), False,
+         # userspace programs, mapped registers, a name that is also a function, fixtures
          "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME,COMPLEX_MACRO"),
-    Step("maintainers", "MAINTAINERS: Files of hisi_acc_vfio_pci", _drop("MAINTAINERS")),
+    Step("maintainers", "MAINTAINERS: Add files of hisi_acc_vfio_pci", _drop("MAINTAINERS")),
 )
 
 
 def states(base: Path) -> list[Files]:
-    """The files after each step: all that the series touches and that is there."""
+    """The files that the series touches, as they are after each patch."""
     files = tree.changed(base, lab=False)
     found = []
     for step in reversed(STEPS):
