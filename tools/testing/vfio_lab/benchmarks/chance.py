@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What chance alone may make of a ratio."""
+"""Confidence intervals of ratios."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import random
 import statistics
 from collections.abc import Sequence
 
-# So many times the same figures are drawn anew
+# Number of bootstrap samples
 DRAWS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """Of two medians, and between what it lies 95 times out of 100."""
+    """A ratio of two medians, with its 95 % confidence interval."""
 
     middle: float
     low: float
@@ -26,8 +26,8 @@ class Ratio:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """The ratio of the medians, and its range by a bootstrap; not a number without
-    figures of both.  One or two figures have no range; the same have the same."""
+    """The ratio of the medians and its confidence interval, by a bootstrap; NaN if one
+    side has no figures.  The seed is fixed, so the same figures give the same interval."""
     if not ours or not theirs:
         return Ratio(math.nan, math.nan, math.nan)
     middle = statistics.median(ours) / statistics.median(theirs)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What becomes of pages that only the device writes, by the way they are tracked:
-a guest is migrated several times for each row of a table. Results lie in 480
-pages, two hundred change each second, and each is compared before it is written
-again.
+"""Count stale pages after a migration, for each kind of dirty tracking.
+
+A guest is migrated several times for each row of a table. Only the device writes its
+480 result pages, 200 of them each second; the load compares each page before the
+device writes it again.
 
     benchmarks/dirty_tracking.py [--runs N] [--json FILE]
 """
@@ -27,7 +28,7 @@ from lab.scenario.migration import Outcome  # noqa: E402
 from lab.scenario.session import MODEL, Choice, Session  # noqa: E402
 
 PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
-#: SMMU, backend, enable-migration, and the choice that makes it so
+#: SMMU, backend, enable-migration, and the matching choice
 ROWS = (
     ("no HTTU", "container", "auto", dataclasses.replace(PACED, httu=False, backend="container", migration="auto")),
     ("no HTTU", "iommufd", "auto", dataclasses.replace(PACED, httu=False, migration="auto")),
@@ -40,7 +41,7 @@ REFUSED = re.compile(r"[^:;]*dirty tracking")
 
 @dataclasses.dataclass
 class Row:
-    """One row: what happened in each of its runs."""
+    """One row of the table, with the results of its runs."""
 
     smmu: str
     backend: str
@@ -57,14 +58,14 @@ class Row:
             return f"not measured: {self.runs[-1]['complaints']}"
         stale = [f"{run['stale']} of {run['pages']}" for run in worked]
         downtime = [run["downtime_ms"] for run in worked if run["downtime_ms"] is not None]
-        text = f"stale: {', '.join(stale)}; held: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
+        text = f"stale: {', '.join(stale)}; passed: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
         if downtime:
             text += f"; downtime {min(downtime)} to {max(downtime)} ms"     # type: ignore[type-var]
-        return text + f"; dirty by devices at each look: {' '.join(map(str, worked[-1]['syncs']))}"  # type: ignore[call-overload]
+        return text + f"; dirty by devices at each sync: {' '.join(map(str, worked[-1]['syncs']))}"  # type: ignore[call-overload]
 
 
 def run_of(outcome: Outcome) -> dict[str, object]:
-    """What of a migration goes into the table."""
+    """The figures of one migration."""
     refused = next((match[0] for c in outcome.complaints if (match := REFUSED.search(c))), "")
     return {"refused": refused, "held": outcome.held, "pages": outcome.pages, "stale": outcome.stale,
             "downtime_ms": outcome.downtime_ms, "total_ms": outcome.total_ms, "ram_bytes": outcome.ram_bytes,
@@ -72,9 +73,9 @@ def run_of(outcome: Outcome) -> dict[str, object]:
 
 
 def main() -> int:
-    """Measure, print, and fail when a row that tracks lost a page."""
+    """Measure and print; fail if a row with dirty tracking has a stale page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, choices=range(1, 101), default=5, metavar="N", help="of each row (default 5)")
+    parser.add_argument("--runs", type=int, choices=range(1, 101), default=5, metavar="N", help="migrations for each row (default: 5)")
     parser.add_argument("--json", type=pathlib.Path, default=paths.BUILD / "bench/dirty-tracking.json")
     args = parser.parse_args()
     rows = [Row(smmu, backend, migration, []) for smmu, backend, migration, _ in ROWS]

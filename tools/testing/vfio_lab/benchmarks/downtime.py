@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The whole VM: how long a guest stands still while it moves, with no function, one
-and three, and what part of that the driver has.
+"""Downtime of a guest with no VF, one VF and three VFs, and the driver's share of it.
 
-The guest does nothing: pages that a load dirties would be most of the time, and
-vary by more than the driver takes.
+The guest is idle: with a load, sending dirty pages would dominate the downtime, and
+vary by more than the driver's share.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from lab.scenario.timeline import Phase
 from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
 
 VERSION = versions.DEFAULT
-#: driver and functions of a guest, in the order of the first round
+#: driver, and number of VFs of the guest, in the order of the first round
 CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
 MOST = max(functions for _, functions in CASES)
-#: the driver's own phases
+#: the phases that the driver traces
 SHARES = ("stop", "save", "load", "restart")
 
 
 @dataclasses.dataclass(frozen=True)
 class Downtime:
-    """One migration: milliseconds as QEMU tells them, from the stop of the guest to
-    its resumption, and of the whole migration; the phases, if the driver told them.
-    With `refused`, what QEMU said in place of all that."""
+    """One migration: QEMU's downtime, the time from the guest's stop to its resumption, and
+    the total, in milliseconds; the phases, if the driver traces them.  `refused` is
+    QEMU's error message if it did not migrate the guest."""
 
     driver: str
     functions: int
@@ -46,12 +45,12 @@ class Downtime:
     refused: str = ""
 
     def share_ms(self, name: str) -> float:
-        """What of it a phase took."""
+        """Duration of a phase."""
         return sum(p.seconds for p in self.phases if p.name == name) * 1e3
 
 
 def _hosts(session: Session) -> list[Rig]:
-    """Two hosts with both drivers at hand."""
+    """Two hosts that have both drivers."""
     context = session.context
     ours = driver.module(OURS, kernel.kernel(VERSION, context), context)
     choice = Choice(kernel=VERSION, driver=MAINLINE, vfs=MOST, push={MODULE: ours})
@@ -87,9 +86,9 @@ def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Down
 def measure(session: Session, runs: int,
             watch: Callable[[Callable[[], str]], None] = lambda look: None,
             keep: Callable[[list[Downtime]], None] = lambda found: None) -> list[Downtime]:
-    """Each case so often, the cases taking turns.  What QEMU refuses once it is not
-    asked again.  `watch` is told how to learn how far it is; `keep` is given what was
-    found after each migration."""
+    """Measure each case so many times, the cases in turn.  A case that QEMU refuses is not
+    repeated.  `watch` gets a function that returns the progress; `keep` gets the
+    results so far after each migration."""
     found: list[Downtime] = []
     watch(lambda: f"migration {len(found) + 1}")
     rigs = _hosts(session)
@@ -102,12 +101,12 @@ def measure(session: Session, runs: int,
 
 
 def of(found: list[Downtime], which: str, functions: int) -> list[Downtime]:
-    """The migrations of one case that took place."""
+    """The successful migrations of one case."""
     return [b for b in found if (b.driver, b.functions) == (which, functions) and not b.refused]
 
 
 def typical(found: list[Downtime], which: str = OURS, functions: int = 1) -> Downtime | None:
-    """The migration of a case whose downtime is nearest to the median."""
+    """The migration whose downtime is closest to the median."""
     some = of(found, which, functions)
     if not some:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Register economy: what each arc does to the device, by the device's own trace."""
+"""Register accesses of each arc, from the device model's trace."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lab.probe.accesses import Access
 
 from .rig import Rig
 
-#: kinds in the order of the table
+#: kinds of accesses, in the order of the table
 KINDS = ("pf reads", "pf writes", "reads", "writes", "mailboxes", "doorbells")
 
 
 @dataclasses.dataclass(frozen=True)
 class Arc:
-    """What one step of the program did: accesses by kind, and those of the
-    virtual function and the physical one by direction and bytes."""
+    """One step of the program: accesses by kind, and accesses to the VF and the PF by
+    direction and size."""
 
     way: str
     arc: str
@@ -29,21 +29,21 @@ class Arc:
 
     @property
     def all(self) -> int:
-        """Accesses in all: mailboxes and doorbells are among the writes."""
+        """All accesses; writes include mailboxes and doorbells."""
         return sum(self.totals[k] for k in KINDS[:4])
 
 
 def _widths(found: list[Access]) -> dict[str, int]:
     out: dict[str, int] = {}
     for a in found:
-        # Which virtual function does not matter
+        # All VFs count as one
         key = f"{'vf' if a.function else 'pf'} {'write' if a.write else 'read'} {a.size}"
         out[key] = out.get(key, 0) + 1
     return dict(sorted(out.items()))
 
 
 def measure(rig: Rig) -> list[Arc]:
-    """Walk through two saves and a restore between the first two functions."""
+    """Run two saves and a restore between the first two VFs."""
     arcs: list[Arc] = []
     with tempfile.TemporaryDirectory(prefix="vlab-trace-") as folder:
         trace = pathlib.Path(folder) / "trace"
@@ -61,7 +61,7 @@ def measure(rig: Rig) -> list[Arc]:
             process.stdin.write(b"\n")
             process.stdin.flush()
         if process.wait(60):
-            raise LabError(f"the walk through the arcs ended at '{step}'")
+            raise LabError(f"the program ended at step '{step}'")
     return arcs
 
 
@@ -69,6 +69,6 @@ def _arc(step: str, found: list[Access]) -> Arc:
     way, name = step.split()
     mine = {a.function for a in found} - {0}
     if len(mine) > 1:
-        raise LabError(f"{step}: functions {sorted(mine)} were touched, not one")
+        raise LabError(f"{step}: accesses to VFs {sorted(mine)}, expected one VF")
     as_first = [dataclasses.replace(a, function=min(a.function, 1)) for a in found]
     return Arc(way, name, accesses.totals(as_first), _widths(found))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Long run: one guest under load that moves between two hosts many times. What
-could grow with each move is looked at after each: memory, downtime, open files."""
+"""Long run: migrate one guest under load between two hosts many times.  After each
+migration, record what must not grow: memory, downtime, open files."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from lab.scenario.host import Host
 from lab.scenario.migration import Scenario
 from lab.scenario.session import Choice, Session
 
-# Caches give back what they only keep for later: what remains is in use.  The slab
-# allocator does not do so by itself: Linux 7 keeps sheaves of free objects, up to 10
-# for each kind of object and two for each processor, which fill over many moves.
-# Nor are addresses given back that were mapped (a thread's stack, a function's BAR)
-# and are free again: 72 bytes of slab each, until they come to 64 MiB on two processors,
-# or until a module is loaded; any will do that nothing here needs.
+# Drop caches, so that only memory in use is counted.  The slab allocator has to be asked
+# separately: Linux 7 keeps sheaves of free objects, up to 10 for each cache and two for
+# each CPU, which fill over many migrations.  vmalloc frees unmapped areas (stacks of
+# threads, BARs) lazily: 72 bytes of slab each, until they reach 64 MiB on two CPUs, or
+# until a module is loaded; any unused module will do.
 MODULE = "asn1_decoder"
-LOOK = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /proc/sys/vm/drop_caches; "
+READ_STATE = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /proc/sys/vm/drop_caches; "
         "for kind in /sys/kernel/slab/*/shrink; do echo 1 > $kind; done; "
         "awk '/^(MemFree|SUnreclaim|Percpu|KernelStack):/ { print $1, $2 * 1024 }' /proc/meminfo; "
         "awk '{ print \"files:\", $1 }' /proc/sys/fs/file-nr; "
         f"echo references: $(cat /sys/module/{VARIANT_DRIVER}/refcnt); "
         "echo datafiles: $(ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c hisi_acc_migration)")
-#: what is looked for a slope in
+#: figures whose slope is computed
 FIGURES = ("downtime_ms", "total_ms", "free", "slab", "percpu", "stacks", "files")
-#: moves whose figures are not part of a slope: things come to be once
+#: first migrations, left out of slopes: some memory is allocated once
 WARM_UP = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Move:
-    """One move, and the host that the guest left, when its QEMU was gone there."""
+    """One migration, and the state of its source after QEMU ended there."""
 
     number: int
     left: str
@@ -52,20 +51,20 @@ class Move:
 
 @dataclasses.dataclass(frozen=True)
 class Slope:
-    """By how much a figure grows with each move, and the standard error of that."""
+    """Growth of a figure with each migration, and its standard error."""
 
     each: float
     error: float
 
     @property
     def flat(self) -> bool:
-        """Is it what chance alone would give (two standard errors)?"""
+        """Whether the slope is within two standard errors of zero."""
         return not abs(self.each) > 2 * self.error
 
 
 @dataclasses.dataclass
 class Long:
-    """A long run: its moves, what the end had to say, requests in all."""
+    """A long run: its migrations, failed checks, verified requests."""
 
     wanted: int
     moves: list[Move]
@@ -74,18 +73,17 @@ class Long:
     left_open: dict[str, dict[str, int]]
 
     def slope(self, name: str) -> Slope:
-        """Of one figure, over all moves but the first; hosts, which differ from
-        the start, are compared each with itself."""
+        """The slope of a figure over all migrations after the warm-up; each host is
+        compared with itself only."""
         some = self.moves[WARM_UP:]
         return slope([[(m.number, getattr(m, name)) for m in some if m.left == left]
                       for left in dict.fromkeys(m.left for m in some)])
 
 
 def slope(series: list[list[tuple[float, float]]]) -> Slope:
-    """The line of least squares through some series of points, each moved to its own
-    middle.  The error allows for looks that take after the one before, as those at
-    memory do: a page that is half in use stays so over many moves.  So they count as
-    fewer than they are, by the correlation of neighbours (a process of first order)."""
+    """Least squares through several series of points, each centred on its mean.  The
+    error allows for autocorrelation (first order): a half-used page stays so over many
+    migrations, so neighbouring points are not independent."""
     points = [_centred(some) for some in series if some]
     spread = sum(x * x for some in points for x, _ in some)
     free = sum(len(some) - 1 for some in points) - 1
@@ -103,9 +101,9 @@ def _centred(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(x - x0, y - y0) for x, y in points]
 
 
-def _look(host: Host) -> dict[str, int]:
+def _state(host: Host) -> dict[str, int]:
     return {key.rstrip(":"): int(float(value)) for key, value in
-            (line.split() for line in host.ssh.out(LOOK).splitlines())}
+            (line.split() for line in host.ssh.out(READ_STATE).splitlines())}
 
 
 def _move(scenario: Scenario, number: int) -> Move:
@@ -113,7 +111,7 @@ def _move(scenario: Scenario, number: int) -> Move:
     out = scenario.outcome
     left = scenario.source
     scenario.turn_round()
-    seen = _look(left)
+    seen = _state(left)
     assert scenario.record.last
     return Move(number, left.name, out.downtime_ms or 0, out.total_ms or 0, scenario.record.last.verified,
                 seen["MemFree"], seen["SUnreclaim"], seen["Percpu"], seen["KernelStack"], seen["files"])
@@ -122,11 +120,11 @@ def _move(scenario: Scenario, number: int) -> Move:
 def measure(session: Session, choice: Choice, moves: int,
             watch: Callable[[Callable[[], str]], None] = lambda look: None,
             keep: Callable[[Long], None] = lambda found: None) -> Long:
-    """Move a guest so often.  A move that fails ends the run, and is a complaint.
-    `watch` is told how to learn how far it is; `keep` is given what was found after
-    each move."""
+    """Migrate a guest so many times.  A migration that fails ends the run.  `watch` gets a
+    function that returns the progress; `keep` gets the results so far after each
+    migration."""
     found = Long(moves, [], 0, [], {})
-    watch(lambda: f"move {len(found.moves) + 1}")
+    watch(lambda: f"migration {len(found.moves) + 1}")
     with session.scenario(choice, choice) as scenario:
         try:
             scenario.set_up()
@@ -137,10 +135,10 @@ def measure(session: Session, choice: Choice, moves: int,
                 keep(found)
             scenario.finish(scenario.guest)
         except LabError as e:
-            scenario.outcome.complaints.append(f"move {len(found.moves) + 1}: {e}")
+            scenario.outcome.complaints.append(f"migration {len(found.moves) + 1}: {e}")
         scenario.close()
         scenario.inspect()
-        found.left_open = {host.name: _look(host) for host in (scenario.source, scenario.destination) if host.alive()}
+        found.left_open = {host.name: _state(host) for host in (scenario.source, scenario.destination) if host.alive()}
         found.complaints = scenario.outcome.complaints
         found.verified = scenario.record.last.verified if scenario.record.last else 0
     for name, seen in found.left_open.items():

@@ -1,38 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The floor: how many register accesses the content of an image itself asks for.
+"""The floor: the number of register accesses that migration data requires.
 
-Counted by hand from what the device offers, for a driver that trusts it
-blindly: a register of the image costs one access, a command of the mailbox one
-store and one load of its 16 bytes, which bring the answer along, too. Nothing is
-asked twice, and no condition is looked at that the state to be saved or loaded
-does not depend on.
+Counted by hand, for a driver without any checks of the device: a register costs one
+access, a mailbox command one store and one load of its 16 bytes, which include the
+answer. Nothing is read twice, and only state that is saved or loaded is read.
 """
 
 from __future__ import annotations
 
-#: accesses by what they are for
+#: accesses by purpose
 ITEMS = {
     "stop-copy": {
         "pause: a command": 2,
-        "nothing of the function is at work any more: four registers (two of them the PF's)": 4,
+        "VF is idle: four registers (two of them of the PF)": 4,
         "write-back: start, done": 2,
-        "a driver is there: VF_STATE": 1,
-        "masks of EQ, AEQ and messages, page size": 4,
+        "guest driver is loaded: VF_STATE": 1,
+        "masks of EQ, AEQ and mailbox messages, page size": 4,
         "EQC and AEQC, seven words each": 14,
         "tables of SQC and CQC: a command each": 4,
-        "interrupts outstanding: doorbells of EQ and AEQ": 2,
+        "pending interrupts: doorbells of EQ and AEQ": 2,
     },
     "load": {
-        "masks of EQ, AEQ and messages, page size": 4,
-        # A word of the image, though it is this host's that is written: they are equal
-        "isolation of queues": 1,
+        "masks of EQ, AEQ and mailbox messages, page size": 4,
+        # A word of the migration data; the host's own, equal value is written
+        "queue isolation": 1,
         "EQC and AEQC, seven words each": 14,
         "tables of SQC and CQC: a command each": 4,
-        "a driver is there: VF_STATE": 1,
-        "every queue told to go on (8 of them): a doorbell each": 8,
-        "interrupts outstanding: doorbells of EQ and AEQ": 2,
+        "guest driver is loaded: VF_STATE": 1,
+        "restart of 8 queues: a doorbell each": 8,
+        "pending interrupts: doorbells of EQ and AEQ": 2,
     },
 }
 ITEMS["pre-copy"] = ITEMS["stop-copy"]
-#: accesses in all, by way
+#: sums
 TOTALS = {way: sum(items.values()) for way, items in ITEMS.items()}

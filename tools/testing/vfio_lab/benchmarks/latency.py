@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Arc latency: how long save and restore take, arc by arc, both drivers in turn."""
+"""Latency of each arc of save and restore, both drivers in turn."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ import statistics
 
 from .rig import MAINLINE, OURS, Rig, in_turn
 
-#: microseconds that the device takes over a command of its mailbox
+#: latency of a mailbox command in microseconds
 MAILBOX_US = (0, 2, 20, 200)
-#: what of each way a guest waits for; `leave`, `start` and `begin` it does not
+#: arcs that are part of the downtime; `leave`, `start` and `begin` are not
 DOWNTIME = {
     "stop-copy": ("stop", "save", "read"),
     "pre-copy": ("save", "read"),
     "load": ("write", "load", "restart"),
 }
-# A driver's turn: so many rounds at each speed of the device, then the other's
+# Rounds of one driver at each mailbox latency before the other driver's turn
 TURN = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Seconds that a step took, seconds of processor time in it, and how often it
-    slept."""
+    """One step: wall clock and CPU time in seconds, and number of sleeps."""
 
     seconds: float
     cpu: float
     sleeps: int
 
 
-#: samples by driver, microseconds of the mailbox, way and arc
+#: samples by driver, mailbox latency, operation and arc
 Samples = dict[tuple[str, int, str, str], list[Sample]]
-#: how often the driver gave a way up, by driver, microseconds of the mailbox, way
+#: number of failed operations by driver, mailbox latency and operation
 Failures = collections.Counter[tuple[str, int, str]]
 
 
 def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
-    """`rounds` saves and restores for each driver and speed of the device, the
-    drivers taking turns."""
+    """`rounds` saves and restores for each driver and mailbox latency, the drivers in
+    turn."""
     found: Samples = {}
     failed: Failures = collections.Counter()
     for turn in range(0, rounds, TURN):
@@ -48,7 +47,7 @@ def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
             rig.use(which)
             for speed in MAILBOX_US:
                 rig.model(mailbox_latency=speed)
-                # The first after that is for the emulator, which translates code anew
+                # A warm-up round: the emulator translates the code of the new module
                 for number in range(min(TURN, rounds - turn) + 1):
                     lines = _one(rig)
                     if number:
@@ -58,9 +57,9 @@ def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
 
 
 def _one(rig: Rig) -> list[list[str]]:
-    """What the program says of one save each way, and one restore.  The functions have
-    just been bound, as one that is migrated to: what a driver looks at only then is
-    part of what the guest waits for."""
+    """The program's output for one save of each kind and one restore.  The VFs are bound
+    immediately before, as on a destination: checks that a driver does only once are part
+    of the downtime."""
     rig.bind_anew()
     return rig.run(f"pair 1 {rig.functions[0]} {rig.functions[1]}")
 
@@ -75,13 +74,13 @@ def _take(lines: list[list[str]], which: str, speed: int, found: Samples, failed
 
 
 def downtimes(found: Samples, which: str, speed: int, way: str) -> list[float]:
-    """The seconds of each round that a guest waits for, of the whole way."""
+    """Seconds of downtime of each round."""
     columns = [[s.seconds for s in found.get((which, speed, way, arc), [])] for arc in DOWNTIME[way]]
     return [sum(row) for row in zip(*columns)]
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """Median, and the quartiles around it; of nothing, not a number."""
+    """Median and quartiles; NaN without values."""
     if not values:
         return math.nan, math.nan, math.nan
     if len(values) < 2:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Memory: what a virtual function costs the kernel bound, open, and with a data
-file, in exact bytes of slab; and how many bytes of it go over the wire."""
+"""Kernel memory of a VF that is bound, open, and has a migration file, in bytes of slab;
+and the size of its migration data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from lab.probe import kmem
 
 from .rig import MAINLINE, OURS, Rig
 
-#: so many functions share what comes to be once
+#: number of VFs over which one-time allocations are averaged
 FUNCTIONS = 8
 STAGES = ("bound", "open", "saved")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Bytes of slab for each function, in each stage on top of the one before, by
-    the module whose code asked for them. `image` is the size of an image, `module`
-    that of the driver's code and data, once."""
+    """Bytes of slab for each VF, added in each stage, by the allocating module. `image` is
+    the size of the migration data, `module` that of the driver's code and data."""
 
     driver: str
     stages: dict[str, kmem.InUse]
@@ -29,17 +28,17 @@ class Cost:
     module: int
 
     def own(self, stage: str) -> int:
-        """What the driver and VFIO asked for: VFIO allocates the driver's object."""
+        """Allocations of the driver and of VFIO, which allocates the driver's object."""
         return sum(n for module, n in self.stages[stage].items() if module == VARIANT_DRIVER or module.startswith("vfio"))
 
 
 def _each(now: kmem.InUse, before: kmem.InUse) -> kmem.InUse:
-    """Bytes more for each function."""
+    """Increase for each VF, in bytes."""
     return {module: (now.get(module, 0) - before.get(module, 0)) // FUNCTIONS for module in now | before}
 
 
 def _bound(rig: Rig, functions: list[str]) -> kmem.InUse:
-    """Bind them, all by one shell, whose allocations are looked at."""
+    """Bind the VFs from one shell, whose allocations are traced."""
     shell = rig.ssh
     for f in functions:
         shell.run(f"echo {f} > /sys/bus/pci/devices/{f}/driver/unbind")
@@ -50,14 +49,14 @@ def _bound(rig: Rig, functions: list[str]) -> kmem.InUse:
 
 
 def _held(rig: Rig, functions: list[str]) -> tuple[list[kmem.InUse], int]:
-    """One program opens them, then saves them: what is in use after each."""
+    """Open the VFs, then save them, in one program; the memory in use after each."""
     process = rig.popen(f"hold {' '.join(functions)}")
     assert process.stdin and process.stdout
 
     def stage(name: str) -> int:
         said = process.stdout.readline().decode().split()
         if said[:1] != [name]:
-            raise LabError(f"the program that holds {len(functions)} functions said '{' '.join(said)}', not '{name}'")
+            raise LabError(f"the program that opens {len(functions)} VFs: got '{' '.join(said)}', expected '{name}'")
         return int(said[1])
 
     def go_on() -> None:
@@ -79,12 +78,12 @@ def _held(rig: Rig, functions: list[str]) -> tuple[list[kmem.InUse], int]:
 
 
 def measure(rig: Rig) -> list[Cost]:
-    """Both drivers, on some functions of the host."""
+    """Measure both drivers, on some VFs of the host."""
     found = []
-    some = rig.functions[1:1 + FUNCTIONS]   # the first brings what all of a device share
+    some = rig.functions[1:1 + FUNCTIONS]   # the first VF allocates shared data
     for which in (OURS, MAINLINE):
         rig.use(which)
-        _held(rig, some)                    # caches that appear once
+        _held(rig, some)                    # fill caches
         bound = _bound(rig, some)
         (opened, saved), image = _held(rig, some)
         found.append(Cost(which, dict(zip(STAGES, (_each(bound, {}), _each(opened, {}), _each(saved, opened)))), image,

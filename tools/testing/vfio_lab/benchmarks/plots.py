@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Plots of what was measured, as SVG and PNG, by Debian's matplotlib."""
+"""Plots of the results as SVG and PNG, by Debian's matplotlib."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib import pyplot  # noqa: E402
 from lab.scenario.timeline import duration  # noqa: E402
 
 from . import downtime, latency, scale  # noqa: E402
-from .rig import MAINLINE, OURS  # noqa: E402
+from .rig import MAINLINE, NAMES, OURS  # noqa: E402
 
 LICENCE = "SPDX-License-Identifier: GPL-2.0"
 COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
@@ -23,7 +23,7 @@ COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
 def _save(figure: pyplot.Figure, folder: pathlib.Path, name: str) -> None:
     figure.tight_layout()
     figure.savefig(folder / f"{name}.png", dpi=120)
-    # Text stays text, and a group is a line: small enough to be kept with the sources
+    # Text stays text and a group is a line, which keeps the files small
     target = folder / f"{name}.svg"
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(target, metadata={"Date": None})
@@ -35,53 +35,53 @@ def _save(figure: pyplot.Figure, folder: pathlib.Path, name: str) -> None:
 
 
 def times(found: latency.Samples, version: str, folder: pathlib.Path) -> None:
-    """What a guest waits for against the device's mailbox: median and quartiles."""
+    """Downtime over mailbox latency: median and quartiles."""
     figure, axes = pyplot.subplots(1, len(latency.DOWNTIME), figsize=(11, 4), sharey=True)
     for place, way in zip(axes, latency.DOWNTIME):
         for which in (OURS, MAINLINE):
             values = [latency.spread(latency.downtimes(found, which, speed, way)) for speed in latency.MAILBOX_US]
             middle = [v[0] * 1e6 for v in values]
             place.errorbar(range(len(values)), middle, marker="o", capsize=3, color=COLOURS[which],
-                           label=f"{which}, {version}",
+                           label=f"{NAMES[which]}, {version}",
                            yerr=[[m - v[1] * 1e6 for m, v in zip(middle, values)],
                                  [v[2] * 1e6 - m for m, v in zip(middle, values)]])
         place.set_xticks(range(len(latency.MAILBOX_US)), [str(us) for us in latency.MAILBOX_US])
         place.set_title(way)
-        place.set_xlabel("device's mailbox, microseconds")
+        place.set_xlabel("mailbox latency (us)")
         place.set_yscale("log")
-    axes[0].set_ylabel("what a guest waits for, microseconds")
+    axes[0].set_ylabel("driver's part of the downtime (us)")
     axes[0].legend()
     _save(figure, folder, f"latency-{version}")
 
 
 def growth(found: list[scale.Together], version: str, folder: pathlib.Path) -> None:
-    """Time of wall clock and processors for all functions, one after another and at
-    once, against their number."""
+    """Wall clock and CPU time of saving all VFs, in sequence and in parallel, over their
+    number."""
     rows = scale.rows(found)
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     for place, kind in zip(axes, ("wall", "cpu")):
         for which in (OURS, MAINLINE):
             mine = [r for r in rows if r.driver == which]
-            for name, style, said in ((f"turn_{kind}", "--", "one after another"), (kind, "-", "at once")):
+            for name, style, said in ((f"turn_{kind}", "--", "in sequence"), (kind, "-", "in parallel")):
                 place.plot([r.count for r in mine], [getattr(r, name) * 1e3 for r in mine], style, marker="o",
-                           color=COLOURS[which], label=f"{which}, {said}")
+                           color=COLOURS[which], label=f"{NAMES[which]}, {said}")
         place.set_xscale("log", base=2)
         place.set_yscale("log")
         place.set_xticks(scale.COUNTS, [str(c) for c in scale.COUNTS])
-        place.set_xlabel("functions that are saved")
+        place.set_xlabel("VFs")
         place.grid(alpha=0.3)
     mine = [r for r in rows if r.driver == OURS]
     axes[0].plot([r.count for r in mine], [r.bound * 1e3 for r in mine], ":", color="grey",
-                 label="bound: one alone, and the others' cpu in turn")
-    axes[0].set_ylabel("milliseconds for all")
-    axes[0].set_title(f"wall clock, Linux {version}, mailbox {scale.MAILBOX_US} us")
-    axes[1].set_title("processor time")
+                 label="bound: one VF, plus the CPU time of the others")
+    axes[0].set_ylabel("time for all VFs (ms)")
+    axes[0].set_title(f"wall clock, Linux {version}, mailbox latency {scale.MAILBOX_US} us")
+    axes[1].set_title("CPU time")
     axes[0].legend(fontsize="small")
     _save(figure, folder, f"scale-{version}")
 
 
 def timeline(found: list[downtime.Downtime], folder: pathlib.Path) -> None:
-    """One downtime: what happens when, and where."""
+    """Timeline of one downtime."""
     one = downtime.typical(found)
     if not one:
         return
@@ -97,8 +97,8 @@ def timeline(found: list[downtime.Downtime], folder: pathlib.Path) -> None:
         place.annotate(f" {duration(phase.seconds)}", ((phase.end - start) * 1e3, row), va="center")
     place.set_yticks(range(len(one.phases)), [f"{p.name}, {p.where}" for p in one.phases])
     place.invert_yaxis()
-    place.set_xlabel("milliseconds since the driver was told to stop the function")
+    place.set_xlabel("time since the driver began to stop the VF (ms)")
     place.set_xlim(-(end - start) * 1e2, (end - start) * 1.12e3)
-    place.set_title(f"one downtime: a guest with one function, driver {one.driver}, Linux {downtime.VERSION}")
+    place.set_title(f"downtime of a guest with one VF, {NAMES[one.driver]}, Linux {downtime.VERSION}")
     place.grid(axis="x", alpha=0.3)
     _save(figure, folder, "downtime")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs the benchmarks and keeps what they found."""
+"""Run the benchmarks and write their results."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lab.scenario.session import Choice, Session
 from . import downtime, economy, endurance, floor, latency, memory, report, rig, scale
 
 MANY = 63
-#: what can be measured: on one host of each kernel; and with guests that move
-#: between two hosts of the newer kernel
+#: the benchmarks: on one host of each kernel, and with guests that migrate between two
+#: hosts of the newer kernel
 ON_ONE_HOST = ("registers", "latency", "scale", "memory")
 WITH_GUESTS = ("downtime", "endurance")
 WHAT = ON_ONE_HOST + WITH_GUESTS
@@ -27,7 +27,7 @@ WHAT = ON_ONE_HOST + WITH_GUESTS
 
 @dataclasses.dataclass
 class Bench:
-    """One run: what was asked for, where it goes, and what was found so far."""
+    """One run: the chosen benchmarks, the target folder, and the results so far."""
 
     what: tuple[str, ...]
     rounds: int
@@ -38,8 +38,8 @@ class Bench:
     kept: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def run(self) -> None:
-        """Measure all that was asked for, and print each table when it is there.
-        report.json and plots go to the folder."""
+        """Run the chosen benchmarks and print each table when it is complete; report.json
+        and plots go to the folder."""
         self.kept["machine"] = _machine()
         _tell(report.machine(self.kept["machine"]))
         for version in CHECKED if set(self.what) & set(ON_ONE_HOST) else ():
@@ -53,7 +53,7 @@ class Bench:
             self._long()
 
     def _keep(self, found: dict[str, Any], name: str, figures: Any) -> None:
-        """What was measured is not lost if what comes next fails."""
+        """Write the results so far, so that a later failure does not lose them."""
         found[name] = figures
         scratch = self.folder / "report.new"
         scratch.write_text(json.dumps(self.kept, indent=2) + "\n", encoding="utf-8")
@@ -61,11 +61,11 @@ class Bench:
 
     @staticmethod
     def _plots() -> Any:
-        from . import plots     # Debian's matplotlib, which nothing else needs
+        from . import plots     # needs Debian's matplotlib, unlike the rest
         return plots
 
     def _small(self, version: str, found: dict[str, Any]) -> None:
-        """What needs two functions."""
+        """Benchmarks with two VFs."""
         if not {"registers", "latency"} & set(self.what):
             return
         with Session(self.steps, self.folder) as session:
@@ -82,7 +82,7 @@ class Bench:
                 _tell(report.registers(arcs, floor.TOTALS))
             if "latency" in self.what:
                 with self.steps.step(f"{self.rounds} saves and restores by each driver, "
-                                     f"at {len(latency.MAILBOX_US)} speeds"):
+                                     f"at {len(latency.MAILBOX_US)} mailbox latencies"):
                     samples, failed = latency.measure(bed, self.rounds)
                 self._keep(found, "latency_failures", [{"driver": d, "mailbox_us": us, "way": way, "times": count}
                                                        for (d, us, way), count in failed.items()])
@@ -93,26 +93,26 @@ class Bench:
                 self._plots().times(samples, version, self.folder)
 
     def _large(self, version: str, found: dict[str, Any]) -> None:
-        """What needs all functions that a physical one can have."""
+        """Benchmarks with all VFs of a PF."""
         if not {"scale", "memory"} & set(self.what):
             return
         with Session(self.steps, self.folder) as session:
             bed = rig.boot(session, version, MANY)
             if "scale" in self.what:
-                with self.steps.step(f"up to {MANY} functions at once"):
+                with self.steps.step(f"up to {MANY} VFs in parallel"):
                     together = scale.measure(bed, self.rounds)
                 self._keep(found, "scale", [dataclasses.asdict(t) for t in together])
                 _tell(report.growth(together))
                 self._plots().growth(together, version, self.folder)
             if "memory" in self.what:
-                with self.steps.step(f"memory of {MANY} functions"):
+                with self.steps.step(f"memory of {MANY} VFs"):
                     used = memory.measure(bed)
                 self._keep(found, "memory", [dataclasses.asdict(c) for c in used])
                 _tell(report.costs(used))
 
     def _whole(self) -> None:
-        """A guest that does nothing, with and without functions."""
-        with self.steps.step(f"{self.runs} migrations of guests with no function, one, three") as step, \
+        """Downtime of an idle guest, with and without VFs."""
+        with self.steps.step(f"{self.runs} migrations of guests with no VF, one and three") as step, \
                 open(self.folder / "downtime.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
             found = downtime.measure(session, self.runs, step.watch, lambda so_far: self._keep(
@@ -121,7 +121,7 @@ class Bench:
             self._plots().timeline(found, self.folder)
 
     def _long(self) -> None:
-        """One guest under load, again and again."""
+        """Repeated migrations of one guest under load."""
         with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
                 open(self.folder / "endurance.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
@@ -133,7 +133,7 @@ class Bench:
 
 
 def _machine() -> dict[str, Any]:
-    """Where this runs, and how busy it is."""
+    """The machine and its load."""
     model = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
              if line.startswith("model name")]
     return {"processor": model[0] if model else platform.machine(), "processors": os.cpu_count(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Scale: many functions of one physical function saving at once."""
+"""Save many VFs of one PF in parallel."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import statistics
 
 from .rig import MAINLINE, OURS, Rig, in_turn
 
-#: so many functions at once
+#: numbers of VFs
 COUNTS = (1, 2, 4, 8, 16, 32, 63)
-#: microseconds of the device's mailbox: a device whose answers are worth waiting for
+#: mailbox latency in microseconds: long enough for a driver to sleep
 MAILBOX_US = 200
-# A driver's turn: so many rounds of each count, then the other's; opening and closing
-# all functions takes longer
+# Rounds of one driver at each number of VFs before the other driver's turn; opening and
+# closing all VFs takes longer
 TURN = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """Saves of `count` functions, at once or one after another: seconds of wall
-    clock and of processors for all, of the slowest function and of the quickest;
-    and how many could not be saved."""
+    """Saves of `count` VFs, in parallel or in sequence: wall clock and CPU time of all, of
+    the slowest and of the fastest VF, in seconds; and the number of failed saves."""
 
     driver: str
     parallel: bool
@@ -35,8 +34,8 @@ class Together:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The medians of one driver and count.  Rounds in which a save failed are only
-    counted: it took its time, but did not do its work."""
+    """Medians for one driver and number of VFs.  Rounds with a failed save are counted but
+    not timed."""
 
     driver: str
     count: int
@@ -50,17 +49,17 @@ class Row:
 
     @property
     def cpu_ratio(self) -> float:
-        """Processor time at once, of that one after another."""
+        """CPU time in parallel, relative to that in sequence."""
         return self.cpu / self.turn_cpu
 
     @property
     def wall_ratio(self) -> float:
-        """Wall clock, of the bound."""
+        """Wall clock, relative to the bound."""
         return self.wall / self.bound
 
 
 def measure(rig: Rig, rounds: int) -> list[Together]:
-    """Each count, one after another and at once, for both drivers in turn."""
+    """Save each number of VFs in sequence and in parallel, both drivers in turn."""
     found = []
     rig.model(mailbox_latency=MAILBOX_US)
     for turn in range(0, rounds, TURN):
@@ -68,7 +67,7 @@ def measure(rig: Rig, rounds: int) -> list[Together]:
             rig.use(which)
             for count in (c for c in COUNTS if c <= len(rig.functions)):
                 lines = rig.run(f"many {min(TURN, rounds - turn) + 1} {' '.join(rig.functions[:count])}")
-                # The first round is for the caches
+                # The first round is a warm-up
                 for how, _, *numbers in (line for line in lines if line[1] != "0"):
                     *times, failed = map(int, numbers)
                     found.append(Together(which, how == "parallel", count, *(n / 1e9 for n in times), failed))
@@ -77,9 +76,8 @@ def measure(rig: Rig, rounds: int) -> list[Together]:
 
 
 def rows(found: list[Together]) -> list[Row]:
-    """What the figures come to.  The bound of the wall clock is what one function
-    takes alone, with all that it waits for, and the processor time of all others
-    one after another: as if none of it could be done side by side."""
+    """Summarize.  The bound of the wall clock is the time of one VF, including its waits,
+    plus the CPU time of all others in sequence, as if CPU time could not overlap."""
     out = []
     for which in (OURS, MAINLINE):
         alone = 0.0

@@ -155,7 +155,7 @@ def test_latency_of_a_driver_that_always_failed():
     found = {(rig.OURS, us, way, arc): [latency.Sample(1e-4, 1e-4, 0)] * 3
              for us in latency.MAILBOX_US for way, arcs in latency.DOWNTIME.items() for arc in arcs}
     text = "\n".join(report.times(found, latency.Failures({(rig.MAINLINE, 2, "load"): 3})))
-    assert "nan" in text and "mainline gave up 3 times: load, mailbox 2 us" in text
+    assert "nan" in text and "in-tree driver failed 3 times: load, mailbox 2 us" in text
 
 
 def test_share_of_the_driver():

@@ -14,5 +14,5 @@ def test_what_is_only_kept_for_later_does_not_count(boot):
     host = boot(Choice())
     host.ssh.run(f"for i in $(seq {PROCESSES}); do sleep 2 & done; wait; "
                  f"until [ $({KEPT}) -ge {PROCESSES // 2} ]; do sleep .1; done")
-    host.ssh.run(endurance.LOOK)
+    host.ssh.run(endurance.READ_STATE)
     assert int(host.ssh.out(KEPT)) < PROCESSES // 4
