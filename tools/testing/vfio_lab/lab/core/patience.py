@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How long to wait for what may never come.
+"""Timeout scaling.
 
-The lab's waits are written down as for a machine that has its processors to itself.
-One that shares them, as most that run tests for others, may for minutes get a third
-of that.  No wait tells how quick a thing has to be, only when it counts as hanging,
-so that a longer one costs nothing where all goes well.
+The lab's timeouts are chosen for an otherwise idle machine.  On a shared machine, as CI
+often is, the lab may get only a third of the CPU time for minutes.  Timeouts only detect
+hangs and do not test speed, so that longer ones cost nothing if nothing hangs.
 """
 
-#: how many times slower than that a machine may be
+#: how many times slower a machine may be
 MACHINE = 4.0

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Accelerators in a host: bring the PF up, create VFs and bind them.
 
-All of it is what an operator types: modprobe, sriov_numvfs, driver_override,
-drivers_probe.
+It uses what an operator uses: modprobe, sriov_numvfs, driver_override, drivers_probe.
 """
 
 from ..core.errors import LabError
@@ -11,8 +10,7 @@ from .ssh import Ssh
 
 
 def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
-    """Load the stock driver for the PF and enable `vfs` VFs, bound
-    to nothing yet."""
+    """Load the stock driver for the PF and enable `vfs` VFs without a driver."""
     ssh.run(f"modprobe {engine.driver} {parameters}")
     pf = f"/sys/bus/pci/devices/{engine.pf}"
     bound = ssh.out(f"basename $(readlink {pf}/driver || echo none)")
@@ -32,10 +30,10 @@ def functions(ssh: Ssh, engine: Engine) -> list[str]:
 
 
 def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
-    """Bind functions to `driver` by driver_override, and check that they are."""
+    """Bind VFs to `driver` by driver_override, and verify it."""
     ssh.run(f"modprobe {driver}")
     if driver == VARIANT_DRIVER:
-        # A kernel has at least one of them
+        # A kernel has at least one of the two
         ssh.run("modprobe vfio_iommu_type1; modprobe iommufd || test -c /dev/vfio/vfio")
     for address in addresses:
         device = f"/sys/bus/pci/devices/{address}"
@@ -46,6 +44,6 @@ def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
 
 
 def need_iommufd(ssh: Ssh) -> None:
-    """Refuse a host without what a guest's QEMU reaches the IOMMU by."""
+    """Refuse a host whose kernel lacks the IOMMU backend."""
     if ssh.run("test -c /dev/iommu", check=False).returncode:
         raise LabError(f"host {ssh.name}: this kernel has no IOMMUFD; use --backend container")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver's own account of a migration: its tracepoint for arcs.
+"""The arcs of a migration, from the driver's tracepoint.
 
-Each arc of the VFIO state machine that the driver walked is an event with its
-duration; mainline's driver has none, and then there is nothing to read.
+Each arc of the VFIO state machine is an event with its duration.  The in-tree driver
+has no such tracepoint.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LINE = re.compile(r"(?P<at>\d+\.\d+): hisi_acc_vf_arc: (?P<device>\S+) (?P<old>
 
 @dataclasses.dataclass(frozen=True)
 class Arc:
-    """One arc as walked: `end` is time.monotonic() of the lab, `seconds` its
-    duration, `ret` 0 or a negative errno."""
+    """One arc: `end` is time.monotonic() of the lab, `seconds` its duration, `ret` 0 or a
+    negative errno."""
 
     device: str
     old: str
@@ -32,7 +32,7 @@ class Arc:
 
     @property
     def start(self) -> float:
-        """When it began."""
+        """Start time."""
         return self.end - self.seconds
 
 
@@ -49,7 +49,7 @@ def read(ssh: Ssh, offset: float) -> list[Arc]:
 
 
 def last(arcs: list[Arc], devices: Container[str], since: float, new: str, *old: str) -> dict[str, Arc]:
-    """Each of these devices' last successful arc to `new` from one of `old`, if it had
-    one since then (time.monotonic()).  A trace has other moves and devices in it, too."""
+    """The last successful arc from one of `old` to `new` of each of these devices since a
+    time.monotonic().  The trace also contains other migrations and devices."""
     return {a.device: a for a in arcs if a.device in devices and a.end >= since and
             a.old in old and a.new == new and a.ret == 0}

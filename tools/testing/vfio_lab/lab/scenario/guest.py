@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest in a host: stock QEMU with KVM, with an assigned VF.
 
-QEMU's monitor is the standard input and output of the SSH command that runs
-it; the load's reports come through a FIFO.
+QEMU's monitor is the standard input and output of the SSH command that runs QEMU; the
+load writes its reports to a FIFO.
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ from .qmp import Qmp
 from .splats import guest_splats, qemu_splats
 
 MEMORY_MIB = 256
-#: how QEMU reaches the IOMMU: by the kernel's iommufd, where the SMMU's dirty
-#: tracking is, or by the older container, which has none and takes every mapped
-#: page for dirty
+#: QEMU's IOMMU backends: iommufd supports dirty tracking by the SMMU; the container does
+#: not, and reports every mapped page as dirty
 BACKENDS = ("iommufd", "container")
-#: of each guest, in /run of its host
+#: files of each guest, in /run of its host
 FILES = ("console", "stderr", "trace", "report")
-#: QEMU's enable-migration; "" is what the backend needs
+#: QEMU's enable-migration; "" chooses what the backend needs
 MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
-#: where a host's first guest takes what is typed on its console
+#: port of the console of a host's first guest
 CONSOLE_PORT = 4544
 
 
 def command(spec: HostSpec, functions: Sequence[str], load: str = "24,4096", incoming: bool = False,
             backend: str = "iommufd", driver: str = "hisi_sec2", migration: str = "", number: int = 0,
             machine: str = "virt", extra: str = "") -> str:
-    """The inner QEMU's command line on a host: a line for its shell; see Guest."""
+    """The inner QEMU's command line, for the host's shell; see Guest."""
     console, stderr, trace, report = (f"/run/guest{number}.{what}" for what in FILES)
-    # Where no dirty pages are tracked, QEMU has to be told to migrate at all
+    # Without dirty tracking, QEMU migrates only with enable-migration=on
     how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
     if migration or backend == "container" or not spec.httu:
         how += f",enable-migration={migration or 'on'}"
@@ -62,9 +61,9 @@ def command(spec: HostSpec, functions: Sequence[str], load: str = "24,4096", inc
 
 class Guest:
     """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
-    without `load` it does nothing more, until stop_load().  With `incoming` it waits
-    for a guest to arrive.  Several in one host have numbers.  `machine` is QEMU's
-    machine type, `extra` more of its command line, before the VFs."""
+    without `load` the guest stays idle until stop_load().  With `incoming` QEMU waits for
+    a migration.  `number` distinguishes guests of one host.  `machine` is the machine
+    type, `extra` are additional arguments before the VFs."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
                  load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
@@ -96,16 +95,16 @@ class Guest:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
 
     def alive(self) -> bool:
-        """Does the inner QEMU run?"""
+        """Whether the inner QEMU is running."""
         return self._process.poll() is None
 
     def wait(self, seconds: float) -> int:
-        """Wait for the inner QEMU to end by itself; its exit status."""
+        """Wait until the inner QEMU exits; return its exit status."""
         return self._process.wait(seconds * self.host.patience)
 
     def last_words(self) -> str:
-        """What the inner QEMU said on its standard error, without warnings if there is
-        more than these."""
+        """The last lines of the inner QEMU's standard error, without warnings if there are
+        other lines."""
         said = self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()
         told = [line for line in said if ": warning: " not in line][-3:] or said[-3:]
         self._told.update(told)
@@ -121,12 +120,12 @@ class Guest:
         return ""
 
     def trouble(self) -> list[str]:
-        """What is new on its console, or its QEMU's standard error, that no run may show.
-        What last_words() has told is none."""
+        """New unexpected lines on the guest's console or QEMU's standard error, except those
+        that last_words() returned."""
         name, new = f"guest{self.number or ''} on {self.host.name}", []
         for file, judge in ((self._console, guest_splats), (self._stderr, qemu_splats)):
             text = self.host.ssh.run(f"cat {file}", check=False).stdout
-            # what is written just now is for the next time
+            # an incomplete last line is left for the next call
             lines = text[:text.rfind("\n") + 1].splitlines()
             new += [f"{name}: {line}" for line in judge(line for line in lines if line not in self._told)]
             self._told.update(lines)
@@ -137,22 +136,22 @@ class Guest:
         self.host.ssh.run(f"echo '{line}' | busybox nc -w 1 127.0.0.1 {CONSOLE_PORT + self.number}")
 
     def dirty_syncs(self) -> list[syncs.Sync]:
-        """The dirty pages that QEMU found each time it looked."""
+        """The dirty pages of each of QEMU's dirty-bitmap syncs."""
         return syncs.read(self.host.ssh.out(f"cat {self._trace}"))
 
     def stop_load(self) -> None:
-        """Ask the load to finish what is in flight, say its last line, and end."""
+        """Make the load complete its requests, print its final report and exit."""
         self.host.ssh.run(f"echo stop > {self._ears}")
 
     def close(self) -> None:
-        """End the inner QEMU, if it still runs; returns when it is gone, its devices
+        """Stop the inner QEMU if it is running; return when it has exited and its devices are
         closed."""
         if self.alive():
             try:
                 self.qmp.cmd("quit", timeout=10)
                 self._process.wait(30)
             except (LabError, subprocess.TimeoutExpired):
-                pass    # it was quicker, or its host is gone
+                pass    # QEMU or its host has already exited
         self.qmp.close()
         self._process.kill()
         self._process.wait()

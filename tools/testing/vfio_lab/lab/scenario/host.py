@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A lab host: an emulated arm64 server with accelerators, booted and driven.
 
-Its console goes to a log, commands go in by SSH through a door that leads
-nowhere else (slirp with restrict=on), and a second network card joins it to
-the other host and to nothing more.
+Its console is logged, commands run by SSH through a port forward (slirp with
+restrict=on), and a second network card connects it to the other host only.
 """
 
 import contextlib
@@ -30,15 +29,14 @@ from .splats import qemu_splats, splats
 from .ssh import Ssh
 
 BOOT_SECONDS = 90
-# What an outer QEMU that looks for its own leaks may take to end
+# Time for an outer QEMU with LeakSanitizer to exit
 LEAK_SECONDS = 60
-# What it says of itself at its start, whatever comes
+# What AddressSanitizer prints at each start
 SANITIZER_GREETING = "ASan doesn't fully support makecontext"
 MEMORY_MIB = 4096
-# How long a device may be busy with a reset that has begun when it is looked at
+# How long a reset in progress may still take when the host is checked
 RESET_SECONDS = 5
-# Reads of this file fail while the PF's driver has QM_RESETTING set,
-# which whoever sets it has to clear
+# Reads of this file fail while QM_RESETTING is set, which must not stay set
 _BUSY = """f=/sys/kernel/debug/{driver}/{pf}/alg_qos; n=0
 [ ! -e $f ] || grep -q suspended /sys/bus/pci/devices/{pf}/power/runtime_status || \
 until said=$(cat $f 2>&1 >/dev/null); do
@@ -49,10 +47,9 @@ done
 
 @dataclasses.dataclass
 class HostSpec:
-    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model`
-    gives properties of the accelerator's device model; `httu` lets the SMMU keep
-    track of dirty pages; `extra` goes to the outer QEMU's command line; `vmm` is
-    the QEMU in `initrd`."""
+    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model` has
+    properties of the device model; `httu` enables the SMMU's dirty tracking; `extra` are
+    additional arguments of the outer QEMU; `vmm` is the QEMU in `initrd`."""
 
     name: str
     kernel: Kernel
@@ -67,7 +64,7 @@ class HostSpec:
 
 
 class Host:
-    """A booted host; a context manager that leaves no process behind."""
+    """A booted host; a context manager that stops all its processes."""
 
     def __init__(self, spec: HostSpec, qemu: pathlib.Path, qmp_library: str, key: pathlib.Path,
                  folder: pathlib.Path, logs: pathlib.Path) -> None:
@@ -83,7 +80,7 @@ class Host:
         self._process: subprocess.Popen[bytes] | None = None
         self.qmp: Qmp | None = None
         self._ssh: Ssh | None = None
-        #: what guests have to say for trouble(); see guest.py
+        #: unexpected lines of guests, for trouble(); see guest.py
         self.guests: list[Callable[[], list[str]]] = []
         self._told: set[str] = set()
         self._mistakes: dict[tuple[str, int, str], int] = {}
@@ -92,17 +89,17 @@ class Host:
 
     @property
     def ssh(self) -> Ssh:
-        """The way in, once the host is up."""
+        """SSH to the host, once it is up."""
         assert self._ssh, "the host is not up"
         return self._ssh
 
     @property
     def patience(self) -> float:
-        """How many times longer than usual to wait for what happens here."""
+        """Timeout scaling for this host."""
         return self.spec.kernel.patience * MACHINE
 
     def argv(self, qmp_fd: int = 3) -> list[str]:
-        """The outer QEMU's command line; its monitor is on that file descriptor."""
+        """The outer QEMU's command line, with its monitor on a file descriptor."""
         spec = self.spec
         args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
@@ -131,7 +128,7 @@ class Host:
         return args
 
     def start(self) -> None:
-        """Start the outer QEMU; returns when its monitor answers."""
+        """Start the outer QEMU; return when its monitor answers."""
         ours, theirs = socket.socketpair()
         with theirs:
             argv = self.argv(theirs.fileno())
@@ -161,7 +158,7 @@ class Host:
                     self._up.set()
 
     def wait_up(self) -> None:
-        """Wait until the host takes commands."""
+        """Wait until the host accepts commands."""
         seconds = BOOT_SECONDS * self.patience
         deadline = time.monotonic() + seconds
         while not self._up.wait(0.5):
@@ -173,11 +170,11 @@ class Host:
         info = self.qmp.cmd("human-monitor-command", command_line="info usernet")
         port = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", info)
         if not port:
-            raise LabError(f"host {self.name}: the outer QEMU opened no door: {info}")
+            raise LabError(f"host {self.name}: the outer QEMU has no SSH port forward: {info}")
         self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.patience)
 
     def alive(self) -> bool:
-        """Does the outer QEMU run?"""
+        """Whether the outer QEMU is running."""
         return self._process is not None and self._process.poll() is None
 
     def console_tail(self, lines: int) -> str:
@@ -187,10 +184,9 @@ class Host:
         return "; ".join(self.console.read_text(errors="replace").strip().splitlines()[-lines:])
 
     def trouble(self) -> list[str]:
-        """What no run may show and was not told before, without what is expected (see
-        watch.py): lines of the kernel's log and console, of its guests' and their QEMUs',
-        mistakes of drivers that the device counted for any function, a physical function
-        that its driver has left marked as being reset, and a host that went down."""
+        """What is unexpected (see watch.py) and was not returned before: lines of the kernel
+        log and the console, of guests and their QEMUs; guest errors that the device counted
+        for any PF or VF; a PF whose QM_RESETTING stays set; a host that went down."""
         found, self._found = self._found, []
         lines = self.console.read_text(errors="replace").splitlines() if self.console.exists() else []
         of_qemu = [line for line in lines if line.startswith("qemu-system-") and line not in self._told]
@@ -207,32 +203,32 @@ class Host:
                 found += [f"{self.name}: the driver of {line}" for line in busy]
                 found += self._new_mistakes()
         except LabError as e:
-            found.append(f"{self.name} cannot be looked at: {e}")
+            found.append(f"{self.name} cannot be checked: {e}")
         return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._told)), *found])
 
     def _of(self, guest: Callable[[], list[str]]) -> list[str]:
         return guest() if self.alive() and self._ssh else []
 
     def guest_gone(self, guest: Callable[[], list[str]]) -> None:
-        """A guest has ended: what it has to say is read now, the next may take its files."""
+        """Read the logs of a guest that ended, before the next guest reuses its files."""
         self.guests.remove(guest)
-        with contextlib.suppress(LabError):     # told of when the host is looked at
+        with contextlib.suppress(LabError):     # reported when the host is checked
             self._found += self._of(guest)
 
     def _asked(self) -> tuple[list[str], list[str]]:
-        """The kernel's log, with levels, and what the PFs keep."""
+        """The kernel log with levels, and the PFs that are still being reset."""
         mark = "--- reset"
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
                        for name in self.spec.engines for engine in [hardware.ENGINES[name]])
         said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
         if "Booting Linux" not in said[0]:
-            said.insert(0, "<3>[    0.000000] the log is longer than what is kept of it")
+            said.insert(0, "<3>[    0.000000] the start of the log was overwritten")
         at = said.index(mark)
         (self.console.with_name(f"{self.name}.dmesg.log")).write_text("\n".join(said[:at]) + "\n", encoding="utf-8")
         return said[:at], said[at + 1:]
 
     def _new_mistakes(self) -> list[str]:
-        """What the devices newly count as mistakes of drivers."""
+        """New guest errors that the devices counted."""
         found = []
         for name in self.spec.engines:
             for function in range(max(self.spec.vfs, 1) + 1):
@@ -244,21 +240,20 @@ class Host:
         return found
 
     def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
-        """The device model's own counts for a function: 0 is the physical one, n
-        the n-th virtual one.  Groups: events, mailbox-set, mailbox-get and
-        guest-errors, which is what the drivers did wrong."""
+        """The device model's counters of the PF (0) or the n-th VF, in the groups events,
+        mailbox-set, mailbox-get and guest-errors."""
         assert self.qmp
         path = f"/machine/peripheral/{engine}" + (f"/vf{function}" if function else "")
         return dict(self.qmp.cmd("qom-get", path=path, property="counters"))
 
     def set_model(self, engine: str, name: str, value: int | str) -> None:
-        """Change a property of an engine's device model while the host runs."""
+        """Set a property of an engine's device model while the host runs."""
         assert self.qmp
         self.qmp.cmd("qom-set", path=f"/machine/peripheral/{engine}", property=name, value=value)
 
     def clock_offset(self) -> float:
-        """time.monotonic() here minus CLOCK_MONOTONIC there, in seconds; as good
-        as half of the quickest answer's round trip."""
+        """time.monotonic() here minus CLOCK_MONOTONIC of the host, in seconds; accurate to
+        half of the shortest round trip."""
         process = self.ssh.popen("/lab/clock", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin and process.stdout
         best: tuple[float, float] | None = None
@@ -277,8 +272,8 @@ class Host:
         return best[1]
 
     def stop(self) -> None:
-        """Switch the host off.  May be called twice.  Raises LabError where the outer
-        QEMU looks for errors of its own, and found one."""
+        """Switch the host off.  May be called twice.  Raises LabError if the sanitizers of the
+        outer QEMU found an error."""
         if watch.enabled and not self._stopped:
             self._found = self.trouble()
         self._stopped = True
@@ -289,7 +284,7 @@ class Host:
         sanitized = self.qmp is not None and qemu.is_sanitized()
         if self.qmp:
             if sanitized and self._process and self._process.poll() is None:
-                # It looks for what it has lost when it ends by itself, no sooner
+                # LeakSanitizer checks at exit, not when killed
                 self.qmp.cmd("quit")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(LEAK_SECONDS)

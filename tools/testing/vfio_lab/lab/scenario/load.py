@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the guest's load says of itself, followed while it runs, and judged.
+"""Reports of the guest's load, read and checked while it runs.
 
-The load (programs/load.c) writes a line of JSON ten times a second.  Here the
-lines of both hosts come together into one record: the program is the same one,
-only the host that carries it changes.
+The load (programs/load.c) writes a line of JSON ten times a second.  The lines from both
+hosts become one record, because the same program continues on the other host.
 """
 
 import dataclasses
@@ -19,9 +18,9 @@ from ..core.patience import MACHINE
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """One line of the load's: `at` is time.monotonic() of its arrival, `host`
-    the host that carried the guest when it was written; `pages` hold results that
-    the device alone wrote, `stale` counts those that were found to be older."""
+    """One report: `at` is time.monotonic() of its arrival, `host` the host of the guest;
+    `pages` is the number of pages that only the device writes, `stale` how many of them
+    had old content."""
 
     host: str
     at: float
@@ -41,8 +40,8 @@ class Report:
 
 
 class LoadRecord:
-    """All that one load reported, in order of arrival.  Thread-safe.  `patience`
-    makes all waits longer: that of the slowest host that the load is on."""
+    """All reports of one load, in order of arrival.  Thread-safe.  `patience` scales all
+    timeouts: that of the slowest host of the load."""
 
     def __init__(self, patience: float = MACHINE) -> None:
         self._patience = patience
@@ -85,17 +84,17 @@ class LoadRecord:
 
     def wait(self, what: str, test: Callable[[], bool], timeout: float,
              alive: Callable[[], bool] = lambda: True) -> None:
-        """Wait until `test` holds; it is asked after each line.
+        """Wait until `test` holds; it is evaluated after each report.
 
         Raises LabError after `timeout` seconds, when the guest reported an error,
-        or when `alive` (asked once a second) says that nothing more will come.
+        or when `alive` (called once a second) returns false.
         """
         timeout *= self._patience
         deadline = time.monotonic() + timeout
         with self._changed:
             while not test():
                 if self._error:
-                    raise LabError(f"the guest gave up: {self._error}")
+                    raise LabError(f"the guest failed: {self._error}")
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise LabError(f"{what}: not within {timeout:.0f} s")
@@ -106,7 +105,7 @@ class LoadRecord:
                       alive: Callable[[], bool] = lambda: True) -> None:
         """Wait until each lane has got `per_lane` more requests verified than now.
 
-        The error names the lanes that did not: requests in them hang.
+        The error names the other lanes: their requests are stuck.
         """
         before = self.last.lanes if self.last else ()
 
@@ -125,24 +124,24 @@ class LoadRecord:
                            f"the oldest request waits since {oldest} ms") from e
 
     def complaints(self) -> list[str]:
-        """Everything that must not be: empty when the load is and was sound."""
+        """All failed checks of the load; empty if there are none."""
         found = [f"a garbled report: {line[:120]}" for line in self._garbled]
         if self._error:
-            found.append(f"the guest gave up: {self._error}")
+            found.append(f"the guest failed: {self._error}")
         if not self.reports:
             return [*found, "the load never reported"]
         first, last = self.reports[0], self.reports[-1]
         if any(r.boot != first.boot for r in self.reports):
-            found.append("the guest booted again")
+            found.append("the guest rebooted")
         if any(r.pid != first.pid for r in self.reports):
-            found.append("the load is another process than before")
+            found.append("the load is another process")
         sequence = [r.seq for r in self.reports]
         if sequence != list(range(sequence[0], sequence[0] + len(sequence))):
-            found.append("reports are missing, doubled or out of order")
+            found.append("reports are missing, duplicated or out of order")
         if last.mismatched:
-            found.append(f"{last.mismatched} results differ from software's")
+            found.append(f"{last.mismatched} results differ from software")
         if last.stale:
-            found.append(f"{last.stale} of {last.pages} pages that the device alone writes were stale")
+            found.append(f"{last.stale} of {last.pages} pages that only the device writes were stale")
         if last.failed:
             found.append(f"{last.failed} requests failed")
         if last.final:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What migrates with which kernel, QEMU and IOMMU backend: a table, each cell of it a
-migration under load."""
+"""Table of kernels, QEMUs and IOMMU backends; each cell is a migration under load."""
 
 from __future__ import annotations
 
@@ -21,17 +20,17 @@ from . import guest, report
 from .migration import Outcome
 from .session import Choice, Session
 
-#: the SMMU that each backend is meant for: with dirty tracking (HTTU), or without
+#: whether each backend is tested on an SMMU with dirty tracking (HTTU)
 HTTU = {"iommufd": True, "container": False}
-#: the backends as the tables name them
+#: names of the backends in the tables
 NAMES = {"iommufd": "iommufd, SMMU with HTTU", "container": "container (type1), SMMU without HTTU"}
-#: the longest that a cell quotes
+#: maximum length of a quoted message
 QUOTED = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """What one host runs."""
+    """Kernel and QEMU of a host."""
 
     kernel: str
     vmm: str
@@ -50,15 +49,15 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A name for its folder of logs."""
+        """Name of its log folder."""
         ends = dict.fromkeys(f"{end.kernel}-qemu-{end.vmm}" for end in (self.source, self.destination))
         return "-to-".join((*ends, self.backend))
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What became of a cell: "passes", "refused", "fails" or "not available", with the
-    words that say why, and whether versions.py expects it.  `where` is what ran."""
+    """Result of a cell: "passes", "refused", "fails" or "not available", the message, and
+    whether versions.py expects it.  `where` has the exact versions."""
 
     verdict: str
     words: str
@@ -72,7 +71,7 @@ class Result:
 
 
 def same(kernels: Iterable[str], vmms: Iterable[str], backends: Iterable[str]) -> list[Cell]:
-    """The cells between hosts that run the same."""
+    """The cells between hosts with the same kernel and QEMU."""
     return [Cell(End(series, vmm), End(series, vmm), backend)
             for series in kernels for vmm in vmms for backend in backends]
 
@@ -86,7 +85,7 @@ def directions(kernels: Iterable[str], vmms: Iterable[str], backends: Iterable[s
 
 
 def missing(cell: Cell, context: Context) -> str:
-    """What of it neither cache nor mirror has, or ""."""
+    """What neither the cache nor the mirror has, or ""."""
     for end in (cell.source, cell.destination):
         if kernel.available(end.kernel, context) is None:
             return f"this machine's mirror has no kernel {end.kernel}"
@@ -96,7 +95,7 @@ def missing(cell: Cell, context: Context) -> str:
 
 
 def judge(cell: Cell, outcome: Outcome) -> tuple[str, str, bool]:
-    """Verdict and words of a cell that ran, and whether versions.py expects them."""
+    """Verdict and message of a cell, and whether versions.py expects them."""
     wanted = versions.refusal(versions.SERIES[cell.source.kernel], versions.VMM[cell.source.vmm],
                               versions.SERIES[cell.destination.kernel], versions.VMM[cell.destination.vmm])
     if outcome.held:
@@ -107,7 +106,7 @@ def judge(cell: Cell, outcome: Outcome) -> tuple[str, str, bool]:
 
 
 def _quoted(words: str) -> str:
-    """QEMU's words without what is different each time."""
+    """QEMU's message without what differs between runs."""
     words = " ".join(re.sub(r"\bqemu-system-\S+: ", "", words).split())
     return words if len(words) <= QUOTED else words[:QUOTED - 1] + "…"
 
@@ -122,7 +121,7 @@ def migrated(cell: Cell, engines: tuple[str, ...], steps: Steps, folder: pathlib
 
 def run(cells: Iterable[Cell], absent: Callable[[Cell], str], migrate: Callable[[Cell], Outcome],
         tell: Callable[[str], None]) -> Iterator[tuple[Cell, Result]]:
-    """Run the cells one after another; what goes wrong in one does not end the others."""
+    """Run the cells one after another; a failed cell does not end the run."""
     for cell in cells:
         reason = absent(cell)
         if reason:
@@ -139,7 +138,7 @@ def run(cells: Iterable[Cell], absent: Callable[[Cell], str], migrate: Callable[
 
 
 def ran(results: Mapping[Cell, Result]) -> list[str]:
-    """The exact versions behind the cells' series."""
+    """The exact versions of the cells' series."""
     found: set[str] = set()
     for result in results.values():
         for name in ("source", "destination"):
@@ -150,7 +149,7 @@ def ran(results: Mapping[Cell, Result]) -> list[str]:
 
 
 def tables(results: Mapping[Cell, Result]) -> list[tuple[list[str], list[list[str]]]]:
-    """Head and rows of the one or two tables that the results fill."""
+    """Header and rows of the one or two tables of the results."""
     backends = [name for name in guest.BACKENDS if any(cell.backend == name for cell in results)]
     rows: dict[bool, dict[tuple[str, str], dict[str, Result]]] = {True: {}, False: {}}
     for cell, result in results.items():
@@ -167,7 +166,7 @@ def tables(results: Mapping[Cell, Result]) -> list[tuple[list[str], list[list[st
 
 
 def markdown(results: Mapping[Cell, Result]) -> str:
-    """The tables for a terminal, or a page that shows Markdown."""
+    """The tables as Markdown, for a terminal."""
     lines: list[str] = []
     for head, rows in tables(results):
         lines += ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)] + [""]

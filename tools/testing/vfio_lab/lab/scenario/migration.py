@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The scenario of the lab: a guest with an accelerator moves between two hosts
-while its load runs."""
+"""The lab's scenario: migrate a guest with assigned VFs between two hosts under load."""
 
 from __future__ import annotations
 
@@ -20,35 +19,33 @@ from .load import LoadRecord, Report
 from .syncs import Sync
 from .timeline import Phase
 
-#: the engine that a guest has unless told otherwise
+#: the default engine of a guest
 ENGINE = "sec"
-#: of a variant driver, what a person reads
+#: names of the variant drivers in output
 DRIVER_NAMES = {"ours": "this driver", "mainline": "the in-tree driver"}
 
-# Fits all of memory: without dirty tracking in the SMMU every mapped page
-# is sent in the downtime
+# Long enough to send all of memory: without dirty tracking every mapped page is sent
+# during the downtime
 DOWNTIME_LIMIT_MS = 60_000
 MIGRATE_SECONDS = 120
 
-# From the stop of the guest's processors to PAUSE an emulated host takes its
-# time; with requests this slow (microseconds) the engine cannot get through
-# its queues meanwhile, so some are always pending when the pause comes
+# An emulated host takes long from the stop of the vCPUs to the PAUSE command.  With
+# requests this slow (microseconds) the engine cannot empty its queues meanwhile, so that
+# some requests are always pending at the pause
 SLOW_REQUEST_US = 400_000
 
-# A lane has had its share of the accelerator when this many of its requests
-# were verified; one that has not after so long hangs
+# A lane makes progress if this many of its requests are verified within this time
 LANE_REQUESTS = 20
 LANE_SECONDS = 30
-# How long a guest may take to its driver, and from there to its load's first report
+# Timeout for the guest's driver, and again for the first report of its load
 START_SECONDS = 120
 
-# The fewest requests that may be in flight when the guest is stopped, and while the
-# load runs but for one report in ten: where software takes long to check a result,
-# as HPRE's, chance has most lanes do that at once in one of hundreds of reports
+# Minimum number of requests in flight when the guest is stopped, and in nine of ten
+# reports.  Checking a result in software can take long, as for HPRE, and sometimes most
+# lanes do so at the same time
 MIN_IN_FLIGHT, CHANCE = 4, 10
 
-# The arcs of a migration where something is done to the device: where they lead,
-# and where from
+# The arcs of a migration that access the device: the new state, and the old states
 PHASE_ARCS = {
     "stop": ("PRE_COPY_P2P", "PRE_COPY"),
     "save": ("STOP_COPY", "PRE_COPY_P2P", "STOP"),
@@ -59,14 +56,13 @@ PHASE_ARCS = {
 
 @dataclasses.dataclass
 class Outcome:
-    """What a migration left to tell.  `complaints` is empty when all of it held;
-    `downtime_ms` is what QEMU says, `dark_ms` from its word on the source that the
-    guest is stopped to that on the destination that it runs;
-    `pages` hold results that the device alone wrote, of which `stale` were found to
-    be older than they had to be; `carried` counts requests that were announced to
-    the function on the source and done by the one on the destination;
-    `refusal` is what QEMU said where it refused to start or to migrate the guest;
-    `sync_count` is QEMU's own count of the `syncs` that its trace has."""
+    """Results of a migration.  `complaints` lists failed checks; `downtime_ms` is QEMU's
+    downtime, `dark_ms` the time from its STOP event on the source to the RESUME event on
+    the destination; `pages` counts pages that only the device writes, `stale` those with
+    old content; `carried` counts requests that were submitted to the VF on the source and
+    completed by the VF on the destination; `refusal` is QEMU's error message if it did
+    not start or migrate the guest; `sync_count` is QEMU's count of `syncs`, which come
+    from its trace."""
 
     complaints: list[str] = dataclasses.field(default_factory=list)
     refusal: str = ""
@@ -91,12 +87,12 @@ class Outcome:
 
     @property
     def held(self) -> bool:
-        """Did everything hold?"""
+        """Whether all checks passed."""
         return not self.complaints
 
 
 class Scenario:
-    """Two booted hosts, and what happens on them, step by step."""
+    """Two booted hosts, and the steps of the scenario."""
 
     def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: tuple[int, int],
                  qmp_library: str, steps: Steps, load: str, backend: str, guest_vfs: int = 1,
@@ -120,7 +116,7 @@ class Scenario:
         self._machine = versions.machine(source.spec.vmm, destination.spec.vmm)
         self._guest_extra = guest_extra
         self.outcome.tracking = ("tracked by the SMMU" if backend == "iommufd" and source.spec.httu else
-                                 "not tracked, all of memory counts as dirty" if backend == "container" else "not tracked")
+                                 "not tracked, all of memory is dirty" if backend == "container" else "not tracked")
         self._number = 0
         self._all: dict[str, dict[str, list[str]]] = {}
         self._functions: dict[str, list[str]] = {}
@@ -129,8 +125,8 @@ class Scenario:
         self._traced: dict[str, bool] = {}
 
     def beside(self) -> Scenario:
-        """Another guest on the same hosts, which are set up: with the next functions,
-        and nothing of its own to be migrated with."""
+        """A scenario for another guest, with the next VFs of the same hosts, which are
+        already set up."""
         other = copy.copy(self)
         other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._patience), []
         other._number = self._number + 1
@@ -154,12 +150,12 @@ class Scenario:
         return self.guest
 
     def set_up(self) -> None:
-        """Both hosts, as an operator does it."""
+        """Set up both hosts as an operator does."""
         for host, which in zip((self.source, self.destination), self._drivers):
             self._set_up_host(host, which)
 
     def _set_up_host(self, host: Host, which: str) -> None:
-        """PF, VFs, binding."""
+        """Load the PF's driver, create VFs and bind them."""
         vfs = self._vfs[host.name]
         functions: dict[str, list[str]] = {}
         driver = DRIVER_NAMES[which]
@@ -171,7 +167,7 @@ class Scenario:
                 engine = hardware.ENGINES[name]
                 functions[name] = accelerator.functions(host.ssh, engine)
                 if len(functions[name]) != vfs:
-                    raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, not {vfs}")
+                    raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, expected {vfs}")
                 accelerator.bind(host.ssh, functions[name], hardware.VARIANT_DRIVER)
             if self._backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
@@ -184,12 +180,12 @@ class Scenario:
                                              f"{driver} on {' '.join(self._functions[host.name])}")
 
     def _alive(self, guest: Guest) -> Callable[[], bool]:
-        """Whether more can be heard of this guest."""
+        """Whether the guest can still send reports."""
         return lambda: self.source.alive() and self.destination.alive() and guest.alive()
 
     def start_guest(self, loaded: bool = True) -> None:
-        """Start the guest on the source; returns when its load has found its feet, or
-        without one when its driver is ready."""
+        """Start the guest on the source; return when all lanes of its load make progress, or
+        without a load when its driver is ready."""
         host = self.source
         functions = self._functions[host.name]
         with self._steps.step(f"{host.name}: guest with {' and '.join(functions) or 'no VF'}: stock driver, its "
@@ -218,25 +214,25 @@ class Scenario:
 
     @property
     def guests(self) -> list[Guest]:
-        """All of them, in the order of their start."""
+        """All inner QEMUs, in the order of their start."""
         return list(self._guests)
 
     def expect_guest(self) -> Guest:
-        """Start an inner QEMU on the destination that waits for the guest."""
+        """Start an inner QEMU on the destination that waits for the migration."""
         for name in self._engines():
             self.destination.set_model(name, "request-latency",
                                        int(self.destination.spec.model["request-latency"]))
         return self._start(self.destination, incoming=True)
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
-        """Tell the guest's QEMU to begin with a migration, no more."""
+        """Start the migration and return."""
         for name in self._engines() if self._slow else []:
             self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self.source.spec.kernel.patience))
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 
     def migrate(self) -> None:
-        """Move the guest to the destination while its load runs."""
+        """Migrate the guest to the destination under load."""
         source, target = self.guest, self.destination
         with self._steps.step(f"{self.source.name} to {target.name}: migration under load") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
@@ -253,7 +249,7 @@ class Scenario:
                                   MIGRATE_SECONDS, source.alive)
             info = source.qmp.cmd("query-migrate")
             if end.data["status"] != "completed":
-                words = f"{info.get('error-desc', 'QEMU gives no reason')}; source: {source.last_words()}; " \
+                words = f"{info.get('error-desc', 'no reason given')}; source: {source.last_words()}; " \
                         f"destination: {arrived.last_words()}"
                 raise Refusal(f"the migration {end.data['status']}: {words}", words)
             try:
@@ -263,7 +259,7 @@ class Scenario:
                 if arrived.alive():
                     raise
                 words = arrived.last_words()
-                raise Refusal(f"the destination's QEMU ended while it loaded the guest: {words}", words) from e
+                raise Refusal(f"the destination's QEMU exited while loading the guest: {words}", words) from e
             self._account(info, began, source, resumed.at)
             if before:
                 self._count(before)
@@ -278,9 +274,9 @@ class Scenario:
         out.dark_ms = round((resumed - stopped) * 1e3, 3)
         out.syncs = source.dirty_syncs()
         out.sync_count = info.get("ram", {}).get("dirty-sync-count", 0)
-        # From 11 on QEMU does not count the one while the guest is stopped
+        # QEMU 11 and later do not count the sync while the guest is stopped
         if len(out.syncs) < out.sync_count:
-            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, its trace has {len(out.syncs)}")
+            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, but traced {len(out.syncs)}")
         stop, save = self._walked(self.source, began, "stop", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
         dark = stop.start if stop else stopped
@@ -297,8 +293,8 @@ class Scenario:
             out.phases.append(Phase("downtime (QEMU)", "guest", dark, dark + out.downtime_ms / 1e3))
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
-        """The phases that a host's driver went through since then, for all of the
-        guest's functions together; None for a driver without a trace."""
+        """The phases of a host's driver since a time, for all VFs of the guest together;
+        None for a driver without tracepoints."""
         if not self._traced[host.name]:
             return [None for _ in wanted]
         all_arcs = arcs.read(host.ssh, self._offsets[host.name])
@@ -306,7 +302,7 @@ class Scenario:
         for name in wanted:
             found = arcs.last(all_arcs, self._functions[host.name], since, *PHASE_ARCS[name])
             missing = [f for f in self._functions[host.name] if f not in found]
-            self.outcome.complaints += [f"{host.name}: the driver's trace lacks the {name} of {f}" for f in missing]
+            self.outcome.complaints += [f"{host.name}: no {name} of {f} in the driver's trace" for f in missing]
             phases.append(Phase(name, host.name, min(a.start for a in found.values()),
                                 max(a.end for a in found.values())) if found else None)
         return phases
@@ -318,24 +314,24 @@ class Scenario:
         self.outcome.requests["during"] = here[-1].verified - before.verified
         self.outcome.in_flight_at_stop = here[-1].in_flight
         if self._slow and here[-1].in_flight < MIN_IN_FLIGHT:
-            self.outcome.complaints.append(f"only {here[-1].in_flight} requests were in flight when the guest left the "
-                                           f"{self.source.name}, {MIN_IN_FLIGHT} are wanted")
+            self.outcome.complaints.append(f"only {here[-1].in_flight} requests were in flight when the guest stopped on the "
+                                           f"{self.source.name}, expected at least {MIN_IN_FLIGHT}")
 
     def keep_going(self, guest: Guest) -> None:
-        """The load has to go on in this place, in every lane."""
+        """Verify that every lane of the load makes progress on a host."""
         name = guest.host.name
-        with self._steps.step(f"{name}: the load goes on, in every lane") as step:
+        with self._steps.step(f"{name}: the load continues in every lane") as step:
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "")
             try:
                 self.record.wait(f"a report from the {name}", lambda: self.record.last is not None and
                                  self.record.last.host == name, LANE_SECONDS, self._alive(guest))
-                self.record.wait_progress("the load goes on", LANE_REQUESTS, LANE_SECONDS, self._alive(guest))
+                self.record.wait_progress("the load continues", LANE_REQUESTS, LANE_SECONDS, self._alive(guest))
             except LabError as e:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
 
     def finish(self, guest: Guest) -> None:
-        """The load has to end well, wherever it is."""
+        """End the load and verify that it is complete."""
         with self._steps.step(f"{guest.host.name}: end of the load, every request accounted for"):
             guest.stop_load()
             self.record.wait("the load ends", lambda: self.record.exit_status is not None,
@@ -343,7 +339,7 @@ class Scenario:
             self.outcome.complaints += self.record.complaints()
 
     def go_on(self) -> None:
-        """The load has to go on at the destination, and end well."""
+        """Verify that the load continues on the destination and completes."""
         self.keep_going(self.guest)
         self.finish(self.guest)
         self._weigh()
@@ -357,12 +353,12 @@ class Scenario:
         in_flight = sorted(r.in_flight for r in self.record.reports[1:-1] if not r.final)
         out.in_flight_min, usual = in_flight[0], in_flight[len(in_flight) // CHANCE]
         if usual < MIN_IN_FLIGHT:
-            out.complaints.append(f"in one of {CHANCE} reports only {usual} requests were in flight or fewer, "
-                                  f"{MIN_IN_FLIGHT} are wanted")
+            out.complaints.append(f"in one of {CHANCE} reports at most {usual} requests were in flight, "
+                                  f"expected at least {MIN_IN_FLIGHT}")
 
     def inspect(self) -> None:
-        """Read what hosts, guests and devices have to say about it."""
-        with self._steps.step("logs of the hosts, the device's own counts"):
+        """Check logs of hosts and guests, and the counters of the devices."""
+        with self._steps.step("logs of the hosts, counters of the devices"):
             for host in (self.source, self.destination):
                 self.outcome.complaints += host.trouble()
                 for name, number in self._places if host.alive() else ():
@@ -372,20 +368,18 @@ class Scenario:
     def _judge(self) -> None:
         left = [c for name, c in self.outcome.device_counts.items() if name.split()[0] == self.source.name]
         self.outcome.carried = sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in left)
-        # A guest that comes back brings doorbells of elsewhere with it
+        # A guest that migrates back has doorbells counted on the other host
         if self._moves == 1 and self._slow and self.outcome.carried <= 0:
             self.outcome.complaints.append("no request was pending in the function when it was paused, so nothing "
                                            "was shown")
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
         if done < self.outcome.requests["all"]:
-            self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified: "
-                                           "something else did the work")
-        self.outcome.complaints += [f"{where}: this function was given no work"
+            self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified")
+        self.outcome.complaints += [f"{where}: this VF got no requests"
                                     for where, c in self.outcome.device_counts.items() if not c["requests-completed"]]
 
     def run(self) -> Outcome:
-        """All of it.  What fails on the way becomes a complaint, and hosts and
-        device are still asked what they saw."""
+        """Run the whole scenario.  After a failure, logs and counters are still checked."""
         try:
             self.set_up()
             self.start_guest()
@@ -406,7 +400,7 @@ class Scenario:
         return self.outcome
 
     def turn_round(self) -> None:
-        """The destination becomes the source of the next move."""
+        """Swap source and destination for the next migration."""
         self.keep_going(self.guest)
         left = self._guests.pop(-2)
         left.console()
@@ -414,15 +408,15 @@ class Scenario:
         self.source, self.destination = self.destination, self.source
 
     def close(self) -> None:
-        """Keep the guests' last words, and end what still runs of them."""
+        """Save the guests' consoles and stop the guests."""
         for guest in self._guests:
             guest.console()
             guest.close()
 
 
 def _states(guest: Guest, since: float, state: str) -> list[float]:
-    """When QEMU sent, since then, that a VF of the guest is in a state or about to be:
-    by its own clock, of which the event that arrived quickest tells what it is here."""
+    """When QEMU reported, since a time, that a VF of the guest enters a state.  QEMU's
+    timestamps are converted by the event with the shortest delay."""
     offset = min((e.at - e.stamp for e in guest.qmp.events), default=0.0)
     return [e.stamp + offset for e in guest.qmp.events
             if e.name == "VFIO_MIGRATION" and e.at >= since and e.data["device-state"] == state]

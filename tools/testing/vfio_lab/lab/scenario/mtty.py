@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's sample of a device that migrates, as modules for a lab host.
+"""The kernel's sample device with migration support, as modules for a host.
 
-mtty and the mediated devices below it are not in the lab's kernels; both are
-built from the kernel's own files, as they are.
+The lab's kernels have neither mtty nor mdev; both are built from the kernel's sources.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ SOURCES = ("drivers/vfio/mdev/mdev_core.c", "drivers/vfio/mdev/mdev_sysfs.c", "d
            "drivers/vfio/mdev/mdev_private.h", "samples/vfio-mdev/mtty.c")
 KBUILD = "obj-m := mdev.o mtty.o\nmdev-y := mdev_core.o mdev_sysfs.o mdev_driver.o\n"
 MODULES = ("mdev.ko", "mtty.ko")
-#: of devices, by number
+#: UUIDs of devices
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1{:03}"
 
 
@@ -51,7 +50,7 @@ def modules(kernel: Kernel, context: Context | None = None) -> list[Path]:
 
 
 def files(kernel: Kernel, context: Context | None = None) -> dict[str, Path]:
-    """What to push into a host (Choice.push)."""
+    """Files to push into a host (Choice.push)."""
     return {f"/lab/{path.name}": path for path in modules(kernel, context)}
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QMP for code that is not asynchronous, on Debian's qemu.qmp.
+"""Synchronous QMP, based on Debian's qemu.qmp.
 
-The client runs in a thread of its own.  Events are stamped on arrival with
-time.monotonic(), kept in order, and can be waited for.
+The client runs in its own thread.  Events are kept in order, with time.monotonic() of
+their arrival.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Qmp:
 
     def cmd(self, command: str, timeout: float = 60, **arguments: Any) -> Any:
         """Run a command and return its answer.  Underscores in argument names
-        stand for dashes.  Raises LabError with QEMU's own words."""
+        stand for dashes.  Raises LabError with QEMU's error message."""
         timeout *= self._patience
         arguments = {k.replace("_", "-"): v for k, v in arguments.items()}
         try:
@@ -82,8 +82,8 @@ class Qmp:
              alive: Callable[[], bool] = lambda: True) -> Event:
         """Return the first event that `test` accepts, earlier ones included.
 
-        Raises LabError after `timeout` seconds, or as soon as `alive` (asked
-        once a second) says that QEMU is gone; `what` is named in the sentence.
+        Raises LabError after `timeout` seconds, or as soon as `alive` (called
+        once a second) returns false; the message names `what`.
         """
         timeout *= self._patience
         deadline = time.monotonic() + timeout
@@ -101,7 +101,7 @@ class Qmp:
                     raise LabError(f"{self.name}: {what}: QEMU ended before it")
 
     def close(self) -> None:
-        """End the session; QEMU goes on.  May be called twice."""
+        """Close the session; QEMU keeps running.  May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -109,7 +109,7 @@ class Qmp:
         try:
             self._call(self._client.disconnect(), timeout=5)
         except (self._error, TimeoutError, EOFError, OSError):
-            pass        # QEMU was quicker
+            pass        # QEMU has closed it already
         self._stop_loop()
 
     def _stop_loop(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The end of a migration, for a person and for a program."""
+"""Results of a migration, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .timeline import bars, duration
 
 
 def _tests(selftests: list[str]) -> list[str]:
-    """The self-tests of the guest's drivers: how many passed, and each that did not."""
+    """Self-tests of the guest's drivers: the number of passed ones, and each failed one."""
     passed = [test for test in selftests if test.endswith(": passed")]
     lines = [f"{len(passed)} self-tests of the accelerator's drivers passed"] if passed else []
     return [f"  {'guest':<12} {line}" for line in [*lines, *(test for test in selftests if test not in passed)]]
 
 
 def _phases(out: Outcome) -> list[str]:
-    """Pre-copy as a number, what follows as bars over the downtime."""
+    """Duration of pre-copy, and the phases of the downtime as bars."""
     before = [p for p in out.phases if p.name == "pre-copy"]
     during = [p for p in out.phases if p not in before]
     total = max(p.end for p in out.phases) - min(p.start for p in out.phases)
@@ -29,7 +29,7 @@ def _phases(out: Outcome) -> list[str]:
 
 
 def text(outcome: Outcome, seconds: float) -> str:
-    """The summary a person reads: at most 100 columns."""
+    """The summary as text, at most 100 columns."""
     out = outcome
     lines = ["", "What ran where"]
     lines += [f"  {name:<12} {what}" for name, what in out.where.items()]
@@ -64,7 +64,7 @@ def text(outcome: Outcome, seconds: float) -> str:
 
 
 def write_json(outcome: Outcome, seconds: float, path: pathlib.Path) -> None:
-    """The same for a program; times of phases in seconds from the command on."""
+    """The results for JSON; times of phases in seconds since the migrate command."""
     data = dataclasses.asdict(outcome)
     start = min((p.start for p in outcome.phases), default=0.0)
     data["phases"] = [{"name": p.name, "where": p.where, "start": round(p.start - start, 6),
@@ -75,7 +75,7 @@ def write_json(outcome: Outcome, seconds: float, path: pathlib.Path) -> None:
 
 
 def replace(path: pathlib.Path, text: str) -> None:
-    """Write a file whole, or leave the one that is there."""
+    """Replace a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f"{path.name}.new")
     scratch.write_text(text, encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""From choices to booted hosts: builds what is missing, boots, cleans up."""
+"""A run of the lab: build what is missing, boot hosts, clean up."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from .guest import command
 from .host import Host, HostSpec
 from .migration import Outcome, Scenario
 
-#: the device model unless chosen otherwise: requests take a while, as they do
-#: anywhere; and few, short queues, which cost less of a small guest's memory
-#: (the stock driver allocates for each entry of each ring); and one interrupt
-#: more than silicon's VFs ask for, without which 6.12 can bind its
-#: driver to one only once (see qemu/README.md)
+#: default properties of the device model: requests with a latency; few and short queues,
+#: because the stock driver allocates memory for each entry of each ring; and one
+#: interrupt more than VFs of hardware have, without which 6.12 binds its driver to a VF
+#: only once (see qemu/README.md)
 MODEL = {"request-latency": "1000", "queues": "192", "sq-depth": "64", "cq-depth": "64", "vf-vectors": "4"}
 
 
-#: what a host's image and its parts take while they are put together
+#: disk space for building a host's initramfs
 IMAGE_ROOM = 600 * disk.MB
-# The stock driver takes this many queues for each transform, and a lane has one
+# Queues that the stock driver uses for each transform; a lane has one transform
 LANE_QUEUES = 2
 # Lanes that the last of several functions gets, and what programs/load.c can do
 MIN_LANES, MAX_LANES = 12, 64
@@ -39,15 +38,14 @@ MIN_LANES, MAX_LANES = 12, 64
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What a user chooses for one host.  `driver` is ours, mainline or none;
-    `patches` bend ours (the tests' mutants), `kernel_patch` mends the hosts' kernel;
-    `script` is what a guest with the load "script" runs in place of a load, and
-    `guest_push` what it finds there; `guest_lacks` is a statement that its stock driver
-    is without; `roots` are archives on top of the host's root;
-    `migration` is QEMU's enable-migration, where it is not to be what the backend
-    needs; `slow` has requests take long while the guest stops, so that some are under
-    way for sure; `vmm` is the release of QEMU in the host, `guest_extra` more of the
-    command line of the guest's QEMU."""
+    """Options of one host.  `driver` is ours (this driver), mainline (the in-tree driver)
+    or none; `patches` change this driver (mutation tests), `kernel_patch` the hosts'
+    kernel; `script` is what a guest with the load "script" runs, and `guest_push` its
+    files; `guest_lacks` is a statement to remove from its stock driver; `roots` are
+    archives on top of the host's root; `migration` overrides QEMU's enable-migration;
+    `slow` makes requests slow while the guest stops, so that some are pending; `vmm` is
+    the release of QEMU in the host, `guest_extra` are additional arguments of the guest's
+    QEMU."""
 
     kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
@@ -74,14 +72,13 @@ class Choice:
 
 
 def queues(model: Mapping[str, str], vfs: int) -> int:
-    """Queue pairs of each of so many VFs of such a device, as the lab
-    sets it up."""
+    """Number of queue pairs of each of `vfs` VFs."""
     return (int(model["queues"]) - hardware.PF_QUEUES) // max(vfs, 1)
 
 
 def default_load(choice: Choice) -> str:
-    """Lanes and longest request: 24 lanes, or more than there is room for in all
-    but one of the guest's functions, so that none of them is idle."""
+    """Number of lanes and longest request: at least 24 lanes, and more than fit into all
+    but one of the guest's VFs, so that none of them is idle."""
     per_function = queues(choice.model, choice.vfs) // LANE_QUEUES
     lanes = min(MAX_LANES, (choice.guest_vfs - 1) * per_function + MIN_LANES) if choice.guest_vfs > 1 else 24
     return f"{lanes},4096"
@@ -90,7 +87,7 @@ def default_load(choice: Choice) -> str:
 class Session:
     """One run of the lab: a private folder, a key, the logs.
 
-    `logs` is kept for the reader; everything else is gone at the end.
+    `logs` is kept; everything else is removed at the end.
     """
 
     def __init__(self, steps: Steps, logs: pathlib.Path) -> None:
@@ -123,13 +120,13 @@ class Session:
             raise LabError(f"ssh-keygen failed: {done.stderr.strip()}")
 
     def key(self) -> pathlib.Path:
-        """The private key that opens the session's hosts, for a host that is to open another."""
+        """The SSH key of the session's hosts, for SSH from one host to another."""
         self._prepare()
         return self._key
 
     def spec(self, name: str, choice: Choice, guest: bool,
              lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
-        """Build what the choice needs, and put one host's initramfs together."""
+        """Build what the choice needs, and one host's initramfs."""
         self._prepare()
         temporary.require(IMAGE_ROOM, f"the image of host {name}")
         built = kernel.kernel(choice.kernel, self.context, choice.kernel_patch)
@@ -158,14 +155,14 @@ class Session:
                         vmm=root.vmm)
 
     def host(self, spec: HostSpec, program: pathlib.Path | None = None) -> Host:
-        """A host that is not booted yet, by another outer QEMU if `program` names one."""
+        """A host that is not booted yet; `program` is another outer QEMU."""
         folder = self.folder / spec.name
         folder.mkdir(exist_ok=True)
         return Host(spec, program or qemu.chosen(self.context), self.qmp_library, self._key, folder, self.logs)
 
     def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
-        """Boot hosts side by side, by another outer QEMU if `program` names one; they
-        run until the session ends."""
+        """Boot hosts in parallel; they run until the session ends.  `program` is another
+        outer QEMU."""
         hosts = []
         names = " and ".join(s.name for s in specs)
         with self.context.steps.step(f"boot {names}"):
@@ -173,7 +170,7 @@ class Session:
                 host = self.host(spec, program)
                 self._stack.callback(host.stop)
                 host.start()
-                # It is in the machine's memory now, and 200 MB large
+                # QEMU has loaded it, and it has 200 MB
                 spec.initrd.unlink()
                 hosts.append(host)
             for host in hosts:
@@ -183,12 +180,12 @@ class Session:
     def _pair(self, source: Choice, destination: Choice) -> list[HostSpec]:
         """Two hosts with a network between them."""
         wire = self.folder / "lan"
-        with self.context.steps.step("put the hosts' images together"):
+        with self.context.steps.step("build the hosts' initramfs"):
             return [self.spec("source", source, True, ("server", wire)),
                     self.spec("destination", destination, True, ("client", wire))]
 
     def command_lines(self, source: Choice, destination: Choice) -> list[tuple[str, str]]:
-        """What scenario() starts: on which machine, and the command line of the QEMU there."""
+        """The machines and QEMU command lines of scenario()."""
         specs = self._pair(source, destination)
         found = [(f"this machine, as host {spec.name}", shlex.join(self.host(spec).argv())) for spec in specs]
         addresses = [hardware.ENGINES[name].vf(number) for name in source.engines for number in range(source.guest_vfs)]
@@ -200,7 +197,7 @@ class Session:
 
     @contextlib.contextmanager
     def scenario(self, source: Choice, destination: Choice, load: str = "") -> Iterator[Scenario]:
-        """Two hosts, booted, and what can be done with them; see migration.py."""
+        """Boot two hosts for a scenario; see migration.py."""
         hosts = self.boot(self._pair(source, destination))
         scenario = Scenario(hosts[0], hosts[1], (source.driver, destination.driver),
                             (source.vfs, destination.vfs), self.qmp_library, self.context.steps,
@@ -212,6 +209,6 @@ class Session:
             scenario.close()
 
     def migrate(self, source: Choice, destination: Choice, load: str = "") -> Outcome:
-        """Two hosts, a guest, its migration under load."""
+        """Run a scenario: two hosts, a guest, its migration under load."""
         with self.scenario(source, destination, load) as scenario:
             return scenario.run()

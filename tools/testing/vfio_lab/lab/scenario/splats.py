@@ -1,60 +1,59 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a kernel's log, or a QEMU's, must not contain."""
+"""Unexpected messages in logs of kernels and QEMU."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-#: the module whose data races count; the kernel has others, known to its makers
+#: data races count only in this module; the kernel has other, known ones
 OURS = "[hisi_acc_vfio_pci]"
 
-# printk's KERN_ERR: that and what is worse is trouble, whatever it says
+# printk's KERN_ERR: messages of this level or worse are unexpected
 _ERR = 3
 
-# A kernel's own reports, at whatever level
+# Reports of the kernel, at any level
 _SPLAT = re.compile(
     r"WARNING: |BUG: |Oops|Kernel panic|Call trace|possible circular|INFO: task .* blocked|soft lockup"
     r"|UBSAN: |suspicious RCU|trying to register non-static key|lock held when returning|ODEBUG: "
     r"|Internal error|refcount_t: |Unable to handle kernel|kmemleak: [1-9]\d* new|rcu.*detected .*stall",
     re.I)
-# What an SMMU says of accesses that it refused; drivers of accelerators, where a log
-# has no levels
+# SMMU faults, and messages of accelerator drivers, where a log has no levels
 _TROUBLE = re.compile(r"arm-smmu-v3 .*\bevent\b|hisi.*(error|fail|timeout)", re.I)
 
-# What says that it is trouble, and is none: each with the reason
+# Harmless messages, each with the reason
 _USUAL = re.compile("|".join((
-    # tells of itself at each boot
+    # printed at each boot
     r"kmemleak: Kernel memory leak detector (initialized|disabled)",
-    # KUnit's sum of a suite that passed
+    # KUnit's summary of a suite that passed
     r"# hisi_acc_\w+: pass:\d+ fail:0 ",
-    # the stock driver's words for a wrong tag, which the kernel's self-tests of AEADs give it
+    # the stock driver on a wrong tag, which the kernel's self-tests of AEADs use
     r"hisi_sec2 \S+ flag\[3\], icv\[2\]",
-    # what the stock driver says before it asks another accelerator, or software
+    # the stock driver before it falls back to another accelerator or software
     r"hisi_\w+ \S+ All \d+ queues of QM are busy!",
-    # what Host.trouble() makes the stock driver say while it waits for a reset's end
+    # the stock driver while Host.trouble() waits for the end of a reset
     r"hisi_\w+ \S+ dev resetting, read alg qos failed!",
-    # the last words of any kernel, at level emerg
+    # last message of any kernel, at level emerg
     r"reboot: (Power down|Restarting system)")))
 
-# What a guest's console shows besides, which has no levels: all up to KERN_WARNING
+# Further messages of a guest's console, which has no levels: all up to KERN_WARNING
 _USUAL_WARNING = re.compile("|".join((
     # before the command line's "quiet" takes effect
     r"Kernel command line: ",
-    # the guest has a module of the kernel's less than this one wants; nothing here does
+    # the guest lacks a module that this one needs; nothing uses it
     r"lz4: Unknown symbol ",
-    # a VF has no memory space enable of its own; a guest begins with it cleared
+    # memory space enable of a VF is hardwired to 0; in a guest it is emulated, initially 0
     r"hisi_\w+ \S+ enabling device \(0000 -> 0002\)",
-    # an emulated processor is slow
+    # an emulated CPU is slow
     r"hrtimer: interrupt took ",
     r"pci-host-generic \S+ Memory resource size exceeds max for 32 bits",
     r"\w+: loading out-of-tree module taints kernel",
-    # what they are of has been seen
+    # the suppressed message was logged before
     r"\w+: \d+ callbacks suppressed")))
 
-# What a guest's QEMU warns of and a test cannot help: no peer-to-peer DMA between two
-# functions' BARs; a container without dirty tracking, which the lab asks for; that a
-# migration has failed, which whoever begins one has to look at
+# Warnings of a guest's QEMU that are expected: no peer-to-peer DMA between BARs of two
+# VFs; a container without dirty tracking, which the lab uses on purpose; a failed
+# migration, which the caller checks
 _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: VFIO dma-buf not supported in kernel",
     r"warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR\?",
@@ -87,12 +86,12 @@ def _without_prefix(line: str) -> str:
 
 
 def _foreign_race(block: list[str]) -> bool:
-    """Is this a report of a data race in which our module has no part?"""
+    """Whether this is a report of a data race outside of our module."""
     return any(_RACE.search(line) for line in block) and not any(OURS in line for line in block)
 
 
 def _blocks(lines: Iterable[str]) -> list[list[str]]:
-    """The log in pieces: what stands between two rules of "=" belongs together."""
+    """Split a log into reports: lines between two rules of "=" belong together."""
     blocks: list[list[str]] = [[]]
     inside = False
     for line in lines:
@@ -100,7 +99,7 @@ def _blocks(lines: Iterable[str]) -> list[list[str]]:
             inside = not inside
             blocks.append([])
         else:
-            # A report that was cut off must not swallow what follows it
+            # A truncated report must not include what follows it
             if inside and len(blocks[-1]) > 200:
                 inside = False
                 blocks.append([])
@@ -109,7 +108,7 @@ def _blocks(lines: Iterable[str]) -> list[list[str]]:
 
 
 def is_splat(line: str) -> bool:
-    """Is this one of a kernel's own reports, not the words of a driver?"""
+    """Whether this is a report of the kernel, not a message of a driver."""
     return _SPLAT.search(line) is not None
 
 
@@ -120,11 +119,10 @@ def _wrong(line: str) -> bool:
 
 
 def splats(lines: Iterable[str], told: set[str] | None = None) -> list[str]:
-    """The lines of a kernel's log that no run may show, each once: all at level err or
-    worse, where the log has levels (as of `dmesg -r`).  What is in `told` is left out,
-    and the rest is added to it.
+    """The unexpected lines of a kernel log, each once: all of level err or worse, if the log
+    has levels (as of `dmesg -r`).  Lines in `told` are left out, the others are added to it.
 
-    Of the reports of data races only those count that name our module.
+    Data races count only if the report names our module.
     """
     told = set() if told is None else told
     found: dict[str, None] = {}
@@ -139,13 +137,13 @@ def splats(lines: Iterable[str], told: set[str] | None = None) -> list[str]:
 
 
 def guest_splats(lines: Iterable[str]) -> list[str]:
-    """The same of a guest's console, where all counts that its kernel says: what is
-    below a warning does not come there."""
+    """The unexpected lines of a guest's console, where every line of the kernel counts:
+    messages below a warning are not printed there."""
     said = [line for line in lines if _TIME.match(line) or is_splat(line)]
     return list(dict.fromkeys(
         _without_prefix(line) for line in said if not _USUAL.search(line) and not _USUAL_WARNING.search(line)))
 
 
 def qemu_splats(lines: Iterable[str]) -> list[str]:
-    """What a guest's QEMU said on its standard error that no run may show."""
+    """The unexpected lines of the standard error of a guest's QEMU."""
     return [line for line in lines if line.strip() and not _USUAL_OF_QEMU.search(line)]

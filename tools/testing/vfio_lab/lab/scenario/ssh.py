@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lab's door into a host: OpenSSH's client, one connection for all of it."""
+"""SSH to a host: OpenSSH's client, with one shared connection."""
 
 import pathlib
 import subprocess
@@ -7,14 +7,14 @@ import subprocess
 from ..core.errors import LabError
 from ..core.process import kept_apart, killed_after
 
-#: for the first connection of a host that says that it is up
+#: timeout of the first connection to a booted host
 OPEN_SECONDS = 60
 
 
 class Ssh:
-    """Commands as root in one host.  `folder` is private to the host and short:
-    the control socket's path has to fit into a socket address.  `patience` makes
-    all timeouts longer, for a slow host."""
+    """Runs commands as root in one host.  `folder` is private to the host and short: the
+    path of the control socket has to fit into a socket address.  `patience` scales all
+    timeouts, for a slow host."""
 
     def __init__(self, name: str, port: int, key: pathlib.Path, folder: pathlib.Path,
                  patience: float = 1) -> None:
@@ -45,8 +45,8 @@ class Ssh:
     def run(self, command: str, timeout: float = 60, check: bool = True,
             stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a line of shell; its output is captured.  Raises LabError with the
-        last lines it said when it fails (unless check is False) or takes longer
-        than `timeout` seconds, times the host's patience."""
+        last lines of its output if it fails (unless check is False) or takes longer
+        than `timeout` seconds, times the host's timeout scaling."""
         timeout *= self._patience
         try:
             done = subprocess.run(self.argv(command), input=stdin, capture_output=True, text=True,
@@ -55,11 +55,11 @@ class Ssh:
             raise LabError(f"host {self.name}: not done within {timeout:.0f} s: {command}") from e
         if check and done.returncode:
             said = "; ".join((done.stderr + done.stdout).strip().splitlines()[-3:])
-            raise LabError(f"host {self.name}: '{command}' failed with {done.returncode}: {said or 'no word'}")
+            raise LabError(f"host {self.name}: '{command}' failed with {done.returncode}: {said or 'no output'}")
         return done
 
     def out(self, command: str, timeout: float = 60) -> str:
-        """What a line of shell prints, stripped; fails as run() does."""
+        """The output of a line of shell, stripped; fails as run() does."""
         return self.run(command, timeout).stdout.strip()
 
     def popen(self, command: str, **kwargs: object) -> subprocess.Popen[bytes]:
@@ -67,6 +67,6 @@ class Ssh:
         return subprocess.Popen(self.argv(command), **kept_apart(), **kwargs)  # type: ignore[call-overload]
 
     def close(self) -> None:
-        """End the connection and whatever still runs through it."""
+        """Close the connection and end the commands that use it."""
         self._master.kill()
         self._master.communicate()

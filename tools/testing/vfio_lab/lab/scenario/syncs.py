@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How many dirty pages a migration finds, each time that QEMU looks: read from
-its trace."""
+"""Dirty pages of each dirty-bitmap sync of a migration, from QEMU's trace."""
 
 from __future__ import annotations
 
@@ -9,27 +8,27 @@ import re
 
 from ..core.versions import VMMS, Vmm
 
-#: how the releases call what an IOMMU backend reports
+#: trace events of the releases for dirty pages that an IOMMU backend reports
 _DEVICE = tuple({vmm.dirty_trace for vmm in VMMS})
 
 
 def events(vmm: Vmm) -> tuple[str, ...]:
-    """The trace events that read() reads, of an inner QEMU of this release."""
+    """The trace events that read() needs, for this release of QEMU."""
     return "migration_bitmap_sync_start", vmm.dirty_trace, "migration_bitmap_sync_end"
 
 
 
 @dataclasses.dataclass(frozen=True)
 class Sync:
-    """One look: pages that the IOMMU, or the want of one that tracks, gave as
-    written by devices, and pages that are left to be sent in all."""
+    """One sync: pages that the IOMMU backend reported as written by devices, and pages that
+    are left to send."""
 
     device: int
     left: int
 
 
 def read(trace: str) -> list[Sync]:
-    """The looks of a guest's last migration, in order."""
+    """The syncs in a trace, in order."""
     found: list[Sync] = []
     device = 0
     for line in trace.splitlines():

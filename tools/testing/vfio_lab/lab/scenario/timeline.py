@@ -6,7 +6,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A span of the lab's time line, in seconds of time.monotonic()."""
+    """A phase of a migration, in seconds of time.monotonic()."""
 
     name: str
     where: str
@@ -15,12 +15,12 @@ class Phase:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration."""
         return self.end - self.start
 
 
 def duration(seconds: float) -> str:
-    """A duration with the unit that fits: 12.3 s, 45.6 ms, 789 us."""
+    """A duration with a suitable unit: 12.3 s, 45.6 ms, 789 us."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
     if seconds >= 1e-3:
@@ -30,7 +30,7 @@ def duration(seconds: float) -> str:
 
 def bars(phases: list[Phase], width: int = 40) -> list[str]:
     """Lines of text: a bar for each phase, all on one scale from the first start
-    to the last end.  A phase too short for a cell still shows as a mark."""
+    to the last end.  A phase shorter than a cell is shown as a mark."""
     if not phases:
         return []
     start = min(p.start for p in phases)

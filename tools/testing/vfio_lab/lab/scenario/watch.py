@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What hosts, their guests and devices complain of, for whoever has to look at it at the
-end: tests, which can name what they provoke.  All hosts that ever start are known here."""
+"""Unexpected messages and guest errors of all hosts.  Tests check them at their end, and
+declare beforehand what they provoke."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Watched(Protocol):
     """A host."""
 
     def trouble(self) -> list[str]:
-        """What is new of what no run may show."""
+        """New unexpected messages and guest errors."""
 
     def alive(self) -> bool:
-        """Does it run?"""
+        """Whether the host is running."""
 
 
 @dataclasses.dataclass
@@ -26,7 +26,7 @@ class _Expected:
     came: bool = False
 
 
-#: whether hosts are looked at before they are stopped
+#: whether hosts are checked before they are stopped
 enabled = False
 
 _hosts: list[Watched] = []
@@ -34,18 +34,18 @@ _expected: list[_Expected] = []
 
 
 def add(host: Watched) -> None:
-    """A host that has started."""
+    """Register a started host."""
     _hosts.append(host)
 
 
 def expect(*patterns: str, maybe: bool = False) -> None:
-    """A line in which one of the regular expressions is found is no trouble from now on,
-    until end(); and without `maybe` there has to be one for each."""
+    """Until end(), lines that match one of the regular expressions are expected; without
+    `maybe` each of them has to match a line."""
     _expected.extend(_Expected(pattern, maybe) for pattern in patterns)
 
 
 def unexpected(lines: list[str]) -> list[str]:
-    """The lines that nobody expects."""
+    """The lines that are not expected."""
     left = []
     for line in lines:
         known = [one for one in _expected if re.search(one.pattern, line)]
@@ -57,15 +57,14 @@ def unexpected(lines: list[str]) -> list[str]:
 
 
 def take() -> list[str]:
-    """What is new of all hosts, of those that have been stopped, too."""
+    """New unexpected lines of all hosts, including stopped ones."""
     found = [line for host in _hosts for line in host.trouble()]
     _hosts[:] = [host for host in _hosts if host.alive()]
     return found
 
 
 def end() -> tuple[list[str], list[str]]:
-    """What take() says, and the patterns for which no line came; from now on nothing is
-    expected."""
+    """The result of take(), and the patterns that matched no line; clears all patterns."""
     found = take()
     missing = [one.pattern for one in _expected if not one.maybe and not one.came]
     _expected.clear()

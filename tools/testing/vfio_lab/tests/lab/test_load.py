@@ -34,13 +34,13 @@ def test_a_sound_load_over_two_hosts_has_no_complaint():
 
 @pytest.mark.parametrize("lines, words", [
     ((), "never reported"),
-    ((line(0), line(1, boot="c")), "booted again"),
+    ((line(0), line(1, boot="c")), "rebooted"),
     ((line(0), line(1, pid=8)), "another process"),
-    ((line(0), line(2)), "missing, doubled"),
-    ((line(0), line(0)), "missing, doubled"),
-    ((line(0, mismatched=1),), "differ from software's"),
+    ((line(0), line(2)), "missing, duplicated"),
+    ((line(0), line(0)), "missing, duplicated"),
+    ((line(0, mismatched=1),), "differ from software"),
     ((line(0, failed=2),), "2 requests failed"),
-    ((line(0, pages=480, stale=3),), "3 of 480 pages that the device alone writes were stale"),
+    ((line(0, pages=480, stale=3),), "3 of 480 pages that only the device writes were stale"),
     ((line(0, submitted=12, final=True),), "2 requests were lost"),
     ((line(0, final=True), b'{"exit":1}\n'), "status 1"),
     ((line(0), b'{"seq":1,"boo\n'), "garbled"),
