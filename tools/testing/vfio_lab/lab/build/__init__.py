@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the lab builds: kernels, QEMU, the driver, root file systems, test programs."""
+"""Builds of kernels, QEMU, the driver, root file systems, test programs."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The driver under test as a module, and the one it is compared with."""
+"""Modules of this driver and of the in-tree driver."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
            patches: Sequence[Path] = (), flavour: str = "") -> Path:
     """The driver as a module for this kernel, built if it is not cached.
 
-    "ours" comes from this clone, with ``patches`` (-p1, of the clone's top)
-    applied to a copy; "mainline" is the kernel's own, built with it. A
+    "ours" is this driver, with ``patches`` (-p1, relative to the clone's top folder)
+    applied to a copy; "mainline" is the in-tree driver, built with the kernel. A
     ``flavour`` "kunit" has KUNIT_MODULE beside it, "gcov" counts its lines.
     """
     context = context or shared()
@@ -63,8 +63,8 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
         raise LabError(f"There is no driver {which}; known are {', '.join(DRIVERS)}.")
     if which == "mainline":
         return _mainline(kernel)
-    # Read once: someone may edit them while we build, and the key must be that
-    # of what was built.
+    # Read once: the files can change during the build, and the key must match what
+    # was built.
     files = sources() | _files(HEADERS)
     texts = {patch.name: patch.read_bytes() for patch in patches}
     if not files:
@@ -82,7 +82,7 @@ def module(which: str, kernel: Kernel, context: Context | None = None,
                 (work / place).write_text(text, encoding="utf-8")
             for name, content in texts.items():
                 (folder / name).write_bytes(content)
-                # A mutant that no longer applies must not pass for the driver.
+                # A mutation that no longer applies must not be taken for the driver.
                 run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-d", work,
                      "-i", folder / name],
                     log=log, failure=f"{name} does not apply to the driver.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All that can be built, by name; what is cached; and its removal."""
+"""The parts that can be built, the status of the cache, and cleaning it."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ for _name in kernel.NAMES:
 WHAT["qemu"] = Part(qemu.outer, "qemu", 2 * disk.GB, ("qemu-source",), heavy=True)
 WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB, ("qemu-source",), heavy=True)
 WHAT["firmware"] = Part(firmware.uefi, "firmware", 10 * disk.MB)
-# No more than a look at the sources, before anything is built for hours in vain
+# A check of the sources only, before builds that take hours
 WHAT["kselftest-hook"] = Part(kselftest.check_hook, "kselftest", 0, (f"linux-source-{versions.DEFAULT}",))
 WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB,
                          ("kselftest-hook", f"kernel-{versions.DEFAULT}"))
 WHAT["kunit"] = Part(kunit.prepared, "kunit", 1 * disk.GB, (f"linux-source-{versions.DEFAULT}",), heavy=True)
-#: what a host takes
+#: parts of a host
 HOST = ("rootfs", "library", "qemu", f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}")
-#: what `make demo` takes
+#: parts for `make demo`
 USUAL = (*HOST, "programs", f"kernel-{kernel.GUEST}")
-#: what `make check` takes; of both programs of QEMU, `vlab check --asan` takes the other
+#: parts for `make check`; `vlab check --asan` replaces the outer QEMU
 ALL = (*USUAL, *(f"rootfs-{vmm.name}" for vmm in versions.VMMS[1:]), "firmware",
        *(f"{part}-{series}" for series in versions.CHECKED for part in ("kernel", "driver")
          if series != versions.DEFAULT), "kselftest", "kunit")
 
 
 class _Missing(Exception):
-    """Something would have to be built or fetched."""
+    """Something has to be built or fetched."""
 
 
 class _NoApt:
@@ -95,7 +95,7 @@ class _NoApt:
 
 
 class _Looking(Cache):
-    """A cache that is only looked at."""
+    """A read-only view of the cache."""
 
     def entry(self, kind: str, version: str, key: str, build: Callable[[Path], None],
               waiting: Waiting | None = None) -> Path:
@@ -167,7 +167,7 @@ def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
     # Only now: what was needed has become used again
     gone = context.cache.evict()
     if gone:
-        context.steps.note(f"removed from the cache what has become old: {_named(gone)}")
+        context.steps.note(f"removed old entries from the cache: {_named(gone)}")
 
 
 def _closure(names: Iterable[str]) -> set[str]:
@@ -194,7 +194,7 @@ def _make(lacking: Sequence[str], context: Context) -> None:
 
 
 def prepare(steps: Steps) -> None:
-    """Refuse an unfit machine and install what it lacks, but build nothing."""
+    """Check the machine and install missing packages, without building."""
     machine.check()
     machine.prepare(Context(steps=steps))
 
@@ -204,7 +204,7 @@ def _named(entries: Sequence[Entry]) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in words."""
+    """A time in the past, as text."""
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
@@ -227,7 +227,7 @@ def status(cache: Cache | None = None) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
              for row in rows]
     if len(rows) == 1:
-        lines = ["Nothing is cached yet."]
+        lines = ["The cache is empty."]
     lines.append(f"{disk.size_text(total)} in {cache.root}")
     return "\n".join(lines)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Types and groups of arguments that several of vlab's commands take."""
+"""Argument types and groups that several commands use."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..scenario import guest
 
 
 class Named:
-    """argparse type: one of some names.  ``known`` has what each stands for, ``older`` names
-    of earlier releases, which are taken and not shown."""
+    """argparse type: one of some names.  ``known`` maps names to values; ``older`` has names
+    of earlier releases, which are accepted but not listed."""
 
     def __init__(self, known: Mapping[str, str] | Iterable[str], older: Mapping[str, str] | None = None) -> None:
         self.known = dict(known) if isinstance(known, Mapping) else {name: name for name in known}
@@ -27,7 +27,7 @@ class Named:
         return self.known[name]
 
 
-#: what VFs are bound to: names for users, and for Choice
+#: drivers of VFs: names for users, and for Choice
 DRIVERS = {"tree": "ours", "in-tree": "mainline", "stock": "none"}
 OLDER_DRIVERS = {"ours": "tree", "mainline": "in-tree", "none": "stock"}
 DRIVER = Named(DRIVERS, OLDER_DRIVERS)
@@ -52,7 +52,7 @@ class Number:
 
     def __call__(self, text: str) -> int:
         if not text.isdecimal() or not self.low <= int(text) <= self.high:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a number from {self.low} to {self.high}")
+            raise argparse.ArgumentTypeError(f"must be {self.low}..{self.high}, got '{text}'")
         return int(text)
 
 
@@ -60,9 +60,9 @@ def pushed(text: str) -> tuple[str, pathlib.Path]:
     """argparse type: LOCAL:REMOTE, as remote name and local file."""
     local, colon, remote = text.rpartition(":")
     if not colon or not local or not remote.startswith("/") or remote.endswith("/"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not LOCAL:REMOTE with a full name of a file as REMOTE")
+        raise argparse.ArgumentTypeError(f"must be LOCAL:REMOTE with an absolute path as REMOTE, got '{text}'")
     if not pathlib.Path(local).is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {local}")
+        raise argparse.ArgumentTypeError(f"no such file: {local}")
     return remote, pathlib.Path(local)
 
 
@@ -70,12 +70,12 @@ def model_property(text: str) -> tuple[str, str]:
     """argparse type: NAME=VALUE for the device model."""
     name, equals, value = text.partition("=")
     if not equals or not name or "," in text:
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, got '{text}'")
     return name, value
 
 
 def verbosity() -> argparse.ArgumentParser:
-    """-v and -q, before or behind the command."""
+    """-v and -q, before or after the command."""
     group = argparse.ArgumentParser(add_help=False)
     how = group.add_mutually_exclusive_group()
     how.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS,
@@ -98,7 +98,7 @@ def vmm(group: argparse.ArgumentParser) -> None:
 
 
 def hosts() -> argparse.ArgumentParser:
-    """What hosts are made of."""
+    """Options of hosts."""
     group = argparse.ArgumentParser(add_help=False)
     group.add_argument("--kernel", choices=kernel.HOSTS, default=versions.DEFAULT,
                        help=f"kernel of the hosts (default: {versions.DEFAULT}); {kernel.flavoured('debug')} checks memory and "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab's completion for bash, from what its command line knows."""
+"""Completion for bash, generated from the argument parser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..core import hardware
 
-#: what argparse does not know by its choices or types
+#: values that argparse's choices and types do not list
 VALUES = {"--engines": tuple(hardware.ENGINES)}
 
 FRAME = """\
@@ -22,7 +22,7 @@ _vlab()
 
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
-		# what follows is not vlab's
+		# the rest are not arguments of vlab
 		[ "$word" = -- ] && return
 	done
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -50,7 +50,7 @@ def _commands(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 
 
 def _words(action: argparse.Action) -> tuple[str, ...]:
-    """What an argument may be, if that is known."""
+    """The possible values of an argument, if known."""
     return tuple(action.choices or getattr(action.type, "known", ()))
 
 
@@ -60,7 +60,7 @@ def _case(pattern: str, words: Iterable[object], depth: int) -> str:
 
 
 def script(top: argparse.ArgumentParser) -> str:
-    """The completion of a command line, as bash reads it."""
+    """The completion script of a parser."""
     values, options = [], []
     for name, parser in _commands(top).items():
         actions = [a for a in parser._actions if a.option_strings and a.help != argparse.SUPPRESS]

@@ -19,7 +19,7 @@ from . import arguments, logs
 
 
 def choice(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> Choice:
-    """The command line's choice for one host."""
+    """The Choice of one host from the command line."""
     return Choice(kernel=version or args.kernel,
                   guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), driver=driver,
                   engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
@@ -30,8 +30,8 @@ def choice(args: argparse.Namespace, driver: str, version: str | None = None, vm
 
 
 def needed(args: argparse.Namespace) -> list[str]:
-    """The parts that run, shell, migrate and demo take with these options; what they
-    need besides is made in seconds."""
+    """The parts that run, shell, migrate and demo need with these options, except those that
+    are built in seconds."""
     kernels = {args.kernel, getattr(args, "to_kernel", None) or args.kernel}
     roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
     ours = "ours" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
@@ -44,10 +44,10 @@ def needed(args: argparse.Namespace) -> list[str]:
 
 
 def unbuilt(args: argparse.Namespace) -> bool:
-    """For --dry-run: say what would be built first; whether there is any such thing."""
+    """For --dry-run: print what would be built first; return whether there is anything."""
     names = parts.missing(needed(args), Cache())
     if names:
-        print("would build first, and then know the command lines: " + ", ".join(names))
+        print("command lines are known only after building: " + ", ".join(names))
     return bool(names)
 
 
@@ -59,7 +59,7 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         parts.build(needed(args), steps)
     with logs.folder(args.command) as folder, Session(steps, folder) as session:
         picked = choice(args, args.driver)
-        with steps.step("put the host's image together"):
+        with steps.step("build the host's initramfs"):
             spec = session.spec("host", picked, guest=args.guest)
         if args.dry_run:
             print(shlex.join(session.host(spec).argv()))
@@ -67,7 +67,7 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         (host,) = session.boot([spec])
         named = next(name for name, driver in arguments.DRIVERS.items() if driver == picked.driver)
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {named}", host.console):
-            # All first: the variant driver brings the stock ones with it, without parameters
+            # Stock drivers first: loading the variant driver would load them without parameters
             for name in picked.engines:
                 accelerator.bring_up(host.ssh, hardware.ENGINES[name], picked.vfs)
             for name in picked.engines:
@@ -96,8 +96,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
 
     run = commands.add_parser("run", parents=[one], help="boot a host and run a command in it",
                               usage="vlab run [OPTIONS] -- COMMAND [ARGUMENT...]",
-                              description="Boot one host, create and bind VFs, run COMMAND as root, print its output, exit "
-                                          "with its status.", epilog="example: vlab run --vfs 4 -- lspci -k")
+                              description="Boot one host, create and bind VFs, run COMMAND as root, print its output, and "
+                                          "exit with its status.", epilog="example: vlab run --vfs 4 -- lspci -k")
     run.add_argument("argv", nargs="+", metavar="COMMAND", help="the command and its arguments, after --")
     run.set_defaults(func=one_host, parser=run)
     shell = commands.add_parser("shell", parents=[one], help="boot a host and open a shell in it",

@@ -38,7 +38,7 @@ and builds QEMU and a kernel: 13 minutes on two processors.
 
 
 class Version(argparse.Action):
-    """--version: of the project, and what the lab runs by default."""
+    """--version: versions of the project, and of the lab's kernels and QEMUs."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         first = (paths.ROOT / "debian/changelog")
@@ -58,7 +58,7 @@ class _Subcommand(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The argument parser."""
     common = arguments.verbosity()
     top = argparse.ArgumentParser(prog="vlab", parents=[common], usage="vlab [-h] [--version] [-v | -q] COMMAND ...",
                                   epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; what is left over ends with the usage of its command."""
+    """Parse the arguments; unknown ones are an error with the usage of the command."""
     args, left = parser().parse_known_args(argv)
     if left and args.command == "check":
         args.parser.error(f"arguments for pytest go after --: vlab check -- {' '.join([*left, *args.pytest])}")
@@ -91,10 +91,10 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what goes wrong into a sentence and a status: 1 for
-    what failed, 2 for wrong use, 130 when interrupted."""
+    """Parse and run a command; print errors as one message.  Exit status: 1 for a failure, 2
+    for wrong usage, 130 if interrupted."""
     terminal.fit(sys.stdout, sys.stderr)
-    # What is built goes into hosts' root file systems and packages, and is no secret
+    # Files in hosts' root file systems and packages must be readable
     os.umask(0o022)
     args = parsed(argv)
     steps = Steps(after=math.inf if getattr(args, "quiet", False) else 0)
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LabError as e:
         print(f"vlab: {e}", file=sys.stderr)
         if e.log and not getattr(e, "step_told", False):
-            print(f"vlab: the log: {e.log}", file=sys.stderr)
+            print(f"vlab: log: {e.log}", file=sys.stderr)
         return 1
     except OSError as e:
         said = terminal.sentence(e)
@@ -116,5 +116,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vlab: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("vlab: interrupted; nothing runs any more, and nothing half-built is kept", file=sys.stderr)
+        print("vlab: interrupted: all processes stopped, partial builds discarded", file=sys.stderr)
         return INTERRUPTED

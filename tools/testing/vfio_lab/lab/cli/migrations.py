@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab demo, migrate, matrix: guests between hosts."""
+"""vlab demo, migrate, matrix: migrations between hosts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from . import arguments, hosts, logs
 
 
 def refuse(args: argparse.Namespace) -> None:
-    """Say of a migration what cannot be, before anything is built for it."""
+    """Reject invalid options of a migration before anything is built."""
     missing = next((p for p in args.patch if not p.is_file()), None)
     if missing:
-        args.parser.error(f"there is no patch {missing}")
+        args.parser.error(f"no such file: {missing}")
     if args.vfs < 1:
         args.parser.error("a migration needs at least one VF: --vfs 1")
     if not 1 <= args.guest_vfs <= args.vfs:
-        args.parser.error(f"the guest cannot get {args.guest_vfs} of {args.vfs} VFs")
+        args.parser.error(f"--guest-vfs {args.guest_vfs} exceeds --vfs {args.vfs}")
     if args.backend == "iommufd" and not args.httu and not args.allow_data_loss:
         args.parser.error("without HTTU and with iommufd, pages that only a device wrote are lost: use --backend container, or "
                           "--allow-data-loss to see it")
@@ -56,14 +56,14 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
 
 
 def demo(args: argparse.Namespace, steps: Steps) -> int:
-    """A migration with every default but for the QEMU in the hosts."""
+    """A migration with default options, except the QEMU in the hosts."""
     full = args.top.parse_args(["migrate", "--vmm", args.vmm])
     full.command, full.dry_run = "demo", args.dry_run
     return migrate(full, steps)
 
 
 def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
-    """The table of what migrates."""
+    """vlab matrix."""
     chosen = (args.kernel or tuple(versions.SERIES), args.vmm or tuple(versions.VMM), args.backend or guest.BACKENDS)
     cells = matrix.same(*chosen) + (matrix.directions(*chosen) if args.directions else [])
     context = Context(steps=steps)
@@ -79,7 +79,7 @@ def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
                                        lambda cell: matrix.migrated(cell, args.engines, steps, folder), steps.note):
             results[cell] = result
             steps.note(str(result))
-            # What is known so far survives an interruption
+            # Keep the results so far if interrupted
             matrix.write(results, args.engines, folder)
         print(matrix.markdown(results), flush=True)
         print(f"report: {folder / 'matrix.json'}\nlogs:   {folder}", flush=True)
@@ -88,9 +88,9 @@ def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add demo, migrate and matrix to the command line."""
-    first = commands.add_parser("demo", parents=[common], help="migrate a guest with every default, as 'make demo' does",
-                                description="Install what is missing, build, and migrate a guest with every default; "
-                                            "the outcome goes to build/demo/report.json.",
+    first = commands.add_parser("demo", parents=[common], help="migrate a guest with default options, as 'make demo' does",
+                                description="Install what is missing, build, and migrate a guest with default "
+                                            "options; the results go to build/demo/report.json.",
                                 epilog=f"example: vlab demo --vmm {versions.VMMS[-1].name}")
     arguments.vmm(first)
     first.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first")
@@ -110,10 +110,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                       help="how often to migrate the guest, there and back (default: 1)")
     move.add_argument("--moves", type=arguments.Number(1, 1000), dest="migrations", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
-    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if another: QEMU may reject the "
-                      "guest then, whose CPU has other registers")
-    move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU in the destination, if another: the guest then has "
-                      "the older release's machine type")
+    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if different: QEMU rejects a "
+                      "guest whose CPU has other registers")
+    move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU on the destination, if different: the guest gets the "
+                      "machine type of the older release")
     move.add_argument("--backend", type=arguments.BACKEND, default=Choice.backend, metavar="BACKEND",
                       help=f"IOMMU backend of the guest's QEMU: {' or '.join(guest.BACKENDS)} (default: {Choice.backend})")
     move.add_argument("--httu", action=argparse.BooleanOptionalAction, default=True,
@@ -122,8 +122,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     move.add_argument("--lose-pages", action="store_true", dest="allow_data_loss", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
     move.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
-                      help="a patch for this tree's driver, to see what fails")
-    move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the outcome there as JSON")
+                      help="a patch to apply to this tree's driver")
+    move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the results to FILE as JSON")
     move.set_defaults(func=migrate, parser=move)
 
     table = commands.add_parser("matrix", parents=[common],
@@ -134,7 +134,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                 epilog=f"example: vlab matrix --kernel {versions.DEFAULT} --backend container")
     for option, known in (("kernel", tuple(versions.SERIES)), ("vmm", tuple(versions.VMM)), ("backend", guest.BACKENDS)):
         table.add_argument(f"--{option}", type=arguments.BACKEND if option == "backend" else arguments.Named(known),
-                           action="append", metavar="NAME", help=f"only this one of {', '.join(known)}; may be given again")
+                           action="append", metavar="NAME", help=f"only this one of {', '.join(known)}; can be repeated")
     table.add_argument("--directions", action="store_true",
                        help="also between hosts with different kernels, and with different QEMUs")
     arguments.engines(table)

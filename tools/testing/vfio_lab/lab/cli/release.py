@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""vlab docs, deb, series, generate: what leaves the checkout."""
+"""vlab docs, deb, series, generate: documentation, packages, patches, generated files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.progress import Steps
 from ..release import arc_figure, deb, docs, recording, series, test_table
 from .arguments import Named
 
-#: files of this checkout that are made from others
+#: generated files of this checkout
 GENERATED: dict[str, Callable[[], list[pathlib.Path]]] = {
     "tests": test_table.write, "states": arc_figure.write, "demo": recording.write}
 
@@ -39,7 +39,7 @@ def make_series(args: argparse.Namespace, steps: Steps) -> int:
 
 
 def generate(args: argparse.Namespace, steps: Steps) -> int:
-    """Files that are made from others."""
+    """vlab generate."""
     for name in args.what or ("tests", "states"):
         for path in GENERATED[name]():
             print(path.relative_to(paths.ROOT))
@@ -50,7 +50,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     """Add docs, deb, series and generate to the command line."""
     pages = commands.add_parser("docs", parents=[common], help="build the documentation",
                                 description="Build the documentation as HTML with the kernel's tools, into build/docs; "
-                                            "a warning is a failure.", epilog="example: vlab docs")
+                                            "warnings are errors.", epilog="example: vlab docs")
     pages.set_defaults(func=build_docs, parser=pages)
     package = commands.add_parser("deb", parents=[common], help="build Debian packages",
                                   description="Build the driver's DKMS package and the lab's package into build/deb, and "
@@ -61,13 +61,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                               f"tree of Linux {' or '.join(versions.BASES)}, in "
                                               "build/series; apply, check and build them.",
                                   epilog=f"example: vlab series ~/src/linux-{versions.BASES[0]}")
-    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, which is only read")
+    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, it is not modified")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
     patches.set_defaults(func=make_series, parser=patches)
-    files = commands.add_parser("generate", parents=[common], help="update files that are made from others",
-                                description="Update files of this checkout that are made from others: the tables of "
-                                            "tests, the figure of the driver's states, the picture of a demo, which is run "
-                                            "for it.", epilog="example: vlab generate tests")
+    files = commands.add_parser("generate", parents=[common], help="update generated files",
+                                description="Update generated files of this checkout: the tables of tests, the "
+                                            "figure of the driver's states, the recording of a demo (runs the demo).", epilog="example: vlab generate tests")
     files.add_argument("what", nargs="*", type=Named(GENERATED.keys()), metavar="WHAT",
                        help=f"any of {', '.join(GENERATED)} (default: tests, states)")
     files.set_defaults(func=generate, parser=files)

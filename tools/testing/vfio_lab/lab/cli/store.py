@@ -26,11 +26,11 @@ def status(args: argparse.Namespace, steps: Steps) -> int:
 
 
 def clean(args: argparse.Namespace, steps: Steps) -> int:
-    """Empty the cache, if that is meant."""
+    """Empty the cache after confirmation."""
     if not args.yes:
-        what = "all that the present sources no longer use" if args.old else "all that is cached"
+        what = "entries that the current sources do not use" if args.old else "all entries"
         if not sys.stdin.isatty():
-            print("vlab clean: asks before it removes, and there is no terminal to ask on: say --yes", file=sys.stderr)
+            print("vlab clean: needs confirmation, but there is no terminal: use --yes", file=sys.stderr)
             return 2
         print(f"Remove {what} in {default_root()}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -40,7 +40,7 @@ def clean(args: argparse.Namespace, steps: Steps) -> int:
 
 
 def complete(args: argparse.Namespace, steps: Steps) -> int:
-    """Print the shell's part."""
+    """Print the completion script."""
     print(completion.script(args.top), end="")
     return 0
 
@@ -48,7 +48,7 @@ def complete(args: argparse.Namespace, steps: Steps) -> int:
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add build, status, clean and completion to the command line."""
     make = commands.add_parser("build", parents=[common], help="build what is not cached",
-                               description="Build into the cache what is missing.",
+                               description="Build missing parts into the cache.",
                                epilog="example: vlab build qemu kunit")
     make.add_argument("what", nargs="*", type=Named(parts.WHAT.keys()), metavar="WHAT",
                       help=f"any of {', '.join(parts.WHAT)} (default: what the demo needs)")
@@ -56,10 +56,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     listed = commands.add_parser("status", parents=[common], help="list what is cached", epilog="example: vlab status")
     listed.set_defaults(func=status, parser=listed)
     empty = commands.add_parser("clean", parents=[common], help="empty the cache",
-                                description="Ask, and empty the cache but for what a running command uses. What is "
-                                            "old is removed without it.", epilog="example: vlab clean --old")
+                                description="Empty the cache after confirmation, except entries that a running "
+                                            "command uses. Old entries are removed automatically.", epilog="example: vlab clean --old")
     empty.add_argument("--yes", action="store_true", help="do not ask")
-    empty.add_argument("--old", action="store_true", help="remove only what the present sources no longer use")
+    empty.add_argument("--old", action="store_true", help="remove only entries that the current sources do not use")
     empty.set_defaults(func=clean, parser=empty)
     shell = commands.add_parser("completion", parents=[common], help="print completion for bash",
                                 epilog="example: . <(vlab completion)")

@@ -21,20 +21,20 @@ from . import arguments, logs
 
 BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
                              {"blackout": "downtime", "moves": "endurance"})
-# Two processes with a share of the test files each, as most tests keep one core busy
+# Two processes, each with half of the test files, as most tests use one CPU
 BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
 
 
 def found(word: str) -> str:
-    """An argument for pytest; of a file of tests that is named without its folder, the whole name."""
+    """An argument for pytest; adds the folder to the name of a test file."""
     name, colons, rest = word.partition("::")
     files = list((paths.LAB / "tests").rglob(name)) if re.fullmatch(r"\w+\.py", name) else []
     return f"{files[0].relative_to(paths.LAB / 'tests')}{colons}{rest}" if len(files) == 1 else word
 
 
 def to_build(arguments_: Sequence[str], everything: bool) -> bool:
-    """Whether to build all that tests take before these arguments go to pytest: not if
-    it is to run none, and not if they pick some, unless ``everything`` says so."""
+    """Whether to build all parts before running pytest with these arguments: not if pytest
+    runs no tests, and not if they select some, unless ``everything`` is set."""
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments_]
     none = ("--co", "--fixtures", "--markers", "--help", "--version")
     if any(word.startswith(none) or word == "-h" for word in words):
@@ -45,9 +45,9 @@ def to_build(arguments_: Sequence[str], everything: bool) -> bool:
 
 
 def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = False) -> int:
-    """All tests, or those that the arguments for pytest pick: these build what they
-    need themselves, unless ``everything`` is to be built before."""
-    # All packages at once and before anything else: tests have no terminal to ask for a password on
+    """Run all tests, or those that the arguments for pytest select; selected tests build
+    what they need themselves, unless ``everything`` is set."""
+    # Install all packages first: tests have no terminal for sudo to ask for a password
     machine.prepare(Context(steps=steps), machine.CHECK)
     if to_build(words, everything):
         parts.build(["qemu-asan" if asan and name == "qemu" else name for name in parts.ALL], steps)
@@ -57,7 +57,7 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
             *BESIDE_EACH_OTHER, *map(found, words)]
-    # pytest keeps what its tests print; what they wait for is told here
+    # pytest captures output of tests; their steps are shown here
     return subprocess.run(argv, cwd=paths.LAB / "tests", env={
         **os.environ, "VFIO_LAB_BUILD": str(paths.BUILD), "VFIO_LAB_TERMINAL": f"/proc/{os.getpid()}/fd/2"},
         check=False, **tied()).returncode
@@ -69,7 +69,7 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
 
 
 def defects(args: argparse.Namespace, steps: Steps) -> int:
-    """The tests of the table of defects on all drivers, then the table."""
+    """Run the tests for known defects on all drivers and print a table."""
     table = paths.BUILD / "defects/defects.rst"
     table.unlink(missing_ok=True)
     status = tests(["test_defects.py", "--defects", "--dist", "load"], False, steps, everything=True)
@@ -103,31 +103,31 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     test = commands.add_parser("check", parents=[common], help="run all tests", description="Install and build what is "
                                "missing, and run all tests; the last line has the counts.",
                                epilog="example: vlab check -- test_kunit.py -k migration")
-    test.add_argument("--asan", action="store_true", help="with an outer QEMU that ends at the first access out of "
-                      "bounds, leak or undefined behaviour (its first build takes ten minutes)")
+    test.add_argument("--asan", action="store_true", help="with an outer QEMU built with AddressSanitizer, LeakSanitizer "
+                      "and UBSan (the first build takes ten minutes)")
     test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
     test.set_defaults(func=check, parser=test)
 
     known = commands.add_parser("defects", parents=[common], help="test for known defects, on each driver",
                                 description="Run the tests of tests/support/defects.py on the in-tree driver of both kernel "
-                                            "series and on this tree's, each in a boot of its own where it may end one, and "
+                                            "series and on this tree's, rebooting where a test can crash a host, and "
                                             "print a table.", epilog="example: vlab defects")
     known.set_defaults(func=defects, parser=known)
 
     random = commands.add_parser("fuzz", parents=[common], help="random migration data, operations and decoder input",
-                                 description="Give the driver's decoder, and VFs in a host, random input. A failure is "
-                                             "printed with its seed, and ends the run.",
+                                 description="Give the driver's decoder, and VFs in a host, random input. A failure "
+                                             "ends the run and prints the seed.",
                                  epilog="example: vlab fuzz streams --count 10000 --seed 7")
     random.add_argument("--count", type=arguments.Number(1, 10**9), metavar="N",
-                        help=f"of each (default: {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
-    random.add_argument("--seed", type=arguments.Number(0, 2**24 - 1), metavar="N", help="to repeat a run (default: any)")
+                        help=f"inputs of each kind (default: {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
+    random.add_argument("--seed", type=arguments.Number(0, 2**24 - 1), metavar="N", help="repeat a run with its seed (default: random)")
     random.add_argument("what", nargs="*", type=arguments.Named(fuzz.WHAT.keys()), metavar="WHAT",
                         help=f"any of {', '.join(fuzz.WHAT)} (default: all)")
     random.set_defaults(func=run_fuzz, parser=random)
 
-    measure = commands.add_parser("bench", parents=[common], help="measure this tree's driver beside the in-tree driver",
-                                  description="Measure this tree's driver beside the in-tree driver, on one host and in one "
-                                              "boot of each kernel, and with guests that migrate. Only ratios are "
+    measure = commands.add_parser("bench", parents=[common], help="compare this tree's driver with the in-tree driver",
+                                  description="Compare this tree's driver with the in-tree driver, on one host and in one "
+                                              "boot of each kernel, and with migrating guests. Only ratios are "
                                               "significant. Tables, report.json and plots go to build/bench/.",
                                   epilog="example: vlab bench latency downtime --runs 10")
     measure.add_argument("--rounds", type=arguments.Number(1, 1000), default=40, metavar="N",

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What all of the lab rests on: paths, processes, the display, the cache, Debian's packages.
+"""Base of the lab: paths, processes, progress display, cache, Debian packages.
 
-Imports go one way: core <- build <- scenario <- probe, release <- cli."""
+Imports go in one direction: core <- build <- scenario <- probe, release <- cli."""

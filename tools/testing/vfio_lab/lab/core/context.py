@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What every builder needs at hand: the cache, the steps, Debian's packages."""
+"""What every builder uses: cache, progress display, Debian packages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Context:
 
     @cached_property
     def apt(self) -> Apt:
-        """Packages of Debian 13 for this machine."""
+        """Debian 13's packages for this machine."""
         return Apt(self.cache)
 
     def waiting(self, text: str) -> None:
-        """Passed to the cache: another process builds what we want."""
+        """Callback of the cache: another process is building the entry."""
         self.steps.note(text)
 
     def package(self, package: str, version: str | None = None, apt: Apt | None = None) -> Path:
         """A package's files, unpacked, from the cache or else from Debian.
 
-        Without a version, whichever is cached is good enough.  `apt` is for another
+        Without a version, any cached one is used.  `apt` is for another
         architecture than this machine's.
         """
         from .apt import unpack

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Is there room enough before hours of work begin?"""
+"""Check for free disk space before a build."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GB = 1000 * MB
 
 
 def size_text(size: int) -> str:
-    """A size as people write it."""
+    """A size with its unit."""
     if size >= GB:
         return f"{size / GB:.1f} GB"
     if size >= MB:
@@ -23,7 +23,7 @@ def size_text(size: int) -> str:
 
 
 def require(folder: Path, size: int, purpose: str, variable: str = "VFIO_LAB_CACHE") -> None:
-    """Refuse to begin what would fill the disk under ``folder``, which ``variable`` moves.
+    """Fail if ``folder``, which ``variable`` sets, has not enough free disk space.
 
     ``folder`` need not exist yet.
     """
@@ -39,7 +39,7 @@ def require(folder: Path, size: int, purpose: str, variable: str = "VFIO_LAB_CAC
 
 
 def used(folder: Path) -> int:
-    """What a folder takes on disk, each hard-linked file once."""
+    """Disk usage of a folder; hard-linked files count once."""
     total = 0
     seen: set[tuple[int, int]] = set()
     for top, _, files in os.walk(folder):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How long parts take to build: as long as on this machine the last time, or else as
-on the one where these figures come from."""
+"""Build times of parts, for forecasts: from the last build on this machine, or else
+defaults."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SHIPPED = {
     "kunit": 160.0,
     "*": 10.0,
 }
-#: those that more processors make quicker
+#: parts that are built faster with more CPUs
 SHARED = ("qemu", "qemu-asan", "kernel-*", "kunit")
 
 
 def shipped(part: str, processors: int | None = None) -> float:
-    """Seconds that a part takes somewhere else."""
+    """Default build time of a part, in seconds."""
     seconds = next(SHIPPED[pattern] for pattern in SHIPPED if fnmatch.fnmatch(part, pattern))
     if any(fnmatch.fnmatch(part, pattern) for pattern in SHARED):
         seconds *= 2 / max(processors or len(os.sched_getaffinity(0)), 1)
@@ -40,7 +40,7 @@ def shipped(part: str, processors: int | None = None) -> float:
 
 
 def known(root: Path) -> dict[str, float]:
-    """Seconds that parts took on this machine, from its cache."""
+    """Build times on this machine, from the cache, in seconds."""
     try:
         read = json.loads((root / FILE).read_text(encoding="utf-8"))
         return {str(part): float(seconds) for part, seconds in read.items()}
@@ -49,7 +49,7 @@ def known(root: Path) -> dict[str, float]:
 
 
 def keep(root: Path, part: str, seconds: float) -> None:
-    """Remember what a part took.  Of two processes that do so at once, one may lose."""
+    """Record the build time of a part.  A concurrent update can be lost."""
     new = root / f"{FILE}.{os.getpid()}"
     with contextlib.suppress(OSError):
         new.write_text(json.dumps({**known(root), part: round(seconds, 1)}, indent=1), encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the lab says when it cannot go on."""
+"""Errors for the user."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 class LabError(Exception):
-    """One clear sentence for the person at the terminal.
+    """An error with a message of one sentence.
 
-    ``log`` is the file that tells the whole story, if there is one.
+    ``log`` is the log file with details, if there is one.
     """
 
     def __init__(self, sentence: str, log: Path | None = None) -> None:
@@ -18,7 +18,7 @@ class LabError(Exception):
 
 
 class Refusal(LabError):
-    """QEMU did not start or migrate a guest, and said why: ``words``."""
+    """QEMU did not start or migrate a guest; ``words`` is its error message."""
 
     def __init__(self, sentence: str, words: str, log: Path | None = None) -> None:
         super().__init__(sentence, log)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which files are this project's."""
+"""List of the project's files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .git import git
 
 
 def listed(*places: str) -> list[str]:
-    """Their names, seen from the project's top, in all of it or in some places: of a
-    clone those in git, and new ones; of an installed package, all that there is."""
+    """Names of the project's files, relative to its top folder, in all of it or below some
+    paths: in a clone, files in git and new ones; in an installed package, all files."""
     if (paths.ROOT / ".git").exists():
         names = git(paths.ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--",
                     *places).split("\0")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""git, whatever the user's own settings of it are: hooks, signatures, templates, and
-whose checkout it is do not matter."""
+"""git, independent of the user's settings: hooks, signatures, templates, safe.directory."""
 
 from __future__ import annotations
 
@@ -13,17 +12,17 @@ from .run import output
 
 #: "*": whose programs are run from a checkout is trusted already
 SAFE = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-#: who commits where nobody has said who he is
+#: committer if user.name and user.email are not set
 NOBODY = ("A Developer", "developer@example.org")
 
 
 def environment() -> dict[str, str]:
-    """What to add to a command's environment for git to have no settings but a repository's."""
+    """Environment for git without any settings except those of the repository."""
     return {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", **SAFE}
 
 
 def git(folder: Path, *argv: str | Path, who: tuple[str, str] | None = None) -> str:
-    """What a git command prints that runs in a folder; `who` commits, by name and address."""
+    """Output of a git command in a folder; `who` is name and address of the committer."""
     env = environment()
     if who:
         for role in ("AUTHOR", "COMMITTER"):

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How the running half of the lab starts what stays up: hosts and SSH.
+"""Start long-running processes: hosts and SSH.
 
-Unlike a build's command (run.py) these live as long as a scenario, and are
-talked to meanwhile.
+Unlike build commands (run.py) they run as long as a scenario.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ def _tie(parent: int) -> None:
 
 
 def kept_apart() -> dict[str, Any]:
-    """Keywords for subprocess: a process that Ctrl-C does not reach, so that the
-    lab ends it in order, and that never outlives the lab, even a killed one.
+    """Keywords for subprocess: Ctrl-C does not reach the process, so that the lab stops it in
+    order; it is killed when the lab exits, even if the lab is killed.
 
-    The tie is to the thread that starts it: start from one that stays.
+    It depends on the thread that starts it: start it from a long-lived one.
     """
     parent = os.getpid()
     return {"process_group": 0, "preexec_fn": lambda: _tie(parent)}
@@ -45,8 +44,8 @@ def tied() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def killed_after(seconds: float, process: subprocess.Popen[Any]) -> Iterator[None]:
-    """Around a read from a process: one that takes longer than so many seconds finds
-    the end of the output, because the process is killed."""
+    """Timeout of a read from a process: kill the process after so many seconds, so that the
+    read returns."""
     timer = threading.Timer(seconds, process.kill)
     timer.daemon = True
     timer.start()

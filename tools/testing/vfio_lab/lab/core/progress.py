@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Steps as a person sees them: name, state, elapsed time, and why one failed."""
+"""Progress display of steps: name, state, elapsed time, reason of a failure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TextIO
 
 TAIL_LINES = 15
-#: A step that takes longer than this many seconds tells how far it is.
+#: A step that takes longer than this many seconds shows its progress.
 QUIET_SECONDS = 10
 
 
 def duration(seconds: float) -> str:
-    """Elapsed time in words short enough for a line: 0.4 s, 63 s, 4 min 42 s."""
+    """Elapsed time, short: 0.4 s, 63 s, 4 min 42 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:
@@ -51,11 +51,11 @@ class Step:
         self._watch: Callable[[], str] | None = None
 
     def progress(self, text: str) -> None:
-        """Say how far the step is; shown at the next tick, so cheap to call often."""
+        """Set the progress text; shown at the next tick, so cheap to call often."""
         self._text = text
 
     def watch(self, look: Callable[[], str] | None) -> None:
-        """Let the display itself ask how far the step is, once a tick.
+        """Let the display call a function for the progress text once a tick.
 
         For work that reports nothing, like a download: look at its file's size.
         """
@@ -73,7 +73,7 @@ class Step:
             try:
                 text = self._watch()
             except OSError:
-                # What is being looked at may come and go while we look.
+                # Files can appear and disappear meanwhile.
                 pass
         return self.name, f" … {duration(self.elapsed)}{', ' + text if text else ''}"
 

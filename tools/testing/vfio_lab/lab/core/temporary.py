@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where temporary files lie: on a disk with room for them, and, for sockets, under a
-name that is short enough."""
+"""Folders for temporary files, with enough free space, and for sockets, with a short
+enough path."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def top() -> Path:
 
 
 def require(size: int, purpose: str) -> None:
-    """Refuse to begin what would fill the folder for temporary files."""
+    """Fail if the folder for temporary files has not enough free space."""
     disk.require(top(), size, purpose, "TMPDIR")
 
 
 def check() -> None:
-    """Refuse folders that nothing can be built in."""
+    """Fail if builds are not possible in a folder."""
     for folder, variable in ((top(), "TMPDIR"), (default_root(), "VFIO_LAB_CACHE")):
         if any(c.isspace() or c == ":" for c in str(folder)):
             raise LabError(f"The kernel's build takes no space and no colon in a path, and {folder} has one: set "

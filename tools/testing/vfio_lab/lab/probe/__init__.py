@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What looks closer at a driver on a host: memory, locks, accesses, coverage, fuzzing."""
+"""Closer inspection of a driver: memory, locks, register accesses, coverage, fuzzing."""

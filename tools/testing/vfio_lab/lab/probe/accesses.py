@@ -11,7 +11,7 @@ MAILBOX, SQ_DOORBELL, EVENT_DOORBELL = 0x300, 0x1000, 0x2000
 
 @dataclasses.dataclass(frozen=True)
 class Access:
-    """One access; 16 bytes are one, though the device gets them in halves."""
+    """One access; a 16-byte access counts once, although QEMU splits it."""
 
     function: int
     write: bool
@@ -35,14 +35,14 @@ def read(path: pathlib.Path) -> list[Access]:
 
 
 def count(accesses: list[Access], function: int, write: bool, *offsets: int) -> int:
-    """Accesses to a function, at these offsets or anywhere."""
+    """Accesses to a PF or VF, at these offsets or at any."""
     return sum(a.function == function and a.write == write and (not offsets or a.offset in offsets)
                for a in accesses)
 
 
 def totals(accesses: list[Access]) -> dict[str, int]:
-    """Accesses by kind; whoever they were for."""
-    assert {a.function for a in accesses} <= {0, 1}, "another function was touched"
+    """Accesses by kind."""
+    assert {a.function for a in accesses} <= {0, 1}, "another VF was accessed"
     return {"pf reads": count(accesses, 0, False), "pf writes": count(accesses, 0, True),
             "reads": count(accesses, 1, False), "writes": count(accesses, 1, True),
             "mailboxes": count(accesses, 1, True, MAILBOX),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make fuzz`: what userspace and the holder of a migration image can do to the
-driver, at random: its decoder on this machine, by libFuzzer; images into functions
-of a host; and everything else that can be asked of one, from several threads."""
+"""`make fuzz`: random input for the driver: its decoder on this machine, by libFuzzer;
+migration data for VFs of a host; and all other operations of the device API, from several
+threads."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 COMPILER = "clang-19"
 FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror", "-D_GNU_SOURCE",
          "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
-#: what there is, and how much of it a whole run does
+#: the fuzzers, and the default number of inputs
 WHAT = {"decoder": 10_000_000, "streams": 200_000, "operations": 1_000_000}
-#: functions that take a share of the streams: most are followed by a reset, which
-#: takes a tenth of a second of waiting
+#: number of VFs that get migration data: most of it is followed by a reset, which takes
+#: 0.1 s
 FUNCTIONS = 24
 STREAMS = "/lab/acc_stream_fuzz"
 OPERATIONS = "/lab/acc_ops_fuzz"
-#: an emulated host does dozens of streams, and hundreds of operations, in a second
+#: an emulated host does dozens of inputs, and hundreds of operations, a second
 SECONDS_EACH = 0.1
-#: what operations provoke: they read the guest's half of the BAR wherever they like
+#: guest errors that operations provoke: they read the guest part of BAR2 at any offset
 PROVOKED = r"sec 1: the device counted \d+ times: undefined-register"
 
 
@@ -60,7 +60,7 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
                       f"-artifact_prefix={folder}/"], log=log, check=False, on_line=hear)
     if status:
         wrong = next((line for line in said if "not so:" in line or "ERROR:" in line or "runtime error" in line), "")
-        raise LabError(f"the decoder is wrong about an input: {wrong.strip()}", log)
+        raise LabError(f"the decoder failed for an input: {wrong.strip()}", log)
     return "\n".join(said)
 
 
@@ -83,20 +83,20 @@ def bring_up(session: Session, picked: Choice) -> Host:
 
 def _last_line(host: Host, command: str, count: int) -> str:
     done = host.ssh.run(command, timeout=120 + SECONDS_EACH * count, check=False)
-    lines = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
+    lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
     if done.returncode:
         raise LabError(f"{command.split()[0]}: {lines[-1]}", host.console)
     return lines[-1]
 
 
 def streams(host: Host, count: int, seed: int, refused_only: bool = False) -> str:
-    """So many images into the functions; returns the last line that was said."""
+    """Load `count` inputs into VFs; returns the last line of output."""
     functions = " ".join(accelerator.functions(host.ssh, hardware.ENGINES["sec"]))
     return _last_line(host, f"{STREAMS} {'-r ' if refused_only else ''}{count} {seed} {functions}", count)
 
 
 def operations(host: Host, count: int, seed: int) -> str:
-    """So many operations on one function; returns the last line that was said."""
+    """Run `count` operations on a VF; returns the last line of output."""
     function = accelerator.functions(host.ssh, hardware.ENGINES["sec"])[0]
     return _last_line(host, f"{OPERATIONS} {count} {seed} {function}", count)
 
@@ -119,5 +119,5 @@ def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Pat
             watch.expect(PROVOKED, maybe=True)
             trouble = host.trouble()
             if trouble:
-                raise LabError(f"the host complains: {trouble[0]}", host.console)
+                raise LabError(f"unexpected kernel message or guest error: {trouble[0]}", host.console)
             print(f"{name}: seed {seed}: {said}", flush=True)

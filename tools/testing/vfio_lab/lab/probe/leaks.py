@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Memory that a host's kernel has lost, where it looks for it (CONFIG_DEBUG_KMEMLEAK).
+"""Memory leaks in a host's kernel with CONFIG_DEBUG_KMEMLEAK.
 
-It finds what is lost again and again: with a mutant of the driver that never frees a
-data file, 9 were reported after two scans, 15 after four, when two tests had run eight
-times each.  What is lost once may go unseen.
+It detects repeated leaks: with a mutation of the driver that never frees a migration
+file, 9 leaks were reported after two scans and 15 after four, when two tests had run eight
+times each.  A single leak can remain undetected.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ SCANS = 2
 
 
 def watched(host: Host) -> bool:
-    """Does the host's kernel look for lost memory?"""
+    """Whether the host's kernel has kmemleak."""
     return host.ssh.run(f"[ -w {FILE} ]", check=False).returncode == 0
 
 
 def forget(host: Host) -> None:
-    """What is lost by now, by others and at the boot, is not to be told of."""
+    """Ignore the leaks so far, by others and at boot."""
     if watched(host):
         host.ssh.run(f"echo scan > {FILE} && echo clear > {FILE}", timeout=120)
 
 
 def lost(host: Host) -> str:
-    """What was lost since forget(), with who took it; "" where nothing was, or
-    where nobody looks."""
+    """Leaks since forget(), with the allocating processes; "" without leaks or without
+    kmemleak."""
     if not watched(host):
         return ""
     for _ in range(SCANS):

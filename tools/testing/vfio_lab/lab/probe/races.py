@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Data races that a host's kernel looks for (CONFIG_KCSAN).
+"""Data races in a host's kernel with CONFIG_KCSAN.
 
-It watches one access in so many, 4000 unless told otherwise, so a race is seen in some
-runs only.  Of mainline's between a read and a stop 5 runs of 42 told so; with one
-access in 300, which runs a little slower, 11 of 35.
+KCSAN watches one of 4000 accesses by default, so it detects a race in some runs only.  It
+reported the in-tree driver's race between a read and a stop in 5 of 42 runs; with one of
+300 accesses, which is a little slower, in 11 of 35.
 """
 
 from __future__ import annotations
 
 from ..scenario.host import Host
 
-#: one access in so many is watched by a host that looks closely
+#: KCSAN watches one of so many accesses
 SKIPPED = 300
 
 
 def look_closely(host: Host) -> None:
-    """Let the host's kernel watch more accesses than it does by itself."""
+    """Let KCSAN watch more accesses than by default."""
     host.ssh.run(f"echo {SKIPPED} > /sys/module/kcsan/parameters/skip_watch")

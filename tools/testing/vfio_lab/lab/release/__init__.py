@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What leaves the clone: documentation, Debian packages, patches for a kernel's tree."""
+"""Documentation, Debian packages, patches for a kernel tree."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make deb`: the driver as a package of Debian's, which DKMS builds for each kernel."""
+"""`make deb`: Debian packages of the driver, which DKMS builds, and of the lab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.run import run
 
 
 def build(target: Path, context: Context) -> list[Path]:
-    """Build the packages into `target`, and have lintian look at them; returns them."""
+    """Build the packages into `target` and check them with lintian; returns them."""
     machine.check()
     if not (paths.ROOT / "debian").is_dir():
         raise LabError("Packages are made from a clone; this is the lab's own package.")
@@ -35,5 +35,5 @@ def build(target: Path, context: Context) -> list[Path]:
         said: list[str] = []
         run(["lintian", "--pedantic", "--allow-root", changes], log=log, check=False, on_line=said.append)
         if said:
-            raise LabError(f"lintian has {len(said)} remarks, the first: {said[0]}", log)
+            raise LabError(f"lintian reports {len(said)} problems, the first: {said[0]}", log)
     return sorted(target.glob("*.deb"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make docs`: our pages, built by the kernel's own documentation tools.
+"""`make docs`: the documentation, built by the kernel's documentation tools.
 
 They run on a tree that is the kernel's, by links, except where ours is in it. Of
 Documentation/ABI only our files are there: the kernel's own have warnings of
@@ -36,8 +36,8 @@ def tree(base: Path, folder: Path) -> None:
 
 
 def build(target: Path, context: Context) -> Path:
-    """Build the pages as HTML into `target`; LabError if anything warns.  Returns
-    the first page."""
+    """Build the pages as HTML into `target`; LabError on a warning.  Returns the first
+    page."""
     machine.prepare(context, machine.DOCS)
     base = sources(versions.DEFAULT, context)
     log = target / "build.log"

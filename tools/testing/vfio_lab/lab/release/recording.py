@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Draws a command's run: a picture in which its lines come as they came.
+"""Records a command as an SVG animation.
 
-``vlab generate demo`` runs the demo and writes its picture; a viewer without animation
-shows the end of it.
+``vlab generate demo`` runs and records the demo; a viewer without animation shows the
+last frame.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def record(command: list[str]) -> list[tuple[float, str]]:
                           env={**os.environ, "COLUMNS": str(COLUMNS)}) as process:
         assert process.stdout
         for line in process.stdout:
-            # Nobody cares where this clone lies
+            # Hide the path of this clone
             lines.append((time.monotonic() - begun, line.rstrip().replace(f"{paths.ROOT}/", "")))
     if process.returncode:
         raise LabError(f"{' '.join(command)} failed with status {process.returncode}: no picture is made of it.")
@@ -83,14 +83,14 @@ def picture(command: str, lines: list[tuple[float, str]]) -> str:
 
 
 def summary(lines: list[tuple[float, str]]) -> str:
-    """What the demo says at its end, for README."""
+    """The end of the demo's output, for README."""
     texts = [text for _, text in lines]
     last = next(number for number, text in enumerate(texts) if text.startswith("PASS"))
     return "\n".join(texts[texts.index(BEGIN):last + 1])
 
 
 def write() -> list[Path]:
-    """Run the demo, and update its picture and README's lines of it; which files they are."""
+    """Run the demo; update its recording and its output in README; returns the files."""
     lines = record(DEMO)
     FIGURE.write_text(picture(" ".join(DEMO), lines), encoding="utf-8")
     text = README.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series BASE=TREE`: the driver as patches on a kernel's tree.
+"""`make series BASE=TREE`: the driver as patches for a kernel tree.
 
-The patches are made in a small repository of the files that they touch, so the
-kernel's tree is only read.
+The patches are made in a small repository of the files that they touch, so the kernel
+tree is not modified.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .series_cuts import Files
 from .series_steps import QM_HEADER, STEPS, states
 
 MESSAGES = paths.LAB / "series"
-#: a pattern of MAINTAINERS covers what the patches add; they cannot each name it
+#: MAINTAINERS is updated by the last patch, not by each patch that adds files
 IGNORED = "FILE_PATH_CHANGES"
 
 
 def check_base(base: Path) -> str:
-    """The series of a kernel's tree; refuses what is none, one that the patches are not
-    for, and one that is not as its makers left it."""
+    """The kernel series of a tree.  Fails if it is not a kernel tree, not a supported
+    series, or has local changes."""
     makefile = base / "Makefile"
     text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
     found = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", text, re.M)
@@ -49,8 +49,8 @@ def check_base(base: Path) -> str:
 
 
 def check_unchanged(base: Path, series: str, places: set[str], context: Context) -> None:
-    """Refuse a tree without git whose files, where the patches touch them, are not
-    those of the same release as the lab has it."""
+    """Fail if files that the patches touch differ from the same release in the lab, for a
+    tree without git."""
     if (base / ".git").exists():
         return
     pristine = sources(series, context)
@@ -58,7 +58,7 @@ def check_unchanged(base: Path, series: str, places: set[str], context: Context)
         then, now = _as_it_was(pristine, places), _as_it_was(base, places)
         changed = sorted(p for p in places if then.get(p) != now.get(p))
         if changed:
-            raise LabError(f"{base} has local changes, the first in {changed[0]}: take a tree as it was released.")
+            raise LabError(f"{base} has local changes, the first in {changed[0]}: use an unmodified tree.")
 
 
 class Repository:
@@ -71,11 +71,11 @@ class Repository:
         self.git("init", "-q", "--template=", "-b", "series")
 
     def git(self, *argv: str | Path) -> str:
-        """What a git command prints."""
+        """Output of a git command."""
         return git(self.folder, *argv, who=self._who)
 
     def put(self, files: Files, all_places: set[str]) -> None:
-        """Make the tree hold these files, and of all the places no other."""
+        """Write these files to the tree and remove the others of `all_places`."""
         for place in all_places - set(files):
             (self.folder / place).unlink(missing_ok=True)
         for place, text in files.items():
@@ -84,7 +84,7 @@ class Repository:
         self.git("add", "-A")
 
     def commit(self, message: str) -> None:
-        """Commit what there is, signed off by who runs this."""
+        """Commit all changes, signed off by the user."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
             file.write(message)
             file.flush()
@@ -101,7 +101,7 @@ def _as_it_was(base: Path, places: set[str]) -> Files:
 
 
 def _message(name: str) -> str:
-    """What a step's patch, or the cover letter, says; without its licence."""
+    """The description of a patch, or the cover letter, without the licence line."""
     return (MESSAGES / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
 
 
@@ -128,16 +128,16 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
 
 
 def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> None:
-    """checkpatch --strict over each, which leaves something in `scratch`; an answer of
-    get_maintainer.pl to all."""
+    """Run checkpatch --strict on each patch, with `scratch` for its temporary files, and
+    get_maintainer.pl on all."""
     for step, patch in zip(STEPS, patches, strict=True):
         ignored = ",".join(filter(None, (IGNORED, step.but)))
         run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
-            cwd=scratch, log=log, failure=f"checkpatch has something to say about {patch.name}.")
+            cwd=scratch, log=log, failure=f"checkpatch reports problems in {patch.name}.")
     done = subprocess.run([base / "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", *patches], cwd=base,
                           capture_output=True, text=True, check=False)
     if done.returncode or "kvm@vger.kernel.org" not in done.stdout:
-        raise LabError(f"get_maintainer.pl knows nobody for the series: {done.stderr.strip()[-200:]}")
+        raise LabError(f"get_maintainer.pl does not list the KVM mailing list: {done.stderr.strip()[-200:]}")
     with open(log, "a", encoding="utf-8") as out:
         out.write(done.stdout)
 
@@ -154,13 +154,13 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
     check_unchanged(base, series, places, context)
     who = identity()
     if not who:
-        context.steps.note(f"git knows no user.name and user.email here: the patches are signed off by {NOBODY[0]}, "
-                           f"and nobody may send them so")
+        context.steps.note(f"git has no user.name and user.email: the patches are signed off by {NOBODY[0]} "
+                           f"and must not be sent")
     with scratch.folder("series-") as work:
         repo = Repository(work / "tree", who or NOBODY)
         with context.steps.step(f"patches for {base.name}", log) as step:
             repo.put(_as_it_was(base, places), places)
-            repo.commit("The kernel's tree\n")
+            repo.commit("Kernel tree\n")
             repo.git("tag", "base")
             for what, files in zip(STEPS, steps):
                 repo.put(files, places)
@@ -175,7 +175,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             for gone in kernel_tree.replaced(base):
                 del overlaid[gone]
             if repo.files("again") != overlaid:
-                raise LabError("The series does not lead to the tree that it was made of.")
+                raise LabError("Applying the series does not give the tree that it was made from.")
             step.progress("checkpatch, get_maintainer")
             check_patches(base, patches[1:], work, log)
         if builds:
