@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Answers each line on standard input with CLOCK_MONOTONIC in nanoseconds: the
- * clock that the kernel's tracing is set to.  The lab asks a few times and
- * takes the quickest answer, so that events of two hosts share one time line.
+ * clock that the kernel's tracing is set to.  The lab uses the answer with the
+ * shortest round trip to put events of two hosts on one time line.
  */
 #include <stdio.h>
 #include <time.h>

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Load for an accelerator that checks itself: every result is compared with
- * software's. What the kernel lets a program reach, AES of SEC through AF_ALG,
- * is reached so; the rest, and AES where AF_ALG refuses accelerators, by the
+ * Load for an accelerator that verifies each result against software. AES of SEC
+ * is used through AF_ALG if the kernel allows that; everything else through the
  * module accel_load.
  *
  * Each lane is a thread with one request in the accelerator at a time, so as
  * many requests are in flight as there are lanes.  Every request has its own
  * data, IV and length; a result that belongs to another request, or to an
- * earlier one, does not compare. What AF_ALG's results came to lie in is written
- * by the accelerator alone, and looked at again and again (pages.h).
+ * earlier one, does not match. Only the accelerator writes the pages with AF_ALG's
+ * results, which are checked repeatedly (pages.h).
  *
- * A report goes out ten times a second, a line of JSON each.  The word "stop"
- * on standard input ends the run: lanes finish what they have in flight, and a
- * last line says "final":true.  Exit status 0 only when every request that was
- * submitted came back right.
+ * It writes a report ten times a second, a line of JSON each.  "stop" on standard
+ * input ends the run: lanes complete their requests, and the last line has
+ * "final":true.  Exits 0 only if every submitted request completed correctly.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -188,12 +186,12 @@ static int crypt_once(int op_fd, uint32_t op, const uint8_t *iv, const uint8_t *
 	return 0;
 }
 
-/* How a lane gets at its algorithm; 0 or -1 with errno */
+/* How a lane uses its algorithm; 0 or -1 with errno */
 struct way {
 	void (*set_up)(struct lane *lane, unsigned int index);
 	int (*prepare)(struct lane *lane);
 	int (*run)(struct lane *lane);	/* only the accelerator's own part */
-	int (*check)(struct lane *lane);	/* 1: the result is not software's */
+	int (*check)(struct lane *lane);	/* 1: the result differs from software */
 };
 
 static int device_prepare(struct lane *lane)
@@ -332,7 +330,7 @@ static void *run_lane(void *arg)
 		if (ret) {
 			fprintf(stderr, "load: %s: %s\n", lane->name, strerror(err));
 			atomic_fetch_add(&lane->count[FAILED], 1);
-			poll(NULL, 0, 1);	/* a device that refuses all is not asked at once */
+			poll(NULL, 0, 1);	/* do not retry immediately */
 		} else {
 			atomic_fetch_add(&lane->count[lane->way->check(lane) ? MISMATCHED : VERIFIED],
 					 1);

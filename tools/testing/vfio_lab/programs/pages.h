@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory that nobody but a device writes: results stay where the accelerator
- * left them until it writes there again, and are looked at all the time. A page
- * that did not travel with the guest has an older result than it must.
+ * Memory that only a device writes: results stay until the accelerator overwrites
+ * them, and are checked all the time. A page that was not migrated has an older
+ * result.
  *
- * One thread per set of pages writes (through the device), another one may look.
+ * One thread per set of pages writes (through the device), another one may read.
  */
 #ifndef GUEST_PAGES_H
 #define GUEST_PAGES_H
@@ -14,12 +14,12 @@
 #include <stdint.h>
 
 #define PAGE_BYTES	4096
-#define PAGES_PER_LANE	20	/* each is used before a lane has had its share of requests */
+#define PAGES_PER_LANE	20	/* a lane uses each before the load counts as running */
 
 struct pages {
 	struct page_note {
 		atomic_uint turn;	/* odd while the device may write */
-		atomic_uint told;	/* the turn of which it was said that it is stale */
+		atomic_uint told;	/* the turn that was counted as stale */
 		unsigned int len;
 		uint64_t sum;
 	} notes[PAGES_PER_LANE];
@@ -36,7 +36,7 @@ static inline uint64_t page_sum(const uint8_t *bytes, unsigned int len)
 	return sum;
 }
 
-/* Is this page not what the device left there? Each turn is told once. */
+/* Is this page stale? Each turn is counted once. */
 static inline bool page_is_stale(struct pages *p, unsigned int n)
 {
 	struct page_note *note = &p->notes[n];
@@ -45,11 +45,11 @@ static inline bool page_is_stale(struct pages *p, unsigned int n)
 
 	if (!turn || turn & 1 || len > PAGE_BYTES || page_sum(p->bytes[n], len) == sum)
 		return false;
-	/* the device's turn came while we looked, or another has told */
+	/* the device may have written meanwhile, or it is counted */
 	return atomic_load(&note->turn) == turn && atomic_exchange(&note->told, turn) != turn;
 }
 
-/* The page that the device writes next; @stale counts if it lost the last result */
+/* The page that the device writes next; @stale counts it if it is stale */
 static inline uint8_t *page_begin(struct pages *p, atomic_ulong *stale)
 {
 	unsigned int n = p->next;
@@ -61,7 +61,7 @@ static inline uint8_t *page_begin(struct pages *p, atomic_ulong *stale)
 	return p->bytes[n];
 }
 
-/* The device wrote @len bytes there, which are as @want has them */
+/* The device wrote @len bytes, which are equal to @want */
 static inline void page_end(struct pages *p, const uint8_t *want, unsigned int len)
 {
 	struct page_note *note = &p->notes[p->next];
@@ -72,7 +72,7 @@ static inline void page_end(struct pages *p, const uint8_t *want, unsigned int l
 	p->next = (p->next + 1) % PAGES_PER_LANE;
 }
 
-/* Look at all of them: how many hold a result, and how many of these are stale */
+/* Check all pages: count those with a result, and stale ones */
 static inline unsigned int pages_look(struct pages *p, atomic_ulong *stale)
 {
 	unsigned int held = 0;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in the guest: programs and parts of the kernel that use accelerators, and
-# that nobody here wrote. Each line "judge: NAME ok" is one that is content.
+# Runs in the guest: third-party programs and parts of the kernel that use
+# accelerators. A line "judge: NAME ok" reports a passed check.
 [ "$1" = inner ] || exec keyctl session - sh "$0" inner
 
 cd /tmp || exit 1
@@ -10,7 +10,7 @@ mkdir -p /run/cryptsetup
 release=$(uname -r)
 failed=0
 
-# judge NAME COMMAND...: what the command says is shown only if it fails
+# judge NAME COMMAND...: the output of the command is shown only if it fails
 judge() {
 	name=$1
 	shift

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a guest does to its function by config space.
+ * Accesses of a guest to the config space of its VF.
  */
 #ifndef VFIO_CONFIG_H
 #define VFIO_CONFIG_H
@@ -48,7 +48,7 @@ static inline int config_change(struct device *d, uint8_t id, int offset, uint16
 	return pwrite(d->fd, &value, 2, at + offset) == 2 ? 0 : -errno;
 }
 
-/* A function level reset, of whose outcome a guest is not told: 0 or -errno of the write */
+/* FLR, whose result a guest does not see: 0 or -errno of the write */
 static inline int config_flr(struct device *d)
 {
 	return config_change(d, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, 0, PCI_EXP_DEVCTL_BCR_FLR);

@@ -38,31 +38,31 @@ struct device {
 
 void device_open(struct device *d, const char *bdf);
 
-/* The same by another name, for one that VFIO wants more said of */
+/* The same with a name that has additional options for VFIO */
 void device_open_as(struct device *d, const char *bdf, const char *name);
 void device_close(struct device *d);
 
-/* Bring the stand-in for the guest's driver up: rings, tables, VF_STATE */
+/* Start the guest driver of the selftests: rings, tables, VF_STATE */
 void device_guest_up(struct device *d);
 uint64_t device_sqc_table(struct device *d);
 uint32_t device_read(struct device *d, unsigned int offset);
 void device_write(struct device *d, unsigned int offset, uint32_t value);
 
-/* The same, with so many events that nobody has looked at yet */
+/* The same, with so many unconsumed events */
 void device_guest_up_owed(struct device *d, uint16_t events);
 
 /* A command of the guest's, in two halves: it may be stopped in between */
 void device_mailbox_start(struct device *d, uint32_t command, uint64_t base);
 uint64_t device_mailbox_end(struct device *d);
 
-/* Each of these returns what the kernel said: a value, or -errno */
+/* Each of these returns a value of the kernel, or -errno */
 int device_state(struct device *d);
 int device_set_state(struct device *d, int state, int *data_fd);
 int device_reset(struct device *d);
 int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
 int event_fd(void);
 
-/* read() and write() of a data file, which return -errno */
+/* read() and write() of a migration file, which return -errno */
 ssize_t receive_image(int fd, void *bytes, size_t len);
 ssize_t send_image(int fd, const void *bytes, size_t len);
 

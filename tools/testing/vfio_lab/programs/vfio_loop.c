@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does the same to each of several functions, over and over, all at once, until
- * standard input ends. Says "going" when each has been done once, and at the end
- * a line for each function: its address, how often it was done, how often that
- * failed, the first errno, and the longest time in milliseconds.
+ * Repeats an operation on several VFs in parallel until standard input ends.
+ * Prints "going" after the first operation on each VF, and at the end a line for
+ * each VF: its address, number of operations, number of failures, the first errno,
+ * and the longest time in milliseconds.
  *
  *   reset    VFIO_DEVICE_RESET
  *   flr      the same by config space, as a guest does it
- *   states   RUNNING, STOP_COPY, RUNNING, with a guest's driver on the function
+ *   states   RUNNING, STOP_COPY, RUNNING, with a guest driver on the VF
  *   open     open and close
- *   sysfs    the host's file "reset", of a function that nobody has open
- *   debugfs  a look at all that the driver shows of a function that is open
- *   all      each of these, with one function after the other
+ *   sysfs    the host's file "reset", of a VF that is not open
+ *   debugfs  read all debugfs files of an open VF
+ *   all      each of these, on one VF after the other
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio_noiommu BDF: a user of a function where no IOMMU is, as in a guest. Opens it,
- * which resets it, resets it once more, looks for migration, reads a word in each
- * half of BAR2, and says what it found.
+ * vfio_noiommu BDF: use a VF without an IOMMU, as in a guest. Opens it, which resets
+ * it, resets it again, checks for migration support, reads a word in each half of
+ * BAR2, and prints the results.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian 13 packages and sources, verified, without changing the machine's apt.
+"""Fetch and verify Debian 13 packages and sources, independent of the machine's apt.
 
-The lab has an apt configuration of its own in the cache.  The machine's
-apt.conf still applies before it, so its proxy and its other ways to the
-network are the lab's too.
+The lab has its own apt configuration in the cache.  The machine's apt.conf is read
+before it, so that its proxy and other network settings apply.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from .run import output, redact, run
 RELEASE = "trixie"
 SUITES = (RELEASE, f"{RELEASE}-updates", f"{RELEASE}-backports")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-#: The lists are fetched anew when something is wanted and they are older than this.
+#: The lists are updated if they are older than this when something is fetched.
 FRESH_SECONDS = 3600
-#: apt tries again what failed to arrive, after 1, 2, 4 seconds
+#: apt repeats failed downloads after 1, 2, 4 seconds
 RETRIES = 3
 
 _NO_NETWORK = re.compile(
@@ -48,18 +47,18 @@ def machine_codename(os_release: Path = Path("/etc/os-release")) -> str:
 
 
 def explain(log: Path) -> str | None:
-    """What an apt log says went wrong, if it is the network or the signatures."""
+    """A message about a problem with the network or signatures in an apt log, or ""."""
     text = log.read_text(encoding="utf-8", errors="replace")
     if _NO_NETWORK.search(text):
-        return ("This machine's Debian mirror cannot be reached: is there a network, and "
-                "does apt need a proxy in its configuration?")
+        return ("This machine's Debian mirror cannot be reached: check the network, "
+                "and whether apt needs a proxy.")
     if _NO_RELEASE.search(text):
         return "This machine's Debian mirror lacks a part of Debian 13 that the lab needs."
     if _UNTRUSTED.search(text):
-        return ("What this machine's Debian mirror offers does not verify against Debian's "
-                "keyring: is the clock right, and is debian-archive-keyring up to date?")
+        return ("The files of this machine's Debian mirror do not verify against Debian's "
+                "keyring: check the clock and update debian-archive-keyring.")
     if _NO_ROOM.search(text):
-        return "The disk is full: apt found no room for what it fetched."
+        return "The disk is full: apt cannot store downloaded files."
     return None
 
 
@@ -160,13 +159,13 @@ Acquire::Retries "{RETRIES}";
             if status == 0:
                 self._stamp.write_text(digest({"of": archives}), encoding="utf-8")
                 return
-            # Of several the best guess is the one worth telling of.
+            # Report the error of the most likely mirror.
             why = why or explain(log) or (f"This machine's Debian mirror offers no {RELEASE} "
                                           f"that apt can use.")
         raise LabError(why, log)
 
     def _fresh(self) -> bool:
-        """Are there lists, of what the machine's sources still say, and not old?"""
+        """Whether there are lists of the machine's current sources that are not old."""
         try:
             said = self._stamp.read_text(encoding="utf-8")
             return (said == digest({"of": self._archives()})
@@ -175,7 +174,7 @@ Acquire::Retries "{RETRIES}";
             return False
 
     def ready(self) -> None:
-        """Have lists that are fresh enough to choose versions from."""
+        """Update the lists if they are too old."""
         if not self._fresh():
             with self._lock():
                 if not self._fresh():
@@ -228,7 +227,7 @@ Acquire::Retries "{RETRIES}";
                     status = run(self._apt("apt-get", "-q", *words), log=log, cwd=there,
                                  check=False)
                 if status != 0:
-                    # The mirror may have moved on since the lists were fetched.
+                    # The mirror may have changed since the lists were fetched.
                     self._stamp.unlink(missing_ok=True)
                     raise LabError(explain(log) or f"Debian's package {what} is not what this "
                                    f"machine's mirror said it has; try again, with its lists "

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What was fetched and built, kept by what it was made from.
+"""Cache of downloads and builds, keyed by their inputs.
 
 Layout of the cache folder::
 
-    entries/KIND__VERSION__KEY/   whole and never changed again
-    trees/KIND__VERSION__KEY/     working trees that builds go on in; slower to lose
-    tmp/NAME.RANDOM/            half-built; nobody trusts it, the next start removes it
+    entries/KIND__VERSION__KEY/   complete and immutable
+    trees/KIND__VERSION__KEY/     working trees for incremental builds
+    tmp/NAME.RANDOM/            incomplete; removed at the next start
     locks/NAME                  flock()ed by whoever makes NAME
     locks/NAME.used             flock()ed, shared, by each process that uses NAME
     durations.json              how long parts took to build, for forecasts
     logs/                       the last log of each step
     apt/                        the private apt configuration and its lists
 
-An entry appears by one rename() when it is whole, so whatever is in entries/
-can be used.  A tree cannot be renamed (build systems write absolute paths), so
-it carries two marks instead: ``.whole`` once it was prepared, and ``.busy``
-while someone changes it; a tree found busy by the holder of its lock was left
-by a killed build, and is thrown away.
+A complete entry is moved to entries/ by one rename(), so that all of entries/ is usable.
+A tree cannot be renamed (build systems write absolute paths).  It has two marks instead:
+``.whole`` once it is prepared, and ``.busy`` while a process changes it.  If the holder
+of its lock finds ``.busy``, a build was killed, and the tree is discarded.
 
-An entry that a process was given stays until that process ends, whoever cleans.
+An entry in use by a process is not removed until that process ends.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ from .errors import LabError
 KEY_LENGTH = 16
 Waiting = Callable[[str], None]
 DAY = 24 * 60 * 60.0
-#: An entry that nobody used for so long goes; but of each kind, all but the two last
-#: used go after a day: what a changed source made obsolete.
+#: Entries unused for so long are removed; of each kind, all but the two most recently used
+#: are removed after a day, because changed sources made them obsolete.
 UNUSED_SECONDS = 14 * DAY
 OBSOLETE_SECONDS = DAY
 STAY = 2
@@ -54,7 +53,7 @@ _held: dict[Path, IO[str]] = {}
 
 
 def default_root() -> Path:
-    """Where the cache lies: VFIO_LAB_CACHE, or vfio-lab in the user's cache folder."""
+    """The cache folder: VFIO_LAB_CACHE, or vfio-lab in the user's cache folder."""
     own = os.environ.get("VFIO_LAB_CACHE")
     if own:
         return Path(own).absolute()
@@ -66,7 +65,7 @@ def default_root() -> Path:
 
 
 def digest(inputs: Mapping[str, object]) -> str:
-    """The key of what is made from these inputs.
+    """The key for these inputs.
 
     A Path stands for the content beneath it (file names, modes and bytes), any
     other value for its JSON text.
@@ -139,8 +138,8 @@ class Cache:
             for name in ("entries", "trees", "tmp", "locks", "logs"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LabError(f"The cache folder {self.root} cannot be made: {error.strerror}; "
-                           f"set VFIO_LAB_CACHE to one that can.") from error
+            raise LabError(f"cannot create the cache folder {self.root}: {error.strerror}; "
+                           f"set VFIO_LAB_CACHE to another folder.") from error
         self.sweep()
 
     def log(self, name: str) -> Path:
@@ -154,7 +153,7 @@ class Cache:
 
     @contextmanager
     def lock(self, name: str, waiting: Waiting | None = None) -> Iterator[None]:
-        """Hold the lock of a name; ``waiting`` is told once if another holds it."""
+        """Hold the lock of a name; ``waiting`` is called once if another process holds it."""
         with open(self.root / "locks" / name, "w", encoding="utf-8") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +174,7 @@ class Cache:
             yield True
 
     def _hold(self, name: str) -> None:
-        """Keep an entry from being removed while this process lives."""
+        """Prevent the removal of an entry until this process ends."""
         path = self.root / "locks" / f"{name}.used"
         if path in _held:
             return
@@ -217,7 +216,7 @@ class Cache:
     # Entries
 
     def peek(self, kind: str, version: str, key: str) -> Path | None:
-        """The entry if it is there; makes nothing."""
+        """The entry if it exists; builds nothing."""
         name = _name(kind, version, key)
         path = self.root / "entries" / name
         if not path.is_dir():
@@ -241,7 +240,7 @@ class Cache:
               waiting: Waiting | None = None) -> Path:
         """The entry's folder, made by ``build(folder)`` if it is not there yet.
 
-        One process builds, others that ask meanwhile wait for it.  If build
+        One process builds, others wait for it.  If build
         raises, nothing remains.
         """
         found = self.peek(kind, version, key)

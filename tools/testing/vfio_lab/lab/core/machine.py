@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Is this machine one the lab runs on, and does it have what the lab needs?"""
+"""Check that the lab supports this machine, and install missing packages."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .run import as_root, clean_environment, output, run
 
 RELEASES = {"12": "bookworm", "13": "trixie"}
 
-#: What the lab takes from the machine's own Debian to build, boot and migrate, by what
-#: needs it.  All that any command installs is named in this file.
+#: Packages of the machine's Debian to build, boot and migrate, by purpose.  This file lists
+#: all packages that any command installs.
 PACKAGES = (
     # kernels, their modules, our programs for the emulated machines
     "gcc", "make", "bc", "bison", "flex", "perl", "libelf-dev", "libssl-dev", "kmod", "xz-utils",
@@ -33,24 +33,24 @@ PACKAGES = (
     # the outer QEMU
     "dpkg-dev", "ninja-build", "pkgconf", "python3-venv", "libglib2.0-dev", "libslirp-dev",
     "libfdt-dev", "libseccomp-dev", "nettle-dev", "libgmp-dev", "zlib1g-dev",
-    # Debian's packages verified, and the way into a host
+    # verification of Debian's packages, and SSH
     "debian-archive-keyring", "openssh-client",
 )
 #: the kernel's documentation tools: make docs
 DOCS = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagick", "make", "xz-utils",
         "debian-archive-keyring")
-#: what makes and judges packages: make deb.  Not dkms: it would build modules of other
+#: build and check packages: make deb.  Not dkms: it would build modules of other
 #: packages whenever this machine gets a kernel
 DEB = ("build-essential", "debhelper", "dh-dkms", "dpkg-dev", "lintian")
 #: the decoder, fuzzed on this machine: make fuzz
 FUZZ = ("clang-19", "libclang-rt-19-dev", "zlib1g-dev")
-#: the driver as others build and judge it: make static
+#: static analysis of the driver: make static
 STATIC = ("sparse", "clang-19")
 #: plots: make bench
 BENCH = (*PACKAGES, "python3-matplotlib")
 #: patches for a kernel's tree: make series
 SERIES = (*PACKAGES, "git")
-#: all that make check takes
+#: all packages for make check
 CHECK = tuple(dict.fromkeys((
     *PACKAGES, "python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist", "cpio", "git", "procps",
     *STATIC, *FUZZ, *DOCS, *DEB)))
@@ -66,7 +66,7 @@ LOCKED = re.compile(r"Could not get lock (\S+?)\.? .*?(?:It is held by (process 
 
 
 def check(os_release: Path = Path("/etc/os-release"), machine: str | None = None) -> None:
-    """Refuse a machine that is not Debian 12 or 13 on amd64, saying what it is."""
+    """Fail if the machine is not Debian 12 or 13 on amd64."""
     text = os_release.read_text(encoding="utf-8") if os_release.exists() else ""
     fields = {name: value.strip('"') for name, value in
               re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)}
@@ -80,7 +80,7 @@ def check(os_release: Path = Path("/etc/os-release"), machine: str | None = None
 
 
 def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
-    """Those of the packages that are not installed."""
+    """The packages that are not installed."""
     done = subprocess.run(["dpkg-query", "--show", "--showformat",
                            "${db:Status-Abbrev}${Package}\\n", *packages],
                           capture_output=True, text=True, check=False)
@@ -89,7 +89,7 @@ def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
 
 
 def ask_for_root(purpose: str) -> None:
-    """Have root's rights at hand: be root, or let sudo ask for a password now.
+    """Get root privileges: be root, or let sudo ask for a password now.
 
     Called outside a step's quiet parts, as sudo talks to the terminal.
     """
@@ -101,8 +101,8 @@ def ask_for_root(purpose: str) -> None:
     if quiet.returncode == 0:
         return
     if not sys.stdin.isatty():
-        raise LabError(f"To {purpose} the lab must be root, and sudo wants a password "
-                       f"but there is no terminal to ask on.")
+        raise LabError(f"To {purpose} the lab must be root, and sudo needs a password "
+                       f"but there is no terminal.")
     print(f"To {purpose}, sudo may ask for your password.", file=sys.stderr)
     if subprocess.run(["sudo", "-v"], check=False).returncode != 0:
         raise LabError(f"To {purpose} the lab must be root, and sudo refused.")
@@ -120,7 +120,7 @@ def _list(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What apt would do to install some packages, and why it could not."""
+    """What apt would do to install packages, or why it cannot."""
 
     new: tuple[str, ...]
     upgraded: tuple[str, ...]
@@ -129,7 +129,7 @@ class Plan:
 
 
 def _plan(packages: Sequence[str]) -> Plan:
-    """Ask apt what it would do; nothing is changed, and nobody has to be root."""
+    """Simulate an installation with apt; needs no root privileges."""
     done = subprocess.run(["apt-get", "-q", "-y", "--simulate", "--no-install-recommends", "install", *packages],
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
                           env=clean_environment())
@@ -143,7 +143,7 @@ def _plan(packages: Sequence[str]) -> Plan:
 
 
 def _check_plan(packages: Sequence[str]) -> Plan:
-    """The plan, if it is one that removes nothing; else a sentence that names the packages."""
+    """The plan if it removes no packages; otherwise LabError names them."""
     plan = _plan(packages)
     if plan.refused:
         raise LabError(f"This machine's Debian cannot install what the lab needs: {plan.refused}")
@@ -161,8 +161,8 @@ def install(packages: Sequence[str], context: Context) -> None:
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker
         if lacking:
-            context.steps.note(textwrap.fill(f"this machine lacks {len(lacking)} Debian packages, which apt-get is to "
-                                             f"install: {' '.join(lacking)}", 100, subsequent_indent=" " * 11,
+            context.steps.note(textwrap.fill(f"installing {len(lacking)} missing Debian packages with "
+                                             f"apt-get: {' '.join(lacking)}", 100, subsequent_indent=" " * 11,
                                              break_on_hyphens=False))
             ask_for_root(f"install {lacking[0]}{f' and {len(lacking) - 1} more packages' if len(lacking) > 1 else ''}")
             _install(lacking, context)
@@ -240,7 +240,7 @@ def _install(packages: Sequence[str], context: Context) -> None:
 
 
 def prepare(context: Context | None = None, packages: Sequence[str] = PACKAGES) -> None:
-    """Refuse an unfit machine; install what it lacks."""
+    """Check the machine and install missing packages."""
     check()
     temporary.check()
     lacking = missing(packages)

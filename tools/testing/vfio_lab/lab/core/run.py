@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The one place where the lab's building half starts processes.
+"""Run commands of builds.
 
-Every command runs in a process group of its own, writes to a log, and is gone
-with all its children when the lab is interrupted.
+Every command runs in its own process group and writes to a log; it is killed with its
+children when the lab is interrupted.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-#: set for processes of a vlab that was given -v
+#: set for child processes of vlab -v
 VERBOSE = "VFIO_LAB_VERBOSE"
 #: with -v, gets the command line of each program that is started
 echo: Callable[[str], None] | None = None
 
 
 def show(command: str) -> None:
-    """Tell of a command line, if somebody wants to see them."""
+    """Show a command line with -v."""
     if echo is not None:
         echo(redact(command))
 
@@ -54,12 +54,12 @@ def stop_on_sigterm() -> None:
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
-    """The command as root may run it: itself, or through a sudo that asks nothing."""
+    """The command to run as root: itself, or through sudo without a password prompt."""
     return list(argv) if os.geteuid() == 0 else ["sudo", "-n", "--", *argv]
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for tools: untranslated, and free of what bends a build."""
+    """The environment for tools: untranslated, without variables that affect builds."""
     drop = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE",
             "KBUILD_OUTPUT", "CFLAGS", "LDFLAGS", "APT_CONFIG", "PYTHONPATH", "PYTHONHOME",
             "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "LANGUAGE")
@@ -96,10 +96,10 @@ def _signal_group(group: int, signum: int) -> bool:
     return True
 
 
-def kill_group(process: subprocess.Popen[bytes], patience: float = 3.0) -> None:
-    """End a command and all that it started; return when it is gone."""
+def kill_group(process: subprocess.Popen[bytes], timeout: float = 3.0) -> None:
+    """End a command and its children; return when they have exited."""
     group = process.pid
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     alive = _signal_group(group, signal.SIGTERM)
     while alive and time.monotonic() < until:
         process.poll()
@@ -110,14 +110,14 @@ def kill_group(process: subprocess.Popen[bytes], patience: float = 3.0) -> None:
     process.wait()
 
 
-def _end_as_root(process: subprocess.Popen[bytes], patience: float = 60.0) -> None:
+def _end_as_root(process: subprocess.Popen[bytes], timeout: float = 60.0) -> None:
     """End a command of sudo's, which is root's: sudo passes the signal on.  apt is given
     time to leave its database whole."""
     for name in ("TERM", "KILL"):
         subprocess.run(["sudo", "-n", "kill", f"-{name}", str(process.pid)], stdin=subprocess.DEVNULL,
                        capture_output=True, check=False)
         try:
-            process.wait(patience)
+            process.wait(timeout)
             return
         except subprocess.TimeoutExpired:
             continue
@@ -177,7 +177,7 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
 
 def output(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None,
            cwd: Path | None = None) -> str:
-    """What a short command prints; LabError with its last words if it fails."""
+    """The output of a short command; LabError with its last line if it fails."""
     command = [str(word) for word in argv]
     try:
         done = subprocess.run(command, cwd=cwd, env=clean_environment(env), check=False,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Jobs that do not wait for each other run side by side, each in a process of its own.
+"""Run independent jobs in parallel, each in its own process.
 
 So each job is interrupted, and cleans up, as it would alone; and the processes that
-it starts are tied to it (see run.py), not to a thread.  A job tells its steps, and
-what it failed of, through a pipe: see report().
+it starts are tied to it (see run.py), not to a thread.  A job reports its steps and
+its error through a pipe: see report().
 """
 
 from __future__ import annotations
@@ -85,14 +85,14 @@ class Forecast:
         return clock
 
     def text(self) -> str:
-        """For the display."""
+        """Progress text."""
         minutes = round(self.left() / 60)
         left = f"about {minutes} min left" if minutes else "less than a minute left"
         return f"{len(self._took)} of {len(self._jobs)} done, {left}"
 
 
 def ready(waiting: Mapping[str, Job], running: Iterable[Job], done: set[str]) -> list[Job]:
-    """The jobs to start now, in the order in which they were given."""
+    """The jobs to start now, in the given order."""
     heavy = sum(job.heavy for job in running)
     found = []
     for job in waiting.values():
@@ -103,7 +103,7 @@ def ready(waiting: Mapping[str, Job], running: Iterable[Job], done: set[str]) ->
 
 
 class _Process:
-    """A job under way."""
+    """A running job."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -217,7 +217,7 @@ def run(jobs: Iterable[Job], steps: Steps, seconds: Mapping[str, float],
 
 
 def report(descriptor: int, work: Callable[[Steps], object]) -> int:
-    """A job's own side: do the work, tell its steps and why it failed; the exit status."""
+    """The job's side: do the work, report its steps and its error; returns the exit status."""
     os.set_inheritable(descriptor, False)
     with open(descriptor, "w", encoding="utf-8", closefd=False) as out:
         steps = Relay(out)
@@ -238,6 +238,6 @@ def report(descriptor: int, work: Callable[[Steps], object]) -> int:
 
 
 def full(error: OSError) -> str:
-    """What to say of a full disk."""
+    """The message for a full disk."""
     return f"The disk is full: {error.filename or 'a log'} cannot be written; make room, or set VFIO_LAB_CACHE to a " \
            "folder on a larger disk."

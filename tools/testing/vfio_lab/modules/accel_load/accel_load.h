@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * How a program has the kernel use an accelerator: one open file is one user
+ * Use an accelerator from a program through the kernel: one open file is one user
  * of one algorithm, with one request at a time.
  */
 #ifndef ACCEL_LOAD_H
@@ -17,7 +17,7 @@
 #define ACCEL_LOAD_OPEN		_IO('v', 0xe0)
 #define ACCEL_LOAD_PREPARE	_IO('v', 0xe1)
 #define ACCEL_LOAD_RUN		_IO('v', 0xe2)
-/* 0 if the accelerator's result is software's, 1 if it is not */
+/* 0 if the accelerator's result is equal to software's, 1 if not */
 #define ACCEL_LOAD_CHECK	_IO('v', 0xe3)
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the module's kinds of work have in common. */
+/* Common definitions of the module's kinds of algorithms. */
 #ifndef KINDS_H
 #define KINDS_H
 
@@ -18,11 +18,11 @@ struct lane;
 
 /**
  * struct task - one request
- * @hard: the accelerator's, or else software's
- * @in: what goes in, @in_len bytes; @src is the same
- * @out: ROOM bytes for what comes out, @out_len of it; @dst is the same
- * @iv: for the request to spoil
- * @wait: for its end
+ * @hard: use the accelerator, not software
+ * @in: input of @in_len bytes; @src is the same
+ * @out: ROOM bytes for output, of which @out_len are used; @dst is the same
+ * @iv: the request can overwrite it
+ * @wait: completion
  */
 struct task {
 	bool hard;
@@ -36,11 +36,11 @@ struct task {
 /**
  * struct kind_ops - how one of the kernel's crypto interfaces is used
  * @open: make the accelerator's (@hard) or software's transform; 0 or -errno
- * @close: and give it back
- * @fill: make up what goes in
- * @room: how much may come out
+ * @close: free it
+ * @fill: generate input
+ * @room: maximum length of the output
  * @work: do a request; 0 or -errno
- * @undo: where results differ: from a result to what went in; its length or -errno
+ * @undo: if results may differ: from a result back to the input; its length or -errno
  */
 struct kind_ops {
 	int (*open)(struct lane *lane, bool hard);
@@ -53,9 +53,9 @@ struct kind_ops {
 
 /**
  * struct kind - one algorithm to work with
- * @name: what programs ask for
- * @hard: what the accelerator's driver calls it
- * @soft: what to compare with; none with @ops->undo
+ * @name: name for programs
+ * @hard: driver name of the accelerator's algorithm
+ * @soft: software to compare with; none with @ops->undo
  * @ops: its interface
  * @bytes: length of its key, of the hash's key, or of its numbers
  * @reverse: the accelerator undoes what software did
@@ -71,14 +71,14 @@ struct kind {
 
 /**
  * struct lane - one user of an algorithm
- * @kind: which
+ * @kind: the algorithm
  * @lock: one request at a time
- * @random: where data come from
+ * @random: state of the random number generator
  * @tfm: software's transform and the accelerator's
- * @in: what goes in, @in_len bytes of it
- * @out: what came out
- * @want: what has to come out
- * @iv: of the request
+ * @in: input of @in_len bytes
+ * @out: output
+ * @want: expected output
+ * @iv: IV of the request
  */
 struct lane {
 	const struct kind *kind;

@@ -2,10 +2,10 @@
 /*
  * Requests to an accelerator from within the kernel, compared with software.
  *
- * Nothing in user space reaches acomp, akcipher or kpp, and 7.2 keeps AF_ALG
- * from accelerators altogether. Here a program says when a request starts, and
- * knows while it is under way: ACCEL_LOAD_RUN is nothing but the accelerator's
- * part. What is to come out is computed before, or checked after.
+ * User space cannot use acomp, akcipher and kpp, and 7.2 blocks AF_ALG for
+ * accelerators altogether. Here a program starts each request and knows when it
+ * is in progress: ACCEL_LOAD_RUN is only the accelerator's part. The expected
+ * result is computed before, or the result is checked after.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -104,7 +104,7 @@ static int lane_work(struct lane *lane, bool hard, void *out, unsigned int *out_
 	return ret;
 }
 
-/* What goes in, and what has to come out */
+/* Input and expected output */
 static int lane_prepare(struct lane *lane, unsigned long seed)
 {
 	const struct kind *kind = lane->kind;

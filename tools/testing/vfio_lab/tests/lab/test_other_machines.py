@@ -99,7 +99,7 @@ esac""")
     out, told = io.StringIO(), []
     monkeypatch.setattr(machine, "ask_for_root", lambda purpose: told.append(out.getvalue()))
     machine.install(["one", "two"], Context(Cache(tmp_path / "cache"), Steps(out)))
-    assert "this machine lacks 2 Debian packages, which apt-get is to install: one two" in told[0]
+    assert "installing 2 missing Debian packages with apt-get: one two" in told[0]
     assert "2 new packages, 1 upgraded (two), none removed" in out.getvalue()
     assert "install --no-remove --no-install-recommends one two" in (tmp_path / "installed").read_text()
 
