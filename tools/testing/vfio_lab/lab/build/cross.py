@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lab's own small C programs, for the emulated arm64 machines."""
+"""C programs of the lab for the emulated arm64 machines."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a host is booted with: one initramfs, put together from archives.
+"""The initramfs of a host, a concatenation of archives.
 
 The kernel unpacks concatenated archives one after the other, a later file
-replaces an earlier one.  The large parts come ready from the cache; what is
-special to one boot is a small archive at the end.
+replaces an earlier one.  The large parts come from the cache; a small
+archive at the end has the files of one boot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCRIPT_MODULES_OF_HOSTS = (hardware.VARIANT_DRIVER,)
 
 
 def _module_files(kernel: Kernel, names: tuple[str, ...]) -> list[pathlib.Path]:
-    """Files of the named modules and of what they depend on."""
+    """Files of the named modules and of their dependencies."""
     needed: list[pathlib.Path] = []
     for name in names:
         shown = subprocess.run(["/sbin/modprobe", "-d", str(kernel.modules), "-S", kernel.release,
@@ -102,7 +102,7 @@ def host_modules(kernel: Kernel, module: pathlib.Path | None, out: pathlib.Path,
 
 def host_overlay(guest: tuple[pathlib.Path, pathlib.Path] | None, env: Mapping[str, str], public_key: str,
                  push: Mapping[str, pathlib.Path], out: pathlib.Path, context: Context) -> None:
-    """Archive what is special to one host: init, environment, key, the guest
+    """Archive the files of one host: init, environment, key, the guest
     (its kernel and initramfs), and the files pushed by the user (remote name: local)."""
     entries = {
         "init": cpio.program(paths.LAB / "programs/host/init"),

@@ -18,13 +18,13 @@ from ..core.progress import Step
 from ..core.run import output, run
 
 RECIPE = 1
-#: builds of the default series for a host that is to be watched, by their fragment's name
+#: flavours of the default series for debugging hosts, by the name of their fragment
 FLAVOURS = ("debug", "kcsan", "64k")
 #: the build for a guest: without KVM, IOMMU and VFIO, and with more users of accelerators
 GUEST_FLAVOUR = "guest"
-#: how many times longer than usual to wait for a host that runs one
+#: timeout scaling for hosts that run one
 PATIENCE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
-#: what the kernel wants to be told at its start: without it, it looks for no races
+#: kernel command line: without it, KCSAN is off
 PARAMETERS = {"kcsan": "kcsan.early_enable=1"}
 
 
@@ -68,12 +68,12 @@ class Kernel:
 
     @property
     def patience(self) -> float:
-        """How many times longer than usual all takes under it, at most."""
+        """Timeout scaling for hosts with this kernel."""
         return PATIENCE.get(self.version.partition("-")[2], 1.0)
 
     @property
     def parameters(self) -> str:
-        """What its command line has more than another's."""
+        """Additional arguments of its command line."""
         return PARAMETERS.get(self.version.partition("-")[2], "")
 
 
@@ -83,10 +83,9 @@ def known(name: str) -> versions.Series:
 
 
 def fragment_text(series: str, flavour: str = "") -> str:
-    """The configuration asked of a series; one that nobody knows is configured as the
-    newest known.
+    """The configuration of a series; an unknown series is configured as the newest known.
 
-    What a later fragment says of a symbol replaces what an earlier one did.
+    A later fragment overrides symbols of an earlier one.
     """
     names = ("base", "guest" if flavour == GUEST_FLAVOUR else "host", "trouble")
     texts = [(paths.KERNEL_CONFIGS / f"{name}.config").read_text(encoding="utf-8") for name in names]
@@ -102,7 +101,7 @@ def fragment_text(series: str, flavour: str = "") -> str:
 
 
 def unmet(wanted: str, config: str) -> list[str]:
-    """The lines of a fragment that did not take effect in a .config."""
+    """The lines of a fragment that are not in a .config."""
     have = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", config, re.MULTILINE))
     lines = re.findall(r"^(CONFIG_\w+)=(.*)$", wanted, re.MULTILINE)
     return [f"{name}={value}" for name, value in lines if have.get(name, "n") != value]
@@ -182,7 +181,7 @@ def _configure(name: str, text: str, source: Path, build: Path, log: Path, conte
         log=log, env=BUILD_ENV, failure=f"Kernel {name} cannot be configured.")
     missed = unmet(text, (build / ".config").read_text(encoding="utf-8"))
     if missed:
-        sentence = f"Kernel {name} did not take these lines of its configuration: {', '.join(missed)}."
+        sentence = f"Kernel {name} does not accept these lines of its configuration: {', '.join(missed)}."
         if name.partition("-")[0] in versions.SERIES:
             raise LabError(sentence, log)
         context.steps.note(sentence)

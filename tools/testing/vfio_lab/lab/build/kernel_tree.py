@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What of this clone goes into a kernel's tree, and how such a tree then looks.
+"""The files of this clone that belong into a kernel tree, and the resulting tree.
 
 Most of it are files of ours in their places. A few files are the kernel's, and
 get lines of ours; and what the driver replaces goes.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Kernel modules of the lab: the part of the guest's load that has to run in the
-kernel, a rival for a PF's registers, and modules of the kernel's own
-that are to lack something: the stock drivers' common part for a guest, VFIO's core."""
+"""Kernel modules of the lab: the part of the guest's load that runs in the kernel, a
+second user of a PF's registers, and modified modules of the kernel: hisi_qm for a guest,
+and VFIO's core."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load_module(kernel: Kernel, context: Context | None = None) -> Path:
 
 
 def rival_module(kernel: Kernel, context: Context | None = None) -> Path:
-    """qm_rival.ko for this kernel: what else may use a PF."""
+    """qm_rival.ko for this kernel: a second user of a PF."""
     return _module(_files(paths.LAB / "modules/qm_rival"), "qm_rival", kernel, context)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One part, built by a process of its own: ``part.py NAME DESCRIPTOR``; see schedule.py."""
+"""Build one part in its own process: ``part.py NAME DESCRIPTOR``; see schedule.py."""
 
 from __future__ import annotations
 
