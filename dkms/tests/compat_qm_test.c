@@ -47,7 +47,7 @@ static void ours_share_the_bit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
 }
 
-/* D4; would catch: a bit cleared that is another's */
+/* D4: a bit that is another's stays set */
 static void another_has_it(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test);
@@ -60,7 +60,7 @@ static void another_has_it(struct kunit *test)
 	compat_qm_unblock_reset(of->qm);
 }
 
-/* Would catch: a device that never gets a place, one whose place goes to another */
+/* Each device gets an entry of its own, also when all were in use */
 static void more_devices_than_places(struct kunit *test)
 {
 	struct hisi_qm *qms = kunit_kcalloc(test, DEVICES + 1, sizeof(*qms),
@@ -81,7 +81,7 @@ static void more_devices_than_places(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &qms[i].misc_ctl));
 }
 
-/* Would catch: functions that relieve each other and keep the driver out for good */
+/* Users that overlap do not keep the PF's driver out */
 static void a_spell_ends(struct kunit *test)
 {
 	unsigned long rest = msecs_to_jiffies(REST_MS), left;
@@ -121,7 +121,7 @@ static void a_spell_ends(struct kunit *test)
 	compat_qm_unblock_reset(of->qm);
 }
 
-/* Would catch: a rest after the driver has had its turn */
+/* No rest follows once the PF's driver had its turn */
 static void the_drivers_turn_is_a_rest(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test);
@@ -136,7 +136,7 @@ static void the_drivers_turn_is_a_rest(struct kunit *test)
 	compat_qm_unblock_reset(of->qm);
 }
 
-/* Would catch: guests stopped for longer than the driver's sleep asks for */
+/* A short spell has a short rest: guests are not stopped longer than needed */
 static void a_short_spell_has_a_short_rest(struct kunit *test)
 {
 	unsigned long rest = msecs_to_jiffies(REST_MS) + 1;

@@ -73,7 +73,7 @@ static bool polled(struct transfer *t, __poll_t what)
 	return migf_poll(t->file, NULL) == what;
 }
 
-/* R4, D23; would catch: bytes that come twice, or not, at the end of a piece */
+/* R4, D23: each byte is read once, also at the end of a chunk */
 static void any_pieces(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -113,7 +113,7 @@ static void any_pieces(struct kunit *test)
 	}
 }
 
-/* D12; would catch: an end of what is there so far taken for the end of all */
+/* D12: the end of what is there so far is not the end of all data */
 static void end_of_what_is_there(struct kunit *test)
 {
 	struct vfio_precopy_info info = {};
@@ -137,7 +137,7 @@ static void end_of_what_is_there(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(&t, 1), 0);
 }
 
-/* Would catch: bytes lost where userspace could not take them */
+/* Bytes that userspace could not take are read again */
 static void memory_that_is_not_there(struct kunit *test)
 {
 	u8 __user *end;
@@ -160,7 +160,7 @@ static void memory_that_is_not_there(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -EIO);
 }
 
-/* D1, D2; would catch: bytes beyond the end, a session that goes on after it */
+/* D1, D2: no byte is written beyond the end, and the session has failed then */
 static void too_much(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -228,7 +228,7 @@ static int wake_sleeper(struct wait_queue_entry *entry, unsigned int mode,
 	return 0;
 }
 
-/* Would catch: somebody who sleeps in poll() for ever */
+/* poll() wakes up when the session ends */
 static void sleepers_are_woken(struct kunit *test)
 {
 	struct sleeper sleeper = {};

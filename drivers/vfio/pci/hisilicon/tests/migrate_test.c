@@ -48,7 +48,7 @@ static void close_file(struct file *file)
 		fput(file);
 }
 
-/* Would catch: an arc that nobody handles, one that nobody can ask for */
+/* Each arc that the core can ask for has an entry, and no other */
 static void arcs_are_those_of_the_core(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -72,7 +72,7 @@ static void arcs_are_those_of_the_core(struct kunit *test)
 					    to);
 }
 
-/* Would catch: an arc that stops or starts the function and has no undo for it */
+/* Each arc that stops or starts the function has an undo */
 static void arcs_that_stop_can_be_undone(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
@@ -89,7 +89,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 	}
 }
 
-/* Would catch: registers used without resets blocked, or a wait where nothing is used */
+/* Registers are used with resets blocked only; where none is used nobody waits */
 static void arcs_have_what_they_need(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
@@ -111,7 +111,7 @@ static void arcs_have_what_they_need(struct kunit *test)
 	}
 }
 
-/* Would catch: a way whose first step needs nothing, walked without resets blocked */
+/* Resets are blocked for the whole way, also where its first step needs nothing */
 static void ways_have_what_they_need(struct kunit *test)
 {
 	static const struct {
@@ -179,7 +179,7 @@ static bool has_no_state(struct file *file)
 	return vfs_poll(file, NULL) & EPOLLERR;
 }
 
-/* Would catch: a function that runs in a state that says it does not, or stands */
+/* A function runs in the states in which it should, and only there */
 static void all_ways(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -215,7 +215,7 @@ static void all_ways(struct kunit *test)
 	}
 }
 
-/* Would catch: a VMM that hangs, where the kernel's own way is not to be had */
+/* No change of state hangs, whatever the kernel's core does */
 static void some_ways_are_not_asked_for(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -288,7 +288,7 @@ static void one_way_with_a_fault(struct kunit *test, struct fake_device *fake,
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 }
 
-/* D9, D24; would catch: a failure after which the state is a lie */
+/* D9, D24: after a failure the state is what the function does */
 static void all_ways_with_a_fault(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -300,7 +300,7 @@ static void all_ways_with_a_fault(struct kunit *test)
 						     test->param_value, from, to);
 }
 
-/* D24; would catch: a function loaded in part that passes for one left alone */
+/* D24: a function that was loaded in part is in ERROR */
 static void a_load_that_fails_half_way(struct kunit *test)
 {
 	static const struct hisi_acc_saved saved = {
@@ -332,8 +332,8 @@ static void a_load_that_fails_half_way(struct kunit *test)
 }
 
 /*
- * D19; would catch: data of a function that has lost its state, and a refusal
- * that has the VMM reset it
+ * D19: a function that has lost its state is not saved, and not refused either,
+ * which would have the VMM reset it
  */
 static void a_lost_state_is_no_data(struct kunit *test)
 {
@@ -361,8 +361,8 @@ static void a_lost_state_is_no_data(struct kunit *test)
 }
 
 /*
- * Would catch: contexts that reach memory after the VMM has sent it, and such as could
- * have been waited for
+ * Contexts are not written to memory after the VMM has sent it, and are waited for
+ * before
  */
 static void contexts_that_are_late(struct kunit *test)
 {
@@ -391,7 +391,7 @@ static void contexts_that_are_late(struct kunit *test)
 	}
 }
 
-/* Would catch: a migration that begins and cannot end, found out when the guest stands */
+/* What keeps a migration from completing is found when it begins */
 static void precopy_looks(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -443,7 +443,7 @@ static void end_later(struct later *later)
 	destroy_delayed_work_on_stack(&later->work);
 }
 
-/* Would catch: a refusal after which a VMM resets the function */
+/* What a VMM answers with a reset of the function is not refused */
 static void what_cannot_be_refused_waits(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -459,7 +459,7 @@ static void what_cannot_be_refused_waits(struct kunit *test)
 	end_later(&later);
 }
 
-/* Would catch: a change of state that a reset at the same time makes fail */
+/* A reset at the same time does not fail a change of state */
 static void a_reset_is_waited_for(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -496,7 +496,7 @@ static void a_migration_begins_after_a_reset(struct kunit *test)
 	end_later(&later);
 }
 
-/* Would catch: a look at registers that is refused where a moment would do */
+/* A short wait for the registers does not fail a look at them */
 static void a_look_waits(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -510,7 +510,7 @@ static void a_look_waits(struct kunit *test)
 	end_later(&later);
 }
 
-/* D4; would catch: a wait without end, and a bit cleared that is another's */
+/* D4: a wait for the PF ends, and a bit that is another's stays set */
 static void another_has_the_bit(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -525,7 +525,7 @@ static void another_has_the_bit(struct kunit *test)
 	hisi_qm_unblock_reset(&fake->qm);
 }
 
-/* Would catch: a reset that waits for who waits for the reset */
+/* A reset does not wait for a user that waits for the reset */
 static void a_reset_of_who_blocks_them(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -545,7 +545,7 @@ static void a_reset_of_who_blocks_them(struct kunit *test)
 	atomic_dec(&vf->core_calls);
 }
 
-/* Would catch: a transition while the function is being reset; one that waits */
+/* No arc is walked while the function is being reset, and none of these waits */
 static void nothing_during_a_reset(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -572,8 +572,7 @@ static void nothing_during_a_reset(struct kunit *test)
 }
 
 /*
- * Would catch: a stop that fails, or a guest kept waiting, where to refuse would
- * cost nothing
+ * A stop does not fail, and no guest is kept waiting, where refusing costs nothing
  */
 static void while_the_device_is_reset(struct kunit *test)
 {

@@ -78,7 +78,7 @@ static struct fake_device *stopped(struct kunit *test)
 	return fake;
 }
 
-/* Would catch: a write-back before the pause, or before errors are looked for */
+/* The write-back comes after the pause, and after a look for errors */
 static void stop_in_order(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -102,7 +102,7 @@ static void stop_in_order(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 }
 
-/* Would catch: a function without a guest's driver that is paused all the same */
+/* A function without a guest's driver is not paused */
 static void stop_without_guest(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -120,7 +120,7 @@ static void stop_without_guest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Linux before 5.18; would catch: VF_STATE taken at its word */
+/* Linux before 5.18: VF_STATE alone does not tell whether the function is used */
 static void unannounced(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -142,7 +142,7 @@ static void unannounced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -ESTALE);
 }
 
-/* Would catch: a driver in the middle of its start, or gone, that is at work */
+/* A guest's driver that is being started, or is gone, counts as idle */
 static void idle(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -189,7 +189,7 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Would catch: a function paused that may have no table to read its contexts from */
+/* A function is not paused if it may have no tables to read contexts from */
 static void not_yet_at_work(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -212,7 +212,7 @@ static void not_yet_at_work(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 }
 
-/* Would catch: what came by half, lost when the function moves on, or added to */
+/* What a driver has set so far is kept, and set once */
 static void idle_moves_twice(struct kunit *test)
 {
 	const struct hisi_acc_saved sent = {
@@ -235,7 +235,7 @@ static void idle_moves_twice(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &saved, &sent, sizeof(saved));
 }
 
-/* Would catch: a function that never gets to memory again after a reset */
+/* Bus mastering is enabled again after a reset */
 static void a_reset_lets_it_in(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -272,7 +272,7 @@ static int movable(struct fake_device *fake)
 	return hisi_acc_qm_can_save(&fake->vf, 200);
 }
 
-/* D11; would catch: a condition of a moment that refuses a migration */
+/* D11: a condition of a moment does not fail a migration */
 static void movable_waits(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
@@ -284,7 +284,7 @@ static void movable_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
 }
 
-/* Would catch: somebody else kept from the processor for as long as a wait takes */
+/* A wait leaves the processor to others */
 static void movable_lets_others_go_first(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -299,8 +299,8 @@ static void movable_lets_others_go_first(struct kunit *test)
 }
 
 /*
- * D11; would catch: a stop that fails for what lies outside the function, and an
- * saved state that lacks it
+ * D11: a stop does not fail for what lies outside the function; a save does not
+ * miss it
  */
 static void movable_or_not(struct kunit *test)
 {
@@ -340,8 +340,8 @@ static struct fake_device *stopped_during(struct kunit *test, u32 error)
 }
 
 /*
- * Would catch: contexts taken for written back that are not, and such as are written
- * back after the VMM has sent the guest's memory
+ * Contexts that were not written back are known as such, and are not written back
+ * after the VMM has sent the guest's memory
  */
 static void stop_during_an_error(struct kunit *test)
 {
@@ -364,7 +364,7 @@ static void stop_during_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
 }
 
-/* Would catch: contexts that stay in the device for an error of a moment */
+/* An error of a moment does not leave contexts in the device */
 static void stop_waits_for_errors(struct kunit *test)
 {
 	const struct condition *error = test->param_value;
@@ -378,7 +378,7 @@ static void stop_waits_for_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 }
 
-/* Would catch: a function that cannot be saved for what was the last time */
+/* A function can be saved again when an error is over */
 static void after_a_stop_during_an_error(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -415,7 +415,7 @@ static void after_a_stop_during_an_error(struct kunit *test)
 	}
 }
 
-/* Would catch: registers of the PF read twice for one downtime; an error unseen */
+/* Registers of the PF are read once for a downtime, and no error is missed */
 static void errors_are_looked_for(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -436,7 +436,7 @@ static void errors_are_looked_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -EBUSY);
 }
 
-/* Would catch: a wait for what cannot come, while the guest's processors stand */
+/* The save does not wait for what only the stopped guest could do */
 static void save_does_not_wait_for_the_guest(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -449,7 +449,7 @@ static void save_does_not_wait_for_the_guest(struct kunit *test)
 	KUNIT_EXPECT_LE(test, fake_count(fake, 'r', QM_IFC_INT_STATUS), 3);
 }
 
-/* Would catch: a register that is touched where there is none */
+/* No register is accessed where there is none */
 static void asleep(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -478,7 +478,7 @@ static void asleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 }
 
-/* Would catch: the same where a reset of all has failed */
+/* The same where a reset of the PF has failed */
 static void off(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -493,7 +493,7 @@ static void off(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 }
 
-/* Would catch: a restart of what was never paused */
+/* What was not paused is not restarted */
 static void pause_refused(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -508,7 +508,7 @@ static void pause_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
 }
 
-/* Would catch: a pause that comes into force after the function was restarted */
+/* A late pause does not take effect after the restart */
 static void pause_unanswered(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -520,7 +520,7 @@ static void pause_unanswered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Would catch: contexts taken for written back that are not */
+/* Contexts that were not written back are not taken for written back */
 static void write_back_unanswered(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -542,7 +542,7 @@ static void write_back_unanswered(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
-/* D19; would catch: a device that is gone taken for one without a guest */
+/* D19: a device that is gone is not one without a guest */
 static void gone(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -568,7 +568,7 @@ static void reset_under_us(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Would catch: a field read from elsewhere; more accesses than are allowed */
+/* Each field is read from its register, with no more accesses than allowed */
 static void save_reads(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -594,7 +594,7 @@ static void save_reads(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 }
 
-/* Would catch: a driver that says it is up, saved as if all of it were there */
+/* A driver that has set VF_STATE and no tables is not saved as active */
 static void save_half_up(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -610,7 +610,7 @@ static void save_half_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 }
 
-/* Would catch: a driver that came up after the stop, saved without a stop */
+/* A function whose driver came up after the stop is not saved */
 static void save_came_up_later(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -623,7 +623,7 @@ static void save_came_up_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EAGAIN);
 }
 
-/* Would catch: an answer that is none, taken for an address; a command in another's place */
+/* No answer is not an address, and no command replaces another */
 static void save_mailbox_fails(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -643,7 +643,7 @@ static void save_mailbox_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 }
 
-/* Would catch: a field that is saved and not loaded, or loaded elsewhere */
+/* Each field that is saved is loaded, at its place */
 static void load_is_the_inverse_of_save(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -672,7 +672,7 @@ static void load_is_the_inverse_of_save(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &again, &saved, sizeof(saved));
 }
 
-/* R12; would catch: addresses of nothing given to the device */
+/* R12: no address of nothing is given to the device */
 static void load_nothing(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -684,7 +684,7 @@ static void load_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Would catch: a function that goes on with what it did before "nothing" came */
+/* Data without a guest's driver leave the function as after a reset */
 static void load_over_a_live_function(struct kunit *test)
 {
 	struct hisi_acc_saved nothing = {}, saved, idle;
@@ -732,7 +732,7 @@ static void command_name(const u32 *command, char *name)
 
 KUNIT_ARRAY_PARAM(command, load_commands, command_name);
 
-/* Would catch: a function ready that was loaded in part; a command while busy */
+/* A function that was loaded in part is not ready; no command is sent while busy */
 static void load_fails(struct kunit *test)
 {
 	const struct hisi_acc_saved saved = {
@@ -790,7 +790,7 @@ static void restart_rings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Would catch: heads of an earlier stop, or such as are asked for again in vain */
+/* Heads are those of this stop, and are read once */
 static void restart_rings_heads(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -814,8 +814,8 @@ static void restart_rings_heads(struct kunit *test)
 }
 
 /*
- * Would catch: a function that a stop has found unused, and that is not loaded and
- * restarted with as few accesses as any other
+ * A function that was unused at the stop is loaded and restarted with as few
+ * accesses as any other
  */
 static void restart_of_what_was_unused(struct kunit *test)
 {
@@ -836,7 +836,7 @@ static void restart_of_what_was_unused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->resets, 1);
 }
 
-/* D21; would catch: an answer to us, found by a guest that had asked before */
+/* D21: a guest with a pending mailbox read gets its own answer */
 static void guest_asked(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -867,7 +867,7 @@ static void guest_asked_in_vain(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->vf.mailbox_used);
 }
 
-/* Would catch: a message to the guest, overwritten in the mailbox or left behind */
+/* A message to the guest is neither overwritten in the mailbox nor left behind */
 static void guest_asked_for_a_message(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -881,7 +881,7 @@ static void guest_asked_for_a_message(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', HISI_ACC_MB_READ_MESSAGE), 1);
 }
 
-/* D17; would catch: a doorbell rung in the PF's BAR */
+/* D17: no doorbell is rung in the PF's BAR */
 static void mig_regs_in_pf(struct kunit *test)
 {
 	struct fake_device *fake = working(test);

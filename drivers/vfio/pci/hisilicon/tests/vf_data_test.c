@@ -121,7 +121,7 @@ static void encodes_version_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bytes[HISI_ACC_MATCH_SIZE], 0xff);
 }
 
-/* R2; would catch: a field read from another place */
+/* R2: each field is read from its place */
 static void decodes_version_2(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -233,7 +233,7 @@ static void newer_minor(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
-/* Would catch: a reader that takes less than Linux sends */
+/* Data of all Linux releases are accepted */
 static void masks_have_one_bit(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -325,7 +325,7 @@ static void refusal_name(const struct refusal *r, char *name)
 
 KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
 
-/* R1, D16; would catch: a check that is missing, or gives another errno */
+/* R1, D16: each check rejects with its own errno */
 static void refused(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
@@ -340,7 +340,7 @@ static void refused(struct kunit *test)
 
 KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
 
-/* Would catch: the same of what minor version 1 adds */
+/* The same for what minor version 1 adds */
 static void refused_2_1(struct kunit *test)
 {
 	const struct refusal *r = test->param_value;
@@ -353,7 +353,7 @@ static void refused_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), r->err);
 }
 
-/* Would catch: an address that is missing, and taken for one */
+/* A missing address is not taken for one */
 static void missing_addresses(struct kunit *test)
 {
 	/* each in its own word, that of a ring in its context as well */

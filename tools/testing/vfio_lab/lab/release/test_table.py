@@ -58,7 +58,7 @@ class Test:
 def _sentence(comment: str) -> str:
     text = re.sub(r"\s*\n\s*\*?\s*", " ", comment).strip(" /*")
     text = re.sub(r"^((?:[RD]\d+(?:, )?)+): ?", r"(\1) ", text)
-    text = re.sub(r"^Catches ", "Would catch: ", text).rstrip(".;")
+    text = text.rstrip(".;")
     return text[:1].upper() + text[1:]
 
 

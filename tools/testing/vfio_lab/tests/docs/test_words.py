@@ -35,6 +35,7 @@ TERMS = {
     r"spoil(s|t|ed)?": "fail the session",
     r"told": "logged, reported, written",
     r"travel\w*": "is migrated",
+    r"would catch": "what the test verifies",
     r"windows?": "migration registers, guest part of BAR2",
 }
 #: where a word has its plain meaning, or is a name in a source: file, word, reason
