@@ -142,7 +142,7 @@ def test_a_machine_survives_many(new_session, vmm, guest_vfs):
     beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 20, 300)
 
 
-@pytest.mark.long("a reset of the physical function waits 83 seconds for a function that nobody has open")
+@pytest.mark.long("a PF reset waits 83 seconds for a VF that nobody has open")
 @pytest.mark.parametrize("guest_vfs", [1, 3])
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_resets_of_all(new_session, vmm, guest_vfs):

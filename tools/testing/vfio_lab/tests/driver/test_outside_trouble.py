@@ -105,7 +105,7 @@ def test_what_is_over_in_time_does_no_harm(bench):
         go(vf, State.RUNNING)
 
 
-@pytest.mark.long("the stock driver waits 40 seconds for answers that nobody gives")
+@pytest.mark.long("the stock driver waits 40 seconds for answers that do not come")
 # which sends messages to VFs whose event queues were lost in the reset
 @pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF",
                     "sec 1: .* dma-without-bus-master", "sec 1: .* event-queue-unset")

@@ -35,7 +35,7 @@ def test_kselftest_passes(boot, context, version):
 
 # which causes many messages of the kernel and the device
 @pytest.mark.expect(".", maybe=True)
-@pytest.mark.long("waits for what hangs")
+@pytest.mark.long("waits for timeouts")
 @pytest.mark.parametrize("version", EACH)
 def test_mainline_fails_what_its_list_says(boot, context, version):
     """The in-tree driver must fail exactly what its list says."""

@@ -41,7 +41,7 @@ def test_qemus_own_defaults_suffice_with_httu(new_session):
     assert UNTRACKED not in said
 
 
-@pytest.mark.long("what is lost without dirty bits")
+@pytest.mark.long("data loss without dirty tracking")
 def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     """Without HTTU, forcing iommufd must lose pages, and the driver must warn exactly once."""
     outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))

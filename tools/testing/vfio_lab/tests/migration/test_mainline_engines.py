@@ -9,7 +9,7 @@ from lab.scenario.session import Choice
 from kernels import EACH
 
 
-@pytest.mark.long("the kernel's own driver")
+@pytest.mark.long("the in-tree driver")
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
 def test_mainline_carries_the_guest_over(new_session, version, name):

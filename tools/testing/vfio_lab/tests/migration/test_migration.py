@@ -46,7 +46,7 @@ def test_a_guest_with_two_functions_moves(new_session):
     assert len(outcome.device_counts) == 4 and outcome.requests["after"] > 0
 
 
-@pytest.mark.long("what mainline's driver cannot")
+@pytest.mark.long("failures of the in-tree driver")
 def test_mainline_refuses_two_functions(new_session):
     """QEMU must refuse two VFs without the P2P states, and name them."""
     both = Choice(driver="mainline", guest_vfs=2)

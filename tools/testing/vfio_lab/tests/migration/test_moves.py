@@ -26,7 +26,7 @@ SLOW_MAILBOX_US = 700_000
 KILL = "killall -9 qemu-system-aarch64"
 
 #: shorter tests cover most of the same
-LONG = pytest.mark.long("takes its time")
+LONG = pytest.mark.long("takes minutes")
 
 
 def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:

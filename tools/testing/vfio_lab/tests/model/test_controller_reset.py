@@ -144,7 +144,7 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
 @pytest.mark.parametrize("version, over", [
     pytest.param("v5", "failed to send command.* to VF(2)", id="v5"),
     pytest.param("v3", "Controller reset complete", id="v3",
-                 marks=pytest.mark.long("the stock driver waits 80 seconds for answers that nobody gives"))])
+                 marks=pytest.mark.long("the stock driver waits 80 seconds for answers that do not come"))])
 def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, context, version, over):
     """With ras=on, V3 is reset as a whole; on V5 the guest at fault is asked to reset its VF.
     Another guest, which migrates, must continue."""

@@ -43,7 +43,7 @@ def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
     assert {name: rate for name, rate in found.items() if not rate.sound} == {}
 
 
-@pytest.mark.long("the same by virtual functions")
+@pytest.mark.long("the same by VFs")
 @pytest.mark.parametrize("version", EACH)
 def test_on_physical_functions(boot, context, work, version):
     """On PFs, the load must run before and after a reload of the drivers."""

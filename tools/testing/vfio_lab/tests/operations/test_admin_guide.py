@@ -17,7 +17,7 @@ from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE
 from lab.scenario.session import MODEL, Choice, Session
 
-pytestmark = pytest.mark.long("guests boot and move, others are refused: minutes")
+pytestmark = pytest.mark.long("boots and migrates several guests: minutes")
 
 # As many queues as hardware has: without parameters the stock driver takes 256
 SILICON = {**MODEL, "queues": "1024"}

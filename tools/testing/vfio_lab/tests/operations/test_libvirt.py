@@ -36,7 +36,7 @@ VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
 #: commands of the guide
 DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
 XML = blocks("xml", "libvirt")
-migrates = pytest.mark.long("guests of libvirt's, migrated between two hosts: ten minutes for each release")
+migrates = pytest.mark.long("libvirt guests migrate between two hosts: ten minutes for each release")
 
 
 @dataclasses.dataclass(frozen=True)

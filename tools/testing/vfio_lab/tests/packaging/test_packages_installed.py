@@ -29,7 +29,7 @@ from lab.scenario.migration import ENGINE
 from lab.scenario.session import Choice, Session
 from lab.release import deb
 
-pytestmark = pytest.mark.long("minutes of a compiler under emulation")
+pytestmark = pytest.mark.long("an emulated compiler takes minutes")
 
 MODULE = "hisi_acc_vfio_pci"
 FIRST, SECOND = "0.1", "0.2"
