@@ -10,12 +10,12 @@ from collections.abc import Callable
 from ..core import machine, paths, versions
 from ..core.context import Context
 from ..core.progress import Steps
-from ..release import arc_figure, deb, docs, recording, series, test_table
+from ..release import arc_figure, deb, docs, overview, recording, series, test_table
 from .arguments import Named
 
 #: generated files of this checkout
 GENERATED: dict[str, Callable[[], list[pathlib.Path]]] = {
-    "tests": test_table.write, "states": arc_figure.write, "demo": recording.write}
+    "tests": test_table.write, "states": arc_figure.write, "overview": overview.write, "demo": recording.write}
 
 
 def build_docs(args: argparse.Namespace, steps: Steps) -> int:
@@ -40,7 +40,7 @@ def make_series(args: argparse.Namespace, steps: Steps) -> int:
 
 def generate(args: argparse.Namespace, steps: Steps) -> int:
     """vlab generate."""
-    for name in args.what or ("tests", "states"):
+    for name in args.what or ("tests", "states", "overview"):
         for path in GENERATED[name]():
             print(path.relative_to(paths.ROOT))
     return 0
@@ -66,7 +66,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     patches.set_defaults(func=make_series, parser=patches)
     files = commands.add_parser("generate", parents=[common], help="update generated files",
                                 description="Update generated files of this checkout: the tables of tests, the "
-                                            "figure of the driver's states, the recording of a demo (runs the demo).", epilog="example: vlab generate tests")
+                                            "figures of the driver's states and of the lab, the recording of a demo "
+                                            "(runs the demo).", epilog="example: vlab generate tests")
     files.add_argument("what", nargs="*", type=Named(GENERATED.keys()), metavar="WHAT",
-                       help=f"any of {', '.join(GENERATED)} (default: tests, states)")
+                       help=f"any of {', '.join(GENERATED)} (default: tests, states, overview)")
     files.set_defaults(func=generate, parser=files)

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as xml
 import pytest
 
 from lab.core import paths
-from lab.release import recording
+from lab.release import overview, recording
 
 VLAB = paths.LAB / "vlab"
 
@@ -49,6 +49,12 @@ def test_the_demos_picture_is_of_a_run_that_passed():
     assert len(texts) <= 40 and max(map(len, texts)) <= recording.COLUMNS == 100
     (summary,) = recording.SUMMARY.findall(recording.README.read_text(encoding="utf-8"))
     assert summary.strip("`\n").splitlines() == texts[texts.index(recording.BEGIN):][:len(summary.strip("`\n").splitlines())]
+
+
+def test_the_overview_is_as_drawn():
+    """overview.svg must be what its script draws, and must be well-formed."""
+    xml.fromstring(overview.picture())
+    assert overview.FIGURE.read_text(encoding="utf-8") == overview.picture(), "vlab generate overview writes it"
 
 
 def test_readmes_links_lead_somewhere():
