@@ -13,6 +13,7 @@ from lab.core import versions
 from lab.core.cache import Cache
 from lab.build import kernel, parts
 from lab.cli import hosts, main as cli, testing
+from conftest import patient_steps
 
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
@@ -45,7 +46,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("migrate", "--patch", "/nowhere.patch"), "no such file: /nowhere.patch"),
     (("check", "-k", "window"), "arguments for pytest go after --: vlab check -- -k window"),
     (("demo", "-v", "-q"), "not allowed with"),
-    (("generate", "tables"), "unknown 'tables'; known: tests, states, demo"),
+    (("generate", "tables"), "unknown 'tables'; known: tests, states, overview, demo"),
     (("build", "everything"), "qemu"),
     (("bench", "speed"), "unknown 'speed'; known: registers, latency"),
     (("bench", "endurance", "--migrations", "0"), "1..10000"),
@@ -111,6 +112,13 @@ def test_versions_are_told():
     assert all(name in done.stdout for name in (*versions.SERIES, *versions.VMM))
 
 
+@pytest.fixture(scope="module")
+def built() -> None:
+    """What the demo needs is in the cache."""
+    parts.build(parts.USUAL, patient_steps())
+
+
+@pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("argv, hosts_, guests", [(("run", "--", "true"), 1, 0), (("migrate", "--vfs", "4", "--guest-vfs", "2"), 2, 2)])
 def test_a_dry_run_prints_what_would_be_started(argv, hosts_, guests):
     """--dry-run must print each QEMU's command line, with the guest's VFs, and boot nothing."""
@@ -129,6 +137,7 @@ def test_a_dry_run_builds_nothing(tmp_path):
     assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
 
 
+@pytest.mark.usefixtures("built")
 def test_verbose_and_quiet(tmp_path):
     """-v must print the programs that are started, -q must print no step, before and after the command."""
     for words in (("-v", "check"), ("check", "-v")):
