@@ -49,7 +49,7 @@ def test_a_bent_decoder_is_found_out(context, tmp_path, name):
     before, after = BENT[name]
     assert text.count(before) == 1
     (bent / "vf_data.c").write_text(text.replace(before, after))
-    with pytest.raises(LabError, match="the decoder is wrong about an input"):
+    with pytest.raises(LabError, match="the decoder failed for an input"):
         fuzz.decoder(context, 1_000_000, SEED, tmp_path, bent)
 
 
