@@ -55,7 +55,7 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         parts.prepare(steps)
     if asan:
         os.environ[qemu.SANITIZED] = "1"
-    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8",
+    argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=20",
             *BESIDE_EACH_OTHER, *map(found, words)]
     # pytest captures output of tests; their steps are shown here
     return subprocess.run(argv, cwd=paths.LAB / "tests", env={
