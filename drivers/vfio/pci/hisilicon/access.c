@@ -199,18 +199,28 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
 		hisi_qm_unblock_reset(vf->pf_qm);
 }
 
+/* Whether the function was reset since @resets was read, by a reset that began later */
+static bool was_reset_since(struct hisi_acc_vf *vf, unsigned int resets)
+{
+	int later = READ_ONCE(vf->resets) - (resets + (resets & 1));
+
+	return later >= 2 && pci_device_is_present(vf->core.pdev);
+}
+
 /**
  * hisi_acc_access_reset() - VFIO_DEVICE_RESET
  * @vf: the VF
  * @arg: of the ioctl
  *
  * A VMM takes -EAGAIN, which the core has for a reset that is under way already,
- * for the end of its device.
+ * for the end of its device. Somebody who resets the function in a loop may keep the
+ * core from its lock for ever: one of these resets, begun after this call, is as good.
  *
  * Return: what vfio_pci_core_ioctl() does, or -EINTR.
  */
 long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 {
+	unsigned int resets = READ_ONCE(vf->resets);
 	unsigned long end = 0;
 	long ret;
 	int err;
@@ -222,6 +232,8 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 			return err;
 		begin_core_call(vf);
 		ret = vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
+		if (ret == -EAGAIN && was_reset_since(vf, resets))
+			ret = 0;
 		end_core_call(vf);
 		if (!err)
 			hisi_qm_unblock_reset(vf->pf_qm);
@@ -310,6 +322,7 @@ void hisi_acc_access_reset_prepare(struct hisi_acc_vf *vf)
 
 	guard(mutex)(&vf->state_mutex);
 	vf->resetting = true;
+	WRITE_ONCE(vf->resets, vf->resets + 1);
 }
 
 /**
@@ -323,6 +336,7 @@ void hisi_acc_access_reset_done(struct hisi_acc_vf *vf)
 	scoped_guard(mutex, &vf->state_mutex) {
 		vf->resetting = false;
 		hisi_acc_migrate_start_over(vf);
+		WRITE_ONCE(vf->resets, vf->resets + 1);
 	}
 	if (vf->blocks_others)
 		hisi_qm_unblock_reset(vf->pf_qm);

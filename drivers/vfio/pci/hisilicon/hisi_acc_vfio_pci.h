@@ -101,6 +101,7 @@ struct hisi_acc_heads {
  * @state: of the migration state machine
  * @open: @regs and @match are valid
  * @resetting: between reset_prepare and reset_done no register is touched
+ * @resets: resets that began, and that ended; may be read without the lock
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @contexts_cached: ... with its queues' contexts still in the device
@@ -131,6 +132,7 @@ struct hisi_acc_vf {
 	enum vfio_device_mig_state state;
 	bool open;
 	bool resetting;
+	unsigned int resets;
 	bool blocks_reset;
 	bool paused;
 	bool contexts_cached;
