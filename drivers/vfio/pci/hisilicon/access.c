@@ -12,6 +12,7 @@
  * this driver is asked for one, it blocks resets of the PF before it calls the
  * core, and until the core has returned.
  */
+#include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/hisi_acc_qm.h>
 #include <linux/jiffies.h>
@@ -199,12 +200,21 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
 		hisi_qm_unblock_reset(vf->pf_qm);
 }
 
-/* Whether the function was reset since @resets was read, by a reset that began later */
+/*
+ * Whether a reset has ended that began after @resets was read. The PCI core does not
+ * tell whether it did anything.
+ */
 static bool was_reset_since(struct hisi_acc_vf *vf, unsigned int resets)
 {
 	int later = READ_ONCE(vf->resets) - (resets + (resets & 1));
 
-	return later >= 2 && pci_device_is_present(vf->core.pdev);
+	return later >= 2 && hisi_acc_pci_mem_enabled(vf);
+}
+
+static long core_reset(struct hisi_acc_vf *vf, unsigned long arg)
+{
+	KUNIT_STATIC_STUB_REDIRECT(core_reset, vf, arg);
+	return vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
 }
 
 /**
@@ -231,7 +241,7 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 		if (err == -EINTR)
 			return err;
 		begin_core_call(vf);
-		ret = vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
+		ret = core_reset(vf, arg);
 		if (ret == -EAGAIN && was_reset_since(vf, resets))
 			ret = 0;
 		end_core_call(vf);

@@ -545,6 +545,38 @@ static void a_reset_of_who_blocks_them(struct kunit *test)
 	atomic_dec(&vf->core_calls);
 }
 
+static long lock_is_taken(struct hisi_acc_vf *vf, unsigned long arg)
+{
+	return -EAGAIN;
+}
+
+static void one_reset_ends_and_one_follows(struct work_struct *work)
+{
+	struct later *later = container_of(to_delayed_work(work), struct later,
+					   work);
+
+	hisi_acc_access_reset_done(&later->fake->vf);
+	msleep(50);
+	hisi_acc_access_reset_prepare(&later->fake->vf);
+	msleep(50);
+	hisi_acc_access_reset_done(&later->fake->vf);
+}
+
+/* A user's reset is fulfilled by another's that began after it, not by an earlier one */
+static void a_reset_by_others_will_do(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct later later = { .fake = fake };
+
+	kunit_activate_static_stub(test, core_reset, lock_is_taken);
+	hisi_acc_access_reset_prepare(&fake->vf);
+	INIT_DELAYED_WORK_ONSTACK(&later.work, one_reset_ends_and_one_follows);
+	schedule_delayed_work(&later.work, msecs_to_jiffies(50));
+	KUNIT_EXPECT_EQ(test, hisi_acc_access_reset(&fake->vf, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake->vf.resets, 4);
+	end_later(&later);
+}
+
 /* No arc is walked while the function is being reset, and none of these waits */
 static void nothing_during_a_reset(struct kunit *test)
 {
@@ -623,6 +655,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
 	KUNIT_CASE(a_lost_state_is_no_data),
+	KUNIT_CASE(a_reset_by_others_will_do),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(while_the_device_is_reset),
 	KUNIT_CASE(contexts_that_are_late),
