@@ -41,8 +41,8 @@ class Version(argparse.Action):
     """--version: versions of the project, and of the lab's kernels and QEMUs."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        first = (paths.ROOT / "debian/changelog")
-        released = first.read_text(encoding="utf-8").partition("(")[2].partition(")")[0] if first.is_file() else "installed"
+        changes = (paths.ROOT / "debian/changelog").read_text(encoding="utf-8")
+        released = changes.partition("(")[2].partition(")")[0]
         print(f"vlab {released}\nLinux {', '.join(versions.SERIES)} (default: {versions.DEFAULT})\n"
               f"QEMU {', '.join(versions.VMM)} (default: {versions.DEFAULT_VMM})")
         parser.exit()

@@ -15,6 +15,7 @@ from ..core import machine, paths, versions
 from ..core.context import Context
 from ..core.process import tied
 from ..core.progress import Steps
+from ..core.run import show
 from ..build import parts, qemu
 from ..probe import fuzz
 from . import arguments, logs
@@ -58,6 +59,7 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=20",
             *BESIDE_EACH_OTHER, *map(found, words)]
     # pytest captures output of tests; their steps are shown here
+    show(shlex.join(argv))
     return subprocess.run(argv, cwd=paths.LAB / "tests", env={
         **os.environ, "VFIO_LAB_BUILD": str(paths.BUILD), "VFIO_LAB_TERMINAL": f"/proc/{os.getpid()}/fd/2"},
         check=False, **tied()).returncode

@@ -15,7 +15,7 @@ from ..core.run import run
 def build(target: Path, context: Context) -> list[Path]:
     """Build the packages into `target` and check them with lintian; returns them."""
     machine.check()
-    if not (paths.ROOT / "debian").is_dir():
+    if not (paths.ROOT / "debian/rules").is_file():
         raise LabError("Packages are made from a clone; this is the lab's own package.")
     machine.prepare(context, machine.DEB)
     shutil.rmtree(target, ignore_errors=True)

@@ -140,9 +140,10 @@ def test_a_dry_run_builds_nothing(tmp_path):
 @pytest.mark.usefixtures("built")
 def test_verbose_and_quiet(tmp_path):
     """-v must print the programs that are started, -q must print no step, before and after the command."""
-    for words in (("-v", "check"), ("check", "-v")):
+    for words, shown in ((("-v", "check"), True), (("check", "-v"), True), (("check",), False)):
         done = vlab(*words, "--", "test_load.py", VFIO_LAB_CACHE=str(tmp_path))
         assert done.returncode == 0, done.stdout + done.stderr
+        assert (" -m pytest " in done.stderr) == shown
     for words in (("-q", "run", "--dry-run"), ("run", "-q", "--dry-run")):
         done = vlab(*words, "--", "true")
         assert done.returncode == 0 and done.stderr == ""

@@ -130,6 +130,9 @@ def test_the_oldest_kernel_of_dkms_is_that_of_kbuild():
 
 def test_the_labs_package_runs_without_the_clone(unpacked, tmp_path):
     """The lab's package must run without the clone and have all files that it needs."""
+    said = subprocess.run([unpacked / "usr/bin/vlab", "--version"], capture_output=True, text=True, check=True).stdout
+    changes = (paths.ROOT / "debian/changelog").read_text(encoding="utf-8")
+    assert f"({said.splitlines()[0].removeprefix('vlab ')})" in changes.splitlines()[0]
     done = subprocess.run([unpacked / "usr/bin/vlab", "run", "--engines", "gpu", "--", "true"], cwd=tmp_path,
                           capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "unknown engine 'gpu'" in done.stderr
