@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What kernels older than this source lack, for builds out of tree only: the
- * compiler reads this file before any other. What begins with COMPAT_
- * comes from the Makefile, which looks into the target's headers; version
+ * compiler reads this file before any other. Macros
+ * COMPAT_* come from Kbuild, which looks into the target's headers: version
  * numbers say little about a distribution's kernel.
  */
 #ifndef HISI_ACC_COMPAT_H

@@ -28,9 +28,9 @@ static void comp_fill(struct lane *lane)
 		text[i] = words[prandom_u32_state(&lane->random) % ARRAY_SIZE(words)];
 }
 
-static unsigned int comp_room(const struct kind *kind, unsigned int in_len)
+static unsigned int comp_max_out(const struct kind *kind, unsigned int in_len)
 {
-	return ROOM;
+	return MAX_OUT;
 }
 
 static int comp_work(struct lane *lane, struct task *task)
@@ -57,14 +57,14 @@ static int comp_work(struct lane *lane, struct task *task)
  */
 static int comp_undo(void *in, unsigned int in_len, void *out)
 {
-	return zlib_inflate_blob(out, ROOM, in, in_len);
+	return zlib_inflate_blob(out, MAX_OUT, in, in_len);
 }
 
 const struct kind_ops comp_ops = {
 	.open = comp_open,
 	.close = comp_close,
 	.fill = comp_fill,
-	.room = comp_room,
+	.max_out = comp_max_out,
 	.work = comp_work,
 	.undo = comp_undo,
 };
@@ -73,6 +73,6 @@ const struct kind_ops inflate_ops = {
 	.open = comp_open,
 	.close = comp_close,
 	.fill = comp_fill,
-	.room = comp_room,
+	.max_out = comp_max_out,
 	.work = comp_work,
 };

@@ -9,7 +9,7 @@
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 
-#define ROOM		16384
+#define MAX_OUT		16384
 #define MAX_TEXT	8192
 #define MAX_IV		16
 
@@ -20,7 +20,7 @@ struct lane;
  * struct task - one request
  * @hard: use the accelerator, not software
  * @in: input of @in_len bytes; @src is the same
- * @out: ROOM bytes for output, of which @out_len are used; @dst is the same
+ * @out: output, at most MAX_OUT bytes, of which @out_len are used; @dst is the same
  * @iv: the request can overwrite it
  * @wait: completion
  */
@@ -38,7 +38,7 @@ struct task {
  * @open: make the accelerator's (@hard) or software's transform; 0 or -errno
  * @close: free it
  * @fill: generate input
- * @room: maximum length of the output
+ * @max_out: maximum length of the output
  * @work: do a request; 0 or -errno
  * @undo: if results may differ: from a result back to the input; its length or -errno
  */
@@ -46,7 +46,7 @@ struct kind_ops {
 	int (*open)(struct lane *lane, bool hard);
 	void (*close)(struct lane *lane, bool hard);
 	void (*fill)(struct lane *lane);
-	unsigned int (*room)(const struct kind *kind, unsigned int in_len);
+	unsigned int (*max_out)(const struct kind *kind, unsigned int in_len);
 	int (*work)(struct lane *lane, struct task *task);
 	int (*undo)(void *in, unsigned int in_len, void *out);
 };

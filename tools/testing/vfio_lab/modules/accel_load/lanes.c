@@ -91,7 +91,7 @@ static int lane_work(struct lane *lane, bool hard, void *out, unsigned int *out_
 	const struct kind_ops *ops = lane->kind->ops;
 	struct task task = {
 		.hard = hard, .in = lane->in, .in_len = lane->in_len, .out = out,
-		.out_len = ops->room(lane->kind, lane->in_len),
+		.out_len = ops->max_out(lane->kind, lane->in_len),
 	};
 	int ret;
 
@@ -122,7 +122,7 @@ static int lane_prepare(struct lane *lane, unsigned long seed)
 		swap(lane->in, lane->want);
 		swap(lane->in_len, lane->want_len);
 	}
-	memset(lane->out, 0xa5, ROOM);
+	memset(lane->out, 0xa5, MAX_OUT);
 	return ret;
 }
 
@@ -146,9 +146,9 @@ static int load_open(struct inode *inode, struct file *file)
 	if (!lane)
 		return -ENOMEM;
 	mutex_init(&lane->lock);
-	lane->in = kzalloc(ROOM, GFP_KERNEL);
-	lane->out = kzalloc(ROOM, GFP_KERNEL);
-	lane->want = kzalloc(ROOM, GFP_KERNEL);
+	lane->in = kzalloc(MAX_OUT, GFP_KERNEL);
+	lane->out = kzalloc(MAX_OUT, GFP_KERNEL);
+	lane->want = kzalloc(MAX_OUT, GFP_KERNEL);
 	if (!lane->in || !lane->out || !lane->want) {
 		lane_close(lane);
 		return -ENOMEM;

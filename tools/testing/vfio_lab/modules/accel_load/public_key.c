@@ -67,7 +67,7 @@ static void rsa_fill(struct lane *lane)
 	number_fill(lane, RSA_BYTES);
 }
 
-static unsigned int rsa_room(const struct kind *kind, unsigned int in_len)
+static unsigned int rsa_max_out(const struct kind *kind, unsigned int in_len)
 {
 	return RSA_BYTES;
 }
@@ -91,7 +91,7 @@ const struct kind_ops rsa_ops = {
 	.open = rsa_open,
 	.close = rsa_close,
 	.fill = rsa_fill,
-	.room = rsa_room,
+	.max_out = rsa_max_out,
 	.work = rsa_work,
 };
 
@@ -127,7 +127,7 @@ static void dh_fill(struct lane *lane)
 	number_fill(lane, DH_EXPONENT);
 }
 
-static unsigned int dh_room(const struct kind *kind, unsigned int in_len)
+static unsigned int dh_max_out(const struct kind *kind, unsigned int in_len)
 {
 	return DH_BYTES;
 }
@@ -158,7 +158,7 @@ const struct kind_ops dh_ops = {
 	.open = kpp_open,
 	.close = kpp_close,
 	.fill = dh_fill,
-	.room = dh_room,
+	.max_out = dh_max_out,
 	.work = dh_work,
 };
 
@@ -168,12 +168,12 @@ static void ecdh_fill(struct lane *lane)
 }
 
 /* The accelerator's driver works with 32 bytes where a curve has fewer */
-static unsigned int ecdh_room(const struct kind *kind, unsigned int in_len)
+static unsigned int ecdh_max_out(const struct kind *kind, unsigned int in_len)
 {
 	return 2 * max(kind->bytes, ECDH_LEAST);
 }
 
-/* The input is the secret; of what room there is two coordinates are used */
+/* The input is the secret; two coordinates of the output are used */
 static int ecdh_work(struct lane *lane, struct task *task)
 {
 	struct ecdh secret = { .key = task->in, .key_size = task->in_len };
@@ -193,6 +193,6 @@ const struct kind_ops ecdh_ops = {
 	.open = kpp_open,
 	.close = kpp_close,
 	.fill = ecdh_fill,
-	.room = ecdh_room,
+	.max_out = ecdh_max_out,
 	.work = ecdh_work,
 };

@@ -44,7 +44,7 @@ static void cipher_close(struct lane *lane, bool hard)
 	crypto_free_skcipher(lane->tfm[hard].skcipher);
 }
 
-static unsigned int cipher_room(const struct kind *kind, unsigned int in_len)
+static unsigned int cipher_max_out(const struct kind *kind, unsigned int in_len)
 {
 	return in_len;
 }
@@ -68,7 +68,7 @@ const struct kind_ops cipher_ops = {
 	.open = cipher_open,
 	.close = cipher_close,
 	.fill = fill,
-	.room = cipher_room,
+	.max_out = cipher_max_out,
 	.work = cipher_work,
 };
 
@@ -117,7 +117,7 @@ static void aead_fill(struct lane *lane)
 	lane->in_len += ASSOCIATED;
 }
 
-static unsigned int aead_room(const struct kind *kind, unsigned int in_len)
+static unsigned int aead_max_out(const struct kind *kind, unsigned int in_len)
 {
 	return in_len + TAG;
 }
@@ -142,6 +142,6 @@ const struct kind_ops aead_ops = {
 	.open = aead_open,
 	.close = aead_close,
 	.fill = aead_fill,
-	.room = aead_room,
+	.max_out = aead_max_out,
 	.work = aead_work,
 };
