@@ -35,6 +35,15 @@ QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two VFs
 SQC, NOWHERE = 0, 0x40000000
 
 
+def end_load(guest: Guest, record: LoadRecord) -> None:
+    """The guest's load ends, and each request has completed or failed with a right result."""
+    guest.stop_load()
+    record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    last = record.last
+    assert last and last.final and last.mismatched == 0
+    assert last.submitted == last.verified + last.failed, "requests were lost"
+
+
 @pytest.fixture
 def boot_uefi(new_session, context):
     """Boot one host with ACPI tables, its VFs enabled but unbound."""
@@ -107,14 +116,10 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
             record.wait("each send is refused", lambda: record.last.failed - before.failed >= 10 * LANES,
                         60, guest.alive)
         done = host.counters("sec", 1)["events"]["requests-completed"] - had
-        guest.stop_load()
-        record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+        end_load(guest, record)
     finally:
         guest.console()
         guest.close()
-    last = record.last
-    assert last and last.final and last.mismatched == 0
-    assert last.submitted == last.verified + last.failed, "requests were lost"
     assert done > 50 * LANES if GOES_ON[version] else done == 0
     assert [set(counts(host, "sec", function)) for function in range(2)] == [{"resets"}] * 2
 
@@ -198,11 +203,7 @@ def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, con
             offender.guest_up()
             assert offender.go(State.STOP_COPY) == ("", State.STOP_COPY)
             assert offender.read_image() == steps.IMAGE
-        guest.stop_load()
-        record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+        end_load(guest, record)
     finally:
         guest.console()
         guest.close()
-    last = record.last
-    assert last and last.final and last.mismatched == 0
-    assert last.submitted == last.verified + last.failed, "requests were lost"
