@@ -110,7 +110,7 @@ struct hisi_acc_heads {
  * @used: it is not as after a reset, as far as was seen when it was stopped
  * @mailbox_used: the driver has used the mailbox since the VF was stopped
  * @mailbox_hung: the last of them had no answer in time
- * @pending_read: what the guest had asked its mailbox when it was stopped
+ * @pending_read: command whose answer the guest may not have read when it was stopped
  * @heads: of the function's event queues while it is stopped
  * @half_loaded: a saved state was loaded only in part
  * @untracked_told: since it was opened, that nothing tracks what it writes

@@ -26,13 +26,13 @@ enum hisi_acc_bar_layout {
 };
 
 /**
- * enum hisi_acc_mb_read - what a guest may have asked its mailbox when it was
- * stopped, with the answer in registers; numbered as the command and in migration data
- * @HISI_ACC_MB_READ_NOTHING: nothing that would have to be asked again
- * @HISI_ACC_MB_READ_SQC_TABLE: where the table of submission queues is
- * @HISI_ACC_MB_READ_CQC_TABLE: where the table of completion queues is
- * @HISI_ACC_MB_READ_QUEUES: which queues the function owns
- * @HISI_ACC_MB_READ_MESSAGE: what the PF says; not in migration data, as it is
+ * enum hisi_acc_mb_read - pending mailbox read: the guest's last command, whose answer
+ * it may not have read when it was stopped; numbered as the command
+ * @HISI_ACC_MB_READ_NOTHING: none
+ * @HISI_ACC_MB_READ_SQC_TABLE: address of the table of submission queues
+ * @HISI_ACC_MB_READ_CQC_TABLE: address of the table of completion queues
+ * @HISI_ACC_MB_READ_QUEUES: queues that the function owns
+ * @HISI_ACC_MB_READ_MESSAGE: message of the PF; not in migration data, as it is
  *	another one's at the destination
  */
 enum hisi_acc_mb_read {
@@ -90,7 +90,7 @@ enum hisi_acc_guest {
  * @aeqc: words of the asynchronous event queue's context
  * @sqc_table: IOVA of the table of submission queue contexts
  * @cqc_table: IOVA of the table of completion queue contexts
- * @pending_read: the guest's last, whose answer it may not have read
+ * @pending_read: command whose answer the guest may not have read
  *
  * Queue contexts themselves are guest memory once they were written back.
  */
