@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import time
@@ -123,12 +124,15 @@ class Scenario:
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
         self._traced: dict[str, bool] = {}
+        # Requests that migrations brought to a host's device, less those that they took from it
+        self._brought: collections.Counter[str] = collections.Counter()
 
     def beside(self) -> Scenario:
         """A scenario for another guest, with the next VFs of the same hosts, which are
         already set up."""
         other = copy.copy(self)
         other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._patience), []
+        other._brought = collections.Counter()
         other._number = self._number + 1
         guest_vfs = len(self._places) // len(self._engines())
         other._places = [(name, n + guest_vfs) for name, n in self._places]
@@ -261,6 +265,7 @@ class Scenario:
                 words = arrived.last_words()
                 raise Refusal(f"the destination's QEMU exited while loading the guest: {words}", words) from e
             self._account(info, began, source, resumed.at)
+            self._carry()
             if before:
                 self._count(before)
 
@@ -291,6 +296,17 @@ class Scenario:
             out.phases.append(Phase("stop (QEMU)", here, prepared[0], idle[-1]))
         if out.downtime_ms is not None:
             out.phases.append(Phase("downtime (QEMU)", "guest", dark, dark + out.downtime_ms / 1e3))
+
+    def _carry(self) -> None:
+        """Count the requests that this migration took from the source's device."""
+        events = [self.source.counters(name, number)["events"] for name, number in self._places]
+        out, here, there = self.outcome, self.source.name, self.destination.name
+        out.carried = self._brought[here] + sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in events)
+        self._brought[here] -= out.carried
+        self._brought[there] += out.carried
+        if self._slow and out.carried <= 0:
+            out.complaints.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
+                                  "was shown")
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
         """The phases of a host's driver since a time, for all VFs of the guest together;
@@ -366,12 +382,6 @@ class Scenario:
                     self.outcome.device_counts[where] = host.counters(name, number)["events"]
 
     def _judge(self) -> None:
-        left = [c for name, c in self.outcome.device_counts.items() if name.split()[0] == self.source.name]
-        self.outcome.carried = sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in left)
-        # A guest that migrates back has doorbells counted on the other host
-        if self._moves == 1 and self._slow and self.outcome.carried <= 0:
-            self.outcome.complaints.append("no request was pending in the function when it was paused, so nothing "
-                                           "was shown")
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
         if done < self.outcome.requests["all"]:
             self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified")
