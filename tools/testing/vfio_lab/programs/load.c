@@ -262,6 +262,8 @@ static void device_set_up(struct lane *lane, unsigned int index)
 
 static void socket_set_up(struct lane *lane, unsigned int index)
 {
+	/* Which soft name this kernel has: it starts modprobe for each one that it lacks */
+	static unsigned int spelling;
 	uint8_t key[32];
 
 	lane->mode = &modes[index % N_MODES];
@@ -271,11 +273,11 @@ static void socket_set_up(struct lane *lane, unsigned int index)
 	lane->hard = open_cipher(lane->mode->hard, key, lane->mode->key_len);
 	if (lane->hard < 0)
 		give_up(index, lane->mode->hard);
-	lane->soft = open_cipher(lane->mode->soft[0], key, lane->mode->key_len);
+	lane->soft = open_cipher(lane->mode->soft[spelling], key, lane->mode->key_len);
+	if (lane->soft < 0 && !spelling)
+		lane->soft = open_cipher(lane->mode->soft[++spelling], key, lane->mode->key_len);
 	if (lane->soft < 0)
-		lane->soft = open_cipher(lane->mode->soft[1], key, lane->mode->key_len);
-	if (lane->soft < 0)
-		give_up(index, lane->mode->soft[1]);
+		give_up(index, lane->mode->soft[spelling]);
 }
 
 static const struct way by_device = { device_set_up, device_prepare, device_run, device_check };
