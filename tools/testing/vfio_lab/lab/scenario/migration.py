@@ -31,9 +31,11 @@ DOWNTIME_LIMIT_MS = 60_000
 MIGRATE_SECONDS = 120
 
 # An emulated host takes long from the stop of the vCPUs to the PAUSE command.  With
-# requests this slow (microseconds) the engine cannot empty its queues meanwhile, so that
-# some requests are always pending at the pause
-SLOW_REQUEST_US = 400_000
+# requests this slow (microseconds), one at a time, the engine cannot empty its queues
+# meanwhile, so that some requests are always pending at the pause
+SLOW_REQUEST_US, SLOW_SLOTS = 200_000, 1
+# The model's default
+SLOTS = 4
 
 # A lane makes progress if this many of its requests are verified within this time
 LANE_REQUESTS = 20
@@ -224,14 +226,16 @@ class Scenario:
     def expect_guest(self) -> Guest:
         """Start an inner QEMU on the destination that waits for the migration."""
         for name in self._engines():
-            self.destination.set_model(name, "request-latency",
-                                       int(self.destination.spec.model["request-latency"]))
+            model = self.destination.spec.model
+            self.destination.set_model(name, "request-latency", int(model["request-latency"]))
+            self.destination.set_model(name, "engine-slots", int(model.get("engine-slots", SLOTS)))
         return self._start(self.destination, incoming=True)
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Start the migration and return."""
         for name in self._engines() if self._slow else []:
             self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self.source.spec.kernel.patience))
+            self.source.set_model(name, "engine-slots", SLOW_SLOTS)
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 
