@@ -5,7 +5,9 @@
  * write() may reject data that is not valid. Leaving RESUMING must fail then: a
  * device has all of a state, or none of it.
  */
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "migration_fixture.h"
 
@@ -189,6 +191,80 @@ TEST_F(migration, resume_from_unmapped_memory)
 	EXPECT_EQ(errno, EFAULT);
 	EXPECT_NE(device_set_state(self->fd, STOP, NULL), 0);
 	close(data_fd);
+}
+
+/* writev() takes the same bytes as write() */
+TEST_F(migration, resume_by_writev)
+{
+	struct migration_data data;
+	size_t sent = 0;
+	int data_fd;
+
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	ASSERT_GT(data.len, 2);
+	data_fd = device_enter(self->fd, RESUMING);
+	ASSERT_GE(data_fd, 0);
+	while (sent < data.len) {
+		size_t left = data.len - sent, first = left > 1 ? left / 2 : left;
+		struct iovec iov[] = {
+			{ data.bytes + sent, 1 }, { data.bytes + sent + 1, 0 },
+			{ data.bytes + sent + 1, first - 1 },
+			{ data.bytes + sent + first, left - first },
+		};
+		ssize_t now = writev(data_fd, iov, ARRAY_SIZE(iov));
+
+		ASSERT_GT(now, 0);
+		sent += now;
+	}
+	close(data_fd);
+	EXPECT_EQ(device_set_state(self->fd, STOP, NULL), 0);
+	ASSERT_EQ(device_set_state(self->fd, RUNNING, NULL), 0);
+	check_migration(_metadata, self->fd);
+	migration_data_free(&data);
+}
+
+/* What a write() from partly unmapped memory does not take can be written again */
+TEST_F(migration, resume_from_partly_unmapped_memory)
+{
+	size_t page = getpagesize();
+	struct migration_data data;
+	u8 *pages;
+
+	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(pages, MAP_FAILED);
+	ASSERT_EQ(munmap(pages + page, page), 0);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	ASSERT_GT(data.len, 16);
+	memcpy(pages + page - 8, data.bytes, 8);
+	for (int vector = 0; vector <= 1; vector++) {
+		struct iovec iov[] = {
+			{ pages + page - 8, 8 }, { pages + page, 8 },
+		};
+		int data_fd = device_enter(self->fd, RESUMING);
+		struct migration_data rest = data;
+		ssize_t took;
+
+		ASSERT_GE(data_fd, 0);
+		took = vector ? writev(data_fd, iov, ARRAY_SIZE(iov)) :
+				syscall(__NR_write, data_fd, pages + page - 8, 16);
+		EXPECT_LE(took, 8);
+		if (took < 0) {
+			EXPECT_EQ(errno, EFAULT);
+			took = 0;
+		}
+		rest.bytes += took;
+		rest.len -= took;
+		EXPECT_EQ(migration_data_write(data_fd, &rest, 0), 0);
+		close(data_fd);
+		EXPECT_EQ(device_set_state(self->fd, STOP, NULL), 0) {
+			TH_LOG("%s took %zd", vector ? "writev" : "write", took);
+		}
+		ASSERT_EQ(device_set_running(self->fd), 0);
+	}
+	check_migration(_metadata, self->fd);
+	munmap(pages, page);
+	migration_data_free(&data);
 }
 
 /* After its session write() fails */

@@ -3,7 +3,9 @@
  * Migration of a VFIO device: the migration file of a device that is saved.
  */
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "migration_fixture.h"
 
@@ -141,6 +143,77 @@ TEST_F(migration, save_into_unmapped_memory)
 	close(data_fd);
 	migration_data_free(&data);
 	migration_data_free(&rest);
+}
+
+/* readv() returns the same bytes as read(), in whatever pieces */
+TEST_F(migration, save_by_readv)
+{
+	struct migration_data data, parts = {};
+	bool constant;
+	ssize_t got;
+	int data_fd;
+
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	constant = device_data_is_constant(self->fd, &data);
+	data_fd = device_enter(self->fd, STOP_COPY);
+	ASSERT_GE(data_fd, 0);
+	parts.bytes = malloc(data.len + 4096);
+	do {
+		u8 *at = parts.bytes + parts.len;
+		struct iovec iov[] = {
+			{ at, 1 }, { at + 1, 0 }, { at + 1, 30 },
+			{ at + 31, 4096 - 31 },
+		};
+
+		got = readv(data_fd, iov, ARRAY_SIZE(iov));
+		ASSERT_GE(got, 0);
+		parts.len += got;
+		ASSERT_LE(parts.len, data.len);
+	} while (got);
+	EXPECT_EQ(parts.len, data.len);
+	if (constant)
+		EXPECT_TRUE(migration_data_equal(&parts, &data));
+	close(data_fd);
+	migration_data_free(&data);
+	migration_data_free(&parts);
+}
+
+/* What a read() into partly unmapped memory does not return is not consumed */
+TEST_F(migration, save_into_partly_unmapped_memory)
+{
+	size_t page = getpagesize();
+	struct migration_data data;
+	u8 *pages;
+
+	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(pages, MAP_FAILED);
+	ASSERT_EQ(munmap(pages + page, page), 0);
+	ASSERT_EQ(device_save(self->fd, &data), 0);
+	for (int vector = 0; vector <= 1; vector++) {
+		struct iovec iov[] = {
+			{ pages + page - 8, 8 }, { pages + page, 8 },
+		};
+		int data_fd = device_enter(self->fd, STOP_COPY);
+		struct migration_data rest = {};
+		ssize_t got;
+
+		ASSERT_GE(data_fd, 0);
+		got = vector ? readv(data_fd, iov, ARRAY_SIZE(iov)) :
+			       syscall(__NR_read, data_fd, pages + page - 8, 16);
+		EXPECT_LE(got, 8);
+		if (got < 0)
+			EXPECT_EQ(errno, EFAULT);
+		EXPECT_EQ(migration_data_read(data_fd, &rest, 0), 0);
+		EXPECT_EQ((got < 0 ? 0 : got) + rest.len, data.len) {
+			TH_LOG("%s returned %zd", vector ? "readv" : "read", got);
+		}
+		close(data_fd);
+		migration_data_free(&rest);
+		ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
+	}
+	munmap(pages, page);
+	migration_data_free(&data);
 }
 
 /* After its session read() fails: it does not return data or 0 */
