@@ -107,7 +107,7 @@ def beset(new_session, choice: Choice, migrations: int, least: int, physical: bo
         watch.expect(r"guest on source: (INFO: task load:\d+ blocked for| +Not tainted |\"echo 0 > )", maybe=True)
     if physical:
         # of a VF that nobody has open, and of the guest's driver, which waits for less long
-        watch.expect(r"source: hisi_sec2 .* failed to ")
+        watch.expect(r"source: hisi_sec2 .* failed to ", maybe=choice.guest_vfs == choice.vfs)
         watch.expect(r"source: hisi_sec2 .* not ping PF!", r"guest on \w+: hisi_sec2 ", maybe=True)
     with new_session().scenario(choice, choice) as scenario:
         scenario.set_up()
