@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: which devices can be migrated, and how one is opened and closed.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#include "fake_device.h"
+
+#define VF_ID	3
+
+/* What the PCI core, the PF's driver and the device say */
+static struct {
+	int vf_id;
+	void *pf_qm;
+	bool can_migrate, has_registers, regs_in_pf;
+	u32 number;
+	int open_error;
+	char steps[16];
+} state;
+
+static int step(char what, int err)
+{
+	char name[] = { what, 0 };
+
+	strlcat(state.steps, name, sizeof(state.steps));
+	return err;
+}
+
+static bool has_registers(u32 number)
+{
+	state.number = number;
+	return state.has_registers;
+}
+
+#define pci_iov_vf_id(pdev)			(state.vf_id)
+#define pci_iov_get_pf_drvdata(pdev, driver)	((void)(driver), state.pf_qm)
+#define hisi_acc_qm_can_migrate(qm)		(state.can_migrate)
+#define hisi_acc_qm_has_registers(pdev, qm, n)	has_registers(n)
+#define hisi_acc_qm_regs_in_pf(qm)		(state.regs_in_pf)
+#define vfio_pci_core_enable(core)		step('e', state.open_error)
+#define vfio_pci_core_finish_enable(core)	step('f', 0)
+#define vfio_pci_core_close_device(vdev)	step('c', 0)
+#define hisi_acc_access_open(vf, learn)		step('O', state.open_error)
+#define hisi_acc_access_close(vf)		step('C', 0)
+#define hisi_acc_migrate_open(vf)		step('M', 0)
+#define hisi_acc_migrate_close(vf)		step('m', 0)
+#define hisi_acc_qm_close(vf)			step('q', 0)
+#define hisi_acc_access_reset_prepare(vf)	step('p', 0)
+#define hisi_acc_access_reset_done(vf)		step('d', 0)
+#define hisi_acc_debugfs_init(vf)		((void)(vf))
+#undef module_pci_driver
+#define module_pci_driver(driver)
+#undef MODULE_DEVICE_TABLE
+#define MODULE_DEVICE_TABLE(bus, table)
+#undef MODULE_LICENSE
+#define MODULE_LICENSE(license)
+#undef MODULE_DESCRIPTION
+#define MODULE_DESCRIPTION(text)
+
+#include "../main.c"
+
+static struct pci_driver *no_driver(void)
+{
+	return NULL;
+}
+
+/* A VF that can be migrated */
+static struct fake_device *migratable(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+
+	fake->engine.pf_driver = no_driver;
+	fake->pdev.is_virtfn = 1;
+	fake->pdev.resource[HISI_ACC_BAR] =
+		DEFINE_RES_MEM(0x10000000, 2 * PAGE_SIZE);
+	state = (typeof(state)) {
+		.vf_id = VF_ID,
+		.pf_qm = &fake->qm,
+		.can_migrate = true,
+		.has_registers = true,
+	};
+	return fake;
+}
+
+static void a_vf_can_be_migrated(struct kunit *test)
+{
+	struct fake_device *fake = migratable(test);
+
+	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
+			    migration_qm(&fake->pdev, &fake->engine));
+	KUNIT_EXPECT_EQ(test, VF_ID + 1, state.number);
+}
+
+#define EXPECT_NONE(test, fake, engine) \
+	KUNIT_EXPECT_PTR_EQ(test, (struct hisi_qm *)NULL, \
+			    migration_qm(&(fake)->pdev, engine))
+
+/* Each is enough, and such a device is one of vfio-pci then */
+static void others_cannot(struct kunit *test)
+{
+	struct fake_device *fake = migratable(test);
+
+	EXPECT_NONE(test, fake, NULL);
+
+	fake->pdev.is_virtfn = 0;
+	EXPECT_NONE(test, fake, &fake->engine);
+
+	fake = migratable(test);
+	state.vf_id = -ENOSYS;
+	EXPECT_NONE(test, fake, &fake->engine);
+
+	fake = migratable(test);
+	state.pf_qm = ERR_PTR(-EINVAL);
+	EXPECT_NONE(test, fake, &fake->engine);
+	state.pf_qm = NULL;
+	EXPECT_NONE(test, fake, &fake->engine);
+
+	fake = migratable(test);
+	state.can_migrate = false;
+	EXPECT_NONE(test, fake, &fake->engine);
+
+	fake = migratable(test);
+	state.has_registers = false;
+	EXPECT_NONE(test, fake, &fake->engine);
+}
+
+/* A page of the guest's part has no migration register in it */
+static void half_a_bar_is_a_page(struct kunit *test)
+{
+	struct fake_device *fake = migratable(test);
+
+	fake->pdev.resource[HISI_ACC_BAR] =
+		DEFINE_RES_MEM(0x10000000, 2 * PAGE_SIZE - 2);
+	EXPECT_NONE(test, fake, &fake->engine);
+
+	state.regs_in_pf = true;
+	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
+			    migration_qm(&fake->pdev, &fake->engine));
+}
+
+/* Userspace reaches the device when all is known of it, and not after that is gone */
+static void open_and_close_are_in_order(struct kunit *test)
+{
+	struct fake_device *fake = migratable(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	KUNIT_EXPECT_EQ(test, 0, hisi_acc_vf_open(vdev));
+	hisi_acc_vf_close(vdev);
+	KUNIT_EXPECT_STREQ(test, "OMfmqC", state.steps);
+
+	state.steps[0] = 0;
+	state.open_error = -EAGAIN;
+	KUNIT_EXPECT_EQ(test, -EAGAIN, hisi_acc_vf_open(vdev));
+	KUNIT_EXPECT_STREQ(test, "O", state.steps);
+}
+
+/* Without migration all of it is vfio-pci-core's, resets too */
+static void without_migration_it_is_vfio_pci(struct kunit *test)
+{
+	struct fake_device *fake = migratable(test);
+	struct vfio_device *vdev = &fake->vf.core.vdev;
+
+	fake->vf.pf_qm = NULL;
+	dev_set_drvdata(&fake->pdev.dev, &fake->vf.core);
+	KUNIT_EXPECT_EQ(test, 0, hisi_acc_vf_open(vdev));
+	err_handlers.reset_prepare(&fake->pdev);
+	err_handlers.reset_done(&fake->pdev);
+	hisi_acc_vf_close(vdev);
+	KUNIT_EXPECT_STREQ(test, "efc", state.steps);
+
+	state.steps[0] = 0;
+	fake->vf.pf_qm = &fake->qm;
+	err_handlers.reset_prepare(&fake->pdev);
+	err_handlers.reset_done(&fake->pdev);
+	KUNIT_EXPECT_STREQ(test, "pd", state.steps);
+}
+
+/* Only who asks for it by driver_override gets this driver */
+static void no_device_is_bound_by_itself(struct kunit *test)
+{
+	for (const struct pci_device_id *id = hisi_acc_vfio_pci_driver.id_table;
+	     id->vendor; id++)
+		KUNIT_EXPECT_EQ(test, PCI_ID_F_VFIO_DRIVER_OVERRIDE,
+				id->override_only);
+	KUNIT_EXPECT_TRUE(test, hisi_acc_vfio_pci_driver.driver_managed_dma);
+}
+
+static struct kunit_case main_cases[] = {
+	KUNIT_CASE(a_vf_can_be_migrated),
+	KUNIT_CASE(others_cannot),
+	KUNIT_CASE(half_a_bar_is_a_page),
+	KUNIT_CASE(open_and_close_are_in_order),
+	KUNIT_CASE(without_migration_it_is_vfio_pci),
+	KUNIT_CASE(no_device_is_bound_by_itself),
+	{ }
+};
+
+static struct kunit_suite main_suite = {
+	.name = "hisi_acc_main",
+	.test_cases = main_cases,
+};
+
+kunit_test_suite(main_suite);
