@@ -24,17 +24,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab.core import paths  # noqa: E402
 from lab.core.errors import LabError  # noqa: E402
 from lab.core.progress import Steps  # noqa: E402
+from lab.scenario.config import MODEL, HostConfig, MigrationConfig  # noqa: E402
 from lab.scenario.migration import Outcome  # noqa: E402
-from lab.scenario.session import MODEL, Choice, Session  # noqa: E402
+from lab.scenario.session import Session  # noqa: E402
 
-PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
-#: SMMU, backend, enable-migration, and the matching choice
+PACED = {**MODEL, "request-latency": "20000"}
+#: SMMU, backend and enable-migration
 ROWS = (
-    ("no HTTU", "container", "auto", dataclasses.replace(PACED, httu=False, backend="container", migration="auto")),
-    ("no HTTU", "iommufd", "auto", dataclasses.replace(PACED, httu=False, migration="auto")),
-    ("no HTTU", "container", "on", dataclasses.replace(PACED, httu=False, backend="container")),
-    ("no HTTU", "iommufd", "on", dataclasses.replace(PACED, httu=False)),
-    ("HTTU", "iommufd", "auto", PACED),
+    ("no HTTU", "container", "auto"),
+    ("no HTTU", "iommufd", "auto"),
+    ("no HTTU", "container", "on"),
+    ("no HTTU", "iommufd", "on"),
+    ("HTTU", "iommufd", "auto"),
 )
 REFUSED = re.compile(r"[^:;]*dirty tracking")
 
@@ -78,12 +79,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, choices=range(1, 101), default=5, metavar="N", help="migrations for each row (default: 5)")
     parser.add_argument("--json", type=pathlib.Path, default=paths.BUILD / "bench/dirty-tracking.json")
     args = parser.parse_args()
-    rows = [Row(smmu, backend, migration, []) for smmu, backend, migration, _ in ROWS]
-    for row, (*_, choice) in zip(rows, ROWS, strict=True):
+    rows = [Row(*row, []) for row in ROWS]
+    for row in rows:
+        host = HostConfig(model=PACED, httu=row.smmu == "HTTU")
+        migration = MigrationConfig(row.backend, row.migration, slow=False)
         for number in range(args.runs):
             logs = paths.BUILD / f"bench/{row.smmu.replace(' ', '-')}-{row.backend}-{row.migration}-{number}"
             with Session(Steps(), logs) as session:
-                row.runs.append(run_of(session.migrate(choice, choice)))
+                row.runs.append(run_of(session.migrate(host, migration=migration)))
         print(f"| {row.smmu} | {row.backend} | {row.migration} | {row.said()} |", flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")

@@ -15,8 +15,9 @@ from lab.core import versions
 from lab.core.errors import LabError
 from lab.build import driver, kernel
 from lab.scenario import accelerator
+from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import Scenario
-from lab.scenario.session import Choice, Session
+from lab.scenario.session import Session
 from lab.scenario.timeline import Phase
 
 from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
@@ -52,11 +53,9 @@ class Downtime:
 def _hosts(session: Session) -> list[Rig]:
     """Two hosts that have both drivers."""
     context = session.context
-    ours = driver.module(OURS, kernel.kernel(VERSION, context), context)
-    choice = Choice(kernel=VERSION, driver=MAINLINE, vfs=MOST, push={MODULE: ours})
-    wire = session.folder / "lan"
-    hosts = session.boot([session.spec(name, choice, True, (role, wire))
-                          for name, role in (("source", "server"), ("destination", "client"))])
+    ours = driver.module(kernel.kernel(VERSION, context), context)
+    config = HostConfig(kernel=VERSION, driver=MAINLINE, vfs=MOST, push={MODULE: ours})
+    hosts = session.boot(session.pair(config, config, GuestConfig()))
     for host in hosts:
         accelerator.bring_up(host.ssh, SEC, MOST)
     return [Rig(host, VERSION, accelerator.functions(host.ssh, SEC)) for host in hosts]
@@ -65,9 +64,8 @@ def _hosts(session: Session) -> list[Rig]:
 def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Downtime:
     for rig in rigs:
         rig.use(which)
-    scenario = Scenario(rigs[0].host, rigs[1].host, (which, which), (MOST, MOST), session.qmp_library,
-                        session.context.steps, "", Choice.backend, functions,
-                        Choice.engines if functions else (), slow=False)
+    scenario = Scenario(rigs[0].host, rigs[1].host, GuestConfig(vfs=functions), MigrationConfig(slow=False, load=""),
+                        session.context.steps)
     try:
         scenario.set_up()
         scenario.start_guest()

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from lab.core.errors import LabError
 from lab.core.hardware import VARIANT_DRIVER
+from lab.scenario.config import HostConfig
 from lab.scenario.host import Host
 from lab.scenario.migration import Scenario
-from lab.scenario.session import Choice, Session
+from lab.scenario.session import Session
 
 # Drop caches, so that only memory in use is counted.  The slab allocator has to be asked
 # separately: Linux 7 keeps sheaves of free objects, up to 10 for each cache and two for
@@ -117,7 +118,7 @@ def _move(scenario: Scenario, number: int) -> Move:
                 seen["MemFree"], seen["SUnreclaim"], seen["Percpu"], seen["KernelStack"], seen["files"])
 
 
-def measure(session: Session, choice: Choice, moves: int,
+def measure(session: Session, config: HostConfig, moves: int,
             watch: Callable[[Callable[[], str]], None] = lambda look: None,
             keep: Callable[[Long], None] = lambda found: None) -> Long:
     """Migrate a guest so many times.  A migration that fails ends the run.  `watch` gets a
@@ -125,7 +126,7 @@ def measure(session: Session, choice: Choice, moves: int,
     migration."""
     found = Long(moves, [], 0, [], {})
     watch(lambda: f"migration {len(found.moves) + 1}")
-    with session.scenario(choice, choice) as scenario:
+    with session.scenario(config) as scenario:
         try:
             scenario.set_up()
             scenario.start_guest()

@@ -11,10 +11,11 @@ from lab.core import hardware
 from lab.core.context import Context
 from lab.build import driver, kernel, kselftest
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
-from lab.scenario.session import MODEL, Choice, Session
+from lab.scenario.session import Session
 
-OURS, MAINLINE = "ours", "mainline"
+OURS, MAINLINE = "tree", "in-tree"
 #: the drivers' names in tables and plots
 NAMES = {OURS: "this driver", MAINLINE: "in-tree driver"}
 Case = TypeVar("Case")
@@ -64,6 +65,7 @@ class Rig:
         self.ssh.run(f"modprobe vfio_iommu_type1 && {load}")
         self.bind()
         self.driver = which
+        self.host.spec.config = dataclasses.replace(self.host.spec.config, driver=which)
 
     def bind(self) -> None:
         """Bind all VFs to the loaded driver."""
@@ -105,10 +107,10 @@ class Rig:
 def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
     """Boot a host of this kernel that has both drivers, neither loaded."""
     context = session.context
-    ours = driver.module(OURS, kernel.kernel(version, context), context)
-    choice = Choice(kernel=version, driver=MAINLINE, vfs=vfs,
+    ours = driver.module(kernel.kernel(version, context), context)
+    config = HostConfig(kernel=version, driver=MAINLINE, vfs=vfs,
                     push={PROGRAM: program(context), MODULE: ours},
                     model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
-    (host,) = session.boot([session.spec(f"bench-{version}", choice, guest=False)])
+    (host,) = session.boot([session.spec(f"bench-{version}", config)])
     accelerator.bring_up(host.ssh, SEC, vfs)
     return Rig(host, version, accelerator.functions(host.ssh, SEC))

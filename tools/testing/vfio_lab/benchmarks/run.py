@@ -13,7 +13,8 @@ from typing import Any
 from lab.core.progress import Steps
 from lab.core.versions import CHECKED
 from lab.build.kernel import GUEST
-from lab.scenario.session import Choice, Session
+from lab.scenario.config import HostConfig
+from lab.scenario.session import Session
 
 from . import downtime, economy, endurance, floor, latency, memory, report, rig, scale
 
@@ -125,7 +126,7 @@ class Bench:
         with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
                 open(self.folder / "endurance.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
-            _tell(report.long(endurance.measure(session, Choice(), self.moves, step.watch, self._keep_moves)))
+            _tell(report.long(endurance.measure(session, HostConfig(), self.moves, step.watch, self._keep_moves)))
 
     def _keep_moves(self, far: endurance.Long) -> None:
         slopes = {name: dataclasses.asdict(far.slope(name)) for name in endurance.FIGURES}

@@ -24,8 +24,9 @@ from lab.core.context import Context, shared  # noqa: E402
 from lab.core.progress import Steps  # noqa: E402
 from lab.build import kernel, qemu  # noqa: E402
 from lab.scenario import accelerator, watch  # noqa: E402
+from lab.scenario.config import HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
-from lab.scenario.session import Choice, Session  # noqa: E402
+from lab.scenario.session import Session  # noqa: E402
 from registers import Function, Model  # noqa: E402
 
 # Background processes ignore SIGINT, and so would all processes that the tests start and interrupt
@@ -222,12 +223,12 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
-    """Boot one host with the given Choice, its VFs enabled but unbound. Keywords go to
+    """Boot one host with the given HostConfig, its VFs enabled but unbound. Keywords go to
     accelerator.bring_up()."""
-    def one(choice: Choice, **how: str) -> Host:
+    def one(config: HostConfig, **how: str) -> Host:
         session = new_session()
-        (host,) = session.boot([session.spec("host", choice, guest=False)])
-        for name in choice.engines:
-            accelerator.bring_up(host.ssh, hardware.ENGINES[name], choice.vfs, **how)
+        (host,) = session.boot([session.spec("host", config)])
+        for name in config.engines:
+            accelerator.bring_up(host.ssh, hardware.ENGINES[name], config.vfs, **how)
         return host
     return one

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Modules of this driver and of the in-tree driver."""
+"""Modules of this driver."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ KUNIT_MODULE = "hisi_acc_kunit.ko"
 #: what a kernel's folder of modules is told besides
 VARIABLES = {"": (), "kunit": ("CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m",),
              "gcov": ("GCOV_PROFILE=y", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m")}
-DRIVERS = ("ours", "mainline")
 #: what of this clone the driver is built from, besides its own folder
 HEADERS = paths.ROOT / "include"
 SOURCES = (".c", ".h", ".S")
@@ -41,28 +40,12 @@ def sources() -> dict[Path, str]:
     return _files(paths.DRIVER) | _files(paths.DKMS)
 
 
-def _mainline(kernel: Kernel) -> Path:
-    # Its own file is named with dashes; to modprobe that is the same.
-    top = kernel.modules / "lib/modules" / kernel.release / "kernel"
-    found = [path for path in top.rglob("*.ko") if path.name.replace("-", "_") == MODULE]
-    if not found:
-        raise LabError(f"Kernel {kernel.version} was built without its own {MODULE}.")
-    return found[0]
-
-
-def module(which: str, kernel: Kernel, context: Context | None = None,
-           patches: Sequence[Path] = (), flavour: str = "") -> Path:
-    """The driver as a module for this kernel, built if it is not cached.
-
-    "ours" is this driver, with ``patches`` (-p1, relative to the clone's top folder)
-    applied to a copy; "mainline" is the in-tree driver, built with the kernel. A
-    ``flavour`` "kunit" has KUNIT_MODULE beside it, "gcov" counts its lines.
+def module(kernel: Kernel, context: Context | None = None, patches: Sequence[Path] = (), flavour: str = "") -> Path:
+    """The driver as a module for this kernel, built if it is not cached, with ``patches`` (-p1,
+    relative to the clone's top folder) applied to a copy. A ``flavour`` "kunit" has
+    KUNIT_MODULE beside it, "gcov" counts its lines.
     """
     context = context or shared()
-    if which not in DRIVERS:
-        raise LabError(f"There is no driver {which}; known are {', '.join(DRIVERS)}.")
-    if which == "mainline":
-        return _mainline(kernel)
     # Read once: the files can change during the build, and the key must match what
     # was built.
     files = sources() | _files(HEADERS)

@@ -119,6 +119,6 @@ def program(name: str, context: Context | None = None) -> Path:
 
 
 def files(where: Path, remote: str = REMOTE) -> dict[str, Path]:
-    """What to push into a host (Choice.push) for the installed tests to lie in `remote`."""
+    """What to push into a host (HostConfig.push) for the installed tests to lie in `remote`."""
     return {f"{remote}/{path.relative_to(where)}": path
             for path in sorted(where.rglob("*")) if path.is_file()}

@@ -51,7 +51,7 @@ WHAT: dict[str, Part] = {
 
 
 def _module(series: str, context: Context) -> Path:
-    return driver.module("ours", kernel.kernel(series, context), context)
+    return driver.module(kernel.kernel(series, context), context)
 
 
 for _name in versions.SERIES:

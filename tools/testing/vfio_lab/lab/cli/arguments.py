@@ -9,30 +9,28 @@ from collections.abc import Iterable, Mapping
 
 from ..core import hardware, versions
 from ..build import kernel
-from ..scenario import guest
+from ..scenario.config import BACKENDS, DRIVERS, MODEL, GuestConfig, HostConfig, MigrationConfig
 
 
 class Named:
-    """argparse type: one of some names.  ``known`` maps names to values; ``older`` has names
-    of earlier releases, which are accepted but not listed."""
+    """argparse type: one of some names.  ``older`` has names of earlier releases, which are
+    accepted but not listed."""
 
-    def __init__(self, known: Mapping[str, str] | Iterable[str], older: Mapping[str, str] | None = None) -> None:
-        self.known = dict(known) if isinstance(known, Mapping) else {name: name for name in known}
+    def __init__(self, known: Iterable[str], older: Mapping[str, str] | None = None) -> None:
+        self.known = tuple(known)
         self._older = older or {}
 
     def __call__(self, text: str) -> str:
         name = self._older.get(text, text)
         if name not in self.known:
             raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(self.known)}")
-        return self.known[name]
+        return name
 
 
-#: drivers of VFs: names for users, and for Choice
-DRIVERS = {"tree": "ours", "in-tree": "mainline", "stock": "none"}
 OLDER_DRIVERS = {"ours": "tree", "mainline": "in-tree", "none": "stock"}
 DRIVER = Named(DRIVERS, OLDER_DRIVERS)
-VARIANT_DRIVER = Named({name: driver for name, driver in DRIVERS.items() if driver != "none"}, OLDER_DRIVERS)
-BACKEND = Named(guest.BACKENDS, {"legacy": "container", "group": "container"})
+VARIANT_DRIVER = Named(DRIVERS[:2], OLDER_DRIVERS)
+BACKEND = Named(BACKENDS, {"legacy": "container", "group": "container"})
 
 
 def engine_list(text: str) -> tuple[str, ...]:
@@ -114,3 +112,20 @@ def hosts() -> argparse.ArgumentParser:
     group.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first; "
                                                               "boot nothing")
     return group
+
+
+def host_config(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> HostConfig:
+    """What was chosen for a host; ``version`` is another kernel, ``vmm`` another QEMU."""
+    return HostConfig(kernel=version or args.kernel, driver=driver, engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
+                      patches=tuple(p.resolve() for p in getattr(args, "patch", ())), httu=getattr(args, "httu", True),
+                      push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
+
+
+def guest_config(args: argparse.Namespace) -> GuestConfig:
+    """What was chosen for the guest."""
+    return GuestConfig(kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), vfs=getattr(args, "guest_vfs", 1))
+
+
+def migration_config(args: argparse.Namespace) -> MigrationConfig:
+    """What was chosen for the migration."""
+    return MigrationConfig(backend=args.backend, moves=args.migrations)

@@ -14,19 +14,8 @@ from ..core.process import tied
 from ..core.progress import Steps
 from ..build import kernel, parts, qemu
 from ..scenario import accelerator
-from ..scenario.session import MODEL, Choice, Session
+from ..scenario.session import Session
 from . import arguments, logs
-
-
-def choice(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> Choice:
-    """The Choice of one host from the command line."""
-    return Choice(kernel=version or args.kernel,
-                  guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), driver=driver,
-                  engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
-                  guest_vfs=getattr(args, "guest_vfs", 1), moves=getattr(args, "migrations", 1),
-                  patches=tuple(p.resolve() for p in getattr(args, "patch", ())),
-                  backend=getattr(args, "backend", Choice.backend), httu=getattr(args, "httu", True),
-                  push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
 
 
 def needed(args: argparse.Namespace) -> list[str]:
@@ -34,9 +23,9 @@ def needed(args: argparse.Namespace) -> list[str]:
     are built in seconds."""
     kernels = {args.kernel, getattr(args, "to_kernel", None) or args.kernel}
     roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
-    ours = "ours" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
+    tree = "tree" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
     names = {"rootfs", "library", "qemu-asan" if qemu.is_sanitized() else "qemu"} | {f"kernel-{one}" for one in kernels} | roots
-    if ours and not getattr(args, "patch", ()):
+    if tree and not getattr(args, "patch", ()):
         names |= {f"driver-{one}" for one in kernels}
     if getattr(args, "guest", True):
         names |= {"programs", f"kernel-{kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel)}"}
@@ -58,22 +47,21 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
     if not args.dry_run:
         parts.build(needed(args), steps)
     with logs.folder(args.command) as folder, Session(steps, folder) as session:
-        picked = choice(args, args.driver)
+        picked = arguments.host_config(args, args.driver)
         with steps.step("build the host's initramfs"):
-            spec = session.spec("host", picked, guest=args.guest)
+            spec = session.spec("host", picked, arguments.guest_config(args) if args.guest else None)
         if args.dry_run:
             print(shlex.join(session.host(spec).argv()))
             return 0
         (host,) = session.boot([spec])
-        named = next(name for name, driver in arguments.DRIVERS.items() if driver == picked.driver)
-        with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {named}", host.console):
+        with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {picked.driver}", host.console):
             # Stock drivers first: loading the variant driver would load them without parameters
             for name in picked.engines:
                 accelerator.bring_up(host.ssh, hardware.ENGINES[name], picked.vfs)
             for name in picked.engines:
                 engine = hardware.ENGINES[name]
                 accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine),
-                                 engine.driver if picked.driver == "none" else hardware.VARIANT_DRIVER)
+                                 engine.driver if picked.driver == "stock" else hardware.VARIANT_DRIVER)
         if args.command == "shell":
             return subprocess.run(host.ssh.argv("exec sh -l", terminal=True), check=False, **tied()).returncode
         command = args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv)

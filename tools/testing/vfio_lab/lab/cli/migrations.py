@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import shlex
 import time
 
 from ..core import versions
 from ..core.context import Context
 from ..core.progress import Steps
 from ..build import kernel, parts
-from ..scenario import guest, matrix, report
-from ..scenario.session import Choice, Session
+from ..scenario import matrix, report
+from ..scenario.config import BACKENDS
+from ..scenario.session import Session
 from . import arguments, hosts, logs
 
 
@@ -40,13 +40,14 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         parts.build(hosts.needed(args), steps)
     started = time.monotonic()
     with logs.folder(args.command) as folder, Session(steps, folder) as session:
-        source = hosts.choice(args, args.from_driver)
-        destination = hosts.choice(args, args.to_driver, args.to_kernel, args.to_vmm)
+        chosen = (arguments.host_config(args, args.from_driver),
+                  arguments.host_config(args, args.to_driver, args.to_kernel, args.to_vmm),
+                  arguments.guest_config(args), arguments.migration_config(args))
         if args.dry_run:
-            for host, command in session.command_lines(source, destination):
-                print(f"# {host}\n{shlex.join(command) if isinstance(command, list) else command}")
+            for host, command in session.command_lines(*chosen):
+                print(f"# {host}\n{command}")
             return 0
-        outcome = session.migrate(source, destination)
+        outcome = session.migrate(*chosen)
         seconds = time.monotonic() - started
         print(report.text(outcome, seconds), flush=True)
         target = args.report or folder / "report.json"
@@ -64,7 +65,7 @@ def demo(args: argparse.Namespace, steps: Steps) -> int:
 
 def run_matrix(args: argparse.Namespace, steps: Steps) -> int:
     """vlab matrix."""
-    chosen = (args.kernel or tuple(versions.SERIES), args.vmm or tuple(versions.VMM), args.backend or guest.BACKENDS)
+    chosen = (args.kernel or tuple(versions.SERIES), args.vmm or tuple(versions.VMM), args.backend or BACKENDS)
     cells = matrix.same(*chosen) + (matrix.directions(*chosen) if args.directions else [])
     context = Context(steps=steps)
     absent = {cell: matrix.missing(cell, context) for cell in cells}
@@ -114,8 +115,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                       "guest whose CPU has other registers")
     move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU on the destination, if different: the guest gets the "
                       "machine type of the older release")
-    move.add_argument("--backend", type=arguments.BACKEND, default=Choice.backend, metavar="BACKEND",
-                      help=f"IOMMU backend of the guest's QEMU: {' or '.join(guest.BACKENDS)} (default: {Choice.backend})")
+    move.add_argument("--backend", type=arguments.BACKEND, default=BACKENDS[0], metavar="BACKEND",
+                      help=f"IOMMU backend of the guest's QEMU: {' or '.join(BACKENDS)} (default: {BACKENDS[0]})")
     move.add_argument("--httu", action=argparse.BooleanOptionalAction, default=True,
                       help="whether the hosts' SMMU tracks dirty pages (default: it does)")
     move.add_argument("--allow-data-loss", action="store_true", help="allow --backend iommufd with --no-httu")
@@ -132,7 +133,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                             "print the results as a table; also to build/matrix/matrix.json. "
                                             "Exits 0 only if every cell is as lab/core/versions.py expects.",
                                 epilog=f"example: vlab matrix --kernel {versions.DEFAULT} --backend container")
-    for option, known in (("kernel", tuple(versions.SERIES)), ("vmm", tuple(versions.VMM)), ("backend", guest.BACKENDS)):
+    for option, known in (("kernel", tuple(versions.SERIES)), ("vmm", tuple(versions.VMM)), ("backend", BACKENDS)):
         table.add_argument(f"--{option}", type=arguments.BACKEND if option == "backend" else arguments.Named(known),
                            action="append", metavar="NAME", help=f"only this one of {', '.join(known)}; can be repeated")
     table.add_argument("--directions", action="store_true",

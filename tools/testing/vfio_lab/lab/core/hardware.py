@@ -38,6 +38,13 @@ ENGINES = {e.name: e for e in (
     Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
+
+def engine(address: str) -> Engine:
+    """The accelerator that a PF or VF at this PCI address belongs to."""
+    slot = int(address[8:10], 16)
+    return next(e for e in ENGINES.values() if e.slot <= slot < e.slot + 8)
+
+
 # Queue pairs that the PF keeps for itself: few, they cost memory,
 # but two for each algorithm while all of them are tested
 PF_QUEUES = 40

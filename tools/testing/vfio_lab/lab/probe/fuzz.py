@@ -15,8 +15,9 @@ from ..core.run import run
 from ..build import kselftest
 from ..build.kernel import kernel
 from ..scenario import accelerator, watch
+from ..scenario.config import MODEL, HostConfig
 from ..scenario.host import Host
-from ..scenario.session import MODEL, Choice, Session
+from ..scenario.session import Session
 
 SOURCE = paths.LAB / "programs/stream_fuzz"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
@@ -64,17 +65,17 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     return "\n".join(said)
 
 
-def choice(context: Context, patches: tuple[Path, ...] = ()) -> Choice:
+def config(context: Context, patches: tuple[Path, ...] = ()) -> HostConfig:
     """A host with functions and programs for streams() and operations(); `patches`
     bend its driver."""
-    return Choice(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
-                  push={STREAMS: kselftest.program("acc_stream_fuzz", context),
-                        OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
+    return HostConfig(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
+                      push={STREAMS: kselftest.program("acc_stream_fuzz", context),
+                            OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
 
 
-def bring_up(session: Session, picked: Choice) -> Host:
+def bring_up(session: Session, picked: HostConfig) -> Host:
     """Boot it, and bind all functions to the driver."""
-    (host,) = session.boot([session.spec("host", picked, guest=False)])
+    (host,) = session.boot([session.spec("host", picked)])
     engine = hardware.ENGINES["sec"]
     accelerator.bring_up(host.ssh, engine, picked.vfs)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
@@ -113,7 +114,7 @@ def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Pat
             print(f"decoder: {number} inputs, seed {seed}: ok", flush=True)
             continue
         with Session(context.steps, folder) as session:
-            host = bring_up(session, choice(context))
+            host = bring_up(session, config(context))
             with context.steps.step(f"fuzz {number} {name}, seed {seed}", host.console):
                 said = (streams if name == "streams" else operations)(host, number, seed)
             watch.expect(PROVOKED, maybe=True)

@@ -12,63 +12,59 @@ import subprocess
 import threading
 from collections.abc import Sequence
 
+from ..core import hardware
 from ..core.errors import LabError, Refusal
 from ..core.process import kept_apart
 from ..core.run import show
 from . import syncs
+from .config import GuestConfig, MigrationConfig, default_load
 from .host import Host, HostSpec
 from .load import LoadRecord
 from .qmp import Qmp
 from .splats import guest_splats, qemu_splats
 
 MEMORY_MIB = 256
-#: QEMU's IOMMU backends: iommufd supports dirty tracking by the SMMU; the container does
-#: not, and reports every mapped page as dirty
-BACKENDS = ("iommufd", "container")
 #: files of each guest, in /run of its host
 FILES = ("console", "stderr", "trace", "report")
-#: QEMU's enable-migration; "" chooses what the backend needs
-MIGRATION = ("", "auto", "on")
 MIGRATION_PORT = 4444
 #: port of the console of a host's first guest
 CONSOLE_PORT = 4544
 
 
-def command(spec: HostSpec, functions: Sequence[str], load: str = "24,4096", incoming: bool = False,
-            backend: str = "iommufd", driver: str = "hisi_sec2", migration: str = "", number: int = 0,
-            machine: str = "virt", extra: str = "") -> str:
+def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migration: MigrationConfig,
+            incoming: bool = False, number: int = 0, machine: str = "virt") -> str:
     """The inner QEMU's command line, for the host's shell; see Guest."""
     console, stderr, trace, report = (f"/run/guest{number}.{what}" for what in FILES)
     # Without dirty tracking, QEMU migrates only with enable-migration=on
-    how = ",migration-events=on" + (",iommufd=iommu" if backend == "iommufd" else "")
-    if migration or backend == "container" or not spec.httu:
-        how += f",enable-migration={migration or 'on'}"
+    iommufd = migration.backend == "iommufd"
+    how = ",migration-events=on" + (",iommufd=iommu" if iommufd else "")
+    if migration.enable or not iommufd or not spec.config.httu:
+        how += f",enable-migration={migration.enable or 'on'}"
     devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
-    if backend == "iommufd":
+    if iommufd:
         devices = " -object iommufd,id=iommu" + devices
+    drivers = dict.fromkeys(hardware.engine(f).driver for f in functions) if guest.stock else ()
+    load = "script" if guest.script else default_load(spec.config, guest) if migration.load is None else migration.load
     return (
         "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
         f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
         f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
-        f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={driver} lab.load={load}'"
+        f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={'+'.join(drivers) or 'none'} lab.load={load}'"
         f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
         f",logfile={console} -serial chardev:console"
         " -device virtio-serial-pci,romfile="
         f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
-        f" {extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
+        f" {guest.extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
         f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{stderr}")
 
 
 class Guest:
-    """One inner QEMU.  `driver` is the stock driver that the guest loads, or "none";
-    without `load` the guest stays idle until stop_load().  With `incoming` QEMU waits for
-    a migration.  `number` distinguishes guests of one host.  `machine` is the machine
-    type, `extra` are additional arguments before the VFs."""
+    """One inner QEMU.  With `incoming` QEMU waits for a migration.  `number` distinguishes
+    guests of one host.  `machine` is the machine type."""
 
-    def __init__(self, host: Host, functions: list[str], record: LoadRecord, qmp_library: str,
-                 load: str = "24,4096", incoming: bool = False, backend: str = "iommufd",
-                 driver: str = "hisi_sec2", migration: str = "", number: int = 0,
-                 machine: str = "virt", extra: str = "") -> None:
+    def __init__(self, host: Host, functions: list[str], record: LoadRecord, guest: GuestConfig = GuestConfig(),
+                 migration: MigrationConfig = MigrationConfig(), incoming: bool = False, number: int = 0,
+                 machine: str = "virt") -> None:
         self.host, self.number = host, number
         self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
         self._console, self._stderr, self._trace, report = (f"/run/guest{number}.{what}" for what in FILES)
@@ -78,14 +74,14 @@ class Guest:
         self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
-        started = command(host.spec, functions, load, incoming, backend, driver, migration, number, machine, extra)
+        started = command(host.spec, functions, guest, migration, incoming, number, machine)
         show(f"{host.name}: {started}")
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(host.ssh.argv(started), stdin=theirs, stdout=theirs,
                                              stderr=subprocess.DEVNULL, **kept_apart())
         try:
-            self.qmp = Qmp(ours, f"guest on {host.name}", qmp_library, host.patience)
+            self.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.patience)
         except LabError as e:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e

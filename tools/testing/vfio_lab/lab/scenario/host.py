@@ -14,7 +14,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ..core import hardware, versions
 from ..core.errors import LabError
@@ -24,6 +24,7 @@ from ..core.run import show
 from ..build import qemu
 from ..build.kernel import Kernel
 from . import watch
+from .config import HostConfig
 from .qmp import Qmp
 from .splats import qemu_splats, splats
 from .ssh import Ssh
@@ -47,18 +48,14 @@ done
 
 @dataclasses.dataclass
 class HostSpec:
-    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `model` has
-    properties of the device model; `httu` enables the SMMU's dirty tracking; `extra` are
+    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `extra` are
     additional arguments of the outer QEMU; `vmm` is the QEMU in `initrd`."""
 
     name: str
+    config: HostConfig
     kernel: Kernel
     initrd: pathlib.Path
-    engines: tuple[str, ...] = ("sec",)
-    vfs: int = 2
     lan: tuple[str, pathlib.Path] | None = None
-    model: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    httu: bool = True
     extra: tuple[str, ...] = ()
     vmm: versions.Vmm = versions.VMMS[0]
 
@@ -75,7 +72,7 @@ class Host:
         self._qemu_log = logs / f"{spec.name}.qemu.log"
         self._qemu = qemu
         self._key = key
-        self._qmp_library = qmp_library
+        self.qmp_library = qmp_library
         self._up = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self.qmp: Qmp | None = None
@@ -100,7 +97,7 @@ class Host:
 
     def argv(self, qmp_fd: int = 3) -> list[str]:
         """The outer QEMU's command line, with its monitor on a file descriptor."""
-        spec = self.spec
+        spec, config = self.spec, self.spec.config
         args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
                 "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
@@ -119,12 +116,12 @@ class Host:
                                 f"addr.type=unix,addr.path={path}",
                      "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
         args += spec.extra
-        if spec.httu:
+        if config.httu:
             args += ["-global", "arm-smmuv3.httu=on"]
-        for name in spec.engines:
+        for name in config.engines:
             engine = hardware.ENGINES[name]
-            properties = "".join(f",{k}={v}" for k, v in spec.model.items())
-            args += ["-device", f"{engine.device},id={name},addr={engine.slot:x}.0,vfs={max(spec.vfs, 1)}{properties}"]
+            properties = "".join(f",{k}={v}" for k, v in config.model.items())
+            args += ["-device", f"{engine.device},id={name},addr={engine.slot:x}.0,vfs={max(config.vfs, 1)}{properties}"]
         return args
 
     def start(self) -> None:
@@ -139,7 +136,7 @@ class Host:
         reader = threading.Thread(target=self._read_console, daemon=True)
         reader.start()
         try:
-            self.qmp = Qmp(ours, f"host {self.name}", self._qmp_library, self.patience)
+            self.qmp = Qmp(ours, f"host {self.name}", self.qmp_library, self.patience)
         except LabError as e:
             self._process.wait(10)
             reader.join(10)
@@ -219,7 +216,7 @@ class Host:
         """The kernel log with levels, and the PFs that are still being reset."""
         mark = "--- reset"
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
-                       for name in self.spec.engines for engine in [hardware.ENGINES[name]])
+                       for name in self.spec.config.engines for engine in [hardware.ENGINES[name]])
         said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
         if "Booting Linux" not in said[0]:
             said.insert(0, "<3>[    0.000000] the start of the log was overwritten")
@@ -230,8 +227,8 @@ class Host:
     def _new_mistakes(self) -> list[str]:
         """New guest errors that the devices counted."""
         found = []
-        for name in self.spec.engines:
-            for function in range(max(self.spec.vfs, 1) + 1):
+        for name in self.spec.config.engines:
+            for function in range(max(self.spec.config.vfs, 1) + 1):
                 for mistake, count in self.counters(name, function)["guest-errors"].items():
                     new = count - self._mistakes.get((name, function, mistake), 0)
                     self._mistakes[name, function, mistake] = count

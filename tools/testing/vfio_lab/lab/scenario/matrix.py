@@ -16,9 +16,10 @@ from ..core.context import Context
 from ..core.errors import LabError
 from ..core.progress import Steps
 from ..build import kernel, rootfs
-from . import guest, report
+from . import report
+from .config import BACKENDS, HostConfig, MigrationConfig
 from .migration import Outcome
-from .session import Choice, Session
+from .session import Session
 
 #: whether each backend is tested on an SMMU with dirty tracking (HTTU)
 HTTU = {"iommufd": True, "container": False}
@@ -113,10 +114,10 @@ def _quoted(words: str) -> str:
 
 def migrated(cell: Cell, engines: tuple[str, ...], steps: Steps, folder: pathlib.Path) -> Outcome:
     """Boot the cell's hosts and migrate; the logs go to the folder."""
-    source, destination = (Choice(kernel=end.kernel, vmm=end.vmm, backend=cell.backend, httu=HTTU[cell.backend],
-                                  engines=engines) for end in (cell.source, cell.destination))
+    source, destination = (HostConfig(kernel=end.kernel, vmm=end.vmm, httu=HTTU[cell.backend], engines=engines)
+                           for end in (cell.source, cell.destination))
     with Session(steps, folder / cell.name) as session:
-        return session.migrate(source, destination)
+        return session.migrate(source, destination, migration=MigrationConfig(backend=cell.backend))
 
 
 def run(cells: Iterable[Cell], absent: Callable[[Cell], str], migrate: Callable[[Cell], Outcome],
@@ -150,7 +151,7 @@ def ran(results: Mapping[Cell, Result]) -> list[str]:
 
 def tables(results: Mapping[Cell, Result]) -> list[tuple[list[str], list[list[str]]]]:
     """Header and rows of the one or two tables of the results."""
-    backends = [name for name in guest.BACKENDS if any(cell.backend == name for cell in results)]
+    backends = [name for name in BACKENDS if any(cell.backend == name for cell in results)]
     rows: dict[bool, dict[tuple[str, str], dict[str, Result]]] = {True: {}, False: {}}
     for cell, result in results.items():
         alike = cell.source == cell.destination

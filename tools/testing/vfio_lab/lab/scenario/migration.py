@@ -14,6 +14,7 @@ from ..core import hardware, versions
 from ..core.errors import LabError, Refusal
 from ..core.progress import Steps
 from . import accelerator, arcs
+from .config import GuestConfig, MigrationConfig
 from .guest import MIGRATION_PORT, Guest
 from .host import Host
 from .load import LoadRecord, Report
@@ -23,7 +24,7 @@ from .timeline import Phase
 #: the default engine of a guest
 ENGINE = "sec"
 #: names of the variant drivers in output
-DRIVER_NAMES = {"ours": "this driver", "mainline": "the in-tree driver"}
+DRIVER_NAMES = {"tree": "this driver", "in-tree": "the in-tree driver"}
 
 # Long enough to send all of memory: without dirty tracking every mapped page is sent
 # during the downtime
@@ -34,8 +35,6 @@ MIGRATE_SECONDS = 120
 # requests this slow (microseconds), one at a time, the engine cannot empty its queues
 # meanwhile, so that some requests are always pending at the pause
 SLOW_REQUEST_US, SLOW_SLOTS = 200_000, 1
-# The model's default
-SLOTS = 4
 
 # A lane makes progress if this many of its requests are verified within this time
 LANE_REQUESTS = 20
@@ -97,29 +96,20 @@ class Outcome:
 class Scenario:
     """Two booted hosts, and the steps of the scenario."""
 
-    def __init__(self, source: Host, destination: Host, drivers: tuple[str, str], vfs: tuple[int, int],
-                 qmp_library: str, steps: Steps, load: str, backend: str, guest_vfs: int = 1,
-                 engines: tuple[str, ...] = (ENGINE,), moves: int = 1,
-                 migration: str = "", slow: bool = True, guest_extra: str = "") -> None:
+    def __init__(self, source: Host, destination: Host, guest: GuestConfig, migration: MigrationConfig,
+                 steps: Steps) -> None:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
         self._patience = max(source.patience, destination.patience)
         self.record = LoadRecord(self._patience)
-        self._drivers = drivers
-        self._vfs = {source.name: vfs[0], destination.name: vfs[1]}
-        self._places = [(name, n) for name in engines for n in range(1, guest_vfs + 1)]
-        self._moves = moves
-        self._qmp_library = qmp_library
+        self._places = [(name, n) for name in source.spec.config.engines for n in range(1, guest.vfs + 1)]
+        self._guest_config, self._migration = guest, migration
         self._steps = steps
-        self._load = load
-        self._backend = backend
-        self._migration = migration
-        self._slow = slow
         self._machine = versions.machine(source.spec.vmm, destination.spec.vmm)
-        self._guest_extra = guest_extra
-        self.outcome.tracking = ("tracked by the SMMU" if backend == "iommufd" and source.spec.httu else
-                                 "not tracked, all of memory is dirty" if backend == "container" else "not tracked")
+        self.outcome.tracking = ("tracked by the SMMU" if migration.backend == "iommufd" and source.spec.config.httu else
+                                 "not tracked, all of memory is dirty" if migration.backend == "container" else
+                                 "not tracked")
         self._number = 0
         self._all: dict[str, dict[str, list[str]]] = {}
         self._functions: dict[str, list[str]] = {}
@@ -136,8 +126,7 @@ class Scenario:
         other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._patience), []
         other._brought = collections.Counter()
         other._number = self._number + 1
-        guest_vfs = len(self._places) // len(self._engines())
-        other._places = [(name, n + guest_vfs) for name, n in self._places]
+        other._places = [(name, n + self._guest_config.vfs) for name, n in self._places]
         other._functions = {host: [functions[name][n - 1] for name, n in other._places]
                             for host, functions in self._all.items()}
         return other
@@ -149,22 +138,20 @@ class Scenario:
         return " and ".join(hardware.ENGINES[name].driver for name in self._engines())
 
     def _start(self, host: Host, incoming: bool) -> Guest:
-        drivers = "+".join(hardware.ENGINES[name].driver for name in self._engines()) or "none"
-        self._guests.append(Guest(host, self._functions[host.name], self.record, self._qmp_library, self._load,
-                                  incoming=incoming, backend=self._backend, driver=drivers, migration=self._migration,
-                                  number=self._number, machine=self._machine, extra=self._guest_extra))
+        self._guests.append(Guest(host, self._functions[host.name], self.record, self._guest_config, self._migration,
+                                  incoming, self._number, self._machine))
         return self.guest
 
     def set_up(self) -> None:
         """Set up both hosts as an operator does."""
-        for host, which in zip((self.source, self.destination), self._drivers):
-            self._set_up_host(host, which)
+        for host in (self.source, self.destination):
+            self._set_up_host(host)
 
-    def _set_up_host(self, host: Host, which: str) -> None:
+    def _set_up_host(self, host: Host) -> None:
         """Load the PF's driver, create VFs and bind them."""
-        vfs = self._vfs[host.name]
+        vfs = host.spec.config.vfs
         functions: dict[str, list[str]] = {}
-        driver = DRIVER_NAMES[which]
+        driver = DRIVER_NAMES[host.spec.config.driver]
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
             # All first: the variant driver brings the stock ones with it, without parameters
             for name in self._engines():
@@ -175,7 +162,7 @@ class Scenario:
                 if len(functions[name]) != vfs:
                     raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, expected {vfs}")
                 accelerator.bind(host.ssh, functions[name], hardware.VARIANT_DRIVER)
-            if self._backend == "iommufd":
+            if self._migration.backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
             self._all[host.name] = functions
             self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
@@ -189,9 +176,9 @@ class Scenario:
         """Whether the guest can still send reports."""
         return lambda: self.source.alive() and self.destination.alive() and guest.alive()
 
-    def start_guest(self, loaded: bool = True) -> None:
+    def start_guest(self) -> None:
         """Start the guest on the source; return when all lanes of its load make progress, or
-        without a load when its driver is ready."""
+        without a load when its drivers are ready."""
         host = self.source
         functions = self._functions[host.name]
         with self._steps.step(f"{host.name}: guest with {' and '.join(functions) or 'no VF'}: stock driver, its "
@@ -201,7 +188,7 @@ class Scenario:
             try:
                 self.record.wait("the guest's driver is ready", lambda: self.record.ready, START_SECONDS,
                                  self._alive(guest))
-                if loaded and self._load:
+                if not self._guest_config.script and self._migration.load != "":
                     self.record.wait_progress("the load runs", LANE_REQUESTS, START_SECONDS, self._alive(guest))
             except LabError as e:
                 guest.console()
@@ -226,16 +213,15 @@ class Scenario:
     def expect_guest(self) -> Guest:
         """Start an inner QEMU on the destination that waits for the migration."""
         for name in self._engines():
-            model = self.destination.spec.model
+            model = self.destination.spec.config.model
             self.destination.set_model(name, "request-latency", int(model["request-latency"]))
-            self.destination.set_model(name, "engine-slots", int(model.get("engine-slots", SLOTS)))
+            self.destination.set_model(name, "engine-slots", int(model["engine-slots"]))
         return self._start(self.destination, incoming=True)
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Start the migration and return."""
-        for name in self._engines() if self._slow else []:
-            self.source.set_model(name, "request-latency", int(SLOW_REQUEST_US * self.source.spec.kernel.patience))
-            self.source.set_model(name, "engine-slots", SLOW_SLOTS)
+        for name in self._engines() if self._migration.slow else []:
+            slow_down(self.source, name)
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 
@@ -247,7 +233,7 @@ class Scenario:
             arrived = self.expect_guest()
             before = self.record.last
             began = time.monotonic()
-            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._backend == "container" else {}
+            limit = {"downtime_limit": DOWNTIME_LIMIT_MS} if self._migration.backend == "container" else {}
             try:
                 self.begin(source, 1 << 40, **limit)
             except LabError as e:
@@ -308,7 +294,7 @@ class Scenario:
         out.carried = self._brought[here] + sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in events)
         self._brought[here] -= out.carried
         self._brought[there] += out.carried
-        if self._slow and out.carried <= 0:
+        if self._migration.slow and out.carried <= 0:
             out.complaints.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
                                   "was shown")
 
@@ -333,7 +319,7 @@ class Scenario:
         self.outcome.requests["before"] = before.verified
         self.outcome.requests["during"] = here[-1].verified - before.verified
         self.outcome.in_flight_at_stop = here[-1].in_flight
-        if self._slow and here[-1].in_flight < MIN_IN_FLIGHT:
+        if self._migration.slow and here[-1].in_flight < MIN_IN_FLIGHT:
             self.outcome.complaints.append(f"only {here[-1].in_flight} requests were in flight when the guest stopped on the "
                                            f"{self.source.name}, expected at least {MIN_IN_FLIGHT}")
 
@@ -397,7 +383,7 @@ class Scenario:
         try:
             self.set_up()
             self.start_guest()
-            for _ in range(self._moves - 1):
+            for _ in range(self._migration.moves - 1):
                 self.migrate()
                 self.turn_round()
             self.migrate()
@@ -426,6 +412,12 @@ class Scenario:
         for guest in self._guests:
             guest.console()
             guest.close()
+
+
+def slow_down(host: Host, engine: str) -> None:
+    """Make requests slow, so that some are pending whenever the guest is stopped."""
+    host.set_model(engine, "request-latency", int(SLOW_REQUEST_US * host.spec.kernel.patience))
+    host.set_model(engine, "engine-slots", SLOW_SLOTS)
 
 
 def _states(guest: Guest, since: float, state: str) -> list[float]:

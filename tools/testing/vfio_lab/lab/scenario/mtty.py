@@ -50,7 +50,7 @@ def modules(kernel: Kernel, context: Context | None = None) -> list[Path]:
 
 
 def files(kernel: Kernel, context: Context | None = None) -> dict[str, Path]:
-    """Files to push into a host (Choice.push)."""
+    """Files to push into a host (HostConfig.push)."""
     return {f"/lab/{path.name}": path for path in modules(kernel, context)}
 
 

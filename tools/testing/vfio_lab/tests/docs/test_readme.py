@@ -6,7 +6,7 @@ import re
 from guide import VF, blocks, script
 from lab.core import paths, versions
 from lab.build import driver, kernel
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 
 
 def block_with(word: str) -> list[str]:
@@ -18,11 +18,11 @@ def block_with(word: str) -> list[str]:
 
 def test_real_hardwares_commands_bind_a_function(new_session, context):
     """The commands must install this driver and bind a VF to it."""
-    module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
+    module = driver.module(kernel.kernel(versions.DEFAULT, context), context)
     session = new_session()
     # As many queues as hardware has: without parameters the stock driver takes 256
-    choice = Choice(driver="none", push={f"/build/module/{module.name}": module}, model={**MODEL, "queues": "1024"})
-    (host,) = session.boot([session.spec("host", choice, guest=False)])
+    config = HostConfig(driver="stock", push={f"/build/module/{module.name}": module}, model={**MODEL, "queues": "1024"})
+    (host,) = session.boot([session.spec("host", config)])
     (install,) = [line for line in block_with("depmod") if not line.startswith("make ")]
     host.ssh.run(f"cd / && mkdir -p /usr/lib/modules/$(uname -r)/updates && {install}")
     for name in ("functions", "bind"):

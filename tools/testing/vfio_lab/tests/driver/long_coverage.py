@@ -13,7 +13,7 @@ from lab.core import hardware, paths, versions
 from lab.build import driver
 from lab.build.kernel import flavoured, kernel
 from lab.scenario import accelerator
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from lab.probe import coverage
 
 pytestmark = pytest.mark.timeout(0)
@@ -41,11 +41,11 @@ def work(host, functions: list[str], layout: str) -> None:
 def test_nearly_all_lines_run(boot, context, tmp_path):
     """Nearly every line of the driver must run. Lines that did not run are listed in
     build/check/coverage.txt."""
-    built = driver.module("ours", kernel(flavoured("debug"), context), context, flavour="gcov")
+    built = driver.module(kernel(flavoured("debug"), context), context, flavour="gcov")
     tests = built.with_name(driver.KUNIT_MODULE)
     counted: coverage.Lines = {}
     for layout in LAYOUTS:
-        host = boot(Choice(kernel=flavoured("debug"), driver="none", model={**MODEL, "hw-version": layout}, push={
+        host = boot(HostConfig(kernel=flavoured("debug"), driver="stock", model={**MODEL, "hw-version": layout}, push={
             **tap.files(context), steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
             f"/lab/{tests.name}": tests}))
         functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])

@@ -14,7 +14,7 @@ import tap
 from lab.core import hardware, paths
 from lab.build import kunit
 from lab.scenario import accelerator, watch
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 
 MUTANTS = paths.LAB / "tests/mutants"
 
@@ -34,7 +34,7 @@ def test_kunit_catches(context, mutant):
 @of("kselftest")
 def test_the_kselftest_catches(boot, context, mutant):
     """The hisi_acc kselftests must fail on each mutant."""
-    host = boot(Choice(patches=(mutant,), push=tap.files(context)))
+    host = boot(HostConfig(patches=(mutant,), push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout

@@ -14,7 +14,7 @@ from lab.core import hardware, paths
 from lab.build import driver, kunit
 from lab.build.kernel import flavoured, kernel
 from lab.scenario import accelerator, watch
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from lab.probe import leaks, races
 
 # Missing kernels are built first.
@@ -29,9 +29,9 @@ SLOW_TESTS = ("lost_in_reset_of_all",)
 KSELFTEST_SECONDS = 300
 
 
-def bound_host(boot, context, choice: Choice):
+def bound_host(boot, context, **config):
     """A host with the kselftests and two VFs for them."""
-    host = boot(Choice(**{**vars(choice), "push": tap.files(context)}))
+    host = boot(HostConfig(push=tap.files(context), **config))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     return host, functions[:2]
@@ -53,7 +53,7 @@ def test_the_kselftest(boot, context, version):
     """The driver must not use memory after free or out of bounds, take locks in the wrong order,
     sleep in atomic context, race on data, or do undefined arithmetic. lab/probe/leaks.py looks for
     leaks."""
-    host, functions = bound_host(boot, context, Choice(kernel=version))
+    host, functions = bound_host(boot, context, kernel=version)
     assert leaks.watched(host) == version.endswith("-debug")
     leaks.forget(host)
     said = kselftest(host, functions)
@@ -73,11 +73,11 @@ def test_the_kselftest(boot, context, version):
 def test_kunit(new_session, context):
     """The KUnit tests must not cause a report. They run one at a time, so they cannot show data races."""
     version = DEBUG
-    built = driver.module("ours", kernel(version, context), context, flavour="kunit")
+    built = driver.module(kernel(version, context), context, flavour="kunit")
     module = built.with_name(driver.KUNIT_MODULE)
     session = new_session()
-    choice = Choice(kernel=version, driver="none", push={f"/lab/{module.name}": module})
-    (host,) = session.boot([session.spec("host", choice, guest=False)])
+    config = HostConfig(kernel=version, driver="stock", push={f"/lab/{module.name}": module})
+    (host,) = session.boot([session.spec("host", config)])
     leaks.forget(host)
     host.ssh.run(f"modprobe vfio && modprobe kunit enable=1 autorun=1 && insmod /lab/{module.name}", timeout=120)
     said = host.ssh.out("dmesg")
@@ -90,20 +90,17 @@ def test_kunit(new_session, context):
 @pytest.mark.parametrize("version", WATCHING)
 def test_a_migration_under_load(new_session, version):
     """A migration of a guest under load must not cause a report."""
-    choice = Choice(kernel=version)
-    with new_session().scenario(choice, choice) as scenario:
-        outcome = scenario.run()
-        assert outcome.complaints == []
+    assert new_session().migrate(HostConfig(kernel=version)).complaints == []
 
 
 def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
     """With 64K pages a V3 VF must not offer migration nor map migration registers, and must still
     work in a guest (D15)."""
-    with new_session().scenario(Choice(kernel=flavoured("64k"), backend="iommufd"), Choice()) as scenario:
+    with new_session().scenario(HostConfig(kernel=flavoured("64k")), HostConfig()) as scenario:
         scenario.set_up()
         host = scenario.source
         lines = [line for line in host.ssh.out("dmesg").splitlines() if "no migration" in line]
-        assert len(lines) == Choice.vfs, lines
+        assert len(lines) == HostConfig.vfs, lines
         assert all("its registers share a page of 64 KiB with the guest's" in line for line in lines)
         assert "64K" not in host.ssh.out("ls /sys/kernel/debug/vfio/*/migration 2>&1 || true")
         scenario.start_guest()
@@ -116,10 +113,10 @@ def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
 
 def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
     """With 64K pages a VF must migrate where the migration registers are in the PF."""
-    choice = Choice(kernel=flavoured("64k"), model={**MODEL, "hw-version": "v4"})
-    host, functions = bound_host(boot, context, choice)
+    version = flavoured("64k")
+    host, functions = bound_host(boot, context, kernel=version, model={**MODEL, "hw-version": "v4"})
     said = kselftest(host, functions)
-    assert tap.wrong(said, choice.kernel, "v4") == {}, said
+    assert tap.wrong(said, version, "v4") == {}, said
 
 
 #: for each mutant: a kernel, what to run, a word of the report
@@ -142,7 +139,7 @@ def test_each_mutant_has_its_finder():
 def test_a_mutant_is_reported(boot, context, mutant):
     """Each mutant must be reported: the kernels detect errors, and the lab reads their logs."""
     version, tests, word = FOUND_BY[mutant]
-    host, functions = bound_host(boot, context, Choice(kernel=version, patches=(MUTANTS / f"{mutant}.patch",)))
+    host, functions = bound_host(boot, context, kernel=version, patches=(MUTANTS / f"{mutant}.patch",))
     leaks.forget(host)
     if version.endswith("-kcsan"):
         races.look_closely(host)

@@ -82,13 +82,13 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
     """Accesses of both drivers on one host."""
     trace = tmp_path_factory.mktemp("trace") / "trace"
     with Session(Steps(io.StringIO()), paths.BUILD / f"check/access-budget-{request.param}") as session, \
-            lab_bench.bench(session, context, request.param, "ours") as bench:
+            lab_bench.bench(session, context, request.param, "tree") as bench:
         bench.bring_up()
-        counts = {"ours": measure(bench, trace)}
+        counts = {"tree": measure(bench, trace)}
         bench.unbind()
         bench.host.ssh.run(f"rmmod {VARIANT} && insmod {MAINLINE}")
         bench.bind()
-        counts["mainline"] = measure(bench, trace)
+        counts["in-tree"] = measure(bench, trace)
         (paths.BUILD / f"check/accesses-{request.param}.md").write_text(table(counts))
         print(table(counts))
         yield counts
@@ -97,14 +97,14 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
 def test_before_the_downtime(found):
     """Checking whether a running VF can be saved must take two reads of the PF and three of the VF,
     of registers that only change when they are written."""
-    before = found["ours"]["before"]
+    before = found["tree"]["before"]
     assert before["pf reads"] <= 2 and before["pf writes"] == 0
     assert before["reads"] <= 3 and before["writes"] == 0, "more accesses to a running guest's VF"
 
 
 def test_what_saving_does_in_the_downtime(found):
     """In the downtime, saving must not access the device more often than this."""
-    save = found["ours"]["downtime"]
+    save = found["tree"]["downtime"]
     assert save["pf reads"] <= 2 and save["pf writes"] == 0
     assert save["reads"] <= 27
     assert save["mailboxes"] <= 3 and save["doorbells"] <= 2
@@ -114,7 +114,7 @@ def test_what_saving_does_in_the_downtime(found):
 def test_what_restoring_does(found):
     """A restore must access the device no more often than Linux 6.12's driver, except for the
     doorbells of the event queues, and less often in total."""
-    ours, theirs = (added(found[driver], RESTORE) for driver in ("ours", "mainline"))
+    ours, theirs = (added(found[driver], RESTORE) for driver in ("tree", "in-tree"))
     plain = ours["writes"] - ours["mailboxes"] - ours["doorbells"]
     assert plain <= RESTORE_OF_6_12["writes"]
     assert all(ours[kind] <= RESTORE_OF_6_12[kind] for kind in ("pf reads", "pf writes", "reads", "mailboxes"))

@@ -27,7 +27,7 @@ from lab.scenario import watch
 from lab.scenario.session import Session
 from lab.scenario.splats import is_splat
 
-COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("mainline", "ours") for series in versions.SERIES}
+COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("in-tree", "tree") for series in versions.SERIES}
 OUT = paths.BUILD / "defects"
 
 
@@ -68,7 +68,7 @@ class Run:
         """New kernel messages of the hosts, and those that are unexpected. The in-tree driver logs
         more, also about its own failures, which the scenarios report."""
         found, missing = watch.end()
-        if self.driver != "ours":
+        if self.driver != "tree":
             return [line for line in found if is_splat(line)]
         return found + [f"expected, and not there: {pattern}" for pattern in missing if passed]
 
@@ -79,7 +79,7 @@ class Run:
         try:
             one.sound()
             one.host.ssh.run("echo 0 > /sys/module/qm_rival/parameters/hold; rmmod qm_rival; true", check=False)
-            one.enable(one.host.spec.vfs)
+            one.enable(one.host.spec.config.vfs)
             one.bind()
         except LabError:
             return False
@@ -92,7 +92,7 @@ class Run:
         while left:
             with self._bench(defects.MANY_FUNCTIONS if where == defects.MANY else 2, **model) as one:
                 if where != defects.ALONE:
-                    one.bring_up(one.host.spec.vfs)
+                    one.bring_up(one.host.spec.config.vfs)
                 while left:
                     if not self._judge(left.pop(0), one) or where == defects.ALONE:
                         break
@@ -179,7 +179,7 @@ def test_the_page_has_every_row():
 
 def test_ours_is_free_of_them(request, run):
     """This driver must pass each scenario. test_uapi.py runs the kselftests."""
-    ours = run(versions.DEFAULT, "ours")
+    ours = run(versions.DEFAULT, "tree")
     ours.slow = request.config.getoption("--long")
     ours.scenarios(defects.SHARED)
     ours.scenarios(defects.MANY)
@@ -196,7 +196,7 @@ def test_all_drivers(request, run, column):
         pytest.skip("vlab defects runs it")
     one = run(*COLUMNS[column])
     one.all()
-    if column.startswith("ours"):
+    if column.startswith("tree"):
         left = tap.skips(one.version)
         assert {n: r for n, r in one.results.items() if r != (tap.SKIPPED if n in left else tap.PASSED)} == {}, one.reasons
         assert one.beside == []

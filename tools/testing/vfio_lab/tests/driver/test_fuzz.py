@@ -57,7 +57,7 @@ def test_a_bent_decoder_is_found_out(context, tmp_path, name):
 def host(context):
     """One host for the tests below."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check/fuzz") as session:
-        yield fuzz.bring_up(session, fuzz.choice(context))
+        yield fuzz.bring_up(session, fuzz.config(context))
 
 
 def stores(host) -> int:

@@ -10,7 +10,7 @@ import pytest
 from lab.core import hardware, versions
 from lab.build import kernel, kselftest
 from lab.scenario import accelerator, mtty, watch
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 #: tests for any device and any driver
@@ -21,7 +21,7 @@ SECONDS = 500
 def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: int = 2, engine: str = "sec", more=None):
     """A host with the installed selftests and its VFs, bound."""
     push = kselftest.files(kselftest.installed(context)) | (more or {})
-    host = boot(Choice(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
+    host = boot(HostConfig(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
     functions = accelerator.functions(host.ssh, hardware.ENGINES[engine])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     return host, functions
@@ -65,7 +65,7 @@ def test_our_driver_passes(boot, context, request):
     own, one started by the kernel's own script. At the same time: migrations from one VF to
     another, and the kernel's test of drivers, where the accelerator copies memory and raises
     interrupts."""
-    host, functions = host_with(boot, context, "ours", vfs=len(MODES) + 3)
+    host, functions = host_with(boot, context, "tree", vfs=len(MODES) + 3)
     lines = {mode: generic(f"{only(mode)} {function}") for mode, function in zip(MODES, functions)}
     lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {functions[0]}'" for test in GENERIC)
                         + " ../run_kselftest.sh " + " ".join(f"-t vfio:{test}" for test in GENERIC))
@@ -120,11 +120,11 @@ def test_others_fail_what_their_lists_say(boot, context):
     """mtty in each mode, and the in-tree driver, must fail exactly what their lists say. A wrong
     check fails on mtty."""
     built = kernel.kernel(versions.DEFAULT, context)
-    host, functions = host_with(boot, context, "mainline", more=mtty.files(built, context))
+    host, functions = host_with(boot, context, "in-tree", more=mtty.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
     lines = {mode: survivable("mtty", mode, device) for mode, device in devices.items()}
-    said = side_by_side(host, lines | {"mainline": survivable("hisi_acc_mainline", "iommufd", functions[0])})
-    judge("hisi_acc_mainline", "iommufd", said.pop("mainline"))
+    said = side_by_side(host, lines | {"in-tree": survivable("hisi_acc_mainline", "iommufd", functions[0])})
+    judge("hisi_acc_mainline", "iommufd", said.pop("in-tree"))
     for mode, text in said.items():
         judge("mtty", mode, text)
     host.ssh.run(f"echo {functions[1]} > /sys/bus/pci/drivers/hisi_acc_vfio_pci/unbind")
@@ -135,11 +135,11 @@ def test_others_fail_what_their_lists_say(boot, context):
 def test_the_older_kernel(boot, context):
     """This driver and mtty on the oldest series, which has no VFIO_MIGRATION_PRECOPY_INFO v2."""
     built = kernel.kernel(versions.LTS, context)
-    host, functions = host_with(boot, context, "ours", version=versions.LTS, more=mtty.files(built, context))
+    host, functions = host_with(boot, context, "tree", version=versions.LTS, more=mtty.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
-    said = side_by_side(host, {"ours": generic(f"{only('iommufd')} {functions[0]}"),
+    said = side_by_side(host, {"tree": generic(f"{only('iommufd')} {functions[0]}"),
                                "mtty": survivable("mtty", "vfio_type1_iommu", device)})
-    assert failed(said["ours"]) == set(), said["ours"]
+    assert failed(said["tree"]) == set(), said["tree"]
     judge("mtty", versions.LTS, said["mtty"])
 
 
@@ -149,6 +149,6 @@ def test_the_older_kernel(boot, context):
 def test_calls_in_which_something_fails(boot, context):
     """On a debug kernel with fault injection, each allocation and each copy failing once must not
     cause a report."""
-    host, functions = host_with(boot, context, "ours", version=kernel.flavoured("debug"))
+    host, functions = host_with(boot, context, "tree", version=kernel.flavoured("debug"))
     text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
     assert set(verdicts(text).values()) == {"ok"}, text

@@ -15,7 +15,7 @@ LARGE = flavoured("64k")
 def test_what_is_offered(new_session, context, hw_version, offered):
     """On V4 and later, where the migration registers are in the PF, migration must be offered and
     all of the BAR mapped."""
-    with bench.bench(new_session(), context, LARGE, "ours", hw_version=hw_version) as one:
+    with bench.bench(new_session(), context, LARGE, "tree", hw_version=hw_version) as one:
         one.bring_up()
         said = one.host.ssh.out("dmesg | grep -c 'no migration: its registers share a page of 64 KiB' || true")
         assert int(said) == (0 if offered else 2)

@@ -8,10 +8,10 @@ import pytest
 from lab.core import hardware, paths, versions
 from lab.build import cross, driver, kernel
 from lab.scenario import accelerator
+from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import Choice
 
 USER = "/lab/vfio_noiommu"
 VARIANT = hardware.VARIANT_DRIVER
@@ -27,12 +27,12 @@ echo {variant} > /sys/bus/pci/devices/$function/driver_override
 echo $function > /sys/bus/pci/drivers_probe
 {user} $function && echo $function > /sys/bus/pci/drivers/{variant}/unbind && rmmod {variant}
 """
-LOAD = {"ours": f"insmod /lab/{VARIANT}.ko", "mainline": f"modprobe {VARIANT}"}
+LOAD = {"tree": f"insmod /lab/{VARIANT}.ko", "in-tree": f"modprobe {VARIANT}"}
 
 
 @pytest.mark.expect("vfio-noiommu", "sec 1: .*: undefined-register", maybe=True)
 @pytest.mark.parametrize("version, whose", [
-    (versions.LTS, "ours"),
+    (versions.LTS, "tree"),
     *(pytest.param(versions.DEFAULT, whose, marks=pytest.mark.long("the same on another kernel")) for whose in LOAD)])
 def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
     """The driver must not look for a PF where Linux knows of none. Linux 7.2's in-tree driver
@@ -43,21 +43,22 @@ def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
         stock=" ".join(engine.driver for engine in hardware.ENGINES.values())), encoding="utf-8")
     inner = kernel.kernel(version, context)
     session = new_session()
-    (host,) = session.boot([session.spec("host", Choice(guest_kernel=version, script=script, guest_push={
+    inside = GuestConfig(version, script=script, stock=False, push={
         USER: cross.static_program(paths.LAB / "programs/vfio_noiommu.c", context),
-        f"/lab/{VARIANT}.ko": driver.module("ours", inner, context)}), guest=True)])
-    accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], Choice.vfs)
+        f"/lab/{VARIANT}.ko": driver.module(inner, context)})
+    (host,) = session.boot([session.spec("host", HostConfig(), inside)])
+    accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], HostConfig.vfs)
     functions = accelerator.functions(host.ssh, hardware.ENGINES[ENGINE])[:1]
     accelerator.bind(host.ssh, functions, VARIANT)
     record = LoadRecord()
-    guest = Guest(host, functions, record, session.qmp_library, load="script", driver="none")
+    guest = Guest(host, functions, record, inside)
     try:
         record.wait("the script ends", lambda: record.exit_status is not None, 120, guest.alive)
     finally:
         console = guest.console()
         guest.close()
     oops = "Unable to handle kernel NULL pointer" in console
-    if whose == "mainline":
+    if whose == "in-tree":
         assert oops and record.exit_status != 0
         return
     assert record.exit_status == 0 and not oops, console

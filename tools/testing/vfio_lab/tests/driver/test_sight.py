@@ -8,8 +8,9 @@ import time
 
 import tap
 from lab.core import versions
+from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE
-from moves import event, queues, running
+from moves import event, running
 
 FOLDER = "/sys/kernel/debug/vfio/0000:00:08.1/migration/hisi_acc"
 EVENTS = "/sys/kernel/tracing/events/hisi_acc_vfio_pci"
@@ -28,7 +29,7 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
         ssh, guest = scenario.source.ssh, scenario.guest
         before = mailboxes(scenario)
         registers = ssh.out(f"cat {FOLDER}/dev_data")
-        assert "VF_STATE: 0x0\n" in registers and registers.startswith(f"queues: {queues()} from ")
+        assert "VF_STATE: 0x0\n" in registers and registers.startswith(f"queues: {HostConfig().queues} from ")
         assert re.search(r"^EQC:( [0-9a-f]{8}){7}$", registers, re.M)
         assert ssh.out(f"cat {FOLDER}/cmd_state").strip() == "mailbox is ready"
         assert ssh.out(f"cat {FOLDER}/migf_data").strip() == "no transfer"

@@ -7,14 +7,14 @@ import tap
 from lab.core import hardware, versions
 from lab.build import kselftest
 from lab.scenario import accelerator
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 from lab.release import test_table
 from kernels import EACH
 
 
-def bound_host(boot, context, version: str, driver: str = "ours"):
+def bound_host(boot, context, version: str, driver: str = "tree"):
     """A host with the kselftests and the VFs they use."""
-    host = boot(Choice(kernel=version, driver=driver, push=tap.files(context)))
+    host = boot(HostConfig(kernel=version, driver=driver, push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     return host, functions[:2]
@@ -39,7 +39,7 @@ def test_kselftest_passes(boot, context, version):
 @pytest.mark.parametrize("version", EACH)
 def test_mainline_fails_what_its_list_says(boot, context, version):
     """The in-tree driver must fail exactly what its list says."""
-    host, functions = bound_host(boot, context, version, "mainline")
+    host, functions = bound_host(boot, context, version, "in-tree")
     said = host.ssh.run(tap.command(functions), timeout=900, check=False).stdout
     listed = test_table.failed(kselftest.OURS / f"hisi_acc_migration_tests.linux-{versions.SERIES[version].driver}")
     open_ended = {test for test, how in listed.items() if how == test_table.SOMETIMES} | {"lost_in_reset_of_all"}

@@ -12,8 +12,8 @@ import pytest
 
 import tap
 from lab.core import versions
+from lab.scenario.config import MigrationConfig
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import Choice
 from test_uapi import bound_host
 
 #: the meaning of the resume doorbell, what ends a pause without it, whether a write-back covers the
@@ -33,8 +33,7 @@ def settings(each: bool) -> list[dict[str, str]]:
 def test_our_driver_lives_with_each(request, new_session):
     """A guest must migrate with each setting."""
     moves = settings(request.config.getoption("--long"))
-    choice = Choice(moves=len(moves))
-    with new_session().scenario(choice, choice) as scenario:
+    with new_session().scenario(migration=MigrationConfig(moves=len(moves))) as scenario:
         scenario.set_up()
         scenario.start_guest()
         for turn, setting in enumerate(moves):

@@ -16,8 +16,9 @@ from defect_scenarios import works
 from lab.core import hardware, paths
 from lab.core.progress import Steps
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
-from lab.scenario.session import MODEL, Choice, Session
+from lab.scenario.session import Session
 from kernels import EACH
 from steps import IMAGE, State
 
@@ -31,8 +32,8 @@ def host(request, context) -> Iterator[Host]:
     """One host of each kernel for all tests here: each test leaves the device without faults."""
     program = steps.program(context)
     with Session(Steps(io.StringIO()), paths.BUILD / f"check/driver-faults-{request.param}") as session:
-        (one,) = session.boot([session.spec("host", Choice(
-            kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}), guest=False)])
+        (one,) = session.boot([session.spec("host", HostConfig(
+            kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}))])
         accelerator.bring_up(one.ssh, SEC, 2)
         accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), hardware.VARIANT_DRIVER)
         yield one

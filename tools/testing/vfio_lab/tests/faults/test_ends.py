@@ -17,7 +17,6 @@ import bench as lab_bench
 from bench import PF, SEC, Bench, wait_until
 from defect_scenarios import SQC_TABLE, go, works
 from lab.core import versions
-from lab.scenario.session import Choice
 from moves import ended, states
 from steps import State
 from test_driver_life import STATES, waits
@@ -101,11 +100,11 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
 def test_failed_migrations_and_a_good_one(request, new_session):
     """A failed migration, of memory or of the VF, must not leak a file, a reference or an
     interrupt. --long runs fifty."""
-    with new_session().scenario(Choice(), Choice()) as scenario:
+    with new_session().scenario() as scenario:
         scenario.set_up()
         scenario.start_guest()
         guest, host = scenario.guest, scenario.source
-        one = Bench(host, versions.DEFAULT, "ours")
+        one = Bench(host, versions.DEFAULT, "tree")
 
         def left() -> tuple[int, int]:
             return one.references(), int(host.ssh.out("ls /proc/$(pidof qemu-system-aarch64)/fd | wc -l"))

@@ -15,9 +15,9 @@ from bench import SEC, Bench
 from lab.core import versions
 from lab.core.errors import LabError
 from lab.scenario import accelerator, watch
+from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import Scenario
-from lab.scenario.session import Choice
 from moves import ENDED, TRICKLE, ended, event
 from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
@@ -97,23 +97,23 @@ def migrate(guest: Guest, program: str, bandwidth: int) -> str:
     return how
 
 
-def beset(new_session, choice: Choice, migrations: int, least: int, physical: bool = False) -> None:
+def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vfs: int = 1, physical: bool = False) -> None:
     """Migrations that are cancelled, fail or complete, while the host resets the VF; and finally
     one to the destination without resets."""
     # QEMU's message about a migration that ends early; the guest rings a VF that was reset
     watch.expect(r"guest on source: qemu-system-aarch64: ", r"sec \d+: the device counted \d+ times: ", maybe=True)
-    if choice.guest_vfs > 1:
+    if guest_vfs > 1:
         # requests that a reset took from a VF never end, and with several VFs some of the load waits for these
         watch.expect(r"guest on source: (INFO: task load:\d+ blocked for| +Not tainted |\"echo 0 > )", maybe=True)
     if physical:
         # of a VF that nobody has open, and of the guest's driver, which waits for less long
-        watch.expect(r"source: hisi_sec2 .* failed to ", maybe=choice.guest_vfs == choice.vfs)
+        watch.expect(r"source: hisi_sec2 .* failed to ", maybe=guest_vfs == config.vfs)
         watch.expect(r"source: hisi_sec2 .* not ping PF!", r"guest on \w+: hisi_sec2 ", maybe=True)
-    with new_session().scenario(choice, choice) as scenario:
+    with new_session().scenario(config, guest=GuestConfig(vfs=guest_vfs)) as scenario:
         scenario.set_up()
         scenario.start_guest()
         guest = scenario.guest
-        functions = accelerator.functions(scenario.source.ssh, SEC)[:choice.guest_vfs]
+        functions = accelerator.functions(scenario.source.ssh, SEC)[:guest_vfs]
         with Resets(scenario, [SEC.pf] if physical else functions, least) as resets:
             outcomes = []
             for number in range(migrations):
@@ -128,10 +128,10 @@ def beset(new_session, choice: Choice, migrations: int, least: int, physical: bo
         lives(arriving)
 
 
-@pytest.mark.parametrize("driver", ["ours", pytest.param("mainline", marks=pytest.mark.long("for comparison"))])
+@pytest.mark.parametrize("driver", ["tree", pytest.param("in-tree", marks=pytest.mark.long("for comparison"))])
 def test_a_machine_survives_them(new_session, driver):
     """Resets by the host must not end QEMU ("Failed resetting device" does)."""
-    beset(new_session, Choice(driver=driver), 6, 50)
+    beset(new_session, HostConfig(driver=driver), 6, 50)
 
 
 @pytest.mark.long("twenty migrations, 300 resets")
@@ -139,7 +139,7 @@ def test_a_machine_survives_them(new_session, driver):
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_many(new_session, vmm, guest_vfs):
     """The same with each release of QEMU and with several VFs."""
-    beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 20, 300)
+    beset(new_session, HostConfig(vmm=vmm, vfs=max(2, guest_vfs)), 20, 300, guest_vfs)
 
 
 @pytest.mark.long("a PF reset waits 83 seconds for a VF that nobody has open")
@@ -147,4 +147,4 @@ def test_a_machine_survives_many(new_session, vmm, guest_vfs):
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_resets_of_all(new_session, vmm, guest_vfs):
     """The same where a PF reset resets all VFs."""
-    beset(new_session, Choice(vmm=vmm, vfs=max(2, guest_vfs), guest_vfs=guest_vfs), 6, 3, physical=True)
+    beset(new_session, HostConfig(vmm=vmm, vfs=max(2, guest_vfs)), 6, 3, guest_vfs, physical=True)

@@ -9,9 +9,9 @@ from bench import wait_until
 from lab.core import hardware
 from lab.core.errors import LabError
 from lab.scenario import accelerator
+from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
-from lab.scenario.session import Choice
 
 SEC = hardware.ENGINES["sec"]
 
@@ -31,12 +31,12 @@ def stalled(host) -> bool:
 def guest(new_session):
     """A guest under load that loses one interrupt and stalls."""
     session = new_session()
-    (host,) = session.boot([session.spec("host", Choice(vfs=1), guest=True)])
+    (host,) = session.boot([session.spec("host", HostConfig(vfs=1), GuestConfig())])
     accelerator.bring_up(host.ssh, SEC, 1)
     functions = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     record = LoadRecord()
-    one = Guest(host, functions, record, session.qmp_library)
+    one = Guest(host, functions, record)
     try:
         record.wait_progress("the load runs", 100, 180, one.alive)
         host.set_model("sec", "fault-function", "1")

@@ -12,8 +12,8 @@ import pytest
 import bench as lab_bench
 from bench import Bench
 from defect_scenarios import go, saved
-from lab.scenario.migration import ENGINE, SLOW_REQUEST_US
-from lab.scenario.session import Choice
+from lab.scenario.config import GuestConfig
+from lab.scenario.migration import ENGINE, slow_down
 from moves import event, goes_on, states
 from steps import State
 from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
@@ -90,12 +90,11 @@ def silent(host) -> None:
                          ids=["silent", "announced"])
 def test_a_guest_under_load(new_session, lacks):
     """A guest under load: stopped it must be idle, continued it must go on, migrated it must lose nothing."""
-    choice = Choice(guest_lacks=lacks)
-    with new_session().scenario(choice, choice) as scenario:
+    with new_session().scenario(guest=GuestConfig(lacks=lacks)) as scenario:
         scenario.set_up()
         scenario.start_guest()
         guest, host, began = scenario.guest, scenario.source, time.monotonic()
-        host.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        slow_down(host, ENGINE)
         guest.qmp.cmd("stop")
         event(guest, "STOP", began)
         assert states(scenario) == "STOP"

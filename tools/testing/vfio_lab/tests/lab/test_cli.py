@@ -157,7 +157,7 @@ def test_the_defects_are_looked_for_on_all_drivers(tmp_path):
     table.write_text("of an earlier run")
     done = vlab("defects", VFIO_LAB_BUILD=str(tmp_path), PYTEST_ADDOPTS="--collect-only")
     assert done.returncode == 0, done.stderr
-    for driver in (f"{which} {series}" for which in ("ours", "mainline") for series in versions.SERIES):
+    for driver in (f"{which} {series}" for which in ("tree", "in-tree") for series in versions.SERIES):
         assert f"test_all_drivers[{driver}]" in done.stdout
     assert "of an earlier run" not in done.stdout
 

@@ -12,7 +12,7 @@ import pytest
 from lab.core import versions
 from lab.core.errors import LabError
 from lab.scenario import matrix
-from lab.scenario.guest import BACKENDS
+from lab.scenario.config import BACKENDS
 from lab.scenario.matrix import Cell, End
 from lab.scenario.migration import Outcome
 from lab.cli import main as cli, migrations

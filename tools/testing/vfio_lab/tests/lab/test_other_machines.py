@@ -23,7 +23,8 @@ from lab.core.run import run
 from lab.build import cpio
 from lab.build.kernel import kernel
 from lab.scenario import accelerator
-from lab.scenario.session import Choice, Session
+from lab.scenario.config import HostConfig
+from lab.scenario.session import Session
 from lab.release import series
 from registers import Model
 
@@ -382,7 +383,7 @@ def test_a_host_is_in_a_sandbox_and_its_sockets_below_a_short_name(tmp_path, mon
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
     with Session(Steps(io.StringIO()), tmp_path / "logs") as session:
-        (host,) = session.boot([session.spec("host", Choice(), guest=False)])
+        (host,) = session.boot([session.spec("host", HostConfig())])
         assert [path.name[:5] for path in long.iterdir()] == ["vlab-"]
         assert len(str(host.folder)) < temporary.LONGEST + 20
         assert seccomp(host._process.pid) == "2"

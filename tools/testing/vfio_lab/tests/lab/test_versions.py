@@ -17,7 +17,7 @@ from lab.core.context import Context
 from lab.core.errors import LabError
 from lab.core.progress import Steps
 from lab.build import kernel
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 
 NEWER = "7.4"
 
@@ -122,7 +122,7 @@ def test_a_test_of_a_series_that_is_gone_is_skipped_with_its_reason():
 @pytest.mark.parametrize("version", EACH)
 def test_a_host_has_what_its_programs_take_for_granted(boot, version):
     """A host's kernel must have what programs use without checking: /proc/sys settings, file locks."""
-    host = boot(Choice(kernel=version, driver="none", vfs=1))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=1))
     host.ssh.run("[ -w /proc/sys/kernel/printk ] && [ -e /proc/locks ]")
 
 

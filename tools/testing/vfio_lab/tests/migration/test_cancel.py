@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from lab.scenario.migration import ENGINE, SLOW_REQUEST_US
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
+from lab.scenario.migration import ENGINE, slow_down
 from kernels import EACH
-from moves import TRICKLE, ended, event, goes_on, queues, running, states, stop_and_cont
+from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
 
 
 def cancel_before_the_switch(scenario):
@@ -53,24 +53,26 @@ def cancel_after_the_switch(scenario, guest):
 def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
     """After a cancellation in pre-copy, one in STOP_COPY, and stop and cont, each lane of the load
     must progress."""
-    with running(new_session, Choice(kernel=kernel), Choice(kernel=kernel)) as scenario:
+    with running(new_session, HostConfig(kernel=kernel)) as scenario:
         guest = scenario.guest
         cancel_before_the_switch(scenario)
         goes_on(scenario, guest)
         cancel_after_the_switch(scenario, guest)
         goes_on(scenario, guest)
-        scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        slow_down(scenario.source, ENGINE)
         for _ in range(5):
             stop_and_cont(scenario, guest)
 
 
 def test_a_destination_that_does_not_fit_says_so_early(new_session):
     """A destination with another number of queues must refuse the migration before the guest is stopped."""
-    with running(new_session, destination=Choice(vfs=3)) as scenario:
+    source, destination = HostConfig(), HostConfig(vfs=3)
+    with running(new_session, source, destination) as scenario:
         guest, began = scenario.guest, time.monotonic()
         scenario.expect_guest()
         scenario.begin(guest, TRICKLE, downtime_limit=300)
         assert ended(guest, began) == "failed"
         assert not [e for e in guest.qmp.events if e.name == "STOP"]
-        assert f"number of queues: got {queues():#x}, expected {queues(3):#x}" in scenario.destination.ssh.out("dmesg")
+        assert (f"number of queues: got {source.queues:#x}, expected {destination.queues:#x}"
+                in scenario.destination.ssh.out("dmesg"))
         assert states(scenario) == "RUNNING"

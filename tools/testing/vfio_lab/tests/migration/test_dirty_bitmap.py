@@ -11,7 +11,7 @@ from lab.core import paths, versions
 from lab.core.errors import LabError
 from lab.build import firmware
 from lab.scenario import accelerator
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 
 refused = pytest.mark.expect(*dirty.PROVOKED)
 #: shows whether a page that was reported as dirty is reported again after another write
@@ -21,8 +21,8 @@ REWRITTEN = "dirty_again_when_rewritten"
 @pytest.fixture
 def boot(new_session, context):
     """Boot a host for the kselftest."""
-    def one(*choice: Choice, **how) -> dirty.DirtyHost:
-        return dirty.boot(new_session, context, *choice, **how)
+    def one(*config: HostConfig, **how) -> dirty.DirtyHost:
+        return dirty.boot(new_session, context, *config, **how)
     return one
 
 
@@ -66,14 +66,14 @@ def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
     machines (others are nested); and where ACPI's IORT reports HTTU instead of a register."""
     if extra == ("uefi",):
         extra = ("-bios", str(firmware.uefi(context)))
-    up = boot(Choice(kernel=kernel), extra=extra)
+    up = boot(HostConfig(kernel=kernel), extra=extra)
     verdict = up.run(up.functions[:3], rounds=2)
     assert verdict.status == 0, verdict.text
 
 
 def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
     """Without dirty tracking or without IOMMUFD, the kselftest and the lab must report which is missing."""
-    up = boot(Choice(httu=False))
+    up = boot(HostConfig(httu=False))
     verdict = up.run(up.functions[:1])
     assert verdict.status == 4 and "SKIP this IOMMU does not track dirty pages" in verdict.text
     # as on a kernel built without it
@@ -88,7 +88,7 @@ def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
 @refused
 def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot):
     """With the patch, an IOTLB that caches dirty state must not hide writes, also in block mappings."""
-    up = boot(Choice(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
+    up = boot(HostConfig(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
     for caches in (True, False):
         up.set("httu-cache-dirty", caches)
         verdict = up.run(up.functions[:3], rounds=8)

@@ -10,28 +10,28 @@ import subprocess
 
 import pytest
 
+from lab.scenario.config import MODEL, HostConfig, MigrationConfig
 from lab.scenario.guest import MEMORY_MIB
 from lab.scenario.host import SANITIZER_GREETING
-from lab.scenario.session import MODEL, Choice
 
 # The number of pages with results of the load, written by the device only
 PAGES = 24 * 20
 ALL_OF_MEMORY = MEMORY_MIB * 256
 # The load changes two hundred pages a second
-PACED = Choice(slow=False, model={**MODEL, "request-latency": "20000"})
+PACED = HostConfig(model={**MODEL, "request-latency": "20000"})
 UNTRACKED = "its IOMMU does not track dirty pages"
 
 
-def moved(new_session, choice: Choice):
+def moved(new_session, config: HostConfig = HostConfig(), **how):
     """The outcome of a migration, and the source's kernel log."""
-    with new_session().scenario(choice, choice) as scenario:
+    with new_session().scenario(config, migration=MigrationConfig(**how)) as scenario:
         source = scenario.source
         return scenario.run(), source.ssh.out("dmesg")
 
 
 def test_qemus_own_defaults_suffice_with_httu(new_session):
     """With HTTU, QEMU's defaults must migrate every page, and the driver must not warn."""
-    outcome, said = moved(new_session, Choice())
+    outcome, said = moved(new_session)
     assert outcome.complaints == []
     assert outcome.carried > 0 and outcome.requests["after"] > 0
     assert outcome.pages == PAGES and outcome.stale == 0
@@ -44,7 +44,7 @@ def test_qemus_own_defaults_suffice_with_httu(new_session):
 @pytest.mark.long("data loss without dirty tracking")
 def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     """Without HTTU, forcing iommufd must lose pages, and the driver must warn exactly once."""
-    outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False))
+    outcome, said = moved(new_session, dataclasses.replace(PACED, httu=False), slow=False)
     assert outcome.complaints and outcome.stale > 0, "no page was lost"
     assert all(sync.device == 0 for sync in outcome.syncs)
     assert said.count(UNTRACKED) == 1, said
@@ -52,7 +52,7 @@ def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
 
 def test_the_container_backend_sends_all_of_memory(new_session):
     """Without HTTU, the container backend must send all of memory."""
-    outcome, said = moved(new_session, Choice(backend="container", httu=False))
+    outcome, said = moved(new_session, HostConfig(httu=False), backend="container")
     assert outcome.complaints == [] and outcome.pages == PAGES and outcome.stale == 0
     assert outcome.syncs[-1].device >= ALL_OF_MEMORY / 2, outcome.syncs
     assert UNTRACKED not in said
@@ -61,7 +61,7 @@ def test_the_container_backend_sends_all_of_memory(new_session):
 def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestconfig):
     """Pages written by DMA alone must arrive in each direction; the load compares each page before
     it is written again."""
-    outcome, _ = moved(new_session, dataclasses.replace(PACED, moves=40 if pytestconfig.getoption("long") else 2))
+    outcome, _ = moved(new_session, PACED, slow=False, moves=40 if pytestconfig.getoption("long") else 2)
     assert outcome.complaints == []
     assert outcome.pages == PAGES and outcome.stale == 0
     assert sum(sync.device for sync in outcome.syncs) > 100, outcome.syncs

@@ -5,7 +5,7 @@ verifies that the device model does not require more than hardware does."""
 import pytest
 
 from lab.core.hardware import ENGINES
-from lab.scenario.session import Choice
+from lab.scenario.config import HostConfig
 from kernels import EACH
 
 
@@ -14,7 +14,6 @@ from kernels import EACH
 @pytest.mark.parametrize("name", ENGINES)
 def test_mainline_carries_the_guest_over(new_session, version, name):
     """The in-tree driver must migrate a guest with each accelerator."""
-    choice = Choice(kernel=version, driver="mainline", engines=(name,))
-    outcome = new_session().migrate(choice, choice)
+    outcome = new_session().migrate(HostConfig(kernel=version, driver="in-tree", engines=(name,)))
     assert outcome.complaints == []
     assert outcome.carried > 0 and outcome.requests["after"] > 0

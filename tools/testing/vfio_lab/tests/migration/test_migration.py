@@ -6,7 +6,7 @@ import pytest
 
 from lab.core import paths
 from lab.scenario import watch
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 
 MUTANTS = paths.LAB / "tests/mutants"
 #: effects of an incomplete driver on the guest
@@ -17,7 +17,7 @@ ELSEWHERE = {"isolation-not-read": ({"isolation": "on"}, ("the device counted",)
 
 def test_ours_carries_the_guest_over(new_session):
     """A guest under load must migrate without losing a request, page or interrupt."""
-    outcome = new_session().migrate(Choice(), Choice())
+    outcome = new_session().migrate()
     assert outcome.complaints == []
     assert outcome.carried > 0 and outcome.in_flight_at_stop > 0
     assert outcome.requests["after"] > 0
@@ -30,8 +30,8 @@ def test_ours_carries_the_guest_over(new_session):
 def test_a_driver_without_it_is_caught(new_session, mutant):
     """Each mutant must fail a migration, by its effect on the guest or the device."""
     model, words = ELSEWHERE.get(mutant.stem, ({}, FELT))
-    bent = Choice(patches=(mutant,), model={**MODEL, **model})
-    outcome = new_session().migrate(bent, bent)
+    bent = HostConfig(patches=(mutant,), model={**MODEL, **model})
+    outcome = new_session().migrate(bent)
     assert outcome.complaints, f"the demo passed with {mutant.name}"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages
     # the reason must be the mutant, not a failure of the lab
@@ -40,8 +40,7 @@ def test_a_driver_without_it_is_caught(new_session, mutant):
 
 def test_a_guest_with_two_functions_moves(new_session):
     """A guest with two VFs must migrate."""
-    both = Choice(guest_vfs=2)
-    outcome = new_session().migrate(both, both)
+    outcome = new_session().migrate(guest=GuestConfig(vfs=2))
     assert outcome.complaints == []
     assert len(outcome.device_counts) == 4 and outcome.requests["after"] > 0
 
@@ -49,15 +48,14 @@ def test_a_guest_with_two_functions_moves(new_session):
 @pytest.mark.long("failures of the in-tree driver")
 def test_mainline_refuses_two_functions(new_session):
     """QEMU must refuse two VFs without the P2P states, and name them."""
-    both = Choice(driver="mainline", guest_vfs=2)
-    outcome = new_session().migrate(both, both)
+    outcome = new_session().migrate(HostConfig(driver="in-tree"), guest=GuestConfig(vfs=2))
     assert any("support P2P migration" in c for c in outcome.complaints), outcome.complaints
 
 
-@pytest.mark.parametrize("source, destination", [("ours", "mainline"), ("mainline", "ours")])
+@pytest.mark.parametrize("source, destination", [("tree", "in-tree"), ("in-tree", "tree")])
 def test_it_gets_on_with_mainline(new_session, source, destination):
     """Migration between this driver and the in-tree driver must work in both directions."""
-    outcome = new_session().migrate(Choice(driver=source), Choice(driver=destination))
+    outcome = new_session().migrate(HostConfig(driver=source), HostConfig(driver=destination))
     assert outcome.complaints == []
 
 
@@ -65,8 +63,7 @@ def test_a_guest_with_all_accelerators_moves_there_and_back(request, new_session
     """A guest with one VF of each accelerator must migrate with requests in flight: twice, with
     --long twenty times."""
     moves = 20 if request.config.getoption("--long") else 2
-    every = Choice(engines=("sec", "hpre", "zip"), moves=moves)
-    outcome = new_session().migrate(every, every)
+    outcome = new_session().migrate(HostConfig(engines=("sec", "hpre", "zip")), migration=MigrationConfig(moves=moves))
     assert outcome.complaints == []
     assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0
     assert all(counts["requests-completed"] >= moves for counts in outcome.device_counts.values())

@@ -5,14 +5,13 @@ asynchronous drivers. The module accel_load generates its load."""
 import pytest
 
 from lab.core import paths, versions
-from lab.scenario.session import Choice
+from lab.scenario.config import GuestConfig, HostConfig
 
 
 @pytest.mark.parametrize("name, guest_kernel", [("zip", versions.DEFAULT), ("hpre", versions.DEFAULT), ("sec", versions.DEFAULT)])
 def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
     """A guest must migrate with each accelerator and guest kernel."""
-    choice = Choice(engines=(name,), guest_kernel=guest_kernel)
-    outcome = new_session().migrate(choice, choice)
+    outcome = new_session().migrate(HostConfig(engines=(name,)), guest=GuestConfig(guest_kernel))
     assert outcome.complaints == []
     assert outcome.carried > 0 and outcome.requests["after"] > 0
 
@@ -20,6 +19,6 @@ def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
 @pytest.mark.long("the same mutant as in test_migration.py")
 def test_a_driver_that_loses_contexts_is_caught(new_session):
     """A driver that loses queue contexts must fail the migration."""
-    bent = Choice(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
-    outcome = new_session().migrate(bent, bent)
+    bent = HostConfig(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
+    outcome = new_session().migrate(bent)
     assert any("lanes without an answer" in c for c in outcome.complaints), outcome.complaints

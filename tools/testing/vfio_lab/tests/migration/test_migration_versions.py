@@ -4,20 +4,20 @@ driver and with the in-tree driver."""
 
 import pytest
 
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 
 
 def migrated(new_session, driver: str, **model: str):
     """The outcome of a migration between two such hosts."""
-    choice = Choice(driver=driver, model={**MODEL, **{n.replace("_", "-"): v for n, v in model.items()}})
-    return new_session().migrate(choice, choice)
+    return new_session().migrate(
+        HostConfig(driver=driver, model={**MODEL, **{n.replace("_", "-"): v for n, v in model.items()}}))
 
 
 @pytest.mark.parametrize("model", [{"hw_version": "v4"}, {"hw_version": "v5", "isolation": "on"}],
                          ids=["v4", "v5-isolated"])
 def test_ours_carries_the_guest_over(new_session, model):
     """A guest must migrate between hosts of the same version."""
-    outcome = migrated(new_session, "ours", **model)
+    outcome = migrated(new_session, "tree", **model)
     assert outcome.complaints == []
     assert outcome.in_flight_at_stop > 0 and outcome.requests["after"] > 0
 
@@ -27,6 +27,6 @@ def test_mainline_rings_the_neighbour(new_session):
     """The in-tree driver must be reported for doorbells that reach the next VF."""
     # from V4 on it writes the event queues' doorbells to the end of the migration registers, where
     # the next VF's begin
-    outcome = migrated(new_session, "mainline", hw_version="v4")
+    outcome = migrated(new_session, "in-tree", hw_version="v4")
     assert outcome.complaints == ["source: the device counted 2 times: event-doorbell-outside-window"]
     assert outcome.requests["after"] > 0

@@ -15,10 +15,10 @@ from bench import wait_until
 from lab.core import hardware, versions
 from lab.core.errors import LabError
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
-from lab.scenario.session import MODEL, Choice
 from moves import TRICKLE, ended, event, goes_on, running, states
 
 #: latency of a mailbox command on the destination, so that a test can act while it loads
@@ -86,7 +86,7 @@ def test_the_destination_dies(new_session):
 def test_the_source_dies(new_session):
     """If the source dies, the destination must fail, and the next guest must find its VF in the
     initial state."""
-    with new_session().scenario(Choice(), Choice()) as scenario:
+    with new_session().scenario() as scenario:
         scenario.set_up()
         scenario.start_guest()
         arriving, began = starts(scenario, TRICKLE)
@@ -112,7 +112,7 @@ def test_the_source_dies(new_session):
 def test_a_destination_of_another_make_refuses(new_session, model, line, words):
     """Hardware that differs must be refused while the guest runs, with the reason in the kernel log
     and the error in QEMU's message."""
-    with running(new_session, destination=Choice(model={**MODEL, **model})) as scenario:
+    with running(new_session, destination=HostConfig(model={**MODEL, **model})) as scenario:
         arriving, began = starts(scenario, TRICKLE)
         assert ended(scenario.guests[0], began) == "failed"
         assert line in scenario.destination.ssh.out("dmesg")
@@ -140,7 +140,7 @@ def came(arriving: Guest) -> bool:
 @LONG
 def test_a_paused_guest_moves(new_session):
     """A paused guest must arrive paused, and cont must complete its pending requests."""
-    with new_session().scenario(Choice(), Choice()) as scenario:
+    with new_session().scenario() as scenario:
         scenario.set_up()
         scenario.start_guest()
         scenario.guest.qmp.cmd("stop")
@@ -160,10 +160,9 @@ def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
     end with status 0. The guest migrates after the test's body, or in it."""
     file = tmp_path / "script"
     file.write_text(script, encoding="utf-8")
-    choice = Choice(script=file)
-    with new_session().scenario(choice, choice, load="script") as scenario:
+    with new_session().scenario(guest=GuestConfig(script=file)) as scenario:
         scenario.set_up()
-        scenario.start_guest(loaded=False)
+        scenario.start_guest()
         yield scenario
         if len(scenario.guests) == 1:
             arrives(scenario, *starts(scenario, 1 << 40))
@@ -227,8 +226,7 @@ read -r _ <&3; echo stop >&4; wait $load"""
 @contextlib.contextmanager
 def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
     """A guest under load that reboots when it is reset."""
-    choice = Choice(**kernel)
-    with new_session().scenario(choice, choice) as scenario:
+    with new_session().scenario(HostConfig(**kernel)) as scenario:
         scenario.set_up()
         scenario.start_guest()
         scenario.guest.qmp.cmd("set-action", reboot="reset")
@@ -301,7 +299,7 @@ def test_a_function_is_reset_meanwhile(new_session, which, phase):
 def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
     """Where versions.py says that this QEMU cannot load the guest, it must report why, and the
     source must resume the guest without losing a request; otherwise the guest must arrive."""
-    source, destination = Choice(kernel=kernel, vmm=vmm), Choice(kernel=to_kernel, vmm=vmm)
+    source, destination = HostConfig(kernel=kernel, vmm=vmm), HostConfig(kernel=to_kernel, vmm=vmm)
     words = versions.refusal(versions.SERIES[kernel], versions.VMM[vmm], versions.SERIES[to_kernel], versions.VMM[vmm])
     if words is None:
         assert new_session().migrate(source, destination).complaints == []
@@ -319,7 +317,7 @@ def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
 
 def test_two_guests_at_once(new_session):
     """Two simultaneous migrations must not block each other for good, nor mix the states of their VFs."""
-    with new_session().scenario(Choice(), Choice(), load="12,4096") as scenario:
+    with new_session().scenario(migration=MigrationConfig(load="12,4096")) as scenario:
         scenario.set_up()
         scenario.start_guest()
         both = [scenario, scenario.beside()]

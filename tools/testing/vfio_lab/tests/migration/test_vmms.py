@@ -14,16 +14,17 @@ from lab.core.cache import Cache
 from lab.core.context import Context
 from lab.core.progress import Steps
 from lab.build import rootfs
-from lab.scenario.session import Choice
+from lab.scenario.config import BACKENDS, GuestConfig, HostConfig, MigrationConfig
 
 OLD, NEW = versions.VMMS[0], versions.VMMS[-1]
 LONG = pytest.mark.long("another combination of releases, backends and VFs")
-WITHOUT_HTTU = {"backend": "container", "httu": False}
 
 
-def moved(new_session, choice: Choice, to_vmm: str = ""):
-    """The outcome of a migration, to a host with another QEMU if one is named."""
-    return new_session().migrate(choice, dataclasses.replace(choice, vmm=to_vmm or choice.vmm))
+def moved(new_session, config: HostConfig, to_vmm: str = "", migration: MigrationConfig = MigrationConfig(),
+          guest: GuestConfig = GuestConfig()):
+    """The outcome of a migration, to a host with another QEMU if one is named. HTTU is there for iommufd only."""
+    config = dataclasses.replace(config, httu=migration.backend == "iommufd")
+    return new_session().migrate(config, dataclasses.replace(config, vmm=to_vmm or config.vmm), guest, migration)
 
 
 def held(outcome, vmm: versions.Vmm) -> None:
@@ -37,7 +38,7 @@ def held(outcome, vmm: versions.Vmm) -> None:
 def test_the_newest_migrates_by_iommufd(new_session):
     """With the newest QEMU and iommufd no page, request or interrupt may be lost; the timeline must
     have the event before a device stops."""
-    outcome = moved(new_session, Choice(vmm=NEW.name))
+    outcome = moved(new_session, HostConfig(vmm=NEW.name))
     held(outcome, NEW)
     phases = {phase.name: phase for phase in outcome.phases}
     assert 0 < phases["stop (QEMU)"].seconds < phases["downtime (QEMU)"].end - phases["pre-copy"].start
@@ -45,32 +46,32 @@ def test_the_newest_migrates_by_iommufd(new_session):
 
 def test_a_guest_goes_to_the_older_release(new_session):
     """To migrate to an older release, the guest must have that release's machine type."""
-    held(moved(new_session, Choice(vmm=NEW.name), OLD.name), NEW)
+    held(moved(new_session, HostConfig(vmm=NEW.name), OLD.name), NEW)
 
 
 @LONG
 def test_a_guest_of_the_older_release_is_refused(new_session):
     """The newer release must refuse the older one's guest, because of QEMU's own device. If this
     fails, remove the entry from versions.py."""
-    outcome = moved(new_session, Choice(), NEW.name)
+    outcome = moved(new_session, HostConfig(), NEW.name)
     assert NEW.lacks["guest-of-older-vmm"] in outcome.refusal, outcome.complaints
 
 
 @LONG
 @pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
-@pytest.mark.parametrize("backend", [{}, WITHOUT_HTTU], ids=["iommufd", "container"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
 def test_each_release_migrates(new_session, vmm, backend, engines):
     """A guest with one VF and with three must migrate there and back: by iommufd with HTTU, by the
     container backend without."""
-    held(moved(new_session, Choice(vmm=vmm.name, engines=engines, moves=2, **backend)), vmm)
+    held(moved(new_session, HostConfig(vmm=vmm.name, engines=engines), migration=MigrationConfig(backend, moves=2)), vmm)
 
 
 @LONG
 @pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
 def test_a_guest_goes_to_the_older_release_without_httu(new_session, engines):
     """A migration to the older release must work with the container backend, with one VF and with three."""
-    held(moved(new_session, Choice(vmm=NEW.name, engines=engines, **WITHOUT_HTTU), OLD.name), NEW)
+    held(moved(new_session, HostConfig(vmm=NEW.name, engines=engines), OLD.name, MigrationConfig(backend="container")), NEW)
 
 
 @LONG
@@ -79,7 +80,8 @@ def test_a_guest_with_a_viommu(new_session, vmm):
     """A guest with a vIOMMU must be refused before it is stopped where versions.py says so, and
     must migrate otherwise. The guest's kernel has no driver for virtio-iommu, so its DMA bypasses
     it."""
-    outcome = moved(new_session, Choice(vmm=vmm.name, guest_extra="-device virtio-iommu-pci,romfile="))
+    outcome = moved(new_session, HostConfig(vmm=vmm.name),
+                    guest=GuestConfig(extra="-device virtio-iommu-pci,romfile="))
     if vmm.has("viommu"):
         held(outcome, vmm)
     else:

@@ -12,11 +12,11 @@ import pytest
 import steps
 from lab.core import hardware
 from lab.core.hardware import ENGINES
-from lab.build import firmware, pyqmp
+from lab.build import firmware
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
-from lab.scenario.session import MODEL, Choice
 from bench import wait_until
 from kernels import EACH
 from moves import TRICKLE, ended, event
@@ -47,13 +47,13 @@ def end_load(guest: Guest, record: LoadRecord) -> None:
 @pytest.fixture
 def boot_uefi(new_session, context):
     """Boot one host with ACPI tables, its VFs enabled but unbound."""
-    def one(choice: Choice, guest: bool = False):
+    def one(config: HostConfig, guest: GuestConfig | None = None):
         session = new_session()
-        spec = dataclasses.replace(session.spec("host", choice, guest=guest),
+        spec = dataclasses.replace(session.spec("host", config, guest),
                                    extra=("-bios", str(firmware.uefi(context))))
         (host,) = session.boot([spec])
-        for name in choice.engines:
-            accelerator.bring_up(host.ssh, hardware.ENGINES[name], choice.vfs)
+        for name in config.engines:
+            accelerator.bring_up(host.ssh, hardware.ENGINES[name], config.vfs)
         return host
     return one
 
@@ -70,7 +70,7 @@ def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
     """After the error, each device and each VF must be reset once, without guest errors, and work again."""
     # an error of the queue manager, and errors of the engines; each engine's ACPI method has
     # another name
-    host = boot_uefi(Choice(kernel=version, driver="none", vfs=2, engines=tuple(ERRORS)))
+    host = boot_uefi(HostConfig(kernel=version, driver="stock", vfs=2, engines=tuple(ERRORS)))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
     for engine in ENGINES.values():
         accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
@@ -98,11 +98,11 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
     """A guest under load must be stopped and restarted by messages from the host's driver, and must
     lose no request."""
     # The host's driver sends messages to the guest's, which stops and starts again.
-    host = boot_uefi(Choice(guest_kernel=version, vfs=1), guest=True)
+    host = boot_uefi(HostConfig(vfs=1), GuestConfig(version))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()
-    guest = Guest(host, addresses, record, str(pyqmp.path(context)), load=f"{LANES},4096")
+    guest = Guest(host, addresses, record, migration=MigrationConfig(load=f"{LANES},4096"))
     try:
         record.wait_progress("the load runs", 20, 180, guest.alive)
         host.set_model("sec", "abnormal-error", ECC)
@@ -127,7 +127,7 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
 @pytest.mark.long("the stock driver waits 40 seconds for answers")
 def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
     """During a controller reset a stop must wait and succeed; afterwards the VF must work after a VF reset."""
-    host = boot_uefi(Choice(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
+    host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     with steps.Function(host, addresses[0]) as vf:
@@ -154,12 +154,12 @@ def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, con
     """With ras=on, V3 is reset as a whole; on V5 the guest at fault is asked to reset its VF.
     Another guest, which migrates, must continue."""
     newest = next(series for series in GOES_ON if GOES_ON[series])
-    host = boot_uefi(Choice(guest_kernel=newest, push={steps.REMOTE: steps.program(context)},
-                            model={**MODEL, "hw-version": version, "ras": "on"}), guest=True)
+    host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)},
+                            model={**MODEL, "hw-version": version, "ras": "on"}), GuestConfig(newest))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()
-    guest = Guest(host, addresses[:1], record, str(pyqmp.path(context)), load=f"{LANES},4096")
+    guest = Guest(host, addresses[:1], record, migration=MigrationConfig(load=f"{LANES},4096"))
 
     def events() -> dict[str, int]:
         return host.counters("sec", 1)["events"]

@@ -21,7 +21,7 @@ from bench import wait_until
 from lab.core import hardware
 from lab.core.versions import SERIES
 from lab.scenario import accelerator
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from test_stock_drivers import selftests
 from test_stock_errors import wait_for
 
@@ -87,7 +87,7 @@ def reset_while_they_wait(host) -> None:
     for param, version in zip(EACH, SERIES)])
 def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
     """After an FLR of the PF, PF and VFs must continue without losing a request."""
-    host = boot(Choice(kernel=version, driver="none", vfs=VFS, model={**MODEL, "queues": QUEUES},
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=VFS, model={**MODEL, "queues": QUEUES},
                        push=hostload.push(version, context)), parameters=PARAMETERS)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}

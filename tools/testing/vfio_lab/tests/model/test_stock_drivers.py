@@ -10,9 +10,9 @@ from lab.core import hardware, versions
 from lab.core.errors import LabError
 from lab.core.hardware import ENGINES
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
-from lab.scenario.session import MODEL, Choice
 from kernels import EACH
 
 SEC = ENGINES["sec"]
@@ -64,7 +64,7 @@ def sound(host, engine: str, *functions: int) -> None:
 @pytest.mark.parametrize("version", EACH)
 def test_selftests_pass_on_physical_functions(boot, version):
     """On PFs, the kernel's self-tests must pass."""
-    host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES)))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=0, engines=tuple(ENGINES)))
     assert selftests(host) == passed(version, *ENGINES)
     assert "queues of QM are busy" not in host.ssh.out("dmesg"), "software processed some requests"
     for engine in ENGINES:
@@ -76,14 +76,13 @@ def test_selftests_pass_on_physical_functions(boot, version):
 def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
     """On VFs in a guest, the kernel's self-tests must pass."""
     session = new_session()
-    (host,) = session.boot([session.spec("host", Choice(guest_kernel=version, vfs=1, engines=tuple(ENGINES)),
-                                         guest=True)])
+    (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES)), GuestConfig(version))])
     for name, engine in ENGINES.items():
         accelerator.bring_up(host.ssh, engine, 1)
         functions = accelerator.functions(host.ssh, engine)
         accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
         record = LoadRecord()
-        guest = Guest(host, functions, record, session.qmp_library, load="", driver=engine.driver)
+        guest = Guest(host, functions, record, migration=MigrationConfig(load=""))
         try:
             record.wait("the guest's driver is ready", lambda: record.ready, 120, guest.alive)
         finally:
@@ -100,7 +99,7 @@ def test_selftests_pass_on_a_virtual_function_in_the_host(boot, version):
     """On a VF in the host, the kernel's self-tests must pass."""
     # A PF with fewer queues than the driver's users need is not used (with exceptions in Linux
     # 7.2), so the VF is. With as many interrupts as hardware's PF and VFs request
-    host = boot(Choice(kernel=version, driver="none", vfs=1, model={**MODEL, "vf-vectors": "3"}),
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=1, model={**MODEL, "vf-vectors": "3"}),
                 parameters="pf_q_num=2 ctx_q_num=4")
     assert selftests(host) == {}
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
@@ -117,7 +116,7 @@ def test_unload_and_load_again(boot, version, name):
     # Linux 6.12 requests three MSI vectors, of which the interrupt controller allocates four, and
     # frees three: it binds to a VF only once
     engine = ENGINES[name]
-    host = boot(Choice(kernel=version, driver="none", vfs=2, engines=(name,)))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=2, engines=(name,)))
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
     selftests(host)
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs && rmmod {engine.driver}", timeout=120)
@@ -130,7 +129,7 @@ def test_unload_and_load_again(boot, version, name):
 @pytest.mark.parametrize("version", EACH)
 def test_dumps_of_registers_change_nothing(boot, version):
     """Reading the debugfs register dumps must not change the device's state."""
-    host = boot(Choice(kernel=version, driver="none", vfs=1, engines=tuple(ENGINES)))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=1, engines=tuple(ENGINES)))
     selftests(host)
     host.ssh.run("find /sys/kernel/debug/hisi_* -name '*reg*' -type f -exec cat {} + > /dev/null", timeout=60)
     for engine in ENGINES:
@@ -140,6 +139,6 @@ def test_dumps_of_registers_change_nothing(boot, version):
 def test_a_wrong_property_is_refused_with_a_sentence(new_session):
     """An invalid property must be rejected with one line."""
     session = new_session()
-    spec = session.spec("host", Choice(model={"kick-scope": "galaxy"}), guest=False)
+    spec = session.spec("host", HostConfig(model={"kick-scope": "galaxy"}))
     with pytest.raises(LabError, match="galaxy"):
         session.boot([spec])

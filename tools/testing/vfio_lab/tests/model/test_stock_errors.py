@@ -7,7 +7,7 @@ import pytest
 from bench import wait_until
 from lab.core import hardware
 from lab.scenario import accelerator
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from kernels import EACH
 from test_stock_drivers import selftests
 
@@ -44,7 +44,7 @@ def works_when_loaded_again(host, reset: bool = False) -> None:
 @pytest.mark.parametrize("version", EACH)
 def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
     """Without the ACPI method a device reset must fail and be reported."""
-    host = boot(Choice(kernel=version, driver="none", vfs=0))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=0))
     selftests(host)
     host.set_model("sec", "abnormal-error", ECC)
     wait_for(host, "qm_ecc_mbit .error status=0x4. found")
@@ -56,7 +56,7 @@ def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
 
 def test_v5_resets_the_one_function(boot):
     """On V5 only the PF or VF that caused the error must be reset."""
-    host = boot(Choice(driver="none", vfs=0, model={**MODEL, "hw-version": "v5"}))
+    host = boot(HostConfig(driver="stock", vfs=0, model={**MODEL, "hw-version": "v5"}))
     selftests(host)
     host.set_model("sec", "function-error", 1)
     host.set_model("sec", "abnormal-error", BUS)

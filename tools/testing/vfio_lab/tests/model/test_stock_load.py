@@ -16,9 +16,9 @@ import hostload
 from lab.core import hardware, paths, versions
 from lab.core.hardware import ENGINES
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
-from lab.scenario.session import MODEL, Choice
 from kernels import EACH, lasting
 from test_stock_drivers import outcomes, passed, selftests, sound
 
@@ -49,7 +49,7 @@ def test_on_physical_functions(boot, context, work, version):
     """On PFs, the load must run before and after a reload of the drivers."""
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
-    host = boot(Choice(kernel=version, driver="none", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
                        push={"/lab/rates": RATES, **hostload.push(version, context)}), parameters="pf_q_num=128")
     assert selftests(host) == passed(version, *ENGINES)
     tested = {name: host.counters(name, 0)["events"]["requests-completed"] for name in ENGINES}
@@ -110,14 +110,14 @@ def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
     session = new_session()
     program = tmp_path / "script"
     program.write_text(script(seconds, everything), encoding="utf-8")
-    (host,) = session.boot([session.spec("host", Choice(
-        guest_kernel=version, vfs=1, engines=tuple(ENGINES), model=AT_ONCE, script=program), guest=True)])
+    inside = GuestConfig(version, script=program)
+    (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES), model=AT_ONCE), inside)])
     for engine in ENGINES.values():
         accelerator.bring_up(host.ssh, engine, 1)
     functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     record = LoadRecord()
-    guest = Guest(host, functions, record, session.qmp_library, load="script", driver="+".join(engine.driver for engine in ENGINES.values()))
+    guest = Guest(host, functions, record, inside)
     try:
         record.wait("the guest's drivers are ready", lambda: record.ready, 180, guest.alive)
         record.wait("the load is done", lambda: record.exit_status is not None,

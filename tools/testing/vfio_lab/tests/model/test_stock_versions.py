@@ -9,7 +9,7 @@ import pytest
 from kernels import EACH
 from lab.core import hardware
 from lab.scenario import accelerator
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from test_stock_drivers import selftests
 
 SEC = hardware.ENGINES["sec"]
@@ -20,7 +20,7 @@ MODES = ("hw-version=v4", "hw-version=v5", "isolation=on")
 @pytest.mark.parametrize("mode", MODES)
 def test_both_functions_pass_their_selftests(boot, version, mode):
     """PF and VF must pass the kernel's self-tests."""
-    host = boot(Choice(kernel=version, driver="none", vfs=2,
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=2,
                        model={**MODEL, **dict([mode.split("=")])}))
     assert set(selftests(host).values()) == {"passed"}
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)

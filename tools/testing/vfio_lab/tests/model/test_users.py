@@ -18,9 +18,9 @@ from lab.core import hardware, paths, versions
 from lab.core.hardware import ENGINES
 from lab.build import kernel
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
-from lab.scenario.session import MODEL, Choice
 from test_stock_drivers import sound
 
 SCRIPT = paths.LAB / "programs/users.sh"
@@ -36,16 +36,15 @@ DONE = {"sec": 2000, "zip": 1000, "hpre": 4}
 def test_users_that_nobody_here_wrote(new_session, version):
     """Each user must get the results of the software implementation."""
     session = new_session()
-    choice = Choice(guest_kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, version), vfs=1, engines=tuple(ENGINES), script=SCRIPT,
-                    model={**MODEL, "request-latency": "0"})
-    (host,) = session.boot([session.spec("host", choice, guest=True)])
+    config = HostConfig(vfs=1, engines=tuple(ENGINES), model={**MODEL, "request-latency": "0"})
+    inside = GuestConfig(kernel.flavoured(kernel.GUEST_FLAVOUR, version), script=SCRIPT)
+    (host,) = session.boot([session.spec("host", config, inside)])
     for engine in ENGINES.values():
         accelerator.bring_up(host.ssh, engine, 1)
     functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     record = LoadRecord()
-    guest = Guest(host, functions, record, session.qmp_library, load="script",
-                  driver="+".join(engine.driver for engine in ENGINES.values()))
+    guest = Guest(host, functions, record, inside)
     done = {name: 0 for name in ENGINES}
     try:
         record.wait("the guest's drivers are ready", lambda: record.ready, 120, guest.alive)

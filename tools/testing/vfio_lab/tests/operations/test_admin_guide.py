@@ -13,9 +13,10 @@ from guide import DESTINATION, MODULE, PF, VF, VF2, Monitor, blocks, messages, s
 from lab.core import paths, versions
 from lab.core.progress import Steps
 from lab.build import driver, kernel
+from lab.scenario.config import MODEL, GuestConfig, HostConfig
 from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import MODEL, Choice, Session
+from lab.scenario.session import Session
 
 pytestmark = pytest.mark.long("boots and migrates several guests: minutes")
 
@@ -30,12 +31,10 @@ QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nod
 def hosts(context) -> Iterator[tuple[Host, Host]]:
     """A source with this driver and a destination with the in-tree driver, without VFs. The tests
     here depend on each other's order, as the guide's pages do."""
-    module = driver.module("ours", kernel.kernel(versions.DEFAULT, context), context)
+    module = driver.module(kernel.kernel(versions.DEFAULT, context), context)
     with Session(Steps(io.StringIO()), paths.BUILD / "check/admin-guide") as session:
-        wire = session.folder / "lan"
-        ends = (("source", "ours", "server"), ("destination", "mainline", "client"))
-        yield tuple(session.boot([session.spec(name, Choice(driver=which, vfs=MOST_VFS, push={MODULE: module}, model=SILICON),
-                                               True, (role, wire)) for name, which, role in ends]))
+        ends = (HostConfig(driver=which, vfs=MOST_VFS, push={MODULE: module}, model=SILICON) for which in ("tree", "in-tree"))
+        yield tuple(session.boot(session.pair(*ends, GuestConfig())))
 
 
 @pytest.fixture(scope="module")

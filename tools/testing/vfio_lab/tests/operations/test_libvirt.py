@@ -24,9 +24,10 @@ from lab.core.context import Context
 from lab.core.progress import Steps
 from lab.build import rootfs
 from lab.scenario import accelerator
+from lab.scenario.config import GuestConfig, HostConfig, default_load
 from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import Choice, Session, default_load
+from lab.scenario.session import Session
 from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 
 VFS = 3
@@ -54,9 +55,9 @@ class Stack:
         """Whether a domain's XML has an element for VFs by iommufd."""
         return "iommufd" not in self.libvirt.lacks
 
-    def choice(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> Choice:
+    def config(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> HostConfig:
         """A host with libvirt and an SSH key for the other one."""
-        return Choice(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
+        return HostConfig(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
                       roots=(rootfs.libvirt(self.libvirt, session.context),),
                       push={DAEMON: PROGRAM, KEY: session.key()})
 
@@ -91,10 +92,8 @@ def pair(stack: Stack, engines: tuple[str, ...], httu: bool = True) -> Iterator[
     """A source and a destination, with libvirt and VFs."""
     logs = paths.BUILD / f"check/{stack}{'' if httu else '-without-httu'}"
     with Session(Steps(io.StringIO()), logs) as session:
-        wire = session.folder / "lan"
-        choice = stack.choice(session, engines, httu)
-        booted = session.boot([session.spec(name, choice, True, (role, wire))
-                               for name, role in (("source", "server"), ("destination", "client"))])
+        config = stack.config(session, engines, httu)
+        booted = session.boot(session.pair(config, config, GuestConfig()))
         for host in booted:
             prepared(host, stack, engines)
         yield booted[0], booted[1]
@@ -121,9 +120,9 @@ def one_host(pytestconfig, request, new_session, stack) -> Iterator[Host]:
         yield request.getfixturevalue("hosts")[0]
         return
     session = new_session()
-    choice = stack.choice(session, (ENGINE,))
-    (host,) = session.boot([session.spec("host", choice, guest=False)])
-    prepared(host, stack, choice.engines)
+    config = stack.config(session, (ENGINE,))
+    (host,) = session.boot([session.spec("host", config)])
+    prepared(host, stack, config.engines)
     yield host
 
 
@@ -206,7 +205,7 @@ def devices(host: Host, *vfs: int) -> list[str]:
 def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
     """The load must continue on the destination and back on the source; each must release its VFs
     when the guest has left."""
-    load = default_load(Choice(vfs=VFS, guest_vfs=count))
+    load = default_load(HostConfig(vfs=VFS), GuestConfig(vfs=count))
     vfs = range(1, count + 1)
     with Domain(hosts, domain(of_all(XML["managed"], count), stack.by_iommufd(count), load)) as guest:
         guest.start()

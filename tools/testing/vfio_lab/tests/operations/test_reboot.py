@@ -14,9 +14,10 @@ from lab.core import hardware, paths
 from lab.core.progress import Steps
 from lab.build import rootfs
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import MODEL, Choice, Session
+from lab.scenario.session import Session
 
 pytestmark = pytest.mark.long("a host with systemd")
 
@@ -34,9 +35,9 @@ def host(context, tmp_path_factory) -> Iterator[Host]:
     for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", hardware.VARIANT_DRIVER)):
         (disk / name).write_text(f"{text}\n")
     with Session(Steps(io.StringIO()), paths.BUILD / "check/reboot") as session:
-        choice = Choice(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
+        config = HostConfig(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
                         model={**MODEL, "queues": "1024"})
-        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        (host,) = session.boot([session.spec("host", config)])
         host.ssh.run(f"until systemctl show -P ActiveState {SERVICE} | grep -q '^active\\|failed'; do usleep 100000; done",
                      timeout=120)
         yield host

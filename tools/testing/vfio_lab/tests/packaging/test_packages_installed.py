@@ -24,9 +24,10 @@ from lab.core.versions import CHECKED, LTS
 from lab.build import installed
 from lab.build.kernel import kernel
 from lab.scenario import accelerator
+from lab.scenario.config import HostConfig
 from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE
-from lab.scenario.session import Choice, Session
+from lab.scenario.session import Session
 from lab.release import deb
 
 pytestmark = pytest.mark.long("an emulated compiler takes minutes")
@@ -72,8 +73,8 @@ def host(context, packages) -> Iterator[Host]:
     with Session(Steps(io.StringIO()), paths.BUILD / "check/packages") as session:
         kernels = [kernel(version, context) for version in CHECKED]
         roots = (installed.system(context), *(installed.headers(k, context) for k in kernels))
-        choice = Choice(driver="mainline", roots=roots, push=packages)
-        (host,) = session.boot([session.spec("host", choice, guest=False)])
+        config = HostConfig(driver="in-tree", roots=roots, push=packages)
+        (host,) = session.boot([session.spec("host", config)])
         host.ssh.run(f"mv /lib/modules/{kernels[1].release} /lab")
         yield host
 
@@ -148,8 +149,8 @@ def test_the_new_kernel_comes_up_with_it(host, context, new_session, tmp_path):
     module = tmp_path / "module"
     module.write_bytes(base64.b64decode(host.ssh.out(f"base64 {place}")))
     session = new_session()
-    choice = Choice(kernel=LTS, driver="mainline", push={f"/usr{place}": module})
-    (upgraded,) = session.boot([session.spec("upgraded", choice, guest=False)])
+    config = HostConfig(kernel=LTS, driver="in-tree", push={f"/usr{place}": module})
+    (upgraded,) = session.boot([session.spec("upgraded", config)])
     upgraded.ssh.run("depmod")
     accelerator.bring_up(upgraded.ssh, hardware.ENGINES[ENGINE], 1)
     accelerator.bind(upgraded.ssh, [VF], MODULE)

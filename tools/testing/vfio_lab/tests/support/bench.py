@@ -21,8 +21,9 @@ from lab.core.progress import Steps
 from lab.build import kernel
 from lab.build.load_module import looping_vfio, rival_module
 from lab.scenario import accelerator
+from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
-from lab.scenario.session import MODEL, Choice, Session
+from lab.scenario.session import Session
 
 SEC = hardware.ENGINES["sec"]
 VARIANT = hardware.VARIANT_DRIVER
@@ -33,10 +34,10 @@ QUEUES = 4                              # of each of the two VFs
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
 
 
-def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> Choice:
+def config(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> HostConfig:
     """What to boot, with programs and modules that the tests use. `patch` is one of the kernel."""
     built = kernel.kernel(version, context, patch)
-    return Choice(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
+    return HostConfig(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
         **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
@@ -48,7 +49,7 @@ def choice(context: Context, version: str, driver: str, vfs: int = 2, patch: Pat
 
 @dataclasses.dataclass
 class Bench:
-    """The host; `driver` is `ours` or `mainline`."""
+    """The host; `driver` is `tree` or `in-tree`."""
 
     host: Host
     kernel: str
@@ -157,7 +158,7 @@ class Bench:
 def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
           vfs: int = 2, patch: Path | None = None, **model: str) -> Iterator[Bench]:
     """Boot a host for at most so many VFs, without setting them up."""
-    (host,) = session.boot([session.spec(name, choice(context, version, driver, vfs, patch, **model), guest=False)])
+    (host,) = session.boot([session.spec(name, config(context, version, driver, vfs, patch, **model))])
     try:
         yield Bench(host, version, driver)
     finally:
@@ -169,7 +170,7 @@ def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = Non
     """A host of the default kernel with this driver, for all tests of a file: each of them leaves
     the VFs bound. Its logs are in build/check under `name`."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
-            bench(session, context, versions.DEFAULT, "ours", vfs=vfs, patch=patch) as one:
+            bench(session, context, versions.DEFAULT, "tree", vfs=vfs, patch=patch) as one:
         one.bring_up(vfs)
         yield one
 

@@ -178,7 +178,7 @@ def contradicts(row: Row, version: str, results: Mapping[str, str]) -> bool:
 #: the page with the tables of a run of `vlab defects`
 PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/defects.rst"
 #: names of drivers in tables
-DRIVERS = {"mainline": "in-tree", "ours": "this driver"}
+DRIVERS = {"in-tree": "in-tree", "tree": "this driver"}
 
 
 def _simple(rows: list[list[str]]) -> str:
@@ -199,7 +199,7 @@ def table(columns: Mapping[str, Mapping[str, str]], rows: Iterable[Row] = ROWS) 
         found = []
         for name, results in columns.items():
             driver, _, version = name.partition(" ")
-            mark = " (!)" if driver == "mainline" and contradicts(row, version, results) else ""
+            mark = " (!)" if driver == "in-tree" and contradicts(row, version, results) else ""
             said = verdict(row, results)
             found.append("n/a" if said == SKIPPED else said + mark)
         lines.append([row.name, row.what, *found])

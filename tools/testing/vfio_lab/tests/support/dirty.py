@@ -13,8 +13,9 @@ from lab.core import hardware, paths
 from lab.core.context import Context
 from lab.build import cross
 from lab.scenario import accelerator
+from lab.scenario.config import HostConfig
 from lab.scenario.host import Host
-from lab.scenario.session import Choice, Session
+from lab.scenario.session import Session
 
 #: messages that each run causes: a device writes to memory mapped read-only, which the SMMU reports
 #: and the device counts; and it has no event queue
@@ -71,16 +72,16 @@ class DirtyHost:
         self.host.qmp.cmd("qom-set", path=self._smmu(), property=name, value=value)
 
 
-def boot(new_session: Callable[[], Session], context: Context, choice: Choice = Choice(),
+def boot(new_session: Callable[[], Session], context: Context, config: HostConfig = HostConfig(),
          extra: tuple[str, ...] = (), program: Path | None = None) -> DirtyHost:
     """Boot such a host, with another outer QEMU if `program` names one."""
     test = cross.static_program(sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), context)
     session = new_session()
-    spec = session.spec("host", dataclasses.replace(choice, push={**choice.push, REMOTE: test}), guest=False)
+    spec = session.spec("host", dataclasses.replace(config, push={**config.push, REMOTE: test}))
     spec.extra = DEVICES + extra
     (host,) = session.boot([spec], program)
     engine = hardware.ENGINES["sec"]
-    accelerator.bring_up(host.ssh, engine, choice.vfs)
+    accelerator.bring_up(host.ssh, engine, config.vfs)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
     host.ssh.run(f"modprobe vfio_pci && echo {DISK} > /sys/bus/pci/devices/{DISK}/driver/unbind")
     accelerator.bind(host.ssh, [EDU, DISK], "vfio-pci")

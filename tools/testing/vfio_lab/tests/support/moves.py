@@ -7,10 +7,9 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from lab.scenario import session
+from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.guest import Guest
-from lab.scenario.migration import ENGINE, SLOW_REQUEST_US, Scenario
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.migration import ENGINE, Scenario, slow_down
 
 # Low bandwidth, so that memory is transferred while the test acts
 TRICKLE = 1 << 20
@@ -18,14 +17,14 @@ ENDED = ("completed", "failed", "cancelled")
 
 
 @contextlib.contextmanager
-def running(new_session, source=Choice(), destination=Choice()) -> Iterator[Scenario]:
+def running(new_session, source: HostConfig = HostConfig(), destination: HostConfig | None = None) -> Iterator[Scenario]:
     """A guest under load on the source; at the end of the test no request may be lost, and hosts
     and devices must report no errors."""
     with new_session().scenario(source, destination) as scenario:
         scenario.set_up()
         scenario.start_guest()
         guest = scenario.guest
-        scenario.source.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        slow_down(scenario.source, ENGINE)
         yield scenario
         goes_on(scenario, guest)
         scenario.finish(guest)
@@ -37,11 +36,6 @@ def goes_on(scenario: Scenario, guest: Guest) -> None:
     """Wait until each lane makes progress, with the default latency."""
     scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
     scenario.keep_going(guest)
-
-
-def queues(vfs: int = Choice.vfs) -> int:
-    """Queue pairs for each of so many VFs, as the lab sets them up."""
-    return session.queues(MODEL, vfs)
 
 
 def states(scenario: Scenario) -> str:

@@ -32,7 +32,7 @@ def tests() -> dict[str, str]:
 
 
 def files(context: Context) -> dict[str, Path]:
-    """Files to push into a host (Choice.push)."""
+    """Files to push into a host (HostConfig.push)."""
     return {f"/lab/{program}": kselftest.program(program, context) for program in (*PROGRAMS, ALONE)}
 
 

@@ -84,7 +84,7 @@ def limits_are_told_beside_migrations(bench: Bench) -> None:
 
 def resets(bench: Bench) -> list[int]:
     """Resets of the PF and each VF, the PF first."""
-    return [bench.count("resets", function=number) for number in range(bench.host.spec.vfs + 1)]
+    return [bench.count("resets", function=number) for number in range(bench.host.spec.config.vfs + 1)]
 
 
 def keep_awake(bench: Bench, *addresses: str) -> None:

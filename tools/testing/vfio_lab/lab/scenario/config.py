@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a user chooses: options of a host, of the guest, and of its migration."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+from ..core import hardware, versions
+from ..build.kernel import GUEST
+
+#: default properties of the device model: requests with a latency; few and short queues,
+#: because the stock driver allocates memory for each entry of each ring; and one
+#: interrupt more than VFs of hardware have, without which 6.12 binds its driver to a VF
+#: only once (see qemu/README.md)
+MODEL = {"request-latency": "1000", "engine-slots": "4", "queues": "192", "sq-depth": "64", "cq-depth": "64",
+         "vf-vectors": "4"}
+
+#: drivers of VFs: this tree's, that of the kernel, or the accelerator's own
+DRIVERS = ("tree", "in-tree", "stock")
+#: QEMU's IOMMU backends: iommufd supports dirty tracking by the SMMU; the container does
+#: not, and reports every mapped page as dirty
+BACKENDS = ("iommufd", "container")
+
+# Queues that the stock driver uses for each transform; a lane has one transform
+LANE_QUEUES = 2
+# Lanes that the last of several functions gets, and what programs/load.c can do
+MIN_LANES, MAX_LANES = 12, 64
+
+
+@dataclasses.dataclass(frozen=True)
+class HostConfig:
+    """A host.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
+    tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
+    tracking; `vmm` is the release of QEMU in the host; `roots` are archives on top of the
+    host's root, `push` maps names in the host to local files."""
+
+    kernel: str = versions.DEFAULT
+    kernel_patch: pathlib.Path | None = None
+    driver: str = "tree"
+    patches: tuple[pathlib.Path, ...] = ()
+    engines: tuple[str, ...] = ("sec",)
+    vfs: int = 2
+    model: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(MODEL))
+    httu: bool = True
+    vmm: str = versions.DEFAULT_VMM
+    roots: tuple[pathlib.Path, ...] = ()
+    push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert self.driver in DRIVERS, self.driver
+
+    @property
+    def queues(self) -> int:
+        """Number of queue pairs of each VF."""
+        return (int(self.model["queues"]) - hardware.PF_QUEUES) // max(self.vfs, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestConfig:
+    """The guest.  `vfs` counts its VFs of each accelerator; it runs `script` instead of a
+    load, and `push` maps names in the guest to local files for that; `lacks` is a statement
+    to remove from its stock driver; `extra` are additional arguments of its QEMU.  `stock`
+    is whether it loads the stock drivers of its VFs."""
+
+    kernel: str = GUEST
+    vfs: int = 1
+    script: pathlib.Path | None = None
+    push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    lacks: str = ""
+    extra: str = ""
+    stock: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class MigrationConfig:
+    """The migration of a guest, `moves` times.  `enable` overrides QEMU's enable-migration;
+    `slow` makes requests slow while the guest stops, so that some are pending; `load` is
+    the number of lanes and the longest request, by default default_load(), and "" for a
+    guest that is idle until Guest.stop_load()."""
+
+    backend: str = "iommufd"
+    enable: str = ""
+    moves: int = 1
+    slow: bool = True
+    load: str | None = None
+
+
+def default_load(host: HostConfig, guest: GuestConfig) -> str:
+    """At least 24 lanes, and more than fit into all but one of the guest's VFs, so that none
+    of them is idle."""
+    lanes = min(MAX_LANES, (guest.vfs - 1) * (host.queues // LANE_QUEUES) + MIN_LANES) if guest.vfs > 1 else 24
+    return f"{lanes},4096"
