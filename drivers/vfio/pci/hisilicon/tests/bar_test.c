@@ -62,6 +62,7 @@ static const struct reach {
 	{ VFIO_PCI_OFFSET_MASK, 1, -EINVAL },
 };
 
+/* No byte behind the guest's part is read or written */
 static void reads_and_writes_end_with_it(struct kunit *test)
 {
 	struct vfio_device *vdev = &guest_part(test)->vf.core.vdev;
@@ -96,6 +97,7 @@ static void other_regions_are_passed_on(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PASSED_WRITE, passed);
 }
 
+/* A mapping that is not all inside is refused */
 static void mappings_are_inside_or_refused(struct kunit *test)
 {
 	struct vfio_device *vdev = &guest_part(test)->vf.core.vdev;
@@ -148,6 +150,7 @@ static void ways_around_are_closed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PASSED_IOCTL, passed);
 }
 
+/* The size that userspace is told is that of the guest's part */
 static void region_has_the_size_of_it(struct kunit *test)
 {
 	struct vfio_device *vdev = &guest_part(test)->vf.core.vdev;

@@ -68,6 +68,7 @@ static int read_file(struct kunit *test,
 	KUNIT_EXPECT_STREQ(test, expected, text); \
 } while (0)
 
+/* Both files show registers of a device that is open and answers */
 static void registers_of_an_open_device_are_shown(struct kunit *test)
 {
 	fake_device(test);
@@ -91,6 +92,7 @@ static void others_are_left_alone(struct kunit *test)
 	fake->vf.open = true;
 }
 
+/* What keeps a device from being read is the error of read() */
 static void errors_are_those_of_the_device(struct kunit *test)
 {
 	char text[64];
@@ -106,6 +108,7 @@ static void errors_are_those_of_the_device(struct kunit *test)
 	state.access_error = 0;
 }
 
+/* No migration data is shown of a device without a session */
 static void without_a_session_there_is_no_transfer(struct kunit *test)
 {
 	fake_device(test);

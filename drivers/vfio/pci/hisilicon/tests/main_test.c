@@ -85,6 +85,7 @@ static struct fake_device *migratable(struct kunit *test)
 	return fake;
 }
 
+/* A VF whose PF is bound and has the registers can be migrated, as number ID + 1 */
 static void a_vf_can_be_migrated(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);
