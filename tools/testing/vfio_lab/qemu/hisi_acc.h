@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: the contract between its rooms
+ * HiSilicon accelerator model: what its files have in common
  *
  * A device is one PF and its VFs. Each of them is a HisiAccFunc with a queue
  * manager of its own; what all of them share (VFT, messages, choices made by
@@ -12,10 +12,9 @@
 
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
-#include "qemu/units.h"
 #include "hw/pci/pci_device.h"
 #include "qom/object.h"
-#include "hisi_acc_stats.h"
+#include "hisi_acc_engine.h"
 
 #define HISI_ACC_MAX_FUNCS   64          /* the PF is 0, VF n is n */
 #define HISI_ACC_MAX_QUEUES  1024
@@ -51,57 +50,6 @@ enum HisiAccAeqe {
 #define TYPE_HISI_ACC_VF   "hisi-acc-vf"
 OBJECT_DECLARE_TYPE(HisiAccFunc, HisiAccFuncClass, HISI_ACC_FUNC)
 OBJECT_DECLARE_SIMPLE_TYPE(HisiAccPf, HISI_ACC_PF)
-
-/* The window 0x100000..0x104fff and 0x300000..0x309fff of the PF's BAR2 */
-typedef struct HisiAccRange {
-    uint32_t first;
-    uint32_t last;
-    bool writable;
-} HisiAccRange;
-
-typedef struct HisiAccCap {
-    uint32_t offset;
-    uint32_t value;
-} HisiAccCap;
-
-/* A part that the PF's driver initialises, and waits until it is done */
-typedef struct HisiAccInit {
-    uint32_t start;                 /* bit 0 starts it */
-    uint32_t done;
-    uint32_t value;                 /* what done reads from then on */
-} HisiAccInit;
-
-typedef struct HisiAccEngine {
-    const char *name;
-    const char *vf_type;
-    const char *title;              /* for people */
-    uint16_t device_id;             /* of the PF, a VF's is the next */
-    uint16_t class_id;
-    unsigned sqe_size;
-    uint64_t known_algs;            /* bits of the bitmap that it computes */
-    uint64_t default_algs;
-    const HisiAccCap *caps;         /* ends with offset 0 */
-    uint32_t alg_cap_first;         /* the bitmap, for driver and cores ... */
-    uint32_t alg_cap_last;          /* ... up to this offset, ... */
-    bool alg_cap_pairs;             /* ... in pairs low/high */
-    const HisiAccRange *ranges;     /* PF registers, ends with last 0 */
-    const HisiAccInit *inits;       /* ends with start 0 */
-    uint32_t int_source;            /* error source, write 1 to clear */
-    uint32_t int_status;
-    uint32_t int_mask;
-    bool int_mask_enables;          /* a 1 in it lets an error be reported */
-    uint32_t int_set;               /* raises errors; 0 if it has none */
-    uint32_t int_shutdown;          /* errors that close the way to memory */
-    uint32_t read_error;            /* bits for data that is out of reach */
-    uint32_t write_error;
-    /*
-     * Computes one request. @alg_type is what the context says of its queue,
-     * @sqe the device's copy; the engine writes its result into it and says
-     * which bytes go back to the ring.
-     */
-    void (*process)(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
-                    unsigned *first, unsigned *length);
-} HisiAccEngine;
 
 struct HisiAccFuncClass {
     PCIDeviceClass parent_class;
@@ -322,7 +270,6 @@ static inline uint32_t *hisi_acc_half(uint64_t *value, bool upper)
 
 /* hisi_acc_pci.c */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
-void hisi_acc_engine_register(const HisiAccEngine *engine);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
 bool hisi_acc_vf_mse(HisiAccPf *pf);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
@@ -356,8 +303,6 @@ void hisi_acc_acpi_class(ObjectClass *class);
 void hisi_acc_config_default(HisiAccPf *pf);
 void hisi_acc_config_class(ObjectClass *class);
 bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
-
-uint64_t hisi_acc_algs(const HisiAccFunc *f);
 
 /* hisi_acc_bar.c: whose register an address is */
 extern const MemoryRegionOps hisi_acc_bar_ops;
@@ -476,20 +421,9 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
 void hisi_acc_trace_exit(HisiAccPf *pf);
 void hisi_acc_trace_class(ObjectClass *class);
 
-/* hisi_acc_sgl.c: memory of the guest; a failure is counted and logged */
-enum HisiAccBuffer { HISI_ACC_FLAT, HISI_ACC_SGL };
+/* hisi_acc_sgl.c: memory of the guest */
 void hisi_acc_dma_begin(HisiAccPf *pf);
 bool hisi_acc_dma_end(HisiAccPf *pf);
 bool hisi_acc_dma_to_itself(HisiAccPf *pf);
-bool hisi_acc_dma_read(HisiAccFunc *f, uint64_t addr, void *buf, size_t len);
-bool hisi_acc_dma_write(HisiAccFunc *f, uint64_t addr, const void *buf,
-                        size_t len);
-bool hisi_acc_gather(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
-                     size_t skip, uint8_t *buf, size_t len);
-bool hisi_acc_scatter(HisiAccFunc *f, enum HisiAccBuffer type, uint64_t addr,
-                      size_t skip, const uint8_t *buf, size_t len);
-
-/* hisi_zip_lz4.c */
-size_t hisi_zip_lz4(const uint8_t *in, size_t len, uint8_t *out, size_t room);
 
 #endif

@@ -12,15 +12,8 @@
 
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
+#include "hisi_acc_offsets.h"
 
-#define SQ_CQ_DOORBELL  0x1000
-#define LOCAL_END       0x400
-#define VF_WINDOW       0x8000          /* migration half of a VF's BAR2 */
-#define GLOBAL_FIRST    0x100000
-#define WINDOWS         0x180000        /* plus the VF's number, from 1 on */
-#define WINDOW_PITCH    0x2000
-#define WINDOW_XQC      0x1c00
-#define WINDOW_XQC_END  0x1c40
 #define WINDOWS_END     (WINDOWS + HISI_ACC_MAX_FUNCS * WINDOW_PITCH)
 
 /* Fills in owner and offset of an address in the PF's windows */
@@ -48,8 +41,8 @@ static void decode_window(HisiAccAccess *a, bool write, unsigned size)
         return;
     }
     if (off >= WINDOW_XQC && off < WINDOW_XQC_END) {
-        off += VF_WINDOW - WINDOW_XQC;
-    } else if (off >= LOCAL_END && (off & ~7) != SQ_CQ_DOORBELL) {
+        off += VF_EQC - WINDOW_XQC;
+    } else if (off > LOCAL_LAST && (off & ~7) != SQ_CQ_DOORBELL) {
         hisi_acc_guest_error(pf->funcs[n], HISI_ACC_ERR_UNDEFINED, off);
         return;
     }

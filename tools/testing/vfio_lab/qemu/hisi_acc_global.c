@@ -8,36 +8,7 @@
 
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
-
-#define QM_FIRST            0x100000
-#define ABN_INT_SOURCE      0x100000
-#define ABN_INT_MASK        0x100004
-#define ABN_INT_STATUS      0x100008
-#define ABN_INT_SET         0x10000c
-#define MEM_START_INIT      0x100040
-#define MEM_INIT_DONE       0x100044
-#define VFT_CFG_OP_ENABLE   0x100054
-#define VFT_CFG_OP_READ     0x100058    /* the drivers call it OP_WR */
-#define VFT_CFG_TYPE        0x10005c
-#define VFT_CFG_FUNCTION    0x100060
-#define VFT_CFG_DATA_L      0x100064
-#define VFT_CFG_DATA_H      0x100068
-#define VFT_CFG_RDY         0x10006c
-#define IFC_READY_STATUS    0x100128
-#define IFC_INT_SET_P       0x100130
-#define IFC_INT_CFG         0x100134
-#define IFC_INT_SOURCE_P    0x100138
-#define QUEUE_NUMBERS       0x100158
-#define MIG_REGION_SEL      0x100198
-#define DEV_DB_DROP         0x100250    /* from V5 on: a bit per function */
-#define FUNC_AXI_ERROR      0x100280    /* the same, write 1 to clear */
-#define QM_IDLE             0x1040e4
-#define OOO_SHUTDOWN_SEL    0x1040f8
-#define MESSAGE_TO_VF       0x104700    /* from V4 on: 64 bits */
-#define MESSAGE_FROM_VFS    0x104800    /* the same: the lower word of each */
-#define AM_FIRST            0x300000
-#define MASTER_GLOBAL_CTRL  0x300000
-#define MASTER_TRANS_RETURN 0x300150
+#include "hisi_acc_offsets.h"
 
 #define VFT_FUNCTION_MASK   0x3f
 #define VFT_SHAPER_SHIFT    6
@@ -80,8 +51,8 @@ static bool defined(HisiAccPf *pf, uint32_t off, bool write)
 
 static uint32_t *storage(HisiAccPf *pf, uint32_t off)
 {
-    if (off >= QM_FIRST && off < QM_FIRST + sizeof(pf->qm_regs)) {
-        return &pf->qm_regs[(off - QM_FIRST) / 4];
+    if (off >= GLOBAL_FIRST && off < GLOBAL_FIRST + sizeof(pf->qm_regs)) {
+        return &pf->qm_regs[(off - GLOBAL_FIRST) / 4];
     }
     if (off >= AM_FIRST && off < AM_FIRST + sizeof(pf->am_regs)) {
         return &pf->am_regs[(off - AM_FIRST) / 4];
@@ -386,7 +357,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         later_write(pf, off, later, value);
         return;
     }
-    for (const HisiAccInit *init = engine->inits; init->start; init++) {
+    for (const HisiAccInit *init = engine->inits; init && init->start; init++) {
         if (off == init->start) {
             *storage(pf, init->done) = value & 1 ? init->value : 0;
             return;

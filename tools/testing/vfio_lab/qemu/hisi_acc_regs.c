@@ -7,38 +7,9 @@
 
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
+#include "hisi_acc_offsets.h"
 
-#define AEQ_INT_SOURCE  0x0000
-#define AEQ_INT_MASK    0x0004
-#define EQ_INT_SOURCE   0x0008
-#define EQ_INT_MASK     0x000c
-#define IFC_INT_SOURCE  0x0020
-#define IFC_INT_MASK    0x0024
-#define IFC_INT_STATUS  0x0028
-#define IFC_INT_SET     0x002c
-#define QUE_ISO_CFG     0x0030
-#define PAGE_SIZE_CFG   0x0034
-#define FUN_DB_DROP     0x0038          /* from V5 on */
-#define VF_STATE        0x0060
-#define CACHE_WB_START  0x0204
-#define CACHE_WB_DONE   0x0208
-#define SUB_VERSION     0x0210
-#define MAILBOX_FIRST   0x0300
-#define MAILBOX_LAST    0x030f
-#define MESSAGE_TO_PF   0x0320          /* from V4 on, of a VF */
-#define MESSAGE_FROM_PF 0x0380
-#define LOCAL_LAST      0x03ff          /* reserved words read as 0 */
-#define SQ_CQ_DOORBELL  0x1000
-#define CHANNEL_FIRST   0x1100          /* use of the engine, from V5 on */
-#define CHANNEL_LAST    0x111c
-#define EQ_AEQ_DOORBELL 0x2000
-#define CAPS_FIRST      0x3100
-#define CAPS_LAST       0x31ff
-#define CAP_RESET_MASK  0x3128          /* errors that need a reset */
 #define BUS_ERRORS      0x3
-#define VF_EQC          0x8000          /* migration half of a VF's BAR2 */
-#define VF_AEQC         0x8020
-#define GLOBAL_FIRST    0x100000
 
 /*
  * Version 1 of the capability layout; QoS, STOP_QP, FLUSH, messages and
@@ -46,52 +17,46 @@
  * runtime power management: the drivers of 6.12 and 7.2 take it as a promise
  * that an ACPI companion exists, and fall over without one.
  */
-#define CAP_FUNCTIONS   0x4f01
-#define CAP_EXT_BAR     0x14
-
-/* V5 resets one function after an error on its bus, not the whole device */
-static uint32_t cap_lost(HisiAccFunc *f, uint32_t off)
-{
-    return off == CAP_RESET_MASK && f->pf->cfg.hw_version >= HISI_ACC_V5
-           ? BUS_ERRORS : 0;
-}
+#define FUNCTIONS       0x4f01
+#define EXT_BAR         0x14
 
 static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
 {
     const HisiAccEngine *engine = hisi_acc_engine(f);
     const HisiAccConfig *cfg = &f->pf->cfg;
     uint64_t algs = hisi_acc_algs(f);
+    unsigned cap = (off - CAP_ENGINE_FIRST) / 4;
 
     switch (off) {
-    case 0x3100:
-        return CAP_FUNCTIONS;
-    case 0x3104:
+    case CAP_FUNCTIONS:
+        return FUNCTIONS;
+    case CAP_EVENT_DEPTHS:
         return cfg->eq_depth | cfg->aeq_depth << 16;
-    case 0x3108:
+    case CAP_QUEUE_DEPTHS:
         return cfg->sq_depth | cfg->cq_depth << 16;
-    case 0x310c:                    /* interrupt type << 16 | vector */
+    case CAP_EQ_IRQ:                /* interrupt type << 16 | vector */
         return 1 << 16 | HISI_ACC_MSI_EQ;
-    case 0x3110:
+    case CAP_AEQ_IRQ:
         return 1 << 16 | HISI_ACC_MSI_AEQ;
-    case 0x3114:
+    case CAP_ABNORMAL_IRQ:
         return 1 << 16 | HISI_ACC_MSI_ABNORMAL;
-    case 0x3118:
+    case CAP_IFC_IRQ:
         return 1 << 16 | HISI_ACC_MSI_IFC;
-    case 0x311c:                    /* vectors of the PF << 16 | of a VF */
+    case CAP_VECTORS:               /* of the PF << 16 | of a VF */
         return HISI_ACC_MSI_COUNT << 16 | cfg->vf_vectors;
-    case 0x3120:
-        return CAP_EXT_BAR;
+    case CAP_EXT_BAR:
+        return EXT_BAR;
     }
-    if (off >= engine->alg_cap_first && off <= engine->alg_cap_last) {
-        return engine->alg_cap_pairs && (off - engine->alg_cap_first) & 4
+    if (off >= CAP_ALGS_FIRST && off <= engine->alg_cap_last) {
+        return engine->alg_cap_pairs && (off - CAP_ALGS_FIRST) & 4
                ? algs >> 32 : algs;
     }
-    for (const HisiAccCap *cap = engine->caps; cap->offset; cap++) {
-        if (cap->offset == off) {
-            return cap->value & ~cap_lost(f, off);
-        }
+    if (cap >= HISI_ACC_CAP_COUNT) {
+        return 0;
     }
-    return 0;
+    /* V5 resets one function after an error on its bus, not the whole device */
+    return cap == HISI_ACC_CAP_QM_RESET && cfg->hw_version >= HISI_ACC_V5
+           ? engine->caps[cap] & ~BUS_ERRORS : engine->caps[cap];
 }
 
 /* The words of EQC and AEQC that a VF shows to its migration driver */

@@ -7,9 +7,8 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
 #include "qemu/module.h"
-#include "hisi_acc.h"
+#include "hisi_acc_engine.h"
 #include "hisi_hpre.h"
 
 #define SQE_DW0             0       /* algorithm 4:0, error 15:5, done 31:30 */
@@ -159,19 +158,6 @@ static void hpre_process(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
 
 #define CORES 0x3ff
 
-/* Error masks and cores, as the drivers' own tables have them for V3 */
-static const HisiAccCap hpre_caps[] = {
-    { 0x3124, 0x7c37 },
-    { 0x3128, 0x6c37 },
-    { 0x312c, 0x8 },
-    { 0x3130, 0x1fffc3e },
-    { 0x3134, 0xbffc3e },
-    { 0x3138, 0x1 },
-    { 0x313c, 0x120a0a },               /* one cluster of ten cores */
-    { 0x3140, CORES },
-    { 0 }
-};
-
 static const HisiAccRange hpre_ranges[] = {
     { 0x301000, 0x30115c, false },
     { 0x301000, 0x301044, true },       /* caches, users of the bus, types */
@@ -205,9 +191,19 @@ static const HisiAccEngine hpre_engine = {
     .sqe_size = 64,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
-    .caps = hpre_caps,
-    .alg_cap_first = 0x3144,            /* driver, device and ten cores */
-    .alg_cap_last = 0x3170,
+    /* as the drivers' own tables have them for V3 */
+    .caps = {
+        [HISI_ACC_CAP_QM_ERRORS] = 0x7c37,
+        [HISI_ACC_CAP_QM_RESET] = 0x6c37,
+        [HISI_ACC_CAP_QM_CORRECTED] = 0x8,
+        [HISI_ACC_CAP_ERRORS] = 0x1fffc3e,
+        [HISI_ACC_CAP_RESET] = 0xbffc3e,
+        [HISI_ACC_CAP_CORRECTED] = 0x1,
+        /* one cluster of ten cores */
+        [HISI_ACC_CAP_CORES] = 0x120a0a,
+        [HISI_ACC_CAP_CORES_ENABLED] = CORES,
+    },
+    .alg_cap_last = 0x3170,            /* driver, device and ten cores */
     .ranges = hpre_ranges,
     .inits = hpre_inits,
     .int_source = 0x301600,

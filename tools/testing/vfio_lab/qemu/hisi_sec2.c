@@ -7,9 +7,8 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
 #include "qemu/module.h"
-#include "hisi_acc.h"
+#include "hisi_acc_engine.h"
 #include "hisi_sec2.h"
 
 /* type 3:0, own destination 9, buffer type: source 13:11, destination 16:14 */
@@ -317,19 +316,6 @@ static void sec2_process(HisiAccFunc *f, unsigned alg_type, uint8_t *bd,
     *length = BD_RESULT_LEN;
 }
 
-/* Error masks and cores, as the drivers' own tables have them for V3 */
-static const HisiAccCap sec2_caps[] = {
-    { 0x3124, 0x7c77 },
-    { 0x3128, 0x6c77 },
-    { 0x312c, 0x8 },
-    { 0x3130, 0x60177 },
-    { 0x3134, 0x177 },
-    { 0x3138, 0xc088 },
-    { 0x313c, 0x110404 },
-    { 0x3140, 0xf },
-    { 0 }
-};
-
 static const HisiAccRange sec2_ranges[] = {
     { 0x301000, 0x301270, false },
     { 0x301014, 0x301014, true },
@@ -361,9 +347,18 @@ static const HisiAccEngine sec2_engine = {
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
-    .caps = sec2_caps,
-    .alg_cap_first = 0x3144,            /* driver, device and four cores */
-    .alg_cap_last = 0x3170,
+    /* as the drivers' own tables have them for V3 */
+    .caps = {
+        [HISI_ACC_CAP_QM_ERRORS] = 0x7c77,
+        [HISI_ACC_CAP_QM_RESET] = 0x6c77,
+        [HISI_ACC_CAP_QM_CORRECTED] = 0x8,
+        [HISI_ACC_CAP_ERRORS] = 0x60177,
+        [HISI_ACC_CAP_RESET] = 0x177,
+        [HISI_ACC_CAP_CORRECTED] = 0xc088,
+        [HISI_ACC_CAP_CORES] = 0x110404,
+        [HISI_ACC_CAP_CORES_ENABLED] = 0xf,
+    },
+    .alg_cap_last = 0x3170,            /* driver, device and four cores */
     .alg_cap_pairs = true,
     .ranges = sec2_ranges,
     .inits = sec2_inits,

@@ -7,9 +7,9 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
 #include "qemu/module.h"
-#include "hisi_acc.h"
+#include "hisi_acc_engine.h"
+#include "hisi_zip.h"
 #include <zlib.h>
 
 #define SQE_CONSUMED        0
@@ -241,19 +241,6 @@ static void zip_process(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
     *length = SQE_RESULT_LEN;
 }
 
-/* Error masks and cores, as the drivers' own tables have them for V3 */
-static const HisiAccCap zip_caps[] = {
-    { 0x3124, 0x7c77 },
-    { 0x3128, 0x6c77 },
-    { 0x312c, 0x8 },
-    { 0x3130, 0x1ffe },
-    { 0x3134, 0x7fe },
-    { 0x3138, 0x1 },
-    { 0x313c, 0x12050203 },             /* 2 cores compress, 3 do the other */
-    { 0x3140, 0x1c0003 },
-    { 0 }
-};
-
 static const HisiAccRange zip_ranges[] = {
     { 0x301000, 0x3012bc, false },
     { 0x301000, 0x30100c, true },       /* counters, clocks, control */
@@ -274,10 +261,6 @@ static const HisiAccRange zip_ranges[] = {
     { 0 }
 };
 
-static const HisiAccInit zip_inits[] = {
-    { 0 }
-};
-
 static const HisiAccEngine zip_engine = {
     .name = "hisi-zip",
     .vf_type = "hisi-zip-vf",
@@ -287,11 +270,20 @@ static const HisiAccEngine zip_engine = {
     .sqe_size = 128,
     .known_algs = ALG_ALL,
     .default_algs = ALG_ALL,
-    .caps = zip_caps,
-    .alg_cap_first = 0x3144,            /* driver, device and five cores */
-    .alg_cap_last = 0x315c,
+    /* as the drivers' own tables have them for V3 */
+    .caps = {
+        [HISI_ACC_CAP_QM_ERRORS] = 0x7c77,
+        [HISI_ACC_CAP_QM_RESET] = 0x6c77,
+        [HISI_ACC_CAP_QM_CORRECTED] = 0x8,
+        [HISI_ACC_CAP_ERRORS] = 0x1ffe,
+        [HISI_ACC_CAP_RESET] = 0x7fe,
+        [HISI_ACC_CAP_CORRECTED] = 0x1,
+        /* 2 cores compress, 3 do the other */
+        [HISI_ACC_CAP_CORES] = 0x12050203,
+        [HISI_ACC_CAP_CORES_ENABLED] = 0x1c0003,
+    },
+    .alg_cap_last = 0x315c,            /* driver, device and five cores */
     .ranges = zip_ranges,
-    .inits = zip_inits,
     .int_source = 0x3010a0,
     .int_status = 0x3010ac,
     .int_mask = 0x3010a4,

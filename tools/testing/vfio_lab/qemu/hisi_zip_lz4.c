@@ -13,7 +13,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "hisi_acc.h"
+#include "hisi_zip.h"
 
 #define HASH_BITS       12
 #define MIN_MATCH       4
