@@ -188,7 +188,6 @@ enum HisiAccMailboxFault {
 };
 enum HisiAccStateFault { HISI_ACC_STATE_READY = 1, HISI_ACC_STATE_NOT_READY };
 #define HISI_ACC_ANY         UINT32_MAX
-#define HISI_ACC_MB_LAST_CONTEXT 3       /* commands up to it need memory */
 
 /* What the user may choose, see README.md */
 typedef struct HisiAccConfig {
@@ -268,11 +267,45 @@ static inline uint32_t *hisi_acc_half(uint64_t *value, bool upper)
     return (uint32_t *)value + (upper != HOST_BIG_ENDIAN);
 }
 
-/* hisi_acc_pci.c */
+/* How far @index is ahead of @from in a ring */
+static inline uint32_t hisi_acc_distance(uint32_t from, uint32_t index,
+                                         uint32_t depth)
+{
+    return (index + depth - from) % depth;
+}
+
+/*
+ * What the files offer, from the bottom up: no two of them call each other.
+ *
+ * hisi_acc_func.c: what a function is, and what the user wants broken in it
+ */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
 bool hisi_acc_vf_mse(HisiAccPf *pf);
-void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
+void hisi_acc_dma_begin(HisiAccPf *pf);
+bool hisi_acc_dma_end(HisiAccPf *pf);
+bool hisi_acc_dma_to_itself(HisiAccPf *pf);
+bool hisi_acc_fault_msi(HisiAccFunc *f);
+bool hisi_acc_fault_writeback(HisiAccFunc *f);
+bool hisi_acc_fault_registers(HisiAccFunc *f);
+bool hisi_acc_fault_reraise(HisiAccFunc *f);
+uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value);
+enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
+                                                unsigned command);
+
+/* hisi_acc_trace.c: accesses to registers, counted and written to a file */
+typedef struct HisiAccAccess {
+    HisiAccFunc *owner;             /* whose register it is, if anybody's */
+    HisiAccFunc *via;               /* through whose BAR it was reached */
+    unsigned bar;
+    enum HisiAccRegion region;
+    uint32_t addr;                  /* in that BAR */
+    uint32_t off;                   /* as in the owner's own BAR2 */
+} HisiAccAccess;
+void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
+                     unsigned size);
+void hisi_acc_trace_exit(HisiAccPf *pf);
+void hisi_acc_trace_class(ObjectClass *class);
 
 /* hisi_acc_power.c: D3hot, and who may begin DMA and interrupts */
 typedef struct HisiAccPower {
@@ -288,54 +321,97 @@ bool hisi_acc_power_init(HisiAccFunc *f, Error **errp);
 bool hisi_acc_asleep(HisiAccFunc *f);
 bool hisi_acc_may_begin(HisiAccFunc *f);
 bool hisi_acc_waits(HisiAccFunc *f);
-void hisi_acc_power_go_on(HisiAccFunc *f);
 HisiAccPower hisi_acc_power(HisiAccFunc *f);
 enum HisiAccPowerReset hisi_acc_power_written(HisiAccFunc *f,
                                               HisiAccPower before);
 void hisi_acc_power_reset(HisiAccFunc *f);
 void hisi_acc_power_wake(HisiAccFunc *f);
+void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
+bool hisi_acc_power_go_on(HisiAccFunc *f);
 
-/* hisi_acc_acpi.c: the method that resets the device, and its register */
-#define HISI_ACC_CAP_RESET   0x40        /* in the PF's configuration space */
-void hisi_acc_acpi_class(ObjectClass *class);
-
-/* hisi_acc_props.c */
-void hisi_acc_config_default(HisiAccPf *pf);
-void hisi_acc_config_class(ObjectClass *class);
-bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
-
-/* hisi_acc_bar.c: whose register an address is */
-extern const MemoryRegionOps hisi_acc_bar_ops;
-extern const MemoryRegionOps hisi_acc_db_bar_ops;
-uint64_t hisi_acc_db_bar_size(HisiAccPf *pf);
-
-/* hisi_acc_regs.c: offsets as in a VF's own BAR2 */
-uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size);
-void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
-                        unsigned size);
-void hisi_acc_regs_reset(HisiAccFunc *f);
-
-/* hisi_acc_global.c: 32-bit accesses above 1 MiB of the PF's BAR2 */
-uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
-void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
-void hisi_acc_global_reset(HisiAccPf *pf);
+/* hisi_acc_store.c: words of the registers that the PF has for all */
+bool hisi_acc_store_defined(HisiAccPf *pf, uint32_t off, bool write);
+uint32_t *hisi_acc_store(HisiAccPf *pf, uint32_t off);
+uint64_t hisi_acc_store64(HisiAccPf *pf, uint32_t off);
 bool hisi_acc_window_in_pf(HisiAccPf *pf);
 bool hisi_acc_doorbell_dropped(HisiAccFunc *f);
-uint64_t hisi_acc_global_function_errors(HisiAccPf *pf);
-void hisi_acc_global_set_function_errors(HisiAccPf *pf, uint64_t functions);
-uint32_t hisi_acc_global_errors(HisiAccPf *pf, bool engine);
-void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
-/* Errors of the queue manager that the device raises */
-#define HISI_ACC_RAS_READ      BIT(0)
+
+/* hisi_acc_vft.c: which queues are whose */
+void hisi_acc_vft_run(HisiAccPf *pf);
+unsigned hisi_acc_queue_count(HisiAccFunc *f);
+void hisi_acc_vft_reset(HisiAccPf *pf);
+
+/* hisi_acc_queue.c: what a queue has to do, and what the engine has of it */
+HisiAccRequest *hisi_acc_slot(HisiAccFunc *f, unsigned n);
+bool hisi_acc_queue_paused(HisiAccFunc *f, unsigned q);
+bool hisi_acc_queue_pending(HisiAccFunc *f, unsigned q);
+void hisi_acc_queue_wake(HisiAccFunc *f);
+void hisi_acc_queue_update(HisiAccFunc *f, unsigned q);
+void hisi_acc_queue_forget(HisiAccFunc *f, unsigned q);
+void hisi_acc_queue_used(HisiAccFunc *f, unsigned q);
+
+/* hisi_acc_ras.c: errors, of the queue manager or of the engine */
+#define HISI_ACC_RAS_READ      BIT(0)    /* what the queue manager raises */
 #define HISI_ACC_RAS_WRITE     BIT(1)
 #define HISI_ACC_RAS_OVERFLOW  BIT(11)
 #define HISI_ACC_RAS_TAG       BIT(12)
+uint32_t hisi_acc_ras_source(HisiAccPf *pf, bool engine);
+uint32_t hisi_acc_ras_errors(HisiAccPf *pf, bool engine);
+uint32_t hisi_acc_ras_status(HisiAccPf *pf, bool engine);
+bool hisi_acc_bus_closed(HisiAccPf *pf);
+bool hisi_acc_kept_from_memory(HisiAccFunc *f);
+void hisi_acc_ras_report(HisiAccPf *pf, bool engine);
+void hisi_acc_ras_raise(HisiAccPf *pf, bool engine, uint32_t bits);
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits);
 void hisi_acc_ras_dma(HisiAccFunc *f, bool write);
-bool hisi_acc_bus_closed(HisiAccPf *pf);
-unsigned hisi_acc_queue_count(HisiAccFunc *f);
+uint64_t hisi_acc_ras_functions(HisiAccPf *pf);
+void hisi_acc_ras_set_functions(HisiAccPf *pf, uint64_t functions);
+void hisi_acc_ras_set_mask(HisiAccPf *pf, uint32_t off, uint32_t value);
 
-/* hisi_acc_ifc.c */
+/* hisi_acc_sgl.c, memory of the guest: see hisi_acc_engine.h */
+
+/* hisi_acc_context.c: SQC and CQC */
+#define HISI_ACC_ANY_TAG (-1)
+bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
+bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag);
+bool hisi_acc_context_save(HisiAccFunc *f, unsigned q);
+
+/* hisi_acc_event.c: CQEs, EQ and AEQ */
+void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq);
+bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index);
+void hisi_acc_cq_event(HisiAccFunc *f, unsigned q);
+void hisi_acc_cq_rearm(HisiAccFunc *f);
+void hisi_acc_eq_consumed(HisiAccFunc *f, HisiAccEventQueue *eq, uint16_t index,
+                          uint64_t doorbell);
+bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
+bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
+void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq);
+void hisi_acc_event_reset(HisiAccFunc *f);
+
+/* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
+void hisi_acc_work(HisiAccFunc *f);
+void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
+void hisi_acc_work_flush(HisiAccFunc *f);
+void hisi_acc_work_pause(HisiAccFunc *f);
+bool hisi_acc_work_drained(HisiAccFunc *f);
+void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
+uint32_t hisi_acc_work_usage(HisiAccPf *pf);
+void hisi_acc_work_reset(HisiAccFunc *f);
+
+/* hisi_acc_cache.c: contexts that go back to the tables */
+void hisi_acc_cache_make_room(HisiAccFunc *f);
+void hisi_acc_writeback_run(void *opaque);
+void hisi_acc_writeback_start(HisiAccFunc *f);
+void hisi_acc_writeback_retry(HisiAccFunc *f);
+void hisi_acc_cache_reset(HisiAccFunc *f);
+
+/* hisi_acc_doorbell.c */
+void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue);
+
+/* hisi_acc_ifc.c: messages between PF and VF */
 void hisi_acc_ifc_store(HisiAccFunc *f, uint16_t dest, uint64_t message);
 bool hisi_acc_ifc_fetch(HisiAccFunc *f, uint16_t from, uint64_t *message);
 void hisi_acc_ifc_to_vf(HisiAccPf *pf, unsigned dest);
@@ -353,77 +429,40 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
 uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size);
 void hisi_acc_mailbox_run(void *opaque);
 void hisi_acc_mailbox_drained(HisiAccFunc *f);
+void hisi_acc_mailbox_retry(HisiAccFunc *f);
 void hisi_acc_mailbox_reset(HisiAccFunc *f);
 
-/* hisi_acc_context.c */
-bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
-bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr);
-bool hisi_acc_sqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
-bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr);
-#define HISI_ACC_ANY_TAG (-1)
-bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag);
-bool hisi_acc_context_held(HisiAccFunc *f);
-void hisi_acc_context_used(HisiAccFunc *f, unsigned q);
-void hisi_acc_context_make_room(HisiAccFunc *f);
-void hisi_acc_writeback_start(HisiAccFunc *f);
-void hisi_acc_writeback_run(void *opaque);
-void hisi_acc_context_reset(HisiAccFunc *f);
+/* hisi_acc_wait.c */
+void hisi_acc_go_on(HisiAccFunc *f);
+void hisi_acc_go_on_all(HisiAccPf *pf);
 
-/* hisi_acc_ring.c: doorbells and what goes back to the driver */
-void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue);
-bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index);
-void hisi_acc_cq_rearm(HisiAccFunc *f);
-void hisi_acc_eq_rearm(HisiAccFunc *f, HisiAccEventQueue *eq);
-bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
-bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
-void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq);
-void hisi_acc_ring_reset(HisiAccFunc *f);
+/* hisi_acc_global.c: 32-bit accesses above 1 MiB of the PF's BAR2 */
+uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
+void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
+void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
+void hisi_acc_global_reset(HisiAccPf *pf);
 
-/* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
-void hisi_acc_work_kick(HisiAccFunc *f);
-void hisi_acc_work_run(void *opaque);
-void hisi_acc_work_kick_all(HisiAccPf *pf);
-void hisi_acc_work_forget(HisiAccFunc *f, unsigned q);
-void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
-void hisi_acc_work_flush(HisiAccFunc *f);
-void hisi_acc_work_pause(HisiAccFunc *f);
-bool hisi_acc_work_drained(HisiAccFunc *f);
-void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
-bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q);
-bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q);
-void hisi_acc_work_update(HisiAccFunc *f, unsigned q);
-uint32_t hisi_acc_work_usage(HisiAccPf *pf);
-void hisi_acc_work_reset(HisiAccFunc *f);
+/* hisi_acc_regs.c: offsets as in a VF's own BAR2 */
+uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size);
+void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
+                        unsigned size);
+void hisi_acc_regs_reset(HisiAccFunc *f);
 
-/* hisi_acc_faults.c: what the user wants broken */
-bool hisi_acc_fault_msi(HisiAccFunc *f);
-bool hisi_acc_fault_writeback(HisiAccFunc *f);
-bool hisi_acc_fault_registers(HisiAccFunc *f);
-bool hisi_acc_fault_reraise(HisiAccFunc *f);
-uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value);
-enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
-                                                unsigned command);
-void hisi_acc_fault_let_go(HisiAccFunc *f);
-void hisi_acc_faults_changed(HisiAccPf *pf);
+/* hisi_acc_bar.c: whose register an address is */
+extern const MemoryRegionOps hisi_acc_bar_ops;
+extern const MemoryRegionOps hisi_acc_db_bar_ops;
+uint64_t hisi_acc_db_bar_size(HisiAccPf *pf);
+
+/* hisi_acc_faults.c: properties for what the user wants broken */
 void hisi_acc_faults_class(ObjectClass *class);
 
-/* hisi_acc_trace.c: accesses to registers, counted and written to a file */
-typedef struct HisiAccAccess {
-    HisiAccFunc *owner;             /* whose register it is, if anybody's */
-    HisiAccFunc *via;               /* through whose BAR it was reached */
-    unsigned bar;
-    enum HisiAccRegion region;
-    uint32_t addr;                  /* in that BAR */
-    uint32_t off;                   /* as in the owner's own BAR2 */
-} HisiAccAccess;
-void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
-                     unsigned size);
-void hisi_acc_trace_exit(HisiAccPf *pf);
-void hisi_acc_trace_class(ObjectClass *class);
+/* hisi_acc_props.c: the other properties */
+void hisi_acc_config_default(HisiAccPf *pf);
+void hisi_acc_config_class(ObjectClass *class);
+bool hisi_acc_config_check(HisiAccPf *pf, Error **errp);
 
-/* hisi_acc_sgl.c: memory of the guest */
-void hisi_acc_dma_begin(HisiAccPf *pf);
-bool hisi_acc_dma_end(HisiAccPf *pf);
-bool hisi_acc_dma_to_itself(HisiAccPf *pf);
+/* hisi_acc_acpi.c: the method that resets the device, and its register */
+#define HISI_ACC_CAP_RESET   0x40        /* in the PF's configuration space */
+void hisi_acc_acpi_class(ObjectClass *class);
 
 #endif

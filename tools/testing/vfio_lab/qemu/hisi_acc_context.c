@@ -118,11 +118,10 @@ bool hisi_acc_sqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
         !sqc_decode(f, q, raw, &sq)) {
         return false;
     }
-    hisi_acc_work_forget(f, q);
+    hisi_acc_queue_forget(f, q);
     f->queues[q].sq = sq;
-    hisi_acc_work_update(f, q);
-    hisi_acc_context_used(f, q);
-    hisi_acc_context_make_room(f);
+    hisi_acc_queue_update(f, q);
+    hisi_acc_queue_used(f, q);
     return true;
 }
 
@@ -136,8 +135,7 @@ bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
         return false;
     }
     f->queues[q].cq = cq;
-    hisi_acc_context_used(f, q);
-    hisi_acc_context_make_room(f);
+    hisi_acc_queue_used(f, q);
     return true;
 }
 
@@ -220,9 +218,9 @@ bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag)
         queue->sq = sq;
         hisi_acc_count(f, HISI_ACC_EV_CONTEXT_FETCHED, 1);
     }
-    hisi_acc_context_used(f, q);
-    hisi_acc_context_used(f, queue->sq.cq);
-    hisi_acc_work_update(f, q);
+    hisi_acc_queue_used(f, q);
+    hisi_acc_queue_used(f, queue->sq.cq);
+    hisi_acc_queue_update(f, q);
     return true;
 }
 
@@ -240,22 +238,13 @@ static bool save(HisiAccFunc *f, uint64_t table, unsigned q, uint8_t *raw)
     return true;
 }
 
-/*
- * A queue that is at work while it is written back is the driver's mistake;
- * the device keeps its context, and the copy in memory is out of date at once.
- * It also keeps what did not reach memory.
- */
-static void writeback_queue(HisiAccFunc *f, unsigned q)
+/* Writes SQC and CQC of a queue to the tables; false for what did not arrive */
+bool hisi_acc_context_save(HisiAccFunc *f, unsigned q)
 {
     HisiAccQueue *queue = &f->queues[q];
     uint8_t raw[HISI_ACC_XQC_SIZE];
-    bool busy = queue->in_flight ||
-                (hisi_acc_work_pending(f, q) && !hisi_acc_work_paused(f, q));
     bool saved = true;
 
-    if (busy) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_WB_BUSY, q);
-    }
     if (queue->sq.ctx.held) {
         encode(&queue->sq.ctx, raw);
         saved &= save(f, f->sqc_table, q, raw);
@@ -264,122 +253,5 @@ static void writeback_queue(HisiAccFunc *f, unsigned q)
         cqc_encode(&queue->cq, raw);
         saved &= save(f, f->cqc_table, q, raw);
     }
-    if (saved && !busy) {
-        memset(&queue->sq, 0, sizeof(queue->sq));
-        memset(&queue->cq, 0, sizeof(queue->cq));
-        hisi_acc_work_update(f, q);
-    }
-}
-
-void hisi_acc_context_used(HisiAccFunc *f, unsigned q)
-{
-    f->queues[q].used = ++f->uses;
-}
-
-static bool held(HisiAccFunc *f, unsigned q)
-{
-    return f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held;
-}
-
-/* What is at work stays, and so does what a context does not tell: a stop */
-static bool may_go(HisiAccFunc *f, unsigned q)
-{
-    HisiAccQueue *queue = &f->queues[q];
-
-    return held(f, q) && !queue->in_flight && !queue->sq.draining &&
-           !queue->sq.stopped && !hisi_acc_work_pending(f, q);
-}
-
-/*
- * A small cache writes contexts to the tables when it needs the room: of the
- * queues that were not used for longest.
- */
-void hisi_acc_context_make_room(HisiAccFunc *f)
-{
-    unsigned count = f->pf->cfg.queues, used = 0, oldest;
-
-    if (!f->pf->cfg.context_cache || !f->sqc_table || !f->cqc_table ||
-        hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f)) {
-        return;
-    }
-    for (unsigned q = 0; q < count; q++) {
-        used += held(f, q);
-    }
-    for (; used > f->pf->cfg.context_cache; used--) {
-        oldest = count;
-        for (unsigned q = 0; q < count; q++) {
-            if (f->queues[q].used != f->uses && may_go(f, q) &&
-                (oldest == count ||
-                 f->queues[q].used < f->queues[oldest].used)) {
-                oldest = q;
-            }
-        }
-        if (oldest == count) {
-            return;
-        }
-        writeback_queue(f, oldest);
-        if (held(f, oldest)) {          /* it did not reach memory */
-            return;
-        }
-    }
-}
-
-bool hisi_acc_context_held(HisiAccFunc *f)
-{
-    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (held(f, q)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void hisi_acc_writeback_run(void *opaque)
-{
-    HisiAccFunc *f = opaque;
-
-    if (hisi_acc_fault_writeback(f)) {  /* it came about in the meantime */
-        f->writeback_stuck = true;
-        return;
-    }
-    f->writeback_running = false;
-    hisi_acc_count(f, HISI_ACC_EV_WRITEBACK, 1);
-    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        if (held(f, q)) {
-            writeback_queue(f, q);
-        }
-    }
-    if (f->pf->cfg.writeback_scope == HISI_ACC_ALL) {
-        hisi_acc_eq_writeback(f, &f->eq);
-        hisi_acc_eq_writeback(f, &f->aeq);
-    }
-}
-
-void hisi_acc_writeback_start(HisiAccFunc *f)
-{
-    uint32_t latency = f->pf->cfg.writeback_latency;
-
-    if (f->writeback_running) {
-        return;
-    }
-    f->writeback_running = true;
-    if (hisi_acc_fault_writeback(f)) {
-        f->writeback_stuck = true;
-    } else if (latency) {
-        timer_mod(f->writeback_timer,
-                  qemu_clock_get_us(QEMU_CLOCK_VIRTUAL) + latency);
-    } else {
-        hisi_acc_writeback_run(f);
-    }
-}
-
-void hisi_acc_context_reset(HisiAccFunc *f)
-{
-    timer_del(f->writeback_timer);
-    qemu_bh_cancel(f->writeback_bh);
-    f->writeback_running = false;
-    f->writeback_stuck = false;
-    f->sqc_table = 0;
-    f->cqc_table = 0;
-    memset(f->queues, 0, f->pf->cfg.queues * sizeof(*f->queues));
+    return saved;
 }

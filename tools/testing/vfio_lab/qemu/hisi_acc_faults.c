@@ -12,86 +12,6 @@
 #include "qapi/visitor.h"
 #include "hisi_acc.h"
 
-static bool concerns(HisiAccFunc *f)
-{
-    uint32_t function = f->pf->cfg.fault_function;
-
-    return function == HISI_ACC_ANY || function == f->number;
-}
-
-/* True for an interrupt that gets lost */
-bool hisi_acc_fault_msi(HisiAccFunc *f)
-{
-    if (!f->pf->cfg.fault_msi_drop || !concerns(f)) {
-        return false;
-    }
-    f->pf->cfg.fault_msi_drop--;
-    return true;
-}
-
-bool hisi_acc_fault_writeback(HisiAccFunc *f)
-{
-    return (f->pf->cfg.fault_writeback && concerns(f)) ||
-           (hisi_acc_context_held(f) &&
-            (hisi_acc_waits(f) || hisi_acc_bus_closed(f->pf)));
-}
-
-bool hisi_acc_fault_registers(HisiAccFunc *f)
-{
-    return f->pf->cfg.fault_registers && concerns(f);
-}
-
-bool hisi_acc_fault_reraise(HisiAccFunc *f)
-{
-    return f->pf->cfg.fault_reraise && concerns(f);
-}
-
-uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value)
-{
-    if (!f->pf->cfg.fault_vf_state || !concerns(f)) {
-        return value;
-    }
-    return f->pf->cfg.fault_vf_state == HISI_ACC_STATE_NOT_READY;
-}
-
-enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
-                                                unsigned command)
-{
-    const HisiAccConfig *cfg = &f->pf->cfg;
-
-    if (command <= HISI_ACC_MB_LAST_CONTEXT && hisi_acc_waits(f)) {
-        return HISI_ACC_MB_BUSY;
-    }
-    if (cfg->fault_opcode != HISI_ACC_ANY && cfg->fault_opcode != command) {
-        return 0;
-    }
-    return concerns(f) ? cfg->fault_mailbox : 0;
-}
-
-void hisi_acc_fault_let_go(HisiAccFunc *f)
-{
-    if (f->mailbox_stuck &&
-        hisi_acc_fault_mailbox(f, f->mailbox[0]) != HISI_ACC_MB_BUSY) {
-        f->mailbox_stuck = false;
-        qemu_bh_schedule(f->mailbox_bh);
-    }
-    if (f->writeback_stuck && !hisi_acc_fault_writeback(f)) {
-        f->writeback_stuck = false;
-        qemu_bh_schedule(f->writeback_bh);
-    }
-}
-
-/* After a property has changed */
-void hisi_acc_faults_changed(HisiAccPf *pf)
-{
-    for (unsigned n = 0; n < HISI_ACC_MAX_FUNCS; n++) {
-        if (pf->funcs[n]) {
-            hisi_acc_fault_let_go(pf->funcs[n]);
-            hisi_acc_power_go_on(pf->funcs[n]);
-        }
-    }
-}
-
 /* Properties that are "all" or a number */
 typedef struct Selector {
     const char *name;
@@ -148,7 +68,7 @@ static void selector_visit_set(Object *obj, Visitor *v, const char *name,
         return;
     }
     *selector_field(obj, s) = value;
-    hisi_acc_faults_changed(HISI_ACC_PF(obj));
+    hisi_acc_go_on_all(HISI_ACC_PF(obj));
 }
 
 /*
@@ -159,7 +79,7 @@ static void selector_visit_set(Object *obj, Visitor *v, const char *name,
 static void source_get(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
-    uint32_t bits = hisi_acc_global_errors(HISI_ACC_PF(obj), opaque != NULL);
+    uint32_t bits = hisi_acc_ras_errors(HISI_ACC_PF(obj), opaque != NULL);
 
     visit_type_uint32(v, name, &bits, errp);
 }
@@ -182,7 +102,7 @@ static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
 static void functions_get(Object *obj, Visitor *v, const char *name,
                           void *opaque, Error **errp)
 {
-    uint64_t functions = hisi_acc_global_function_errors(HISI_ACC_PF(obj));
+    uint64_t functions = hisi_acc_ras_functions(HISI_ACC_PF(obj));
 
     visit_type_uint64(v, name, &functions, errp);
 }
@@ -201,7 +121,7 @@ static void functions_set(Object *obj, Visitor *v, const char *name,
                    "hw-version=v5", name);
         return;
     }
-    hisi_acc_global_set_function_errors(HISI_ACC_PF(obj), functions);
+    hisi_acc_ras_set_functions(HISI_ACC_PF(obj), functions);
 }
 
 void hisi_acc_faults_class(ObjectClass *class)

@@ -110,12 +110,18 @@ static bool waits_for_requests(unsigned command)
            command == MB_PAUSE;
 }
 
+static enum HisiAccMailboxFault fault(HisiAccFunc *f, unsigned command)
+{
+    return command <= MB_AEQC && hisi_acc_waits(f)
+           ? HISI_ACC_MB_BUSY : hisi_acc_fault_mailbox(f, command);
+}
+
 static void finish(HisiAccFunc *f, bool done, uint64_t data)
 {
     uint16_t w0 = lduw_le_p(f->mailbox) & ~(MB_BUSY | MB_STATUS);
 
     f->mailbox_running = false;
-    if (hisi_acc_fault_mailbox(f, w0 & MB_COMMAND) == HISI_ACC_MB_GARBAGE) {
+    if (fault(f, w0 & MB_COMMAND) == HISI_ACC_MB_GARBAGE) {
         data = MB_GARBAGE;
     }
     stq_le_p(f->mailbox + 4, data);
@@ -140,21 +146,23 @@ void hisi_acc_mailbox_run(void *opaque)
     bool get = w0 & MB_GET;
     unsigned resets = f->resets;
     bool done;
-    enum HisiAccMailboxFault fault = hisi_acc_fault_mailbox(f, command);
+    enum HisiAccMailboxFault wrong = fault(f, command);
 
-    if (fault == HISI_ACC_MB_BUSY) {    /* it came about in the meantime */
+    if (wrong == HISI_ACC_MB_BUSY) {    /* it came about in the meantime */
         f->mailbox_stuck = true;
         return;
     }
     if (command < HISI_ACC_MB_OPS) {
         (get ? f->stats.mailbox_get : f->stats.mailbox_set)[command]++;
     }
-    done = fault != HISI_ACC_MB_FAIL &&
-           (command > HISI_ACC_MB_LAST_CONTEXT ||
-            !hisi_acc_bus_closed(f->pf)) &&
+    done = wrong != HISI_ACC_MB_FAIL &&
+           (command > MB_AEQC || !hisi_acc_bus_closed(f->pf)) &&
            execute(f, command, get, lduw_le_p(f->mailbox + 2), &data);
     if (f->resets != resets) {
         return;
+    }
+    if (done && !get && command <= MB_CQC) {
+        hisi_acc_cache_make_room(f);
     }
     if (done && waits_for_requests(command) && !hisi_acc_work_drained(f)) {
         f->mailbox_draining = true;
@@ -188,7 +196,7 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
     stq_le_p(f->mailbox + 8, value);
     stw_le_p(f->mailbox, lduw_le_p(f->mailbox) | MB_BUSY);
     f->mailbox_running = true;
-    if (hisi_acc_fault_mailbox(f, f->mailbox[0]) == HISI_ACC_MB_BUSY) {
+    if (fault(f, f->mailbox[0]) == HISI_ACC_MB_BUSY) {
         f->mailbox_stuck = true;
     } else if (latency) {
         timer_mod(f->mailbox_timer,
@@ -227,6 +235,14 @@ uint64_t hisi_acc_mailbox_read(HisiAccFunc *f, unsigned first, unsigned size)
         value |= (uint64_t)f->mailbox[first + i] << (i * 8);
     }
     return value;
+}
+
+void hisi_acc_mailbox_retry(HisiAccFunc *f)
+{
+    if (f->mailbox_stuck && fault(f, f->mailbox[0]) != HISI_ACC_MB_BUSY) {
+        f->mailbox_stuck = false;
+        qemu_bh_schedule(f->mailbox_bh);
+    }
 }
 
 void hisi_acc_mailbox_reset(HisiAccFunc *f)

@@ -27,53 +27,6 @@
 #define BAR_TYPE     (PCI_BASE_ADDRESS_MEM_TYPE_64 | \
                       PCI_BASE_ADDRESS_MEM_PREFETCH)
 
-const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f)
-{
-    return HISI_ACC_FUNC_GET_CLASS(f->pf ? HISI_ACC_FUNC(f->pf) : f)->engine;
-}
-
-unsigned hisi_acc_vf_count(HisiAccPf *pf)
-{
-    return pcie_sriov_num_vfs(PCI_DEVICE(pf));
-}
-
-/* Whether the PF has the VFs answer in their memory space */
-bool hisi_acc_vf_mse(HisiAccPf *pf)
-{
-    return pci_get_word(PCI_DEVICE(pf)->config + CAP_SRIOV + PCI_SRIOV_CTRL) &
-           PCI_SRIOV_CTRL_MSE;
-}
-
-void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
-{
-    PCIDevice *dev = PCI_DEVICE(f);
-
-    /* a guest may enable fewer vectors than there are: msi_notify asserts */
-    if (!msi_enabled(dev) || vector >= msi_nr_vectors_allocated(dev)) {
-        hisi_acc_count(f, HISI_ACC_EV_MSI_LOST, 1);
-        return;
-    }
-    if (hisi_acc_waits(f)) {
-        f->msi_kept |= BIT(vector);
-        return;
-    }
-    if (!hisi_acc_may_begin(f)) {
-        hisi_acc_count(f, HISI_ACC_EV_MSI_REFUSED, 1);
-        return;
-    }
-    if (hisi_acc_fault_msi(f)) {
-        hisi_acc_count(f, HISI_ACC_EV_MSI_DROPPED, 1);
-        return;
-    }
-    hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
-    hisi_acc_dma_begin(f->pf);
-    msi_notify(dev, vector);
-    if (!hisi_acc_dma_end(f->pf)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_FAULT,
-                             msi_get_message(dev, vector).address);
-    }
-}
-
 static void reset_function(HisiAccFunc *f)
 {
     hisi_acc_count(f, HISI_ACC_EV_RESET, 1);
@@ -82,8 +35,8 @@ static void reset_function(HisiAccFunc *f)
     hisi_acc_ifc_reset(f);
     hisi_acc_mailbox_reset(f);
     hisi_acc_work_reset(f);
-    hisi_acc_ring_reset(f);
-    hisi_acc_context_reset(f);
+    hisi_acc_event_reset(f);
+    hisi_acc_cache_reset(f);
     hisi_acc_power_reset(f);
     if (f->number == 0) {
         hisi_acc_global_reset(f->pf);
@@ -114,7 +67,7 @@ static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
         reset_function(f);
         break;
     case HISI_ACC_RESET_NONE:
-        hisi_acc_power_go_on(f);
+        hisi_acc_go_on(f);
         break;
     }
     pcie_cap_flr_write_config(dev, addr, val, len);
@@ -139,6 +92,14 @@ static void pf_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
         val >> (HISI_ACC_CAP_RESET - addr) * 8 & 1) {
         reset_controller(HISI_ACC_PF(dev));
     }
+}
+
+/* After anything that the engine may have waited for */
+static void engine_run(void *opaque)
+{
+    hisi_acc_work(opaque);
+    hisi_acc_cache_make_room(opaque);
+    hisi_acc_mailbox_drained(opaque);
 }
 
 /* A bottom half is guarded against the device's DMA to itself, a timer not */
@@ -191,7 +152,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 
     f->pf->funcs[f->number] = f;
     f->queues = g_new0(HisiAccQueue, f->pf->cfg.queues);
-    work_init(f, hisi_acc_work_run, &f->engine_bh, &f->engine_timer);
+    work_init(f, engine_run, &f->engine_bh, &f->engine_timer);
     work_init(f, hisi_acc_mailbox_run, &f->mailbox_bh, &f->mailbox_timer);
     work_init(f, hisi_acc_writeback_run, &f->writeback_bh,
               &f->writeback_timer);

@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "hw/pci/msi.h"
 #include "hisi_acc.h"
 
 #define CAP_PM       0x70
@@ -75,31 +76,11 @@ static bool has_to_wait(HisiAccFunc *f)
             f->pf->cfg.bus_master_off == HISI_ACC_MASTER_WAIT);
 }
 
-/* True for what has to wait; hisi_acc_power_go_on() comes back to it */
+/* True for what has to wait; hisi_acc_go_on() comes back to it */
 bool hisi_acc_waits(HisiAccFunc *f)
 {
     f->waiting |= has_to_wait(f);
     return has_to_wait(f);
-}
-
-/* After anything that may have ended the wait */
-void hisi_acc_power_go_on(HisiAccFunc *f)
-{
-    uint32_t kept = f->msi_kept;
-
-    if (!f->waiting || has_to_wait(f)) {
-        return;
-    }
-    f->waiting = false;
-    f->msi_kept = 0;
-    for (unsigned vector = 0; vector < HISI_ACC_MSI_COUNT; vector++) {
-        if (kept & BIT(vector)) {
-            hisi_acc_msi(f, vector);
-        }
-    }
-    hisi_acc_cq_rearm(f);
-    hisi_acc_fault_let_go(f);
-    hisi_acc_work_kick(f);
 }
 
 HisiAccPower hisi_acc_power(HisiAccFunc *f)
@@ -137,4 +118,52 @@ void hisi_acc_power_reset(HisiAccFunc *f)
 void hisi_acc_power_wake(HisiAccFunc *f)
 {
     set_power_state(f, D0);
+}
+
+void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
+{
+    PCIDevice *dev = PCI_DEVICE(f);
+
+    /* a guest may enable fewer vectors than there are: msi_notify asserts */
+    if (!msi_enabled(dev) || vector >= msi_nr_vectors_allocated(dev)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_LOST, 1);
+        return;
+    }
+    if (hisi_acc_waits(f)) {
+        f->msi_kept |= BIT(vector);
+        return;
+    }
+    if (!hisi_acc_may_begin(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_REFUSED, 1);
+        return;
+    }
+    if (hisi_acc_fault_msi(f)) {
+        hisi_acc_count(f, HISI_ACC_EV_MSI_DROPPED, 1);
+        return;
+    }
+    hisi_acc_count(f, HISI_ACC_EV_MSI_EQ + vector, 1);
+    hisi_acc_dma_begin(f->pf);
+    msi_notify(dev, vector);
+    if (!hisi_acc_dma_end(f->pf)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_FAULT,
+                             msi_get_message(dev, vector).address);
+    }
+}
+
+/* What had to wait no longer has to: true once */
+bool hisi_acc_power_go_on(HisiAccFunc *f)
+{
+    uint32_t kept = f->msi_kept;
+
+    if (!f->waiting || has_to_wait(f)) {
+        return false;
+    }
+    f->waiting = false;
+    f->msi_kept = 0;
+    for (unsigned vector = 0; vector < HISI_ACC_MSI_COUNT; vector++) {
+        if (kept & BIT(vector)) {
+            hisi_acc_msi(f, vector);
+        }
+    }
+    return true;
 }

@@ -189,7 +189,7 @@ static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
     for (int i = 0; c->values[i]; i++) {
         if (!strcmp(c->values[i], value)) {
             *choice_field(obj, c) = i;
-            hisi_acc_faults_changed(HISI_ACC_PF(obj));
+            hisi_acc_go_on_all(HISI_ACC_PF(obj));
             return;
         }
     }
@@ -227,9 +227,7 @@ static void number_set(Object *obj, Visitor *v, const char *name, void *opaque,
         return;
     }
     *number_field(obj, n) = value;
-    if (DEVICE(obj)->realized) {
-        hisi_acc_work_kick_all(HISI_ACC_PF(obj));   /* it may be their time */
-    }
+    hisi_acc_go_on_all(HISI_ACC_PF(obj));       /* it may be their time */
 }
 
 static uint64_t *algs_field(Object *obj, void *offset)
@@ -277,12 +275,6 @@ void hisi_acc_config_default(HisiAccPf *pf)
     pf->cfg.fault_opcode = HISI_ACC_ANY;
     pf->cfg.pf_algs = engine->default_algs;
     pf->cfg.vf_algs = engine->default_algs;
-}
-
-/* The algorithms that the function announces, and computes */
-uint64_t hisi_acc_algs(const HisiAccFunc *f)
-{
-    return f->number ? f->pf->cfg.vf_algs : f->pf->cfg.pf_algs;
 }
 
 bool hisi_acc_config_check(HisiAccPf *pf, Error **errp)

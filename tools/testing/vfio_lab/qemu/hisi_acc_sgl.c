@@ -28,32 +28,6 @@ typedef struct Walk {
     unsigned entries;
 } Walk;
 
-/*
- * DMA of a function's, and its messages, may reach the registers of the device
- * that they come from. What a queue or a context is must not change in the
- * middle of its use: such a transfer is refused, which QEMU itself does only
- * for the function's own BARs.
- */
-void hisi_acc_dma_begin(HisiAccPf *pf)
-{
-    pf->dma_active = true;
-    pf->dma_refused = false;
-}
-
-/* Whether nothing of it was refused */
-bool hisi_acc_dma_end(HisiAccPf *pf)
-{
-    pf->dma_active = false;
-    return !pf->dma_refused;
-}
-
-/* To be asked before each access; true for one that has to be refused */
-bool hisi_acc_dma_to_itself(HisiAccPf *pf)
-{
-    pf->dma_refused |= pf->dma_active;
-    return pf->dma_active;
-}
-
 static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
                      bool write)
 {

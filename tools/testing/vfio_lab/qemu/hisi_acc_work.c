@@ -22,56 +22,18 @@ static int64_t now_us(void)
     return qemu_clock_get_us(QEMU_CLOCK_VIRTUAL);
 }
 
-static HisiAccRequest *slot(HisiAccFunc *f, unsigned n)
-{
-    return &f->slots[(f->slot_first + n) % HISI_ACC_MAX_SLOTS];
-}
-
-bool hisi_acc_work_paused(HisiAccFunc *f, unsigned q)
-{
-    return test_bit(q, f->paused);
-}
-
-bool hisi_acc_work_pending(HisiAccFunc *f, unsigned q)
-{
-    const HisiAccSq *sq = &f->queues[q].sq;
-
-    return sq->ctx.held && !sq->stopped && sq->fetch != sq->ctx.tail;
-}
-
-void hisi_acc_work_kick(HisiAccFunc *f)
-{
-    qemu_bh_schedule(f->engine_bh);
-}
-
-static bool kept_from_memory(HisiAccFunc *f)
-{
-    return hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f);
-}
-
-/* After anything that decides whether the engine may take from this queue */
-void hisi_acc_work_update(HisiAccFunc *f, unsigned q)
-{
-    if (hisi_acc_work_pending(f, q) && !hisi_acc_work_paused(f, q)) {
-        set_bit(q, f->pending);
-        hisi_acc_work_kick(f);
-    } else {
-        clear_bit(q, f->pending);
-    }
-}
-
 /* Takes the next request of a queue; a ring out of reach ends the queue */
 static void take(HisiAccFunc *f, unsigned q)
 {
     HisiAccQueue *queue = &f->queues[q];
     HisiAccSq *sq = &queue->sq;
-    HisiAccRequest *r = slot(f, f->slot_used);
+    HisiAccRequest *r = hisi_acc_slot(f, f->slot_used);
     unsigned size = hisi_acc_engine(f)->sqe_size;
 
     if (!hisi_acc_dma_read(f, sq->ctx.base + (uint64_t)sq->fetch * size, r->sqe,
                            size)) {
         sq->stopped = sq->ctx.held;
-        hisi_acc_work_update(f, q);
+        hisi_acc_queue_update(f, q);
         return;
     }
     r->queue = q;
@@ -81,14 +43,14 @@ static void take(HisiAccFunc *f, unsigned q)
     queue->in_flight++;
     f->slot_used++;
     hisi_acc_count(f, HISI_ACC_EV_FETCHED, 1);
-    hisi_acc_context_used(f, q);
-    hisi_acc_work_update(f, q);
+    hisi_acc_queue_used(f, q);
+    hisi_acc_queue_update(f, q);
 }
 
 /* Completes the oldest request: result, then CQE, then event */
 static void complete(HisiAccFunc *f)
 {
-    HisiAccRequest r = *slot(f, 0);
+    HisiAccRequest r = *hisi_acc_slot(f, 0);
     HisiAccQueue *queue = &f->queues[r.queue];
     HisiAccSq *sq = &queue->sq;
     const HisiAccEngine *engine = hisi_acc_engine(f);
@@ -109,7 +71,7 @@ static void complete(HisiAccFunc *f)
     if (!hisi_acc_dma_write(f, addr, r.sqe + first, length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {
         sq->stopped = sq->ctx.held;     /* not after a reset */
-        hisi_acc_work_update(f, r.queue);
+        hisi_acc_queue_update(f, r.queue);
         return;
     }
     sq->ctx.head = (r.index + 1) % sq->ctx.depth;
@@ -132,63 +94,30 @@ static bool next_pending(HisiAccFunc *f, unsigned *q)
     return true;
 }
 
-static void work(HisiAccFunc *f)
+void hisi_acc_work(HisiAccFunc *f)
 {
     int64_t end = get_clock() + BURST;
     int64_t deadline;
     unsigned q;
 
-    while (!kept_from_memory(f)) {
+    while (!hisi_acc_kept_from_memory(f)) {
         while (f->slot_used < f->pf->cfg.engine_slots && next_pending(f, &q)) {
             take(f, q);
         }
         if (!f->slot_used) {
             return;
         }
-        deadline = slot(f, 0)->taken + f->pf->cfg.request_latency;
+        deadline = hisi_acc_slot(f, 0)->taken + f->pf->cfg.request_latency;
         if (deadline > now_us()) {
             timer_mod(f->engine_timer, deadline);
             return;
         }
         if (get_clock() > end) {
-            hisi_acc_work_kick(f);
+            hisi_acc_queue_wake(f);
             return;
         }
         complete(f);
     }
-}
-
-void hisi_acc_work_run(void *opaque)
-{
-    work(opaque);
-    hisi_acc_context_make_room(opaque);
-    hisi_acc_mailbox_drained(opaque);
-}
-
-/* After the bus opened or closed, which concerns all functions */
-void hisi_acc_work_kick_all(HisiAccPf *pf)
-{
-    for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
-        hisi_acc_work_kick(pf->funcs[n]);
-    }
-}
-
-/* What the engine has taken from @q is no longer anybody's */
-void hisi_acc_work_forget(HisiAccFunc *f, unsigned q)
-{
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < f->slot_used; i++) {
-        if (slot(f, i)->queue != q) {
-            if (kept != i) {
-                *slot(f, kept) = *slot(f, i);
-            }
-            kept++;
-        }
-    }
-    f->slot_used = kept;
-    f->queues[q].in_flight = 0;
-    clear_bit(q, f->pending);
 }
 
 /* Empties a ring and stops the queue; hisi_acc_work_drained() says when */
@@ -196,15 +125,15 @@ void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
 {
     HisiAccSq *sq = &f->queues[q].sq;
 
-    if (!hisi_acc_work_paused(f, q)) {
+    if (!hisi_acc_queue_paused(f, q)) {
         sq->draining = sq->ctx.held;
         return;
     }
-    if (hisi_acc_work_pending(f, q)) {
+    if (hisi_acc_queue_pending(f, q)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_MB_PAUSED, q);
     }
     sq->stopped = sq->ctx.held;
-    hisi_acc_work_update(f, q);
+    hisi_acc_queue_update(f, q);
 }
 
 void hisi_acc_work_flush(HisiAccFunc *f)
@@ -239,13 +168,13 @@ static bool queue_drained(HisiAccFunc *f, unsigned q)
         return true;
     }
     if (hisi_acc_bus_closed(f->pf)) {
-        hisi_acc_work_forget(f, q);
-    } else if (queue->in_flight || hisi_acc_work_pending(f, q)) {
+        hisi_acc_queue_forget(f, q);
+    } else if (queue->in_flight || hisi_acc_queue_pending(f, q)) {
         return false;
     }
     queue->sq.draining = false;
     queue->sq.stopped = queue->sq.ctx.held;
-    hisi_acc_work_update(f, q);
+    hisi_acc_queue_update(f, q);
     return true;
 }
 
@@ -255,12 +184,12 @@ static bool pause_over(HisiAccFunc *f)
         return false;
     }
     for (unsigned i = f->pausing ? 0 : f->slot_used; i < f->slot_used;) {
-        unsigned q = slot(f, i)->queue;
+        unsigned q = hisi_acc_slot(f, i)->queue;
 
-        if (hisi_acc_work_paused(f, q)) {
+        if (hisi_acc_queue_paused(f, q)) {
             hisi_acc_count(f, HISI_ACC_EV_HELD, f->queues[q].in_flight);
             f->queues[q].sq.fetch = f->queues[q].sq.ctx.head;
-            hisi_acc_work_forget(f, q);
+            hisi_acc_queue_forget(f, q);
         } else {
             i++;
         }
@@ -287,17 +216,17 @@ bool hisi_acc_work_drained(HisiAccFunc *f)
 
 void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q)
 {
-    if (!hisi_acc_work_paused(f, q)) {
+    if (!hisi_acc_queue_paused(f, q)) {
         return;
     }
     if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
         clear_bit(q, f->paused);
-        hisi_acc_work_update(f, q);
+        hisi_acc_queue_update(f, q);
         return;
     }
     bitmap_zero(f->paused, f->pf->cfg.queues);
     for (q = 0; q < f->pf->cfg.queues; q++) {
-        hisi_acc_work_update(f, q);
+        hisi_acc_queue_update(f, q);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: doorbells, completions and events
+ * HiSilicon accelerator model: completions and events
  *
  * Every ring keeps one entry free. EQC and AEQC are seven words:
  * dw0 {head, tail << 16}, dw1/dw2 base, dw6 {depth - 1, phase << 16}.
@@ -8,26 +8,11 @@
 
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
-#include "qemu/bitops.h"
 #include "hisi_acc.h"
-
-#define DB_SQ           0
-#define DB_CQ           1
-#define DB_EQ           2
-#define DB_AEQ          3
 
 #define EQE_SIZE        4
 #define EQE_PHASE       BIT(16)
 #define AEQE_TYPE_SHIFT 17
-
-typedef struct Doorbell {
-    unsigned queue;
-    unsigned command;
-    uint16_t random;
-    uint16_t index;
-    uint16_t priority;
-    uint64_t raw;
-} Doorbell;
 
 static uint16_t eq_head(const HisiAccEventQueue *eq)
 {
@@ -62,12 +47,6 @@ static bool eq_usable(HisiAccFunc *f, const HisiAccEventQueue *eq)
         return false;
     }
     return true;
-}
-
-/* How far @index is ahead of @from in a ring */
-static uint32_t distance(uint32_t from, uint32_t index, uint32_t depth)
-{
-    return (index + depth - from) % depth;
 }
 
 static void eq_interrupt(HisiAccFunc *f, HisiAccEventQueue *eq)
@@ -189,7 +168,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
 }
 
 /* Tells of completions that are there already when their queue is armed */
-static void cq_event(HisiAccFunc *f, unsigned q)
+void hisi_acc_cq_event(HisiAccFunc *f, unsigned q)
 {
     HisiAccCq *cq = &f->queues[q].cq;
 
@@ -202,195 +181,31 @@ static void cq_event(HisiAccFunc *f, unsigned q)
 void hisi_acc_cq_rearm(HisiAccFunc *f)
 {
     for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
-        cq_event(f, q);
+        hisi_acc_cq_event(f, q);
     }
 }
 
-/* The tag turns doorbells from before a reset away */
-static bool tag_fits(HisiAccFunc *f, const Doorbell *db,
-                     const HisiAccContext *ctx)
-{
-    if (db->random == ctx->tag) {
-        return true;
-    }
-    hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
-    hisi_acc_ras(f, HISI_ACC_RAS_TAG);
-    return false;
-}
-
-static void resume_queue(HisiAccFunc *f, unsigned q, int tag)
-{
-    HisiAccQueue *queue = &f->queues[q];
-
-    hisi_acc_work_unpause(f, q);
-    if (!queue->sq.ctx.held || !f->queues[queue->sq.cq].cq.ctx.held) {
-        hisi_acc_context_fetch(f, q, tag);
-    }
-}
-
-/* Where it is for all queues, its tag is only for the one that it names */
-static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
-{
-    const HisiAccContext *ctx = &f->queues[db->queue].sq.ctx;
-
-    hisi_acc_count(f, HISI_ACC_EV_KICK, 1);
-    if (db->index) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_KICK_INDEX, db->raw);
-        return;
-    }
-    if (ctx->held && !tag_fits(f, db, ctx)) {
-        return;
-    }
-    if (f->pf->cfg.kick_scope == HISI_ACC_SCOPE_QUEUE) {
-        resume_queue(f, db->queue, db->random);
-        return;
-    }
-    for (unsigned q = 0; q < hisi_acc_queue_count(f); q++) {
-        resume_queue(f, q, q == db->queue ? db->random : HISI_ACC_ANY_TAG);
-    }
-}
-
-/*
- * Whether an ordinary doorbell may go on: the queue runs, or this doorbell
- * lets it, and the device holds its context, or may fetch it.
- */
-static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
-{
-    if (hisi_acc_work_paused(f, db->queue)) {
-        if (f->pf->cfg.unpause == HISI_ACC_BY_KICK) {
-            hisi_acc_guest_error(f, HISI_ACC_ERR_DB_PAUSED, db->raw);
-            return false;
-        }
-        hisi_acc_work_unpause(f, db->queue);
-    }
-    if (!*held && (f->pf->cfg.context_fetch == HISI_ACC_BY_DOORBELL ||
-                   f->pf->cfg.context_cache)) {
-        hisi_acc_context_fetch(f, db->queue, db->random);
-    }
-    hisi_acc_context_used(f, db->queue);
-    if (!*held) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_CONTEXT, db->raw);
-        return false;
-    }
-    return true;
-}
-
-static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
-{
-    HisiAccSq *sq = &f->queues[db->queue].sq;
-
-    if (!queue_awake(f, db, &sq->ctx.held)) {
-        return;
-    }
-    if (sq->stopped || sq->draining) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STOPPED, db->raw);
-        return;
-    }
-    if (db->index >= sq->ctx.depth) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
-        return;
-    }
-    if (!tag_fits(f, db, &sq->ctx)) {
-        return;
-    }
-    /* the tail never goes back over requests that were announced before */
-    if (distance(sq->ctx.head, db->index, sq->ctx.depth) <
-        distance(sq->ctx.head, sq->ctx.tail, sq->ctx.depth)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
-        return;
-    }
-    if (db->index < sq->ctx.tail) {
-        sq->ctx.wrap = !sq->ctx.wrap;
-    }
-    sq->ctx.tail = db->index;
-    hisi_acc_work_update(f, db->queue);
-}
-
-static void cq_doorbell(HisiAccFunc *f, const Doorbell *db)
-{
-    HisiAccCq *cq = &f->queues[db->queue].cq;
-
-    if (!queue_awake(f, db, &cq->ctx.held)) {
-        return;
-    }
-    if (db->index >= cq->ctx.depth) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
-        return;
-    }
-    if (!tag_fits(f, db, &cq->ctx)) {
-        return;
-    }
-    if (distance(cq->ctx.head, db->index, cq->ctx.depth) >
-        distance(cq->ctx.head, cq->ctx.tail, cq->ctx.depth)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
-        return;
-    }
-    cq->ctx.head = db->index;
-    cq->armed = db->priority & 1;
-    cq_event(f, db->queue);
-}
-
-static void event_doorbell(HisiAccFunc *f, HisiAccEventQueue *eq,
-                           const Doorbell *db)
+/* The driver has read all entries up to @index */
+void hisi_acc_eq_consumed(HisiAccFunc *f, HisiAccEventQueue *eq, uint16_t index,
+                          uint64_t doorbell)
 {
     if (!eq_usable(f, eq)) {
         return;
     }
-    if (db->index >= eq_depth(eq)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, db->raw);
+    if (index >= eq_depth(eq)) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, doorbell);
         return;
     }
-    if (distance(eq_head(eq), db->index, eq_depth(eq)) >
-        distance(eq_head(eq), eq_tail(eq), eq_depth(eq))) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);
+    if (hisi_acc_distance(eq_head(eq), index, eq_depth(eq)) >
+        hisi_acc_distance(eq_head(eq), eq_tail(eq), eq_depth(eq))) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, doorbell);
         return;
     }
-    eq->dw[0] = db->index | (eq->dw[0] & 0xffff0000);
+    eq->dw[0] = index | (eq->dw[0] & 0xffff0000);
     eq->raised = false;
     eq->source = 0;
     if (!hisi_acc_fault_reraise(f)) {
         hisi_acc_eq_rearm(f, eq);
-    }
-}
-
-/* {queue 11:0, command 15:12, random 31:16, index 47:32, priority 63:48} */
-void hisi_acc_doorbell(HisiAccFunc *f, uint64_t value, bool event_queue)
-{
-    Doorbell db = {
-        .queue = extract64(value, 0, 12),
-        .command = extract64(value, 12, 4),
-        .random = extract64(value, 16, 16),
-        .index = extract64(value, 32, 16),
-        .priority = extract64(value, 48, 16),
-        .raw = value,
-    };
-
-    if (event_queue != (db.command == DB_EQ || db.command == DB_AEQ) ||
-        db.command > DB_AEQ) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_COMMAND, value);
-        return;
-    }
-    if (hisi_acc_doorbell_dropped(f)) {
-        hisi_acc_count(f, HISI_ACC_EV_DB_DROPPED, 1);
-        return;
-    }
-    hisi_acc_count(f, HISI_ACC_EV_SQ_DOORBELL + db.command, 1);
-    if (!hisi_acc_may_begin(f)) {
-        hisi_acc_count(f, HISI_ACC_EV_DB_NO_MASTER, 1);
-    }
-    if (event_queue) {
-        event_doorbell(f, db.command == DB_EQ ? &f->eq : &f->aeq, &db);
-    } else if (db.queue >= hisi_acc_queue_count(f)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_DB_RANGE, value);
-    } else {
-        if (db.command == DB_CQ) {
-            cq_doorbell(f, &db);
-        } else if (db.priority) {
-            resume_doorbell(f, &db);
-        } else {
-            sq_doorbell(f, &db);
-        }
-        hisi_acc_context_make_room(f);
     }
 }
 
@@ -431,7 +246,7 @@ void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq)
     }
 }
 
-void hisi_acc_ring_reset(HisiAccFunc *f)
+void hisi_acc_event_reset(HisiAccFunc *f)
 {
     f->eq = (HisiAccEventQueue) { .mask = 1 };
     f->aeq = (HisiAccEventQueue) { .mask = 1 };

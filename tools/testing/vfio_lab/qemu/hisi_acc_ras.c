@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * HiSilicon accelerator model: errors that the PF reports, of the queue manager
+ * and of the engine
+ */
+
+#include "qemu/osdep.h"
+#include "hisi_acc.h"
+#include "hisi_acc_offsets.h"
+
+uint32_t hisi_acc_ras_source(HisiAccPf *pf, bool engine)
+{
+    return engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
+                  : ABN_INT_SOURCE;
+}
+
+uint32_t hisi_acc_ras_errors(HisiAccPf *pf, bool engine)
+{
+    return *hisi_acc_store(pf, hisi_acc_ras_source(pf, engine));
+}
+
+/* Those that their mask lets through */
+uint32_t hisi_acc_ras_status(HisiAccPf *pf, bool engine)
+{
+    const HisiAccEngine *table = hisi_acc_engine(HISI_ACC_FUNC(pf));
+    uint32_t mask = *hisi_acc_store(pf, engine ? table->int_mask
+                                               : ABN_INT_MASK);
+
+    return hisi_acc_ras_errors(pf, engine) &
+           (engine && table->int_mask_enables ? mask : ~mask);
+}
+
+/*
+ * An error that the driver selected for it keeps the device from memory until
+ * it is cleared, or all is reset: requests stay where they are. So does a
+ * driver that is about to reset all.
+ */
+bool hisi_acc_bus_closed(HisiAccPf *pf)
+{
+    uint32_t select = hisi_acc_engine(HISI_ACC_FUNC(pf))->int_shutdown;
+
+    return *hisi_acc_store(pf, MASTER_GLOBAL_CTRL) & 1 ||
+           hisi_acc_ras_errors(pf, false) &
+               *hisi_acc_store(pf, OOO_SHUTDOWN_SEL) ||
+           hisi_acc_ras_errors(pf, true) & *hisi_acc_store(pf, select);
+}
+
+bool hisi_acc_kept_from_memory(HisiAccFunc *f)
+{
+    return hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f);
+}
+
+void hisi_acc_ras_report(HisiAccPf *pf, bool engine)
+{
+    if (hisi_acc_ras_status(pf, engine)) {
+        hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
+    }
+}
+
+/* Errors come; only hisi_acc_global.c has them go */
+void hisi_acc_ras_raise(HisiAccPf *pf, bool engine, uint32_t bits)
+{
+    bool closed = hisi_acc_bus_closed(pf);
+
+    *hisi_acc_store(pf, hisi_acc_ras_source(pf, engine)) |= bits;
+    /* commands that wait for requests end when the bus closes */
+    if (closed != hisi_acc_bus_closed(pf)) {
+        for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
+            hisi_acc_queue_wake(pf->funcs[n]);
+        }
+    }
+    hisi_acc_ras_report(pf, engine);
+}
+
+/* What a function does wrong with memory concerns the whole device */
+void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
+{
+    if (f->pf->cfg.ras) {
+        hisi_acc_ras_raise(f->pf, false, bits);
+    }
+}
+
+void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(f);
+    HisiAccPf *pf = f->pf;
+
+    if (!pf->cfg.ras) {
+        return;
+    }
+    if (pf->cfg.hw_version >= HISI_ACC_V5) {
+        hisi_acc_ras_set_functions(pf, BIT_ULL(f->number) |
+                                       hisi_acc_ras_functions(pf));
+    }
+    if (f->processing) {
+        hisi_acc_ras_raise(pf, true, write ? engine->write_error
+                                           : engine->read_error);
+    } else {
+        hisi_acc_ras_raise(pf, false, write ? HISI_ACC_RAS_WRITE
+                                            : HISI_ACC_RAS_READ);
+    }
+}
+
+/* Functions that the errors of bits 0 and 1 are of; V5 says so */
+uint64_t hisi_acc_ras_functions(HisiAccPf *pf)
+{
+    return hisi_acc_store64(pf, FUNC_AXI_ERROR);
+}
+
+void hisi_acc_ras_set_functions(HisiAccPf *pf, uint64_t functions)
+{
+    *hisi_acc_store(pf, FUNC_AXI_ERROR) = functions;
+    *hisi_acc_store(pf, FUNC_AXI_ERROR + 4) = functions >> 32;
+}
+
+/* An error that was there already is reported once its mask lets it */
+void hisi_acc_ras_set_mask(HisiAccPf *pf, uint32_t off, uint32_t value)
+{
+    bool engine = off != ABN_INT_MASK;
+    uint32_t before = hisi_acc_ras_status(pf, engine);
+
+    *hisi_acc_store(pf, off) = value;
+    if (hisi_acc_ras_status(pf, engine) & ~before) {
+        hisi_acc_ras_report(pf, engine);
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * HiSilicon accelerator model: what had to wait goes on
+ *
+ * For bus mastering or D0, for the bus to open, for a fault to end, or for a
+ * shorter latency: after each of these all is tried again.
+ */
+
+#include "qemu/osdep.h"
+#include "hisi_acc.h"
+
+void hisi_acc_go_on(HisiAccFunc *f)
+{
+    if (hisi_acc_power_go_on(f)) {
+        hisi_acc_cq_rearm(f);
+    }
+    hisi_acc_mailbox_retry(f);
+    hisi_acc_writeback_retry(f);
+    hisi_acc_queue_wake(f);
+}
+
+void hisi_acc_go_on_all(HisiAccPf *pf)
+{
+    for (unsigned n = 0; n < HISI_ACC_MAX_FUNCS; n++) {
+        if (pf->funcs[n]) {
+            hisi_acc_go_on(pf->funcs[n]);
+        }
+    }
+}
