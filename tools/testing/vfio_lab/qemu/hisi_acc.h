@@ -178,38 +178,45 @@ enum HisiAccMessageMask { HISI_ACC_MASK_SET, HISI_ACC_MASK_KEEP };
 enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
+enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
-/* What may be broken, see README.md; 0 is sound */
+/* What may be broken, see README.md */
+enum HisiAccFault { HISI_ACC_SOUND, HISI_ACC_BROKEN };
 enum HisiAccMailboxFault {
-    HISI_ACC_MB_BUSY = 1,
+    HISI_ACC_MB_SOUND,
+    HISI_ACC_MB_BUSY,
     HISI_ACC_MB_FAIL,
     HISI_ACC_MB_GARBAGE
 };
-enum HisiAccStateFault { HISI_ACC_STATE_READY = 1, HISI_ACC_STATE_NOT_READY };
+enum HisiAccStateFault {
+    HISI_ACC_STATE_SOUND,
+    HISI_ACC_STATE_READY,
+    HISI_ACC_STATE_NOT_READY
+};
 #define HISI_ACC_ANY         UINT32_MAX
 
 /* What the user may choose, see README.md */
 typedef struct HisiAccConfig {
-    int kick_scope;
-    int context_fetch;
-    int unpause;
-    int pause_inflight;
-    int writeback_scope;
-    int bus_master_off;
-    int d3_access;
-    int window_reset;
-    int mailbox_narrow_read;
-    int message_mask_reset;
-    int ras;
+    enum HisiAccScope kick_scope;
+    enum HisiAccCause context_fetch;
+    enum HisiAccCause unpause;
+    enum HisiAccInflight pause_inflight;
+    enum HisiAccWriteback writeback_scope;
+    enum HisiAccMasterOff bus_master_off;
+    enum HisiAccD3Access d3_access;
+    enum HisiAccWindowReset window_reset;
+    enum HisiAccNarrowRead mailbox_narrow_read;
+    enum HisiAccMessageMask message_mask_reset;
+    enum HisiAccSwitch ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
     uint32_t engine_slots;
     uint32_t context_cache;         /* queues of a function; 0: all */
-    int hw_version;
-    int isolation;
-    int no_soft_reset;
+    enum HisiAccVersion hw_version;
+    enum HisiAccSwitch isolation;
+    enum HisiAccSwitch no_soft_reset;
     uint32_t vfs;
     uint32_t queues;
     uint32_t vf_vectors;
@@ -221,11 +228,11 @@ typedef struct HisiAccConfig {
     uint64_t vf_algs;
     uint32_t fault_function;        /* whose faults, or HISI_ACC_ANY */
     uint32_t fault_opcode;
-    int fault_mailbox;
-    int fault_writeback;
-    int fault_vf_state;
-    int fault_registers;
-    int fault_reraise;
+    enum HisiAccMailboxFault fault_mailbox;
+    enum HisiAccFault fault_writeback;
+    enum HisiAccStateFault fault_vf_state;
+    enum HisiAccFault fault_registers;
+    enum HisiAccFault fault_reraise;
     uint32_t fault_msi_drop;
     uint32_t error_reads;           /* 0: errors last until they are cleared */
 } HisiAccConfig;
@@ -350,18 +357,19 @@ void hisi_acc_queue_update(HisiAccFunc *f, unsigned q);
 void hisi_acc_queue_forget(HisiAccFunc *f, unsigned q);
 void hisi_acc_queue_used(HisiAccFunc *f, unsigned q);
 
-/* hisi_acc_ras.c: errors, of the queue manager or of the engine */
+/* hisi_acc_ras.c: errors */
+enum HisiAccUnit { HISI_ACC_QM, HISI_ACC_ENGINE };
 #define HISI_ACC_RAS_READ      BIT(0)    /* what the queue manager raises */
 #define HISI_ACC_RAS_WRITE     BIT(1)
 #define HISI_ACC_RAS_OVERFLOW  BIT(11)
 #define HISI_ACC_RAS_TAG       BIT(12)
-uint32_t hisi_acc_ras_source(HisiAccPf *pf, bool engine);
-uint32_t hisi_acc_ras_errors(HisiAccPf *pf, bool engine);
-uint32_t hisi_acc_ras_status(HisiAccPf *pf, bool engine);
+uint32_t hisi_acc_ras_source(HisiAccPf *pf, enum HisiAccUnit unit);
+uint32_t hisi_acc_ras_errors(HisiAccPf *pf, enum HisiAccUnit unit);
+uint32_t hisi_acc_ras_status(HisiAccPf *pf, enum HisiAccUnit unit);
 bool hisi_acc_bus_closed(HisiAccPf *pf);
 bool hisi_acc_kept_from_memory(HisiAccFunc *f);
-void hisi_acc_ras_report(HisiAccPf *pf, bool engine);
-void hisi_acc_ras_raise(HisiAccPf *pf, bool engine, uint32_t bits);
+void hisi_acc_ras_report(HisiAccPf *pf, enum HisiAccUnit unit);
+void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits);
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits);
 void hisi_acc_ras_dma(HisiAccFunc *f, bool write);
 uint64_t hisi_acc_ras_functions(HisiAccPf *pf);
@@ -439,7 +447,8 @@ void hisi_acc_go_on_all(HisiAccPf *pf);
 /* hisi_acc_global.c: 32-bit accesses above 1 MiB of the PF's BAR2 */
 uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off);
 void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value);
-void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits);
+void hisi_acc_global_set_errors(HisiAccPf *pf, enum HisiAccUnit unit,
+                                uint32_t bits);
 void hisi_acc_global_reset(HisiAccPf *pf);
 
 /* hisi_acc_regs.c: offsets as in a VF's own BAR2 */

@@ -74,12 +74,18 @@ static void selector_visit_set(Object *obj, Visitor *v, const char *name,
 /*
  * Errors as the hardware reports them: bits of the source registers, and the
  * interrupt. A driver clears the bits by writing them, the user by setting 0.
- * An opaque says whether they are the engine's.
+ * An opaque says whose they are.
  */
+static enum HisiAccUnit units[] = {
+    HISI_ACC_QM,
+    HISI_ACC_ENGINE,
+};
+
 static void source_get(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
-    uint32_t bits = hisi_acc_ras_errors(HISI_ACC_PF(obj), opaque != NULL);
+    const enum HisiAccUnit *unit = opaque;
+    uint32_t bits = hisi_acc_ras_errors(HISI_ACC_PF(obj), *unit);
 
     visit_type_uint32(v, name, &bits, errp);
 }
@@ -87,6 +93,7 @@ static void source_get(Object *obj, Visitor *v, const char *name, void *opaque,
 static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
+    const enum HisiAccUnit *unit = opaque;
     uint32_t bits;
 
     if (!visit_type_uint32(v, name, &bits, errp)) {
@@ -96,7 +103,7 @@ static void source_set(Object *obj, Visitor *v, const char *name, void *opaque,
         error_setg(errp, "%s can only be set once the device exists", name);
         return;
     }
-    hisi_acc_global_set_errors(HISI_ACC_PF(obj), opaque != NULL, bits);
+    hisi_acc_global_set_errors(HISI_ACC_PF(obj), *unit, bits);
 }
 
 static void functions_get(Object *obj, Visitor *v, const char *name,
@@ -134,11 +141,11 @@ void hisi_acc_faults_class(ObjectClass *class)
                                               selectors[i].help);
     }
     object_class_property_add(class, "abnormal-error", "uint32", source_get,
-                              source_set, NULL, NULL);
+                              source_set, NULL, &units[0]);
     object_class_property_set_description(class, "abnormal-error",
         "Errors of the queue manager that are up, as bits of 0x100000");
     object_class_property_add(class, "engine-error", "uint32", source_get,
-                              source_set, NULL, (void *)1);
+                              source_set, NULL, &units[1]);
     object_class_property_set_description(class, "engine-error",
         "Errors of the engine that are up, as bits of its source register");
     object_class_property_add(class, "function-error", "uint64", functions_get,

@@ -77,22 +77,22 @@ bool hisi_acc_fault_msi(HisiAccFunc *f)
 
 bool hisi_acc_fault_writeback(HisiAccFunc *f)
 {
-    return f->pf->cfg.fault_writeback && concerns(f);
+    return f->pf->cfg.fault_writeback == HISI_ACC_BROKEN && concerns(f);
 }
 
 bool hisi_acc_fault_registers(HisiAccFunc *f)
 {
-    return f->pf->cfg.fault_registers && concerns(f);
+    return f->pf->cfg.fault_registers == HISI_ACC_BROKEN && concerns(f);
 }
 
 bool hisi_acc_fault_reraise(HisiAccFunc *f)
 {
-    return f->pf->cfg.fault_reraise && concerns(f);
+    return f->pf->cfg.fault_reraise == HISI_ACC_BROKEN && concerns(f);
 }
 
 uint32_t hisi_acc_fault_vf_state(HisiAccFunc *f, uint32_t value)
 {
-    if (!f->pf->cfg.fault_vf_state || !concerns(f)) {
+    if (f->pf->cfg.fault_vf_state == HISI_ACC_STATE_SOUND || !concerns(f)) {
         return value;
     }
     return f->pf->cfg.fault_vf_state == HISI_ACC_STATE_NOT_READY;
@@ -104,7 +104,7 @@ enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
     const HisiAccConfig *cfg = &f->pf->cfg;
 
     if (cfg->fault_opcode != HISI_ACC_ANY && cfg->fault_opcode != command) {
-        return 0;
+        return HISI_ACC_MB_SOUND;
     }
-    return concerns(f) ? cfg->fault_mailbox : 0;
+    return concerns(f) ? cfg->fault_mailbox : HISI_ACC_MB_SOUND;
 }

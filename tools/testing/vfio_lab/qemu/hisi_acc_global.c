@@ -70,19 +70,20 @@ static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
     }
 }
 
-void hisi_acc_global_set_errors(HisiAccPf *pf, bool engine, uint32_t bits)
+void hisi_acc_global_set_errors(HisiAccPf *pf, enum HisiAccUnit unit,
+                                uint32_t bits)
 {
-    set_bus_register(pf, hisi_acc_ras_source(pf, engine), bits);
-    hisi_acc_ras_report(pf, engine);
+    set_bus_register(pf, hisi_acc_ras_source(pf, unit), bits);
+    hisi_acc_ras_report(pf, unit);
 }
 
 /* The user may have errors end by themselves: with the last of so many reads */
-static uint32_t status_read(HisiAccPf *pf, bool engine)
+static uint32_t status_read(HisiAccPf *pf, enum HisiAccUnit unit)
 {
-    uint32_t status = hisi_acc_ras_status(pf, engine);
+    uint32_t status = hisi_acc_ras_status(pf, unit);
 
     if (status && pf->cfg.error_reads && !--pf->cfg.error_reads) {
-        set_bus_register(pf, hisi_acc_ras_source(pf, engine), 0);
+        set_bus_register(pf, hisi_acc_ras_source(pf, unit), 0);
     }
     return status;
 }
@@ -100,11 +101,11 @@ uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
         return 0;
     }
     if (off == engine->int_status) {
-        return status_read(pf, true);
+        return status_read(pf, HISI_ACC_ENGINE);
     }
     switch (off) {
     case ABN_INT_STATUS:
-        return status_read(pf, false);
+        return status_read(pf, HISI_ACC_QM);
     case IFC_READY_STATUS:
         return pf->ifc_ready;
     case IFC_READY_STATUS + 4:
@@ -151,7 +152,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         return;
     }
     if (off == engine->int_set) {
-        hisi_acc_ras_raise(pf, true, value);
+        hisi_acc_ras_raise(pf, HISI_ACC_ENGINE, value);
         return;
     }
     switch (off) {
@@ -166,7 +167,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         hisi_acc_ras_set_mask(pf, off, value);
         return;
     case ABN_INT_SET:
-        hisi_acc_ras_raise(pf, false, value);
+        hisi_acc_ras_raise(pf, HISI_ACC_QM, value);
         return;
     case MEM_START_INIT:
         if (value & 1) {

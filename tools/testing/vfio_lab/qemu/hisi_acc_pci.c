@@ -128,7 +128,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
     memory_region_init_io(&f->bar, OBJECT(f), &hisi_acc_bar_ops, f,
                           "hisi-acc-bar2", bar_size);
     pci_register_bar(dev, HISI_ACC_BAR, BAR_TYPE, &f->bar);
-    if (f->pf->cfg.isolation) {
+    if (f->pf->cfg.isolation == HISI_ACC_ON) {
         memory_region_init_io(&f->db_bar, OBJECT(f), &hisi_acc_db_bar_ops, f,
                               "hisi-acc-bar4", hisi_acc_db_bar_size(f->pf));
         pci_register_bar(dev, HISI_ACC_DB_BAR, BAR_TYPE, &f->db_bar);
@@ -218,7 +218,7 @@ static void pf_realize(PCIDevice *dev, Error **errp)
     }
     pcie_sriov_pf_init_vf_bar(dev, HISI_ACC_BAR, BAR_TYPE,
                               HISI_ACC_VF_BAR_SIZE);
-    if (pf->cfg.isolation) {
+    if (pf->cfg.isolation == HISI_ACC_ON) {
         pcie_sriov_pf_init_vf_bar(dev, HISI_ACC_DB_BAR, BAR_TYPE,
                                   hisi_acc_db_bar_size(pf));
     }

@@ -31,7 +31,7 @@ bool hisi_acc_power_init(HisiAccFunc *f, Error **errp)
         return false;
     }
     pci_set_word(dev->config + CAP_PM + PCI_PM_PMC, PMC_VERSION);
-    pci_set_word(dev->config + PMCSR, f->pf->cfg.no_soft_reset
+    pci_set_word(dev->config + PMCSR, f->pf->cfg.no_soft_reset == HISI_ACC_ON
                  ? PCI_PM_CTRL_NO_SOFT_RESET : 0);
     pci_set_word(dev->wmask + PMCSR, PCI_PM_CTRL_STATE_MASK);
     return true;
@@ -98,7 +98,8 @@ enum HisiAccPowerReset hisi_acc_power_written(HisiAccFunc *f,
     if (state != D0 && state != D3HOT) {
         set_power_state(f, before.state);
     }
-    if (before.state == D3HOT && state == D0 && !f->pf->cfg.no_soft_reset) {
+    if (before.state == D3HOT && state == D0 &&
+        f->pf->cfg.no_soft_reset == HISI_ACC_OFF) {
         return HISI_ACC_RESET_ALL;
     }
     if (before.master && !bus_master(f) &&

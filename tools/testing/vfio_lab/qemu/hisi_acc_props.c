@@ -135,9 +135,12 @@ static const Number numbers[] = {
       true, "Entries of the error event queue" },
 };
 
-static int *choice_field(Object *obj, const Choice *c)
+/* One of several enums, none of which has negative values */
+QEMU_BUILD_BUG_ON(sizeof(enum HisiAccScope) != sizeof(unsigned));
+
+static unsigned *choice_field(Object *obj, const Choice *c)
 {
-    return (int *)((char *)&HISI_ACC_PF(obj)->cfg + c->offset);
+    return (unsigned *)((char *)&HISI_ACC_PF(obj)->cfg + c->offset);
 }
 
 static uint32_t *number_field(Object *obj, const Number *n)
@@ -186,7 +189,7 @@ static void choice_set(Object *obj, Visitor *v, const char *name, void *opaque,
         (c->fixed && refuse_late(obj, name, errp))) {
         return;
     }
-    for (int i = 0; c->values[i]; i++) {
+    for (unsigned i = 0; c->values[i]; i++) {
         if (!strcmp(c->values[i], value)) {
             *choice_field(obj, c) = i;
             hisi_acc_go_on_all(HISI_ACC_PF(obj));

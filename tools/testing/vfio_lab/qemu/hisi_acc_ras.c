@@ -8,26 +8,28 @@
 #include "hisi_acc.h"
 #include "hisi_acc_offsets.h"
 
-uint32_t hisi_acc_ras_source(HisiAccPf *pf, bool engine)
+uint32_t hisi_acc_ras_source(HisiAccPf *pf, enum HisiAccUnit unit)
 {
-    return engine ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source
-                  : ABN_INT_SOURCE;
+    return unit == HISI_ACC_ENGINE
+           ? hisi_acc_engine(HISI_ACC_FUNC(pf))->int_source : ABN_INT_SOURCE;
 }
 
-uint32_t hisi_acc_ras_errors(HisiAccPf *pf, bool engine)
+uint32_t hisi_acc_ras_errors(HisiAccPf *pf, enum HisiAccUnit unit)
 {
-    return *hisi_acc_store(pf, hisi_acc_ras_source(pf, engine));
+    return *hisi_acc_store(pf, hisi_acc_ras_source(pf, unit));
 }
 
 /* Those that their mask lets through */
-uint32_t hisi_acc_ras_status(HisiAccPf *pf, bool engine)
+uint32_t hisi_acc_ras_status(HisiAccPf *pf, enum HisiAccUnit unit)
 {
-    const HisiAccEngine *table = hisi_acc_engine(HISI_ACC_FUNC(pf));
-    uint32_t mask = *hisi_acc_store(pf, engine ? table->int_mask
-                                               : ABN_INT_MASK);
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+    uint32_t errors = hisi_acc_ras_errors(pf, unit);
 
-    return hisi_acc_ras_errors(pf, engine) &
-           (engine && table->int_mask_enables ? mask : ~mask);
+    if (unit == HISI_ACC_QM) {
+        return errors & ~*hisi_acc_store(pf, ABN_INT_MASK);
+    }
+    return errors & (*hisi_acc_store(pf, engine->int_mask) ^
+                     (engine->int_mask_enables ? 0 : UINT32_MAX));
 }
 
 /*
@@ -37,12 +39,13 @@ uint32_t hisi_acc_ras_status(HisiAccPf *pf, bool engine)
  */
 bool hisi_acc_bus_closed(HisiAccPf *pf)
 {
-    uint32_t select = hisi_acc_engine(HISI_ACC_FUNC(pf))->int_shutdown;
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
 
     return *hisi_acc_store(pf, MASTER_GLOBAL_CTRL) & 1 ||
-           hisi_acc_ras_errors(pf, false) &
+           *hisi_acc_store(pf, ABN_INT_SOURCE) &
                *hisi_acc_store(pf, OOO_SHUTDOWN_SEL) ||
-           hisi_acc_ras_errors(pf, true) & *hisi_acc_store(pf, select);
+           *hisi_acc_store(pf, engine->int_source) &
+               *hisi_acc_store(pf, engine->int_shutdown);
 }
 
 bool hisi_acc_kept_from_memory(HisiAccFunc *f)
@@ -50,33 +53,33 @@ bool hisi_acc_kept_from_memory(HisiAccFunc *f)
     return hisi_acc_bus_closed(f->pf) || hisi_acc_waits(f);
 }
 
-void hisi_acc_ras_report(HisiAccPf *pf, bool engine)
+void hisi_acc_ras_report(HisiAccPf *pf, enum HisiAccUnit unit)
 {
-    if (hisi_acc_ras_status(pf, engine)) {
+    if (hisi_acc_ras_status(pf, unit)) {
         hisi_acc_msi(HISI_ACC_FUNC(pf), HISI_ACC_MSI_ABNORMAL);
     }
 }
 
 /* Errors come; only hisi_acc_global.c has them go */
-void hisi_acc_ras_raise(HisiAccPf *pf, bool engine, uint32_t bits)
+void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
 {
     bool closed = hisi_acc_bus_closed(pf);
 
-    *hisi_acc_store(pf, hisi_acc_ras_source(pf, engine)) |= bits;
+    *hisi_acc_store(pf, hisi_acc_ras_source(pf, unit)) |= bits;
     /* commands that wait for requests end when the bus closes */
     if (closed != hisi_acc_bus_closed(pf)) {
         for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
             hisi_acc_queue_wake(pf->funcs[n]);
         }
     }
-    hisi_acc_ras_report(pf, engine);
+    hisi_acc_ras_report(pf, unit);
 }
 
 /* What a function does wrong with memory concerns the whole device */
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
 {
-    if (f->pf->cfg.ras) {
-        hisi_acc_ras_raise(f->pf, false, bits);
+    if (f->pf->cfg.ras == HISI_ACC_ON) {
+        hisi_acc_ras_raise(f->pf, HISI_ACC_QM, bits);
     }
 }
 
@@ -85,7 +88,7 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
     const HisiAccEngine *engine = hisi_acc_engine(f);
     HisiAccPf *pf = f->pf;
 
-    if (!pf->cfg.ras) {
+    if (pf->cfg.ras == HISI_ACC_OFF) {
         return;
     }
     if (pf->cfg.hw_version >= HISI_ACC_V5) {
@@ -93,10 +96,10 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
                                        hisi_acc_ras_functions(pf));
     }
     if (f->processing) {
-        hisi_acc_ras_raise(pf, true, write ? engine->write_error
+        hisi_acc_ras_raise(pf, HISI_ACC_ENGINE, write ? engine->write_error
                                            : engine->read_error);
     } else {
-        hisi_acc_ras_raise(pf, false, write ? HISI_ACC_RAS_WRITE
+        hisi_acc_ras_raise(pf, HISI_ACC_QM, write ? HISI_ACC_RAS_WRITE
                                             : HISI_ACC_RAS_READ);
     }
 }
@@ -116,11 +119,12 @@ void hisi_acc_ras_set_functions(HisiAccPf *pf, uint64_t functions)
 /* An error that was there already is reported once its mask lets it */
 void hisi_acc_ras_set_mask(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
-    bool engine = off != ABN_INT_MASK;
-    uint32_t before = hisi_acc_ras_status(pf, engine);
+    enum HisiAccUnit unit = off == ABN_INT_MASK ? HISI_ACC_QM
+                                                : HISI_ACC_ENGINE;
+    uint32_t before = hisi_acc_ras_status(pf, unit);
 
     *hisi_acc_store(pf, off) = value;
-    if (hisi_acc_ras_status(pf, engine) & ~before) {
-        hisi_acc_ras_report(pf, engine);
+    if (hisi_acc_ras_status(pf, unit) & ~before) {
+        hisi_acc_ras_report(pf, unit);
     }
 }
