@@ -176,6 +176,7 @@ enum HisiAccMasterOff {
 enum HisiAccD3Access { HISI_ACC_D3_ALL_ONES, HISI_ACC_D3_ABORT };
 enum HisiAccMessageMask { HISI_ACC_MASK_SET, HISI_ACC_MASK_KEEP };
 enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
+enum HisiAccReopen { HISI_ACC_REOPEN_CLEAR, HISI_ACC_REOPEN_TOGGLE };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
 enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
@@ -208,6 +209,7 @@ typedef struct HisiAccConfig {
     enum HisiAccWindowReset window_reset;
     enum HisiAccNarrowRead mailbox_narrow_read;
     enum HisiAccMessageMask message_mask_reset;
+    enum HisiAccReopen bus_reopen;
     enum HisiAccSwitch ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
@@ -260,6 +262,8 @@ struct HisiAccPf {
     uint64_t ifc_source;            /* bit n: VF n has sent */
 
     HisiAccFunc *mailbox_last;      /* whose command came last */
+
+    bool bus_latched;               /* an error has closed the bus */
 
     bool dma_active;
     bool dma_refused;               /* the one that is active */
@@ -367,6 +371,7 @@ uint32_t hisi_acc_ras_source(HisiAccPf *pf, enum HisiAccUnit unit);
 uint32_t hisi_acc_ras_errors(HisiAccPf *pf, enum HisiAccUnit unit);
 uint32_t hisi_acc_ras_status(HisiAccPf *pf, enum HisiAccUnit unit);
 bool hisi_acc_bus_closed(HisiAccPf *pf);
+void hisi_acc_bus_latch(HisiAccPf *pf);
 bool hisi_acc_kept_from_memory(HisiAccFunc *f);
 void hisi_acc_ras_report(HisiAccPf *pf, enum HisiAccUnit unit);
 void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits);

@@ -59,6 +59,8 @@ typedef struct HisiAccEngine {
     bool int_mask_enables;          /* a 1 in it lets an error be reported */
     uint32_t int_set;               /* raises errors; 0 if it has none */
     uint32_t int_shutdown;          /* errors that close the way to memory */
+    uint32_t shutdown_control;      /* bit 0 after 1 may open it again */
+    uint32_t shutdown_enable;       /* which bit */
     uint32_t read_error;            /* bits for data that is out of reach */
     uint32_t write_error;
     /*

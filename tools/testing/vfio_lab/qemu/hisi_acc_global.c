@@ -56,15 +56,16 @@ static void message_to_vf(HisiAccPf *pf)
 }
 
 /*
- * The only way but for resets to change one of the five registers that close
- * the bus, so that the requests which had to wait go on however it opens, and
- * commands that wait for requests end however it closes.
+ * The only way but for resets to change one of the six registers that close and
+ * open the bus, so that the requests which had to wait go on however it opens,
+ * and commands that wait for requests end however it closes.
  */
 static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
     bool closed = hisi_acc_bus_closed(pf);
 
     *hisi_acc_store(pf, off) = value;
+    hisi_acc_bus_latch(pf);
     if (closed != hisi_acc_bus_closed(pf)) {
         hisi_acc_go_on_all(pf);
     }
@@ -143,7 +144,7 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
         set_bus_register(pf, off, *hisi_acc_store(pf, off) & ~value);
         return;
     }
-    if (off == engine->int_shutdown) {
+    if (off == engine->int_shutdown || off == engine->shutdown_control) {
         set_bus_register(pf, off, value);
         return;
     }
@@ -206,6 +207,7 @@ void hisi_acc_global_reset(HisiAccPf *pf)
     uint32_t windows = pf->cfg.window_reset == HISI_ACC_WINDOW_KEEP
                        ? *hisi_acc_store(pf, MIG_REGION_SEL) : 0;
 
+    pf->bus_latched = false;
     memset(pf->qm_regs, 0, sizeof(pf->qm_regs));
     *hisi_acc_store(pf, MIG_REGION_SEL) = windows;
     memset(pf->am_regs, 0, sizeof(pf->am_regs));

@@ -32,20 +32,39 @@ uint32_t hisi_acc_ras_status(HisiAccPf *pf, enum HisiAccUnit unit)
                      (engine->int_mask_enables ? 0 : UINT32_MAX));
 }
 
-/*
- * An error that the driver selected for it keeps the device from memory until
- * it is cleared, or all is reset: requests stay where they are. So does a
- * driver that is about to reset all.
- */
-bool hisi_acc_bus_closed(HisiAccPf *pf)
+static bool closing_error(HisiAccPf *pf)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
 
-    return *hisi_acc_store(pf, MASTER_GLOBAL_CTRL) & 1 ||
-           *hisi_acc_store(pf, ABN_INT_SOURCE) &
+    return *hisi_acc_store(pf, ABN_INT_SOURCE) &
                *hisi_acc_store(pf, OOO_SHUTDOWN_SEL) ||
            *hisi_acc_store(pf, engine->int_source) &
                *hisi_acc_store(pf, engine->int_shutdown);
+}
+
+/*
+ * An error that the driver selected for it keeps the device from memory until
+ * it is cleared, and maybe until the driver has done something about it, or all
+ * is reset: requests stay where they are. So does a driver that is about to
+ * reset all.
+ */
+bool hisi_acc_bus_closed(HisiAccPf *pf)
+{
+    return *hisi_acc_store(pf, MASTER_GLOBAL_CTRL) & 1 || closing_error(pf) ||
+           (pf->bus_latched && pf->cfg.bus_reopen == HISI_ACC_REOPEN_TOGGLE);
+}
+
+/* After anything that may change what bus_latched says */
+void hisi_acc_bus_latch(HisiAccPf *pf)
+{
+    const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
+
+    if (closing_error(pf)) {
+        pf->bus_latched = true;
+    } else if (!(*hisi_acc_store(pf, engine->shutdown_control) &
+                 engine->shutdown_enable)) {
+        pf->bus_latched = false;
+    }
 }
 
 bool hisi_acc_kept_from_memory(HisiAccFunc *f)
@@ -66,6 +85,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
     bool closed = hisi_acc_bus_closed(pf);
 
     *hisi_acc_store(pf, hisi_acc_ras_source(pf, unit)) |= bits;
+    hisi_acc_bus_latch(pf);
     /* commands that wait for requests end when the bus closes */
     if (closed != hisi_acc_bus_closed(pf)) {
         for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {

@@ -507,6 +507,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("message-mask-reset=maybe", "message-mask-reset must be 'set' or 'keep', not 'maybe'"),
     a_number("context-cache", 0, 1024, 1025),
     ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
+    ("bus-reopen=maybe", "bus-reopen must be 'clear' or 'toggle', not 'maybe'"),
     ("no-soft-reset=maybe", "no-soft-reset must be 'off' or 'on', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),
     ("isolation=maybe", "isolation must be 'off' or 'on', not 'maybe'"),

@@ -345,6 +345,37 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
     assert vf.ask(4, get=True) == vf.sq_table and not vf.mistakes()
 
 
+#: the register and bit of each accelerator by which its driver opens the bus after a reset
+OPENING = {Function: (0x301200, 1 << 12), Zip: (0x30100C, 1 << 14), Hpre: (0x301044, 1 << 0)}
+
+
+@pytest.mark.parametrize("engine", [False, True], ids=["queue manager", "engine"])
+@pytest.mark.parametrize("kind", OPENING, ids=lambda kind: kind.DEVICE)
+@pytest.mark.parametrize("reopen", ["clear", "toggle"])
+def test_what_opens_the_bus_after_an_error(start, reopen, kind, engine):
+    """With bus-reopen=toggle a bus that an error closed must stay closed until no error closes it and
+    the driver has cleared the engine's shutdown enable."""
+    vf = start(f",bus-reopen={reopen}", kind)
+    pf = Function(vf.model, 0)
+    control, enable = OPENING[kind]
+    source, select = ENGINE_ERRORS[kind] if engine else QM_ERRORS
+    pf.write(control, enable)
+    pf.write(select, 4)
+    assert not vf.model.set("engine-error" if engine else "abnormal-error", 4)
+    vf.submit(0, bytes(kind.SQE))
+    pf.write(control, 0)                # the error is still there
+    pf.write(control, enable)
+    vf.model.settle()
+    assert completed(vf) == [0]
+    pf.write(source, 4)
+    vf.model.settle()
+    assert completed(vf) == [int(reopen == "clear")]
+    pf.write(control, 0)
+    pf.write(control, enable)
+    vf.model.settle()
+    assert completed(vf) == [1]
+
+
 def test_the_pf_closes_the_bus(start):
     """Register 0x300000 must close the bus; the drivers end all DMA with it before a reset."""
     vf = start()
