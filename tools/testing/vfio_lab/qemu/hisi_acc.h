@@ -111,7 +111,7 @@ struct HisiAccFunc {
 
     HisiAccPf *pf;
     unsigned number;
-    unsigned resets;                /* tells a DMA that one came meanwhile */
+    unsigned resets;                /* for a DMA that causes one */
     MemoryRegion bar;
     MemoryRegion db_bar;
 
@@ -288,7 +288,7 @@ static inline uint32_t hisi_acc_distance(uint32_t from, uint32_t index,
 /*
  * What the files offer, from the bottom up: no two of them call each other.
  *
- * hisi_acc_func.c: what a function is, and what the user wants broken in it
+ * hisi_acc_func.c: properties of a function, and its faults
  */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
@@ -352,7 +352,7 @@ void hisi_acc_vft_run(HisiAccPf *pf);
 unsigned hisi_acc_queue_count(HisiAccFunc *f);
 void hisi_acc_vft_reset(HisiAccPf *pf);
 
-/* hisi_acc_queue.c: what a queue has to do, and what the engine has of it */
+/* hisi_acc_queue.c: pending requests of a queue, fetched requests */
 HisiAccRequest *hisi_acc_slot(HisiAccFunc *f, unsigned n);
 bool hisi_acc_queue_paused(HisiAccFunc *f, unsigned q);
 bool hisi_acc_queue_pending(HisiAccFunc *f, unsigned q);
@@ -462,12 +462,12 @@ void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
                         unsigned size);
 void hisi_acc_regs_reset(HisiAccFunc *f);
 
-/* hisi_acc_bar.c: whose register an address is */
+/* hisi_acc_bar.c: decodes addresses */
 extern const MemoryRegionOps hisi_acc_bar_ops;
 extern const MemoryRegionOps hisi_acc_db_bar_ops;
 uint64_t hisi_acc_db_bar_size(HisiAccPf *pf);
 
-/* hisi_acc_faults.c: properties for what the user wants broken */
+/* hisi_acc_faults.c: properties of faults */
 void hisi_acc_faults_class(ObjectClass *class);
 
 /* hisi_acc_props.c: the other properties */

@@ -3,16 +3,16 @@
  * HiSilicon accelerator model: the cache of contexts
  *
  * The device holds contexts until the driver has them written back, or until
- * a small cache needs the room.
+ * a small cache is full.
  */
 
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
 
 /*
- * A queue that is at work while it is written back is the driver's mistake;
- * the device keeps its context, and the copy in memory is out of date at once.
- * It also keeps what did not reach memory.
+ * Writing a queue back while it has work is a guest error: the device keeps the
+ * context, and the copy in memory is stale at once. A context that could not be
+ * written stays, too.
  */
 static void writeback_queue(HisiAccFunc *f, unsigned q)
 {
@@ -35,7 +35,7 @@ static bool held(HisiAccFunc *f, unsigned q)
     return f->queues[q].sq.ctx.held || f->queues[q].cq.ctx.held;
 }
 
-/* What is at work stays, and so does what a context does not tell: a stop */
+/* A queue with work stays, and so does a stop: a context has no bit for it */
 static bool may_go(HisiAccFunc *f, unsigned q)
 {
     HisiAccQueue *queue = &f->queues[q];
@@ -45,8 +45,8 @@ static bool may_go(HisiAccFunc *f, unsigned q)
 }
 
 /*
- * A small cache writes contexts to the tables when it needs the room: of the
- * queues that were not used for longest.
+ * A full cache writes contexts to the tables: those of the least recently used
+ * queues.
  */
 void hisi_acc_cache_make_room(HisiAccFunc *f)
 {

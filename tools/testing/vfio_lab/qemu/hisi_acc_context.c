@@ -2,10 +2,10 @@
 /*
  * HiSilicon accelerator model: contexts of the queues
  *
- * A driver hands over a context by mailbox. From then on it lives here alone:
- * the tables in memory hear of it only on a cache write-back, and they may be
- * gone soon after one. What has been written back is dropped; the device
- * fetches it from the table again when told to.
+ * A driver sets a context by mailbox. From then on the device alone has it: the
+ * tables in memory are updated by a cache write-back only, and may be freed
+ * after it. What has been written back is dropped; the device fetches it from
+ * the table again at a doorbell.
  *
  * SQC: head@0 tail@2 base@4 dw3@12 {depth-1 11:0, log2 of SQE size 15:12}
  *      tag@16 w11@22 {wrap b6, PASID b7} CQ number@24
@@ -139,7 +139,7 @@ bool hisi_acc_cqc_load(HisiAccFunc *f, unsigned q, uint64_t addr)
     return true;
 }
 
-/* A dump shows the context where it lives; the device does not take it in */
+/* A dump does not fetch: it copies from the device, or from the table */
 static bool dump(HisiAccFunc *f, uint64_t addr, uint64_t table, unsigned q,
                  bool held, uint8_t *raw)
 {
@@ -172,9 +172,9 @@ bool hisi_acc_cqc_dump(HisiAccFunc *f, unsigned q, uint64_t addr)
 }
 
 /*
- * Takes SQC and CQC of a queue from the tables. False if there is none: no
- * table, never used (base 0), disabled by the driver, or of another tag: it
- * turns doorbells from before a reset away.
+ * Fetches SQC and CQC of a queue from the tables. False if there is none: no
+ * table, never used (base 0), disabled by the driver, or with another tag, by
+ * which doorbells from before a reset are refused.
  */
 bool hisi_acc_context_fetch(HisiAccFunc *f, unsigned q, int tag)
 {

@@ -22,7 +22,7 @@ typedef struct Doorbell {
     uint64_t raw;
 } Doorbell;
 
-/* The tag turns doorbells from before a reset away */
+/* By the tag, doorbells from before a reset are refused */
 static bool tag_fits(HisiAccFunc *f, const Doorbell *db,
                      const HisiAccContext *ctx)
 {
@@ -76,8 +76,8 @@ static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
 }
 
 /*
- * Whether an ordinary doorbell may go on: the queue runs, or this doorbell
- * lets it, and the device holds its context, or may fetch it.
+ * Whether the device accepts an ordinary doorbell: the queue is not paused, or
+ * this doorbell ends the pause, and the device has its context, or fetches it.
  */
 static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
 {

@@ -34,7 +34,7 @@ static uint32_t eq_depth(const HisiAccEventQueue *eq)
     return (eq->dw[6] & 0xffff) + 1;
 }
 
-/* The words may come from a migration driver: nothing in them is certain */
+/* A migration driver may have written the words: check all of them */
 static bool eq_usable(HisiAccFunc *f, const HisiAccEventQueue *eq)
 {
     if (!eq_base(eq)) {
@@ -117,7 +117,7 @@ static void eqe_post(HisiAccFunc *f, unsigned q)
     }
 }
 
-/* Tells the driver that @sq_index of queue @q is done; false if it cannot */
+/* Completes @sq_index of queue @q; false if the CQE cannot be written */
 bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
 {
     unsigned n = f->queues[q].sq.cq;
@@ -167,7 +167,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     return f->resets == resets;
 }
 
-/* Tells of completions that are there already when their queue is armed */
+/* Posts an event if a queue that is armed has completions already */
 void hisi_acc_cq_event(HisiAccFunc *f, unsigned q)
 {
     HisiAccCq *cq = &f->queues[q].cq;
@@ -236,8 +236,8 @@ bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
 }
 
 /*
- * There is no table of these: a context goes to where the driver handed it
- * over, and one that came through registers goes nowhere. The device keeps it.
+ * There is no table of these: a context is written to the address from which
+ * it was loaded, if it was not written to registers. The device keeps it.
  */
 void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq)
 {

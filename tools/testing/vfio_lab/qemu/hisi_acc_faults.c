@@ -2,8 +2,8 @@
 /*
  * HiSilicon accelerator model: what the user wants broken, while it runs
  *
- * A fault lasts as long as its property says so. What hangs because of one
- * goes on when the property is taken back, unless a reset came first.
+ * A fault lasts until its property is set back. What hangs because of one then
+ * continues, unless a reset came first.
  */
 
 #include "qemu/osdep.h"

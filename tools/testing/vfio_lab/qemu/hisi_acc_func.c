@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: what a function is, and what the user
- * wants broken in it
+ * HiSilicon accelerator model: properties of a function, and its faults
  */
 
 #include "qemu/osdep.h"

@@ -57,8 +57,8 @@ static void message_to_vf(HisiAccPf *pf)
 
 /*
  * The only way but for resets to change one of the six registers that close and
- * open the bus, so that the requests which had to wait go on however it opens,
- * and commands that wait for requests end however it closes.
+ * open the bus, so that pending requests continue however it opens, and
+ * commands that wait for requests end however it closes.
  */
 static void set_bus_register(HisiAccPf *pf, uint32_t off, uint32_t value)
 {

@@ -95,7 +95,7 @@ void hisi_acc_ifc_to_pf(HisiAccFunc *vf)
     raise_if_pending(pf);
 }
 
-/* A function has seen its message: for a VF this tells the PF */
+/* A function acknowledges its message; of a VF the PF sees it */
 void hisi_acc_ifc_ack(HisiAccFunc *f, uint32_t bits)
 {
     if (!(bits & 1)) {

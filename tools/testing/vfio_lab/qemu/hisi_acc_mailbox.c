@@ -18,7 +18,7 @@
 #define MB_GET          0x4000
 /* The drivers only ask whether the status is 0 */
 #define MB_FAILED       (1 << 9)
-/* No address that a driver has: odd, and beyond what a bus reaches */
+/* Not an address of a driver's: odd, and beyond any bus */
 #define MB_GARBAGE      0xa5a5a5a5a5a5a5a5ull
 
 enum {
@@ -207,8 +207,8 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
 }
 
 /*
- * The timer's thread may be late by much more than the device takes, the more
- * so while a driver looks again and again. An answer is there on time.
+ * The timer's thread may be much later than the latency, the more so while a
+ * driver polls. A read therefore runs a command that is due.
  */
 static bool time_has_come(HisiAccFunc *f)
 {

@@ -3,8 +3,8 @@
  * HiSilicon accelerator model: D3hot and bus mastering
  *
  * In D3hot, or without bus master enable, a function begins neither DMA nor
- * interrupts. What it had to do waits in D3hot; what becomes of it without bus
- * master enable no public source tells: that is the user's choice.
+ * interrupts. In D3hot its work waits; what happens to it without bus master
+ * enable no public source specifies: a property selects it.
  */
 
 #include "qemu/osdep.h"
@@ -19,8 +19,8 @@
 #define D3HOT        3
 
 /*
- * Not by pci_pm_init(): that takes the BARs away in D3hot, and whoever reached
- * for them then would be neither counted nor answered by an abort.
+ * Not by pci_pm_init(): that unmaps the BARs in D3hot, and accesses would be
+ * neither counted nor answered by an abort.
  */
 bool hisi_acc_power_init(HisiAccFunc *f, Error **errp)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: what a queue has to do, and what the engine
- * has of it
+ * HiSilicon accelerator model: pending requests of a queue, and those that
+ * the engine has fetched
  */
 
 #include "qemu/osdep.h"
@@ -29,7 +29,7 @@ void hisi_acc_queue_wake(HisiAccFunc *f)
     qemu_bh_schedule(f->engine_bh);
 }
 
-/* After anything that decides whether the engine may take from this queue */
+/* After anything that decides whether the engine may fetch from this queue */
 void hisi_acc_queue_update(HisiAccFunc *f, unsigned q)
 {
     if (hisi_acc_queue_pending(f, q) && !hisi_acc_queue_paused(f, q)) {
@@ -40,7 +40,7 @@ void hisi_acc_queue_update(HisiAccFunc *f, unsigned q)
     }
 }
 
-/* What the engine has taken from @q is no longer anybody's */
+/* Drops the requests of @q that the engine has fetched */
 void hisi_acc_queue_forget(HisiAccFunc *f, unsigned q)
 {
     unsigned kept = 0;

@@ -19,7 +19,7 @@ uint32_t hisi_acc_ras_errors(HisiAccPf *pf, enum HisiAccUnit unit)
     return *hisi_acc_store(pf, hisi_acc_ras_source(pf, unit));
 }
 
-/* Those that their mask lets through */
+/* Unmasked errors */
 uint32_t hisi_acc_ras_status(HisiAccPf *pf, enum HisiAccUnit unit)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
@@ -54,7 +54,7 @@ bool hisi_acc_bus_closed(HisiAccPf *pf)
            (pf->bus_latched && pf->cfg.bus_reopen == HISI_ACC_REOPEN_TOGGLE);
 }
 
-/* After anything that may change what bus_latched says */
+/* After anything that may change bus_latched */
 void hisi_acc_bus_latch(HisiAccPf *pf)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
@@ -95,7 +95,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
     hisi_acc_ras_report(pf, unit);
 }
 
-/* What a function does wrong with memory concerns the whole device */
+/* An error of a function is an error of the whole device */
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
 {
     if (f->pf->cfg.ras == HISI_ACC_ON) {
@@ -124,7 +124,7 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
     }
 }
 
-/* Functions that the errors of bits 0 and 1 are of; V5 says so */
+/* V5 reports which functions raised the errors of bits 0 and 1 */
 uint64_t hisi_acc_ras_functions(HisiAccPf *pf)
 {
     return hisi_acc_store64(pf, FUNC_AXI_ERROR);
@@ -136,7 +136,7 @@ void hisi_acc_ras_set_functions(HisiAccPf *pf, uint64_t functions)
     *hisi_acc_store(pf, FUNC_AXI_ERROR + 4) = functions >> 32;
 }
 
-/* An error that was there already is reported once its mask lets it */
+/* Unmasking an error that is up reports it */
 void hisi_acc_ras_set_mask(HisiAccPf *pf, uint32_t off, uint32_t value)
 {
     enum HisiAccUnit unit = off == ABN_INT_MASK ? HISI_ACC_QM

@@ -13,7 +13,7 @@
 
 /*
  * Version 1 of the capability layout; QoS, STOP_QP, FLUSH, messages and
- * prefetch, because of which a driver says how long its pages are. No
+ * prefetch, because of which a driver writes its page size. No
  * runtime power management: the drivers of 6.12 and 7.2 take it as a promise
  * that an ACPI companion exists, and fall over without one.
  */
@@ -143,7 +143,7 @@ static uint32_t read32(HisiAccFunc *f, uint32_t off)
         return !f->writeback_running;
     case QUE_ISO_CFG:
         return f->pf->cfg.isolation;
-    case SUB_VERSION:               /* of V3, the PCI revision says all */
+    case SUB_VERSION:               /* V3 has the PCI revision alone */
         return sub_version[f->pf->cfg.hw_version];
     case SQ_CQ_DOORBELL:
     case EQ_AEQ_DOORBELL:

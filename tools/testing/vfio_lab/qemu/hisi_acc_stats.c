@@ -43,7 +43,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_RESET] = "resets",
 };
 
-/* The counter, and the words of the one log line */
+/* The counter's name, and the text that is logged once */
 static const struct {
     const char *name;
     const char *text;

@@ -46,7 +46,7 @@ enum HisiAccEvent {
     HISI_ACC_EV_COUNT
 };
 
-/* What a driver does wrong */
+/* Guest errors */
 enum HisiAccError {
     HISI_ACC_ERR_UNDEFINED,
     HISI_ACC_ERR_WIDTH,
@@ -105,7 +105,7 @@ typedef struct HisiAccStats {
 
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n);
 
-/* Counts a mistake of the guest's; the first of each kind is logged */
+/* Counts a guest error; the first of each kind is logged */
 void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
                           uint64_t detail);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: what had to wait goes on
+ * HiSilicon accelerator model: retries of what had to wait
  *
- * For bus mastering or D0, for the bus to open, for a fault to end, or for a
- * shorter latency: after each of these all is tried again.
+ * Work waits for bus mastering, D0, an open bus, the end of a fault, or time.
+ * Each of these, and a shorter latency, has all of it tried again.
  */
 
 #include "qemu/osdep.h"

@@ -13,7 +13,7 @@
 
 /*
  * Nanoseconds of the host that the engine works in one go, or one request if
- * that takes longer: meanwhile nobody else gets QEMU's lock.
+ * that takes longer: it holds QEMU's lock meanwhile.
  */
 #define BURST (2 * SCALE_MS)
 
@@ -22,7 +22,7 @@ static int64_t now_us(void)
     return qemu_clock_get_us(QEMU_CLOCK_VIRTUAL);
 }
 
-/* Takes the next request of a queue; a ring out of reach ends the queue */
+/* Fetches the next request of a queue; a DMA fault stops the queue */
 static void take(HisiAccFunc *f, unsigned q)
 {
     HisiAccQueue *queue = &f->queues[q];
@@ -120,7 +120,7 @@ void hisi_acc_work(HisiAccFunc *f)
     }
 }
 
-/* Empties a ring and stops the queue; hisi_acc_work_drained() says when */
+/* Drains a ring, then stops the queue: see hisi_acc_work_drained() */
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q)
 {
     HisiAccSq *sq = &f->queues[q].sq;

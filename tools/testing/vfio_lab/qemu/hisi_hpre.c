@@ -26,7 +26,7 @@
 #define MAX_KEY_FIELDS      4
 #define MAX_POINT_FIELDS    2
 
-/* The drivers only ask whether the error is 0: the values are ours */
+/* The drivers compare the error with 0: the other values are the model's */
 enum {
     HPRE_OK,
     HPRE_ERR_REQUEST,

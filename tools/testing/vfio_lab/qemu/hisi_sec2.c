@@ -46,7 +46,7 @@
 
 #define MAX_MAC_KEY         252     /* 63 words */
 
-/* The drivers only ask whether the error type is 0: the values are ours */
+/* The drivers compare the error with 0: the other values are the model's */
 enum {
     SEC_OK,
     SEC_ERR_REQUEST,
@@ -123,7 +123,7 @@ static const SecAlg *find_alg(HisiAccFunc *f, unsigned mode_alg, unsigned hash)
     return NULL;
 }
 
-/* The number in the request says another length for each cipher; 0 is none */
+/* The key length by its number in the request; 0 if there is none */
 static unsigned key_length(enum HisiSec2Alg alg, unsigned number)
 {
     switch (alg) {

@@ -39,7 +39,7 @@ enum {
     REQ_LZ4 = 4,
 };
 
-/* The drivers know 0 and "not smaller": the other values are ours */
+/* The drivers know 0 and "not smaller": the other values are the model's */
 enum {
     ZIP_OK,
     ZIP_ERR_FULL = 0x01,
@@ -117,7 +117,7 @@ static bool job_parse(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
     return true;
 }
 
-/* In zlib's own words: negative for no wrapper, 16 more for that of gzip */
+/* As zlib has it: negative for no wrapper, 16 more for gzip */
 static int zlib_window(const ZipJob *job)
 {
     switch (job->request) {
