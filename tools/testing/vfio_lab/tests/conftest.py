@@ -27,6 +27,7 @@ from lab.scenario import accelerator, watch  # noqa: E402
 from lab.scenario.config import HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
 from lab.scenario.session import Session  # noqa: E402
+import durations  # noqa: E402
 from registers import Function, Model  # noqa: E402
 
 # Background processes ignore SIGINT, and so would all processes that the tests start and interrupt
@@ -118,8 +119,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first."""
+    durations.sort(items)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count each test once: as failed if any phase failed."""
+    durations.add(report)
     if report.failed:
         _counts["failed"] += 1
     elif report.when == "call" and report.passed:
@@ -139,6 +146,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Print the last line; not in pytest-xdist's workers."""
     if hasattr(config, "workerinput"):
         return
+    # all tests, and nothing but them
+    if config.args == [str(config.rootpath)] and not config.option.keyword and not config.getoption("long"):
+        durations.keep()
     skipped = f", {_counts['skipped']} skipped" if _counts["skipped"] else ""
     print(f"{_counts['passed']} passed, {_counts['failed']} failed{skipped}", flush=True)
 

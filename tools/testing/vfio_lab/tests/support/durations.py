@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Seconds that each test file takes. Workers get the longest first, or one of them is still at work
+on a long file when all others have ended.
+
+A run of all tests writes build/check/durations.json; durations.json beside this file is a copy, for
+clones in which none was run yet."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lab.core import paths
+
+KEPT = paths.BUILD / "check/durations.json"
+SHIPPED = Path(__file__).with_suffix(".json")
+
+_spent: Counter[str] = Counter()
+
+
+def file_of(nodeid: str) -> str:
+    """The file of a test, as in the tables."""
+    return nodeid.partition("::")[0]
+
+
+def known() -> dict[str, float]:
+    """Seconds of each file in the last run of all tests here, or elsewhere."""
+    for table in (KEPT, SHIPPED):
+        try:
+            return dict(json.loads(table.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+    return {}
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Order tests by the seconds of their files; those of a file stay together, in their order."""
+    seconds = known()
+    items.sort(key=lambda item: (-seconds.get(file_of(item.nodeid), 0), file_of(item.nodeid)))
+
+
+def add(report: pytest.TestReport) -> None:
+    """Count a phase of a test."""
+    _spent[file_of(report.nodeid)] += report.duration
+
+
+def keep() -> None:
+    """Write the table of this run."""
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.write_text(json.dumps({name: round(seconds, 1) for name, seconds in _spent.most_common()}, indent=1) + "\n",
+                    encoding="utf-8")
