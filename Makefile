@@ -31,15 +31,15 @@ static: python	## the driver as the kernel's own tools and other compilers see i
 
 .PHONY: sanitize
 sanitize: python	## the driver on kernels that watch memory, locks, data races; with 64K pages
-	@$(VLAB) check -- long_sanitize.py
+	@$(VLAB) check -- --long test_sanitize.py
 
 .PHONY: coverage
 coverage: python	## which lines of the driver its tests run, into build/check/coverage.txt
-	@$(VLAB) check -- long_coverage.py
+	@$(VLAB) check -- --long test_coverage.py
 
 .PHONY: mutants
 mutants: python	## drivers that lack one thing, each of which a test must catch
-	@$(VLAB) check -- --long long_mutants.py test_migration.py -k 'catches or caught'
+	@$(VLAB) check -- --long test_mutants.py test_migration.py -k 'catches or caught'
 
 .PHONY: fuzz
 fuzz: python	## give the driver what nobody would, at random: images and operations

@@ -48,7 +48,7 @@ _counts = {"passed": 0, "failed": 0, "skipped": 0}
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `vlab check -- --long` and `vlab defects`."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
-    parser.addoption("--long", action="store_true", help="fuzz the device model for minutes, not seconds, and run what waits long")
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
 
 _building = False

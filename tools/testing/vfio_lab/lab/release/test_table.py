@@ -94,7 +94,7 @@ def kunit() -> list[Test]:
 def lab() -> dict[str, list[Test]]:
     """The files of tests in Python, by folder: what each is about."""
     found: dict[str, list[Test]] = {}
-    for file in sorted([*TESTS.glob("*/test_*.py"), *TESTS.glob("*/long_*.py")]):
+    for file in sorted(TESTS.glob("*/test_*.py")):
         words = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
         found.setdefault(file.parent.name, []).append(Test(file.name, _sentence(words)))
     return found

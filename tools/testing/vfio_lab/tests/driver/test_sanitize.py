@@ -2,9 +2,8 @@
 """The driver on kernels with KASAN, lockdep and KCSAN, and on a kernel with 64K pages (make
 sanitize).
 
-Not part of make check: it takes half an hour and builds three more kernels. Any report of the
-kernel's tools fails the run; of data races, only those in this module count. tests/mutants/sanitize
-has drivers that must be reported.
+Any report of the kernel's tools fails the run; of data races, only those in this module count.
+tests/mutants/sanitize has drivers that must be reported.
 """
 
 import pytest
@@ -17,8 +16,7 @@ from lab.scenario import accelerator, watch
 from lab.scenario.config import MODEL, HostConfig
 from lab.probe import leaks, races
 
-# Missing kernels are built first.
-pytestmark = pytest.mark.timeout(0)
+pytestmark = pytest.mark.long("takes half an hour, and builds three more kernels")
 
 MUTANTS = paths.LAB / "tests/mutants/sanitize"
 DEBUG, KCSAN = flavoured("debug"), flavoured("kcsan")

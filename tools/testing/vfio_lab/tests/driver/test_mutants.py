@@ -2,7 +2,7 @@
 """Mutation tests: each driver with one part missing or wrong must fail a test (make mutants).
 
 The KUnit tests run tests/mutants/kunit, the hisi_acc kselftests run tests/mutants/kselftest on a
-host, long_sanitize.py runs tests/mutants/sanitize, and a guest runs those beside these folders
+host, test_sanitize.py runs tests/mutants/sanitize, and a guest runs those beside these folders
 (test_migration.py). A mutant that passes shows a missing check.
 """
 
@@ -15,6 +15,8 @@ from lab.core import hardware, paths
 from lab.build import kunit
 from lab.scenario import accelerator, watch
 from lab.scenario.config import HostConfig
+
+pytestmark = pytest.mark.long("builds a driver for each mutant")
 
 MUTANTS = paths.LAB / "tests/mutants"
 

@@ -16,7 +16,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import MODEL, HostConfig
 from lab.probe import coverage
 
-pytestmark = pytest.mark.timeout(0)
+pytestmark = pytest.mark.long("builds a kernel and a driver that count lines")
 
 WANTED = 95.0
 LAYOUTS = ("v3", "v4")
