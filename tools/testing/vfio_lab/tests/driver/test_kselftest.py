@@ -11,6 +11,7 @@ from lab.core import hardware, versions
 from lab.build import kernel, kselftest
 from lab.scenario import accelerator, mtty, watch
 from lab.scenario.config import HostConfig
+from lab.release import test_table
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 #: tests for any device and any driver
@@ -50,9 +51,8 @@ def verdicts(text: str) -> dict[str, str]:
 
 
 def expected(name: str) -> dict[str, str]:
-    """The list, beside the test, of a driver's expected failures and their reasons."""
-    text = (kselftest.OURS / f"vfio_pci_migration_tests.{name}").read_text(encoding="utf-8")
-    return dict(re.findall(r"^(!?\w+): (.+)$", text, re.M))
+    """The tests that a driver is expected to fail, from the list beside them, and how."""
+    return test_table.failed(kselftest.OURS / f"vfio_pci_migration_tests.{name}")
 
 
 def failed(text: str) -> set[str]:
@@ -94,13 +94,13 @@ def generic(arguments: str) -> str:
 
 def survivable(driver: str, mode: str, device: str) -> str:
     """The same for another driver, without the tests that its list marks as hanging or crashing the kernel."""
-    skip = " ".join(f"-T {name[1:]}" for name in expected(driver) if name.startswith("!"))
+    skip = " ".join(f"-T {name}" for name, how in expected(driver).items() if how == "hangs")
     return generic(f"{skip} {only(mode)} {device}")
 
 
 def judge(driver: str, mode: str, text: str) -> None:
     """Exactly the tests of the list must fail."""
-    assert failed(text) == {name for name in expected(driver) if not name.startswith("!")}, f"{driver}, {mode}: {text}"
+    assert failed(text) == {name for name, how in expected(driver).items() if how == "fails"}, f"{driver}, {mode}: {text}"
 
 
 def skips(host, function: str) -> None:
