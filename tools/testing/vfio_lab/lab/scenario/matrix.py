@@ -143,9 +143,7 @@ def ran(results: Mapping[Cell, Result]) -> list[str]:
     found: set[str] = set()
     for result in results.values():
         for name in ("source", "destination"):
-            version = re.match(r"(Linux \S+), (?:QEMU emulator version )?(.*), \S+ \(\w+\) on ", result.where.get(name, ""))
-            if version:
-                found |= {version[1], f"QEMU {version[2]}"}
+            found |= set(re.findall(r"Linux [^ ,]+|QEMU [^ ,]+", result.where.get(name, "")))
     return sorted(found)
 
 

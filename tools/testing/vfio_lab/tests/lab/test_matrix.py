@@ -22,8 +22,7 @@ HERE = End(versions.DEFAULT, OLD)
 ALIKE = Cell(HERE, HERE, "iommufd")
 #: between kernels that this QEMU cannot migrate a guest across
 ACROSS = Cell(End(versions.LTS, OLD), HERE, "iommufd")
-WHERE = {name: f"Linux 7.9.1, QEMU emulator version 9.9.9 (Debian 1:9.9.9), hisi_acc_vfio_pci (ours) on {name}"
-         for name in ("source", "destination")}
+WHERE = dict.fromkeys(("source", "destination"), "Linux 7.9.1, QEMU 9.9.9, this driver on 0000:00:08.1")
 
 
 def results(cells, outcomes, absent=lambda cell: ""):
@@ -119,7 +118,7 @@ def test_tables_and_files_have_every_cell(tmp_path):
     text = matrix.markdown(found)
     assert f"| {HERE.kernel} | {HERE.vmm} | passes | fails: lost (NOT EXPECTED) |" in text
     assert f"| {ACROSS.source} | {HERE} | refused: Failed to load" in text
-    assert "Linux 7.9.1; QEMU 9.9.9 (Debian 1:9.9.9)" in text
+    assert "Linux 7.9.1; QEMU 9.9.9" in text
     matrix.write(found, ("sec",), tmp_path)
     told = json.loads((tmp_path / "matrix.json").read_text())
     assert [cell["verdict"] for cell in told["cells"]] == ["passes", "fails", "refused"]
