@@ -18,21 +18,60 @@ static enum call {
 	PASSED_RESET, PASSED_CONFIG_WRITE,
 } passed;
 
-static long pass(enum call call, size_t count)
+static ssize_t pass_read(struct vfio_device *vdev, char __user *buf,
+			 size_t count, loff_t *ppos)
 {
-	passed = call;
+	passed = PASSED_READ;
 	return count;
 }
 
-#define vfio_pci_core_read(vdev, buf, count, ppos)	pass(PASSED_READ, count)
-#define vfio_pci_core_write(vdev, buf, count, ppos)	pass(PASSED_WRITE, count)
-#define vfio_pci_core_mmap(vdev, vma)			((int)pass(PASSED_MMAP, 0))
-#define vfio_pci_core_ioctl(vdev, cmd, arg)		pass(PASSED_IOCTL, 0)
-#define hisi_acc_access_reset(vf, arg)			pass(PASSED_RESET, 0)
-#define hisi_acc_access_config_write(vf, buf, count, ppos) \
-	pass(PASSED_CONFIG_WRITE, count)
-#define vfio_pci_ioctl_get_region_info(vdev, info, caps) \
-	((info)->size = 2 * GUEST_LEN, 0)
+static ssize_t pass_write(struct vfio_device *vdev, const char __user *buf,
+			  size_t count, loff_t *ppos)
+{
+	passed = PASSED_WRITE;
+	return count;
+}
+
+static ssize_t pass_config_write(struct hisi_acc_vf *vf, const char __user *buf,
+				 size_t count, loff_t *ppos)
+{
+	passed = PASSED_CONFIG_WRITE;
+	return count;
+}
+
+static int pass_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	passed = PASSED_MMAP;
+	return 0;
+}
+
+static long pass_ioctl(struct vfio_device *vdev, unsigned int cmd,
+		       unsigned long arg)
+{
+	passed = PASSED_IOCTL;
+	return 0;
+}
+
+static long pass_reset(struct hisi_acc_vf *vf, unsigned long arg)
+{
+	passed = PASSED_RESET;
+	return 0;
+}
+
+static int whole_bar(struct vfio_device *vdev, struct vfio_region_info *info,
+		     struct vfio_info_cap *caps)
+{
+	info->size = 2 * GUEST_LEN;
+	return 0;
+}
+
+#define vfio_pci_core_read		pass_read
+#define vfio_pci_core_write		pass_write
+#define vfio_pci_core_mmap		pass_mmap
+#define vfio_pci_core_ioctl		pass_ioctl
+#define vfio_pci_ioctl_get_region_info	whole_bar
+#define hisi_acc_access_reset		pass_reset
+#define hisi_acc_access_config_write	pass_config_write
 
 #include "../bar.c"
 
@@ -150,7 +189,7 @@ static void ways_around_are_closed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PASSED_IOCTL, passed);
 }
 
-/* The size that userspace is told is that of the guest's part */
+/* The size that userspace reads is that of the guest's part */
 static void region_has_the_size_of_it(struct kunit *test)
 {
 	struct vfio_device *vdev = &guest_part(test)->vf.core.vdev;

@@ -13,16 +13,26 @@ static struct {
 	int powered, accessed;
 } state;
 
-static int power_up(void)
+static int power_up(struct device *dev)
 {
 	state.powered += !state.power_error;
 	return state.power_error;
 }
 
-static int access_begin(void)
+static int power_down(struct device *dev)
+{
+	return state.powered--;
+}
+
+static int access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms)
 {
 	state.accessed += !state.access_error;
 	return state.access_error;
+}
+
+static void access_end(struct hisi_acc_vf *vf)
+{
+	state.accessed--;
 }
 
 static void show(struct hisi_acc_vf *vf, struct seq_file *seq)
@@ -35,45 +45,41 @@ static void show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 	seq_puts(seq, "mailbox\n");
 }
 
-#define pm_runtime_resume_and_get(dev)		power_up()
-#define pm_runtime_put(dev)			((void)(dev), state.powered--)
-#define hisi_acc_access_begin(vf, timeout_ms)	access_begin()
-#define hisi_acc_access_end(vf)			(state.accessed--)
-#define hisi_acc_qm_show			show
-#define hisi_acc_qm_show_mailbox		show_mailbox
+#define pm_runtime_resume_and_get	power_up
+#define pm_runtime_put			power_down
+#define hisi_acc_access_begin		access_begin
+#define hisi_acc_access_end		access_end
+#define hisi_acc_qm_show		show
+#define hisi_acc_qm_show_mailbox	show_mailbox
 /* Without debugfs the header has one already */
-#define hisi_acc_debugfs_init			tested_init
+#define hisi_acc_debugfs_init		tested_init
 void tested_init(struct hisi_acc_vf *vf);
 
 #include "../debugfs.c"
 
-/* The file's text, or its error; both have to leave the device as it was */
-static int read_file(struct kunit *test,
-		     int (*file)(struct seq_file *seq, void *unused), char *text,
-		     size_t size)
+/* Reading a file gives this text, or error, and leaves the device as it was */
+static void expect_file(struct kunit *test,
+			int (*file)(struct seq_file *seq, void *unused),
+			const char *text, int err)
 {
 	struct fake_device *fake = test->priv;
-	struct seq_file seq = { .buf = text, .size = size, .private = &fake->vf };
-	int err = file(&seq, NULL);
+	char buf[64] = "";
+	struct seq_file seq = {
+		.buf = buf, .size = sizeof(buf) - 1, .private = &fake->vf,
+	};
 
+	KUNIT_EXPECT_EQ(test, err, file(&seq, NULL));
+	KUNIT_EXPECT_STREQ(test, text, buf);
 	KUNIT_EXPECT_EQ(test, 0, state.powered);
 	KUNIT_EXPECT_EQ(test, 0, state.accessed);
-	text[seq.count] = 0;
-	return err;
 }
-
-#define EXPECT_FILE(test, file, expected) do { \
-	char text[64]; \
-	KUNIT_EXPECT_EQ(test, 0, read_file(test, file, text, sizeof(text) - 1)); \
-	KUNIT_EXPECT_STREQ(test, expected, text); \
-} while (0)
 
 /* Both files show registers of a device that is open and answers */
 static void registers_of_an_open_device_are_shown(struct kunit *test)
 {
 	fake_device(test);
-	EXPECT_FILE(test, dev_data_show, "registers\n");
-	EXPECT_FILE(test, cmd_state_show, "mailbox\n");
+	expect_file(test, dev_data_show, "registers\n", 0);
+	expect_file(test, cmd_state_show, "mailbox\n", 0);
 }
 
 /* A register of a device that is closed, asleep or off is not read */
@@ -82,29 +88,25 @@ static void others_are_left_alone(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 
 	fake->off = true;
-	EXPECT_FILE(test, dev_data_show, "device does not answer\n");
+	expect_file(test, dev_data_show, "device does not answer\n", 0);
 	fake->off = false;
 	fake->asleep = true;
-	EXPECT_FILE(test, cmd_state_show, "device does not answer\n");
+	expect_file(test, cmd_state_show, "device does not answer\n", 0);
 	fake->asleep = false;
 	fake->vf.open = false;
-	EXPECT_FILE(test, dev_data_show, "device is not open\n");
+	expect_file(test, dev_data_show, "device is not open\n", 0);
 	fake->vf.open = true;
 }
 
 /* What keeps a device from being read is the error of read() */
 static void errors_are_those_of_the_device(struct kunit *test)
 {
-	char text[64];
-
 	fake_device(test);
 	state.power_error = -EACCES;
-	KUNIT_EXPECT_EQ(test, -EACCES,
-			read_file(test, dev_data_show, text, sizeof(text) - 1));
+	expect_file(test, dev_data_show, "", -EACCES);
 	state.power_error = 0;
 	state.access_error = -EAGAIN;
-	KUNIT_EXPECT_EQ(test, -EAGAIN,
-			read_file(test, cmd_state_show, text, sizeof(text) - 1));
+	expect_file(test, cmd_state_show, "", -EAGAIN);
 	state.access_error = 0;
 }
 
@@ -112,7 +114,7 @@ static void errors_are_those_of_the_device(struct kunit *test)
 static void without_a_session_there_is_no_transfer(struct kunit *test)
 {
 	fake_device(test);
-	EXPECT_FILE(test, migf_data_show, "no transfer\n");
+	expect_file(test, migf_data_show, "no transfer\n", 0);
 }
 
 static struct kunit_case debugfs_cases[] = {

@@ -18,41 +18,118 @@ static struct {
 	bool can_migrate, has_registers, regs_in_pf;
 	u32 number;
 	int open_error;
-	char steps[16];
+	char steps[64];
 } state;
 
-static int step(char what, int err)
+static void step(const char *what)
 {
-	char name[] = { what, 0 };
-
-	strlcat(state.steps, name, sizeof(state.steps));
-	return err;
+	strlcat(state.steps, what, sizeof(state.steps));
 }
 
-static bool has_registers(u32 number)
+static int vf_id(struct pci_dev *pdev)
+{
+	return state.vf_id;
+}
+
+static void *pf_drvdata(struct pci_dev *pdev, struct pci_driver *driver)
+{
+	return state.pf_qm;
+}
+
+static bool can_migrate(const struct hisi_qm *pf_qm)
+{
+	return state.can_migrate;
+}
+
+static bool regs_in_pf(const struct hisi_qm *pf_qm)
+{
+	return state.regs_in_pf;
+}
+
+static bool has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm,
+			  u32 number)
 {
 	state.number = number;
 	return state.has_registers;
 }
 
-#define pci_iov_vf_id(pdev)			(state.vf_id)
-#define pci_iov_get_pf_drvdata(pdev, driver)	((void)(driver), state.pf_qm)
-#define hisi_acc_qm_can_migrate(qm)		(state.can_migrate)
-#define hisi_acc_qm_has_registers(pdev, qm, n)	has_registers(n)
-#define hisi_acc_qm_regs_in_pf(qm)		(state.regs_in_pf)
-#define vfio_pci_core_enable(core)		step('e', state.open_error)
-#define vfio_pci_core_finish_enable(core)	step('f', 0)
-#define vfio_pci_core_close_device(vdev)	step('c', 0)
-#define hisi_acc_access_open(vf, learn)		step('O', state.open_error)
-#define hisi_acc_access_close(vf)		step('C', 0)
-#define hisi_acc_migrate_open(vf)		step('M', 0)
-#define hisi_acc_migrate_close(vf)		step('m', 0)
-#define hisi_acc_qm_close(vf)			step('q', 0)
-#define hisi_acc_access_reset_prepare(vf)	step('p', 0)
-#define hisi_acc_access_reset_done(vf)		step('d', 0)
-#define hisi_acc_debugfs_init(vf)		((void)(vf))
+static int core_enable(struct vfio_pci_core_device *core)
+{
+	step("enable ");
+	return state.open_error;
+}
+
+static void core_finish_enable(struct vfio_pci_core_device *core)
+{
+	step("finish ");
+}
+
+static void core_close(struct vfio_device *vdev)
+{
+	step("close ");
+}
+
+static int access_open(struct hisi_acc_vf *vf,
+		       int (*learn)(struct hisi_acc_vf *vf))
+{
+	step("access ");
+	return state.open_error;
+}
+
+static void access_close(struct hisi_acc_vf *vf)
+{
+	step("no-access ");
+}
+
+static void migrate_open(struct hisi_acc_vf *vf)
+{
+	step("migrate ");
+}
+
+static void migrate_close(struct hisi_acc_vf *vf)
+{
+	step("no-migrate ");
+}
+
+static void qm_close(struct hisi_acc_vf *vf)
+{
+	step("no-qm ");
+}
+
+static void reset_prepare(struct hisi_acc_vf *vf)
+{
+	step("prepare ");
+}
+
+static void reset_done(struct hisi_acc_vf *vf)
+{
+	step("done ");
+}
+
+static void no_debugfs(struct hisi_acc_vf *vf)
+{
+}
+
+#define pci_iov_vf_id			vf_id
+#define pci_iov_get_pf_drvdata		pf_drvdata
+#define hisi_acc_qm_can_migrate		can_migrate
+#define hisi_acc_qm_has_registers	has_registers
+#define hisi_acc_qm_regs_in_pf		regs_in_pf
+#define vfio_pci_core_enable		core_enable
+#define vfio_pci_core_finish_enable	core_finish_enable
+#define vfio_pci_core_close_device	core_close
+#define hisi_acc_access_open		access_open
+#define hisi_acc_access_close		access_close
+#define hisi_acc_migrate_open		migrate_open
+#define hisi_acc_migrate_close		migrate_close
+#define hisi_acc_qm_close		qm_close
+#define hisi_acc_access_reset_prepare	reset_prepare
+#define hisi_acc_access_reset_done	reset_done
+#define hisi_acc_debugfs_init		no_debugfs
+/* The driver is not registered, and is not this module */
 #undef module_pci_driver
-#define module_pci_driver(driver)
+#define module_pci_driver(driver) \
+	static_assert(__same_type(driver, struct pci_driver))
 #undef MODULE_DEVICE_TABLE
 #define MODULE_DEVICE_TABLE(bus, table)
 #undef MODULE_LICENSE
@@ -110,7 +187,7 @@ static void others_cannot(struct kunit *test)
 	EXPECT_NONE(test, fake, &fake->engine);
 
 	fake = migratable(test);
-	state.vf_id = -ENOSYS;
+	state.vf_id = -EINVAL;
 	EXPECT_NONE(test, fake, &fake->engine);
 
 	fake = migratable(test);
@@ -150,12 +227,12 @@ static void open_and_close_are_in_order(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, hisi_acc_vf_open(vdev));
 	hisi_acc_vf_close(vdev);
-	KUNIT_EXPECT_STREQ(test, "OMfmqC", state.steps);
+	KUNIT_EXPECT_STREQ(test, "access migrate finish no-migrate no-qm no-access ", state.steps);
 
 	state.steps[0] = 0;
 	state.open_error = -EAGAIN;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, hisi_acc_vf_open(vdev));
-	KUNIT_EXPECT_STREQ(test, "O", state.steps);
+	KUNIT_EXPECT_STREQ(test, "access ", state.steps);
 }
 
 /* Without migration all of it is vfio-pci-core's, resets too */
@@ -170,13 +247,13 @@ static void without_migration_it_is_vfio_pci(struct kunit *test)
 	err_handlers.reset_prepare(&fake->pdev);
 	err_handlers.reset_done(&fake->pdev);
 	hisi_acc_vf_close(vdev);
-	KUNIT_EXPECT_STREQ(test, "efc", state.steps);
+	KUNIT_EXPECT_STREQ(test, "enable finish close ", state.steps);
 
 	state.steps[0] = 0;
 	fake->vf.pf_qm = &fake->qm;
 	err_handlers.reset_prepare(&fake->pdev);
 	err_handlers.reset_done(&fake->pdev);
-	KUNIT_EXPECT_STREQ(test, "pd", state.steps);
+	KUNIT_EXPECT_STREQ(test, "prepare done ", state.steps);
 }
 
 /* Only who asks for it by driver_override gets this driver */
