@@ -56,7 +56,7 @@ class Row:
             return f"refused: \"{str(refused[0]).strip()}\""
         worked = [run for run in self.runs if run["pages"]]
         if not worked:
-            return f"not measured: {self.runs[-1]['complaints']}"
+            return f"not measured: {self.runs[-1]['failures']}"
         stale = [f"{run['stale']} of {run['pages']}" for run in worked]
         downtime = [run["downtime_ms"] for run in worked if run["downtime_ms"] is not None]
         text = f"stale: {', '.join(stale)}; passed: {sum(bool(run['held']) for run in worked)} of {len(worked)}"
@@ -67,10 +67,10 @@ class Row:
 
 def run_of(outcome: Outcome) -> dict[str, object]:
     """The figures of one migration."""
-    refused = next((match[0] for c in outcome.complaints if (match := REFUSED.search(c))), "")
+    refused = next((match[0] for c in outcome.failures if (match := REFUSED.search(c))), "")
     return {"refused": refused, "held": outcome.held, "pages": outcome.pages, "stale": outcome.stale,
             "downtime_ms": outcome.downtime_ms, "total_ms": outcome.total_ms, "ram_bytes": outcome.ram_bytes,
-            "syncs": [sync.device for sync in outcome.syncs], "complaints": outcome.complaints[:3]}
+            "syncs": [sync.device for sync in outcome.syncs], "failures": outcome.failures[:3]}
 
 
 def main() -> int:

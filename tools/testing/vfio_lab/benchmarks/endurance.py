@@ -70,7 +70,7 @@ class Long:
     wanted: int
     moves: list[Move]
     verified: int
-    complaints: list[str]
+    failures: list[str]
     left_open: dict[str, dict[str, int]]
 
     def slope(self, name: str) -> Slope:
@@ -136,14 +136,14 @@ def measure(session: Session, config: HostConfig, moves: int,
                 keep(found)
             scenario.finish(scenario.guest)
         except LabError as e:
-            scenario.outcome.complaints.append(f"migration {len(found.moves) + 1}: {e}")
+            scenario.outcome.failures.append(f"migration {len(found.moves) + 1}: {e}")
         scenario.close()
         scenario.inspect()
         found.left_open = {host.name: _state(host) for host in (scenario.source, scenario.destination) if host.alive()}
-        found.complaints = scenario.outcome.complaints
+        found.failures = scenario.outcome.failures
         found.verified = scenario.record.last.verified if scenario.record.last else 0
     for name, seen in found.left_open.items():
-        found.complaints += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
+        found.failures += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
                              if seen[what]]
     keep(found)
     return found

@@ -123,4 +123,4 @@ def long(found: endurance.Long) -> list[str]:
     lines.append(f"  {found.verified} requests verified; open references and migration files: " +
                  "; ".join(f"{name} {seen['references']} and {seen['datafiles']}"
                            for name, seen in found.left_open.items()))
-    return lines + [f"  - {c}" for c in found.complaints]
+    return lines + [f"  - {c}" for c in found.failures]

@@ -16,8 +16,8 @@ import pytest
 sys.dont_write_bytecode = True
 # as vlab has it
 os.umask(0o022)
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent / "support"))
+LAB = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(LAB), str(LAB / "tests/support")]
 
 from lab.core import cache, hardware, paths, versions  # noqa: E402
 from lab.core.context import Context, shared  # noqa: E402
@@ -165,7 +165,7 @@ def outer(context: Context) -> pathlib.Path:
     return qemu.chosen(context)
 
 
-def complain(found: list[str], missing: list[str]) -> None:
+def fail_for(found: list[str], missing: list[str]) -> None:
     """Fail for unexpected messages, and for expected ones that are missing."""
     told = [f"not expected: {line}" for line in found[:MOST_LINES]]
     told += [f"... and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
@@ -178,7 +178,7 @@ def complain(found: list[str], missing: list[str]) -> None:
 def judged_with_its_fixtures() -> Iterator[None]:
     """Check messages of hosts of module fixtures when these end."""
     yield
-    complain(watch.end()[0], [])
+    fail_for(watch.end()[0], [])
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +191,7 @@ def judged(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     found, missing = watch.end()
     # a test that failed has not caused all of its messages
-    complain(found, missing if request.session.testsfailed == failed else [])
+    fail_for(found, missing if request.session.testsfailed == failed else [])
 
 
 @pytest.fixture

@@ -608,7 +608,7 @@ static void nothing_during_a_reset(struct kunit *test)
  */
 static void while_the_device_is_reset(struct kunit *test)
 {
-	unsigned long patience = msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
+	unsigned long wait = msecs_to_jiffies(HISI_ACC_RESET_WAIT_MS);
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 	unsigned long start = jiffies;
@@ -629,7 +629,7 @@ static void while_the_device_is_reset(struct kunit *test)
 	close_file(file);
 	/* no register is needed for it, so nobody is waited for */
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
-	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + patience));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + wait));
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_RUNNING));
 	KUNIT_EXPECT_FALSE(test, fake->paused);

@@ -67,7 +67,7 @@ class Kernel:
     build: Path
 
     @property
-    def patience(self) -> float:
+    def timeout_scale(self) -> float:
         """Timeout scaling for hosts with this kernel."""
         return PATIENCE.get(self.version.partition("-")[2], 1.0)
 

@@ -59,19 +59,19 @@ def rival_module(kernel: Kernel, context: Context | None = None) -> Path:
     return _module(_files(paths.LAB / "modules/qm_rival"), "qm_rival", kernel, context)
 
 
-def _without(lacks: str, place: str, left: bytes, kernel: Kernel) -> dict[str, bytes]:
-    """Sources of a kernel's module, of which one, `place`, has `left` for what it lacks."""
+def _changed(what: str, place: str, into: str, kernel: Kernel) -> dict[str, bytes]:
+    """Sources of a kernel's module, of which one, `place`, is changed."""
     folder, name = place.rsplit("/", 1)
     files = _files(kernel.source / folder)
-    if files[name].count(lacks.encode()) != 1:
-        raise LabError(f"Kernel {kernel.version}: {name} does not have '{lacks}' once.")
-    files[name] = files[name].replace(lacks.encode(), left)
+    if files[name].count(what.encode()) != 1:
+        raise LabError(f"Kernel {kernel.version}: {name} does not have '{what}' once.")
+    files[name] = files[name].replace(what.encode(), into.encode())
     return files
 
 
-def stock_qm(kernel: Kernel, lacks: str, context: Context | None = None) -> Path:
-    """This kernel's own hisi_qm.ko without a statement."""
-    files = _without(lacks, "drivers/crypto/hisilicon/qm.c", b";", kernel)
+def stock_qm(kernel: Kernel, what: str, context: Context | None = None, into: str = ";") -> Path:
+    """This kernel's own hisi_qm.ko with something else in place of a statement, or nothing."""
+    files = _changed(what, "drivers/crypto/hisilicon/qm.c", into, kernel)
     files["Kbuild"] = b"obj-m := hisi_qm.o\nhisi_qm-objs := qm.o sgl.o debugfs.o\n"
     return _module(files, "hisi_qm", kernel, context)
 
@@ -79,7 +79,7 @@ def stock_qm(kernel: Kernel, lacks: str, context: Context | None = None) -> Path
 def looping_vfio(kernel: Kernel, context: Context | None = None) -> Path:
     """This kernel's own vfio.ko as before a26b499b757c, which is in all that can be had:
     the search for a way that is blocked never ends."""
-    files = _without("*next_fsm != VFIO_DEVICE_STATE_ERROR &&", "drivers/vfio/vfio_main.c", b"", kernel)
+    files = _changed("*next_fsm != VFIO_DEVICE_STATE_ERROR &&", "drivers/vfio/vfio_main.c", "", kernel)
     parts = re.findall(r"^vfio-.*\n", (kernel.source / "drivers/vfio/Makefile").read_text(encoding="utf-8"), re.M)
     files["Kbuild"] = "".join(["obj-m := vfio.o\n", *parts]).encode()
     return _module(files, "vfio", kernel, context)

@@ -81,11 +81,11 @@ class Guest:
             self._process = subprocess.Popen(host.ssh.argv(started), stdin=theirs, stdout=theirs,
                                              stderr=subprocess.DEVNULL, **kept_apart())
         try:
-            self.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.patience)
+            self.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.timeout_scale)
         except LabError as e:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
-        host.guests.append(self.trouble)
+        host.guests.append(self.unexpected)
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         if incoming:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
@@ -96,7 +96,7 @@ class Guest:
 
     def wait(self, seconds: float) -> int:
         """Wait until the inner QEMU exits; return its exit status."""
-        return self._process.wait(seconds * self.host.patience)
+        return self._process.wait(seconds * self.host.timeout_scale)
 
     def last_words(self) -> str:
         """The last lines of the inner QEMU's standard error, without warnings if there are
@@ -115,7 +115,7 @@ class Guest:
             return text
         return ""
 
-    def trouble(self) -> list[str]:
+    def unexpected(self) -> list[str]:
         """New unexpected lines on the guest's console or QEMU's standard error, except those
         that last_words() returned."""
         name, new = f"guest{self.number or ''} on {self.host.name}", []
@@ -153,5 +153,5 @@ class Guest:
         self._process.wait()
         self._reader.kill()
         self._reader.wait()
-        if self.trouble in self.host.guests:
-            self.host.guest_gone(self.trouble)
+        if self.unexpected in self.host.guests:
+            self.host.guest_gone(self.unexpected)

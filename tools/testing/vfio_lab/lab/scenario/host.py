@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from ..core import hardware, versions
 from ..core.errors import LabError
-from ..core.patience import MACHINE
+from ..core.timeouts import MACHINE
 from ..core.process import kept_apart
 from ..core.run import show
 from ..build import qemu
@@ -77,7 +77,7 @@ class Host:
         self._process: subprocess.Popen[bytes] | None = None
         self.qmp: Qmp | None = None
         self._ssh: Ssh | None = None
-        #: unexpected lines of guests, for trouble(); see guest.py
+        #: unexpected lines of guests, for unexpected(); see guest.py
         self.guests: list[Callable[[], list[str]]] = []
         self._told: set[str] = set()
         self._mistakes: dict[tuple[str, int, str], int] = {}
@@ -91,9 +91,9 @@ class Host:
         return self._ssh
 
     @property
-    def patience(self) -> float:
+    def timeout_scale(self) -> float:
         """Timeout scaling for this host."""
-        return self.spec.kernel.patience * MACHINE
+        return self.spec.kernel.timeout_scale * MACHINE
 
     def argv(self, qmp_fd: int = 3) -> list[str]:
         """The outer QEMU's command line, with its monitor on a file descriptor."""
@@ -136,7 +136,7 @@ class Host:
         reader = threading.Thread(target=self._read_console, daemon=True)
         reader.start()
         try:
-            self.qmp = Qmp(ours, f"host {self.name}", self.qmp_library, self.patience)
+            self.qmp = Qmp(ours, f"host {self.name}", self.qmp_library, self.timeout_scale)
         except LabError as e:
             self._process.wait(10)
             reader.join(10)
@@ -156,7 +156,7 @@ class Host:
 
     def wait_up(self) -> None:
         """Wait until the host accepts commands."""
-        seconds = BOOT_SECONDS * self.patience
+        seconds = BOOT_SECONDS * self.timeout_scale
         deadline = time.monotonic() + seconds
         while not self._up.wait(0.5):
             if not self.alive():
@@ -168,7 +168,7 @@ class Host:
         port = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", info)
         if not port:
             raise LabError(f"host {self.name}: the outer QEMU has no SSH port forward: {info}")
-        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.patience)
+        self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.timeout_scale)
 
     def alive(self) -> bool:
         """Whether the outer QEMU is running."""
@@ -180,7 +180,7 @@ class Host:
             return ""
         return "; ".join(self.console.read_text(errors="replace").strip().splitlines()[-lines:])
 
-    def trouble(self) -> list[str]:
+    def unexpected(self) -> list[str]:
         """What is unexpected (see watch.py) and was not returned before: lines of the kernel
         log and the console, of guests and their QEMUs; guest errors that the device counted
         for any PF or VF; a PF whose QM_RESETTING stays set; a host that went down."""
@@ -215,7 +215,7 @@ class Host:
     def _asked(self) -> tuple[list[str], list[str]]:
         """The kernel log with levels, and the PFs that are still being reset."""
         mark = "--- reset"
-        busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.patience))
+        busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.timeout_scale))
                        for name in self.spec.config.engines for engine in [hardware.ENGINES[name]])
         said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
         if "Booting Linux" not in said[0]:
@@ -272,7 +272,7 @@ class Host:
         """Switch the host off.  May be called twice.  Raises LabError if the sanitizers of the
         outer QEMU found an error."""
         if watch.enabled and not self._stopped:
-            self._found = self.trouble()
+            self._found = self.unexpected()
         self._stopped = True
         self.guests.clear()
         if self._ssh:

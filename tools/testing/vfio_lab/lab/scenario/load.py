@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core.errors import LabError
-from ..core.patience import MACHINE
+from ..core.timeouts import MACHINE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Report:
 
 
 class LoadRecord:
-    """All reports of one load, in order of arrival.  Thread-safe.  `patience` scales all
+    """All reports of one load, in order of arrival.  Thread-safe.  `timeout_scale` scales all
     timeouts: that of the slowest host of the load."""
 
-    def __init__(self, patience: float = MACHINE) -> None:
-        self._patience = patience
+    def __init__(self, timeout_scale: float = MACHINE) -> None:
+        self._timeout_scale = timeout_scale
         self.reports: list[Report] = []
         self.exit_status: int | None = None
         self.ready = False
@@ -89,7 +89,7 @@ class LoadRecord:
         Raises LabError after `timeout` seconds, when the guest reported an error,
         or when `alive` (called once a second) returns false.
         """
-        timeout *= self._patience
+        timeout *= self._timeout_scale
         deadline = time.monotonic() + timeout
         with self._changed:
             while not test():
@@ -123,7 +123,7 @@ class LoadRecord:
             raise LabError(f"{e}; lanes without an answer: {lanes or 'none'}; "
                            f"the oldest request waits since {oldest} ms") from e
 
-    def complaints(self) -> list[str]:
+    def failures(self) -> list[str]:
         """All failed checks of the load; empty if there are none."""
         found = [f"a garbled report: {line[:120]}" for line in self._garbled]
         if self._error:

@@ -103,7 +103,7 @@ def judge(cell: Cell, outcome: Outcome) -> tuple[str, str, bool]:
         return "passes", "", wanted is None
     if outcome.refusal:
         return "refused", _quoted(outcome.refusal), wanted is not None and wanted in outcome.refusal
-    return "fails", _quoted(outcome.complaints[0]), False
+    return "fails", _quoted(outcome.failures[0]), False
 
 
 def _quoted(words: str) -> str:
@@ -133,7 +133,7 @@ def run(cells: Iterable[Cell], absent: Callable[[Cell], str], migrate: Callable[
         try:
             outcome = migrate(cell)
         except LabError as e:
-            outcome = Outcome(complaints=[str(e)])
+            outcome = Outcome(failures=[str(e)])
         verdict, words, expected = judge(cell, outcome)
         yield cell, Result(verdict, words, expected, outcome.where, round(time.monotonic() - began, 1))
 

@@ -58,7 +58,7 @@ PHASE_ARCS = {
 
 @dataclasses.dataclass
 class Outcome:
-    """Results of a migration.  `complaints` lists failed checks; `downtime_ms` is QEMU's
+    """Results of a migration.  `failures` lists failed checks; `downtime_ms` is QEMU's
     downtime, `dark_ms` the time from its STOP event on the source to the RESUME event on
     the destination; `pages` counts pages that only the device writes, `stale` those with
     old content; `carried` counts requests that were submitted to the VF on the source and
@@ -66,7 +66,7 @@ class Outcome:
     not start or migrate the guest; `sync_count` is QEMU's count of `syncs`, which come
     from its trace."""
 
-    complaints: list[str] = dataclasses.field(default_factory=list)
+    failures: list[str] = dataclasses.field(default_factory=list)
     refusal: str = ""
     phases: list[Phase] = dataclasses.field(default_factory=list)
     downtime_ms: int | None = None
@@ -90,7 +90,7 @@ class Outcome:
     @property
     def held(self) -> bool:
         """Whether all checks passed."""
-        return not self.complaints
+        return not self.failures
 
 
 class Scenario:
@@ -101,8 +101,8 @@ class Scenario:
         self.source = source
         self.destination = destination
         self.outcome = Outcome()
-        self._patience = max(source.patience, destination.patience)
-        self.record = LoadRecord(self._patience)
+        self._timeout_scale = max(source.timeout_scale, destination.timeout_scale)
+        self.record = LoadRecord(self._timeout_scale)
         self._places = [(name, n) for name in source.spec.config.engines for n in range(1, guest.vfs + 1)]
         self._guest_config, self._migration = guest, migration
         self._steps = steps
@@ -123,7 +123,7 @@ class Scenario:
         """A scenario for another guest, with the next VFs of the same hosts, which are
         already set up."""
         other = copy.copy(self)
-        other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._patience), []
+        other.outcome, other.record, other._guests = Outcome(), LoadRecord(self._timeout_scale), []
         other._brought = collections.Counter()
         other._number = self._number + 1
         other._places = [(name, n + self._guest_config.vfs) for name, n in self._places]
@@ -198,7 +198,7 @@ class Scenario:
                 raise LabError("the guest's driver registered no algorithm")
             bad = [t for t in self.outcome.selftests if not t.endswith(": passed")]
             if bad:
-                self.outcome.complaints.append(f"self-tests in the guest: {', '.join(bad)}")
+                self.outcome.failures.append(f"self-tests in the guest: {', '.join(bad)}")
 
     @property
     def guest(self) -> Guest:
@@ -271,7 +271,7 @@ class Scenario:
         out.sync_count = info.get("ram", {}).get("dirty-sync-count", 0)
         # QEMU 11 and later do not count the sync while the guest is stopped
         if len(out.syncs) < out.sync_count:
-            out.complaints.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, but traced {len(out.syncs)}")
+            out.failures.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, but traced {len(out.syncs)}")
         stop, save = self._walked(self.source, began, "stop", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
         dark = stop.start if stop else stopped
@@ -295,7 +295,7 @@ class Scenario:
         self._brought[here] -= out.carried
         self._brought[there] += out.carried
         if self._migration.slow and out.carried <= 0:
-            out.complaints.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
+            out.failures.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
                                   "was shown")
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
@@ -308,7 +308,7 @@ class Scenario:
         for name in wanted:
             found = arcs.last(all_arcs, self._functions[host.name], since, *PHASE_ARCS[name])
             missing = [f for f in self._functions[host.name] if f not in found]
-            self.outcome.complaints += [f"{host.name}: no {name} of {f} in the driver's trace" for f in missing]
+            self.outcome.failures += [f"{host.name}: no {name} of {f} in the driver's trace" for f in missing]
             phases.append(Phase(name, host.name, min(a.start for a in found.values()),
                                 max(a.end for a in found.values())) if found else None)
         return phases
@@ -320,7 +320,7 @@ class Scenario:
         self.outcome.requests["during"] = here[-1].verified - before.verified
         self.outcome.in_flight_at_stop = here[-1].in_flight
         if self._migration.slow and here[-1].in_flight < MIN_IN_FLIGHT:
-            self.outcome.complaints.append(f"only {here[-1].in_flight} requests were in flight when the guest stopped on the "
+            self.outcome.failures.append(f"only {here[-1].in_flight} requests were in flight when the guest stopped on the "
                                            f"{self.source.name}, expected at least {MIN_IN_FLIGHT}")
 
     def keep_going(self, guest: Guest) -> None:
@@ -342,7 +342,7 @@ class Scenario:
             guest.stop_load()
             self.record.wait("the load ends", lambda: self.record.exit_status is not None,
                              LANE_SECONDS, self._alive(guest))
-            self.outcome.complaints += self.record.complaints()
+            self.outcome.failures += self.record.failures()
 
     def go_on(self) -> None:
         """Verify that the load continues on the destination and completes."""
@@ -359,14 +359,14 @@ class Scenario:
         in_flight = sorted(r.in_flight for r in self.record.reports[1:-1] if not r.final)
         out.in_flight_min, usual = in_flight[0], in_flight[len(in_flight) // CHANCE]
         if usual < MIN_IN_FLIGHT:
-            out.complaints.append(f"in one of {CHANCE} reports at most {usual} requests were in flight, "
+            out.failures.append(f"in one of {CHANCE} reports at most {usual} requests were in flight, "
                                   f"expected at least {MIN_IN_FLIGHT}")
 
     def inspect(self) -> None:
         """Check logs of hosts and guests, and the counters of the devices."""
         with self._steps.step("logs of the hosts, counters of the devices"):
             for host in (self.source, self.destination):
-                self.outcome.complaints += host.trouble()
+                self.outcome.failures += host.unexpected()
                 for name, number in self._places if host.alive() else ():
                     where = host.name if len(self._places) == 1 else f"{host.name} {name} {number}"
                     self.outcome.device_counts[where] = host.counters(name, number)["events"]
@@ -374,8 +374,8 @@ class Scenario:
     def _judge(self) -> None:
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
         if done < self.outcome.requests["all"]:
-            self.outcome.complaints.append(f"the devices processed {done} requests, fewer than were verified")
-        self.outcome.complaints += [f"{where}: this VF got no requests"
+            self.outcome.failures.append(f"the devices processed {done} requests, fewer than were verified")
+        self.outcome.failures += [f"{where}: this VF got no requests"
                                     for where, c in self.outcome.device_counts.items() if not c["requests-completed"]]
 
     def run(self) -> Outcome:
@@ -389,7 +389,7 @@ class Scenario:
             self.migrate()
             self.go_on()
         except LabError as e:
-            self.outcome.complaints.append(str(e))
+            self.outcome.failures.append(str(e))
             self.outcome.refusal = getattr(e, "words", "")
             if self.record.last:
                 self.outcome.pages, self.outcome.stale = self.record.last.pages, self.record.last.stale
@@ -416,7 +416,7 @@ class Scenario:
 
 def slow_down(host: Host, engine: str) -> None:
     """Make requests slow, so that some are pending whenever the guest is stopped."""
-    host.set_model(engine, "request-latency", int(SLOW_REQUEST_US * host.spec.kernel.patience))
+    host.set_model(engine, "request-latency", int(SLOW_REQUEST_US * host.spec.kernel.timeout_scale))
     host.set_model(engine, "engine-slots", SLOW_SLOTS)
 
 

@@ -34,13 +34,13 @@ class Qmp:
     `library` is the folder of the Python package `qemu`; see pyqmp.path().
     """
 
-    def __init__(self, sock: socket.socket, name: str, library: str, patience: float = 1) -> None:
+    def __init__(self, sock: socket.socket, name: str, library: str, timeout_scale: float = 1) -> None:
         if library not in sys.path:
             sys.path.insert(0, library)
         from qemu.qmp import QMPClient, QMPError
         self._error = QMPError
         self.name = name
-        self._patience = patience
+        self._timeout_scale = timeout_scale
         self.events: list[Event] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -50,7 +50,7 @@ class Qmp:
         self._thread.start()
         sock.setblocking(False)
         try:
-            self._call(self._client.connect(sock), timeout=60 * patience)
+            self._call(self._client.connect(sock), timeout=60 * timeout_scale)
         except (QMPError, TimeoutError) as e:
             self._stop_loop()
             raise LabError(f"{name}: QEMU did not answer on its monitor: {e}") from e
@@ -69,7 +69,7 @@ class Qmp:
     def cmd(self, command: str, timeout: float = 60, **arguments: Any) -> Any:
         """Run a command and return its answer.  Underscores in argument names
         stand for dashes.  Raises LabError with QEMU's error message."""
-        timeout *= self._patience
+        timeout *= self._timeout_scale
         arguments = {k.replace("_", "-"): v for k, v in arguments.items()}
         try:
             return self._call(self._client.execute(command, arguments or None), timeout)
@@ -85,7 +85,7 @@ class Qmp:
         Raises LabError after `timeout` seconds, or as soon as `alive` (called
         once a second) returns false; the message names `what`.
         """
-        timeout *= self._patience
+        timeout *= self._timeout_scale
         deadline = time.monotonic() + timeout
         seen = 0
         with self._changed:

@@ -57,9 +57,9 @@ def text(outcome: Outcome, seconds: float) -> str:
     if out.held:
         lines += [f"PASS in {seconds:.0f} s: no request lost, corrupted or stuck; same guest, same process"]
     else:
-        lines += [f"FAIL after {seconds:.0f} s:"] + [f"  - {c}" for c in out.complaints[:20]]
-        if len(out.complaints) > 20:
-            lines += [f"  and {len(out.complaints) - 20} more"]
+        lines += [f"FAIL after {seconds:.0f} s:"] + [f"  - {c}" for c in out.failures[:20]]
+        if len(out.failures) > 20:
+            lines += [f"  and {len(out.failures) - 20} more"]
     return "\n".join(lines)
 
 

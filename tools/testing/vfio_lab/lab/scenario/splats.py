@@ -31,7 +31,7 @@ _USUAL = re.compile("|".join((
     r"hisi_sec2 \S+ flag\[3\], icv\[2\]",
     # the stock driver before it falls back to another accelerator or software
     r"hisi_\w+ \S+ All \d+ queues of QM are busy!",
-    # the stock driver while Host.trouble() waits for the end of a reset
+    # the stock driver while Host.unexpected() waits for the end of a reset
     r"hisi_\w+ \S+ dev resetting, read alg qos failed!",
     # last message of any kernel, at level emerg
     r"reboot: (Power down|Restarting system)")))

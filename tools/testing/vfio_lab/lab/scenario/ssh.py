@@ -13,13 +13,13 @@ OPEN_SECONDS = 60
 
 class Ssh:
     """Runs commands as root in one host.  `folder` is private to the host and short: the
-    path of the control socket has to fit into a socket address.  `patience` scales all
+    path of the control socket has to fit into a socket address.  `timeout_scale` scales all
     timeouts, for a slow host."""
 
     def __init__(self, name: str, port: int, key: pathlib.Path, folder: pathlib.Path,
-                 patience: float = 1) -> None:
+                 timeout_scale: float = 1) -> None:
         self.name = name
-        self._patience = patience
+        self._timeout_scale = timeout_scale
         self._base = ["ssh", "-F", "none", "-i", str(key), "-p", str(port),
                       "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
                       "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
@@ -30,13 +30,13 @@ class Ssh:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, **kept_apart())
         assert self._master.stdout and self._master.stderr
-        with killed_after(OPEN_SECONDS * patience, self._master):
+        with killed_after(OPEN_SECONDS * timeout_scale, self._master):
             said = self._master.stdout.readline()
         if said != "open\n":
             self._master.kill()
-            complaint = self._master.communicate()[1].strip()
+            words = self._master.communicate()[1].strip()
             raise LabError(f"host {name}: SSH did not open: "
-                           f"{complaint or f'no answer within {OPEN_SECONDS * patience:.0f} s'}")
+                           f"{words or f'no answer within {OPEN_SECONDS * timeout_scale:.0f} s'}")
 
     def argv(self, command: str, terminal: bool = False) -> list[str]:
         """The command line that runs `command` (a line of shell) in the host."""
@@ -47,7 +47,7 @@ class Ssh:
         """Run a line of shell; its output is captured.  Raises LabError with the
         last lines of its output if it fails (unless check is False) or takes longer
         than `timeout` seconds, times the host's timeout scaling."""
-        timeout *= self._patience
+        timeout *= self._timeout_scale
         try:
             done = subprocess.run(self.argv(command), input=stdin, capture_output=True, text=True,
                                   errors="replace", timeout=timeout, check=False, **kept_apart())

@@ -12,7 +12,7 @@ from typing import Protocol
 class Watched(Protocol):
     """A host."""
 
-    def trouble(self) -> list[str]:
+    def unexpected(self) -> list[str]:
         """New unexpected messages and guest errors."""
 
     def alive(self) -> bool:
@@ -58,7 +58,7 @@ def unexpected(lines: list[str]) -> list[str]:
 
 def take() -> list[str]:
     """New unexpected lines of all hosts, including stopped ones."""
-    found = [line for host in _hosts for line in host.trouble()]
+    found = [line for host in _hosts for line in host.unexpected()]
     _hosts[:] = [host for host in _hosts if host.alive()]
     return found
 

@@ -74,7 +74,7 @@ def test_our_driver_passes(boot, context, request):
                      f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
                      "../run_kselftest.sh -t vfio:vfio_pci_hisi_acc_test -t vfio:hisi_acc_migration_states_test")
     said = side_by_side(host, lines)
-    assert host.trouble() == []
+    assert host.unexpected() == []
     # and the device reads unmapped memory, which the SMMU reports
     watch.expect(r"arm-smmu-v3 ", r"counted \d+ times: dma-fault")
     # It maps 1 GiB for each test, which uses CPU time: alone, and one of seven

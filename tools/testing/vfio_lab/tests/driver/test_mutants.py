@@ -41,5 +41,5 @@ def test_the_kselftest_catches(boot, context, mutant):
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
     assert "ok 1 " in said
-    assert re.findall(r"^not ok .*", said, re.M) + host.trouble() != [], f"{mutant.name} survives"
+    assert re.findall(r"^not ok .*", said, re.M) + host.unexpected() != [], f"{mutant.name} survives"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages

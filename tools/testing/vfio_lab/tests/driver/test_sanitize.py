@@ -57,13 +57,13 @@ def test_the_kselftest(boot, context, version):
     said = kselftest(host, functions)
     assert tap.wrong(said, version) == {}, said
     watch.expect(tap.PROVOKED)
-    assert host.trouble() == []
+    assert host.unexpected() == []
     watch.expect("hisi_sec2 ")
     for name in SLOW_TESTS:
         said = kselftest(host, functions, name)
         assert tap.wrong(said, version) == {}, said
     unbind(host, functions)
-    assert host.trouble() == []
+    assert host.unexpected() == []
     assert leaks.lost(host) == ""
     host.ssh.run(f"rmmod {hardware.VARIANT_DRIVER}")
 
@@ -81,14 +81,14 @@ def test_kunit(new_session, context):
     said = host.ssh.out("dmesg")
     assert kunit.suites(said) == list(kunit.SUITES) and kunit.failures(said) == []
     host.ssh.run("rmmod hisi_acc_kunit")
-    assert host.trouble() == []
+    assert host.unexpected() == []
     assert leaks.lost(host) == ""
 
 
 @pytest.mark.parametrize("version", WATCHING)
 def test_a_migration_under_load(new_session, version):
     """A migration of a guest under load must not cause a report."""
-    assert new_session().migrate(HostConfig(kernel=version)).complaints == []
+    assert new_session().migrate(HostConfig(kernel=version)).failures == []
 
 
 def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
@@ -143,7 +143,7 @@ def test_a_mutant_is_reported(boot, context, mutant):
         races.look_closely(host)
     for name in tests:
         kselftest(host, functions, name)
-    trouble = "\n".join(host.trouble())
+    trouble = "\n".join(host.unexpected())
     if word not in trouble:
         unbind(host, functions)
         trouble += leaks.lost(host)

@@ -45,7 +45,7 @@ def test_our_driver_lives_with_each(request, new_session):
             scenario.migrate()
         scenario.go_on()
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []
 
 
 @pytest.mark.expect(tap.PROVOKED)

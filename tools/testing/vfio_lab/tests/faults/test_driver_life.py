@@ -82,7 +82,7 @@ def test_a_function_that_is_taken_away(bench, state, how):
         if state in HAS_FILE:
             assert vf.write_image() == 0 if state == State.RESUMING else vf.read_image() > 0
         assert taking.poll() is None, "unbinding did not wait for the user"
-    assert taking.wait(30 * bench.host.patience) == 0
+    assert taking.wait(30 * bench.host.timeout_scale) == 0
     if how == "sriov_numvfs":
         bench.enable(2)
     bench.bind()
@@ -123,7 +123,7 @@ def test_resets_from_all_sides(bench):
         f"n=0; until [ $n = 40 ]; do echo 1 > /sys/bus/pci/devices/{address}/reset || exit 1; n=$((n + 1)); done",
         stderr=subprocess.DEVNULL)
     said = bench.kselftest("resets_in_between", timeout=120)
-    assert resets.wait(60 * bench.host.patience) == 0
+    assert resets.wait(60 * bench.host.timeout_scale) == 0
     assert tap.verdicts(said) == {"resets_in_between": tap.PASSED}, said
     with bench.open() as vf:
         works(vf)
@@ -210,7 +210,7 @@ def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
             assert learnt() == alone
             times += 1
         assert times, "the transition ended before the first read"
-        assert rude.wait(60 * bench.host.patience) == 0
+        assert rude.wait(60 * bench.host.timeout_scale) == 0
 
 
 def test_a_device_without_sr_iov_is_refused_with_a_sentence(bench):

@@ -46,7 +46,7 @@ def test_the_physical_functions_driver_goes(bench, state):
             go(vf, State.RUNNING)
             works(vf)
         assert going.poll() is None, "removal did not wait for the user"
-    assert going.wait(60 * bench.host.patience) == 0
+    assert going.wait(60 * bench.host.timeout_scale) == 0
     assert not bench.functions
     bench.host.ssh.run(f"echo {SEC.pf} > {DRIVER}/bind")
     bench.host.ssh.run(f"echo 0 > {PF}/sriov_drivers_autoprobe")
@@ -89,7 +89,7 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
         with bench.broken(function="1", fault_mailbox="busy", fault_opcode=fault):
             vf.start(arc)
             wait_until("the device is claimed", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
-            assert vf.kill(20 * bench.host.patience)
+            assert vf.kill(20 * bench.host.timeout_scale)
         vf.end()
         assert bench.tell("turns", 1, check=False), "PF reset stays blocked"
         wait_until("nobody uses the driver", lambda: not bench.references(), 10)
@@ -125,4 +125,4 @@ def test_failed_migrations_and_a_good_one(request, new_session):
         scenario.migrate()
         scenario.go_on()
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []

@@ -117,7 +117,7 @@ def test_a_function_is_stopped_after_a_reset_of_all(bench):
         resetting = bench.host.ssh.popen(f"echo 1 > {PF}/reset")
         wait_until("the reset has begun", lambda: bench.host.ssh.out(f"cat {RIVAL}/hold") == "1")
         go(vf, State.STOP)
-        assert resetting.wait(60 * bench.host.patience) == 0
+        assert resetting.wait(60 * bench.host.timeout_scale) == 0
         go(vf, State.RUNNING)
         assert vf.reset() == ("", State.RUNNING)
         vf.guest_up()

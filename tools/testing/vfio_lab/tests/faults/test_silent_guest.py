@@ -105,7 +105,7 @@ def test_a_guest_under_load(new_session, lacks):
         scenario.migrate()
         scenario.go_on()
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []
 
 
 def masters(bench: Bench, address: str) -> bool:

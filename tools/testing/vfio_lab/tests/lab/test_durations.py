@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The order in which test files are started."""
 
-import json
 import types
+from collections import Counter
 
 import durations
 from lab.core import paths
@@ -10,18 +10,22 @@ from lab.core import paths
 
 def test_the_longest_file_is_first(tmp_path, monkeypatch):
     """Tests of the longest file must come first, unknown files last, and tests of a file together."""
-    monkeypatch.setattr(durations, "KEPT", tmp_path / "durations.json")
-    durations.KEPT.write_text(json.dumps({"a.py": 1, "b.py": 20, "c.py": 1}), encoding="utf-8")
+    monkeypatch.setattr(durations, "KEPT", tmp_path / "durations.txt")
+    durations.KEPT.write_text("# a comment\n1.0 a.py\n20.0 b.py\n1.0 c.py\n", encoding="utf-8")
     items = [types.SimpleNamespace(nodeid=name) for name in ("a.py::2", "c.py::1", "a.py::1", "new.py::1", "b.py::1")]
     durations.sort(items)
     assert [item.nodeid for item in items] == ["b.py::1", "a.py::2", "a.py::1", "c.py::1", "new.py::1"]
 
 
-def test_a_broken_table_is_no_obstacle(tmp_path, monkeypatch):
-    """Without a readable table of this clone, the one beside the tests must be used."""
-    monkeypatch.setattr(durations, "KEPT", tmp_path / "durations.json")
-    durations.KEPT.write_text("{", encoding="utf-8")
-    assert durations.known() == json.loads(durations.SHIPPED.read_text(encoding="utf-8"))
+def test_what_is_kept_can_be_read(tmp_path, monkeypatch):
+    """A run's table must be read back; without one, the table beside the tests must be used."""
+    monkeypatch.setattr(durations, "KEPT", tmp_path / "check/durations.txt")
+    monkeypatch.setattr(durations, "_spent", Counter())
+    assert len(durations.known()) == len(durations.SHIPPED.read_text(encoding="utf-8").splitlines()) - 1 > 0
+    for nodeid, seconds in (("a.py::1", 0.25), ("b.py::1", 3), ("a.py::2", 0.25)):
+        durations.add(types.SimpleNamespace(nodeid=nodeid, duration=seconds))
+    durations.keep()
+    assert durations.known() == {"b.py": 3, "a.py": 0.5}
 
 
 def test_the_table_names_files_that_exist():

@@ -16,11 +16,11 @@ def line(seq: int, **changes: object) -> bytes:
     return (json.dumps({**report, **changes}) + "\n").encode()
 
 
-def complaints(*lines: bytes) -> str:
+def failures(*lines: bytes) -> str:
     """Errors found in these reports."""
     record = LoadRecord()
     record.follow("here", lines)
-    return "; ".join(record.complaints())
+    return "; ".join(record.failures())
 
 
 def test_a_sound_load_over_two_hosts_has_no_complaint():
@@ -28,7 +28,7 @@ def test_a_sound_load_over_two_hosts_has_no_complaint():
     record = LoadRecord()
     record.follow("here", [b'{"ready":"hisi_sec2"}\n', line(0), line(1)])
     record.follow("there", [line(2), line(3, final=True), b'{"exit":0}\n'])
-    assert record.complaints() == []
+    assert record.failures() == []
     assert record.ready and record.exit_status == 0
 
 
@@ -48,7 +48,7 @@ def test_a_sound_load_over_two_hosts_has_no_complaint():
 ])
 def test_each_kind_of_harm_is_named(lines, words):
     """Each kind of error must be reported."""
-    assert words in complaints(*lines)
+    assert words in failures(*lines)
 
 
 def test_a_lane_that_hangs_is_named():

@@ -54,7 +54,7 @@ def test_a_cell_passes_only_if_every_check_did():
     """One error must make a cell fail; between equal hosts only a passing cell is expected."""
     found = results([ALIKE], {ALIKE: Outcome()})
     assert (found[ALIKE].verdict, found[ALIKE].expected) == ("passes", True)
-    found = results([ALIKE], {ALIKE: Outcome(complaints=["lane 3 differs", "more"])})
+    found = results([ALIKE], {ALIKE: Outcome(failures=["lane 3 differs", "more"])})
     assert (found[ALIKE].verdict, found[ALIKE].words, found[ALIKE].expected) == ("fails", "lane 3 differs", False)
     found = results([ALIKE], {ALIKE: LabError("the host went down")})
     assert (found[ALIKE].verdict, found[ALIKE].words, found[ALIKE].expected) == ("fails", "the host went down", False)
@@ -64,12 +64,12 @@ def test_a_refusal_is_expected_with_its_words_only():
     """A refusal must be expected only with the text of versions.py; neither another text nor a pass may be."""
     words = versions.VMMS[0].lacks["guest-of-older-kernel"]
     said = f"qemu-system-aarch64: {words}\nqemu-system-aarch64: load of migration failed"
-    found = results([ACROSS], {ACROSS: Outcome(complaints=["x"], refusal=said)})[ACROSS]
+    found = results([ACROSS], {ACROSS: Outcome(failures=["x"], refusal=said)})[ACROSS]
     assert found.expected and str(found) == f"refused: {words} load of migration failed"
-    found = results([ACROSS], {ACROSS: Outcome(complaints=["x"], refusal="out of memory")})[ACROSS]
+    found = results([ACROSS], {ACROSS: Outcome(failures=["x"], refusal="out of memory")})[ACROSS]
     assert not found.expected and str(found) == "refused: out of memory (NOT EXPECTED)"
     assert not results([ACROSS], {ACROSS: Outcome()})[ACROSS].expected
-    assert not results([ALIKE], {ALIKE: Outcome(complaints=["x"], refusal=said)})[ALIKE].expected
+    assert not results([ALIKE], {ALIKE: Outcome(failures=["x"], refusal=said)})[ALIKE].expected
 
 
 def test_what_the_mirror_lacks_is_told_and_not_run():
@@ -113,8 +113,8 @@ def test_tables_and_files_have_every_cell(tmp_path):
     """Markdown, page and JSON must agree, with the exact versions that ran."""
     container = Cell(HERE, HERE, "container")
     found = results([ALIKE, container, ACROSS], {
-        ALIKE: Outcome(where=WHERE), container: Outcome(complaints=["lost"], where=WHERE),
-        ACROSS: Outcome(complaints=["x"], refusal=versions.VMMS[0].lacks["guest-of-older-kernel"])})
+        ALIKE: Outcome(where=WHERE), container: Outcome(failures=["lost"], where=WHERE),
+        ACROSS: Outcome(failures=["x"], refusal=versions.VMMS[0].lacks["guest-of-older-kernel"])})
     text = matrix.markdown(found)
     assert f"| {HERE.kernel} | {HERE.vmm} | passes | fails: lost (NOT EXPECTED) |" in text
     assert f"| {ACROSS.source} | {HERE} | refused: Failed to load" in text
@@ -127,7 +127,7 @@ def test_tables_and_files_have_every_cell(tmp_path):
     assert page.count("list-table") == 2 and "     - passes\n     - fails: lost (NOT EXPECTED)\n" in page
 
 
-@pytest.mark.parametrize("outcome, status", [(Outcome(), 0), (Outcome(complaints=["lost"]), 1)])
+@pytest.mark.parametrize("outcome, status", [(Outcome(), 0), (Outcome(failures=["lost"]), 1)])
 def test_the_status_is_that_of_all_cells(monkeypatch, tmp_path, capsys, outcome, status):
     """`vlab matrix` must run the cells that its options select, and exit 0 only if every cell is as
     expected."""

@@ -36,8 +36,8 @@ def test_an_error_in_the_log_is_seen_once(bench):
     """A message of KERN_ERR or worse, and a kernel warning by its text, must be reported once."""
     bench.host.ssh.run("echo '<3>lab: an error' > /dev/kmsg; echo '<4>lab: a warning' > /dev/kmsg; "
                        "echo '<4>WARNING: CPU: 0 at lab' > /dev/kmsg")
-    assert sorted(bench.host.trouble()) == ["host: WARNING: CPU: 0 at lab", "host: lab: an error"]
-    assert bench.host.trouble() == []
+    assert sorted(bench.host.unexpected()) == ["host: WARNING: CPU: 0 at lab", "host: lab: an error"]
+    assert bench.host.unexpected() == []
 
 
 def test_a_mistake_at_any_function_is_seen_once(bench):
@@ -45,8 +45,8 @@ def test_a_mistake_at_any_function_is_seen_once(bench):
     with bench.open(1) as vf:
         vf.begin_command(UNKNOWN)
         vf.answer()
-    assert bench.host.trouble() == ["host sec 2: the device counted 1 times: mailbox-opcode"]
-    assert bench.host.trouble() == []
+    assert bench.host.unexpected() == ["host sec 2: the device counted 1 times: mailbox-opcode"]
+    assert bench.host.unexpected() == []
 
 
 def test_an_access_that_the_smmu_refused_is_seen(bench):
@@ -54,7 +54,7 @@ def test_an_access_that_the_smmu_refused_is_seen(bench):
     with bench.open() as vf:
         vf.begin_command(CONTEXT)
         vf.answer()
-    said = bench.host.trouble()
+    said = bench.host.unexpected()
     assert [line for line in said if "arm-smmu-v3" in line and "event" in line] != [], said
 
 
@@ -62,10 +62,10 @@ def test_a_physical_function_that_is_never_given_back_is_seen(bench):
     """A PF reset that stays blocked must be reported until it is unblocked."""
     with bench.rival():
         bench.tell("hold", 1)
-        (said,) = bench.host.trouble()
+        (said,) = bench.host.unexpected()
         assert said.startswith("host: the driver of sec: ") and "Resource temporarily unavailable" in said
         bench.tell("hold", 0)
-    assert bench.host.trouble() == []
+    assert bench.host.unexpected() == []
 
 
 def test_what_is_expected_is_not_told(bench):
@@ -84,7 +84,7 @@ from lab.scenario import watch
 
 class Fake:
     said = []
-    def trouble(self):
+    def unexpected(self):
         found, self.said = self.said, []
         return watch.unexpected(found)
     def alive(self):
@@ -118,11 +118,11 @@ def test_with_a_fixture_of_the_module(held):
 """
 
 
-def test_a_test_fails_for_it(pytester):
+def test_a_test_fails_for_it(pytester, monkeypatch):
     """The hook in conftest.py must fail any test for unexpected messages."""
+    monkeypatch.setenv("VFIO_LAB_BUILD", str(pytester.path))
     pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
-        "pathlib.Path(__file__).resolve().parents[1]", repr(str(paths.LAB))).replace(
-        "from registers import", f"sys.path.insert(0, {str(paths.LAB / 'tests/support')!r})\nfrom registers import"))
+        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
     pytester.makepyfile(INNER)
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=4, failed=1, errors=3)

@@ -18,7 +18,7 @@ ELSEWHERE = {"isolation-not-read": ({"isolation": "on"}, ("the device counted",)
 def test_ours_carries_the_guest_over(new_session):
     """A guest under load must migrate without losing a request, page or interrupt."""
     outcome = new_session().migrate()
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert outcome.carried > 0 and outcome.in_flight_at_stop > 0
     assert outcome.requests["after"] > 0
     assert {p.name for p in outcome.phases} >= {"pre-copy", "stop", "save", "transfer", "load", "restart"}
@@ -32,16 +32,16 @@ def test_a_driver_without_it_is_caught(new_session, mutant):
     model, words = ELSEWHERE.get(mutant.stem, ({}, FELT))
     bent = HostConfig(patches=(mutant,), model={**MODEL, **model})
     outcome = new_session().migrate(bent)
-    assert outcome.complaints, f"the demo passed with {mutant.name}"
+    assert outcome.failures, f"the demo passed with {mutant.name}"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages
     # the reason must be the mutant, not a failure of the lab
-    assert any(word in c for word in words for c in outcome.complaints), outcome.complaints
+    assert any(word in c for word in words for c in outcome.failures), outcome.failures
 
 
 def test_a_guest_with_two_functions_moves(new_session):
     """A guest with two VFs must migrate."""
     outcome = new_session().migrate(guest=GuestConfig(vfs=2))
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert len(outcome.device_counts) == 4 and outcome.requests["after"] > 0
 
 
@@ -49,14 +49,14 @@ def test_a_guest_with_two_functions_moves(new_session):
 def test_mainline_refuses_two_functions(new_session):
     """QEMU must refuse two VFs without the P2P states, and name them."""
     outcome = new_session().migrate(HostConfig(driver="in-tree"), guest=GuestConfig(vfs=2))
-    assert any("support P2P migration" in c for c in outcome.complaints), outcome.complaints
+    assert any("support P2P migration" in c for c in outcome.failures), outcome.failures
 
 
 @pytest.mark.parametrize("source, destination", [("tree", "in-tree"), ("in-tree", "tree")])
 def test_it_gets_on_with_mainline(new_session, source, destination):
     """Migration between this driver and the in-tree driver must work in both directions."""
     outcome = new_session().migrate(HostConfig(driver=source), HostConfig(driver=destination))
-    assert outcome.complaints == []
+    assert outcome.failures == []
 
 
 def test_a_guest_with_all_accelerators_moves_there_and_back(request, new_session):
@@ -64,6 +64,6 @@ def test_a_guest_with_all_accelerators_moves_there_and_back(request, new_session
     --long twenty times."""
     moves = 20 if request.config.getoption("--long") else 2
     outcome = new_session().migrate(HostConfig(engines=("sec", "hpre", "zip")), migration=MigrationConfig(moves=moves))
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0
     assert all(counts["requests-completed"] >= moves for counts in outcome.device_counts.values())

@@ -12,7 +12,7 @@ from lab.scenario.config import GuestConfig, HostConfig
 def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
     """A guest must migrate with each accelerator and guest kernel."""
     outcome = new_session().migrate(HostConfig(engines=(name,)), guest=GuestConfig(guest_kernel))
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert outcome.carried > 0 and outcome.requests["after"] > 0
 
 
@@ -21,4 +21,4 @@ def test_a_driver_that_loses_contexts_is_caught(new_session):
     """A driver that loses queue contexts must fail the migration."""
     bent = HostConfig(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
     outcome = new_session().migrate(bent)
-    assert any("lanes without an answer" in c for c in outcome.complaints), outcome.complaints
+    assert any("lanes without an answer" in c for c in outcome.failures), outcome.failures

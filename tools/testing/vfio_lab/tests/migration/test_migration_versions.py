@@ -18,7 +18,7 @@ def migrated(new_session, driver: str, **model: str):
 def test_ours_carries_the_guest_over(new_session, model):
     """A guest must migrate between hosts of the same version."""
     outcome = migrated(new_session, "tree", **model)
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert outcome.in_flight_at_stop > 0 and outcome.requests["after"] > 0
 
 
@@ -28,5 +28,5 @@ def test_mainline_rings_the_neighbour(new_session):
     # from V4 on it writes the event queues' doorbells to the end of the migration registers, where
     # the next VF's begin
     outcome = migrated(new_session, "in-tree", hw_version="v4")
-    assert outcome.complaints == ["source: the device counted 2 times: event-doorbell-outside-window"]
+    assert outcome.failures == ["source: the device counted 2 times: event-doorbell-outside-window"]
     assert outcome.requests["after"] > 0

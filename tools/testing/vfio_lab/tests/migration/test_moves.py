@@ -101,7 +101,7 @@ def test_the_source_dies(new_session):
         scenario.keep_going(scenario.guest)
         scenario.finish(scenario.guest)
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []
 
 
 @LONG
@@ -151,7 +151,7 @@ def test_a_paused_guest_moves(new_session):
         scenario.keep_going(arrived)
         scenario.finish(arrived)
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def scripted(new_session, tmp_path, script: str) -> Iterator[Scenario]:
         scenario.record.wait("the script ends", lambda: scenario.record.exit_status is not None, 180, arrived.alive)
         assert scenario.record.exit_status == 0, arrived.console()
         scenario.inspect()
-        assert scenario.outcome.complaints == []
+        assert scenario.outcome.failures == []
 
 
 def says(guest: Guest, word: str) -> None:
@@ -302,7 +302,7 @@ def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
     source, destination = HostConfig(kernel=kernel, vmm=vmm), HostConfig(kernel=to_kernel, vmm=vmm)
     words = versions.refusal(versions.SERIES[kernel], versions.VMM[vmm], versions.SERIES[to_kernel], versions.VMM[vmm])
     if words is None:
-        assert new_session().migrate(source, destination).complaints == []
+        assert new_session().migrate(source, destination).failures == []
         return
     with running(new_session, source, destination) as scenario:
         guest = scenario.guest
@@ -330,4 +330,4 @@ def test_two_guests_at_once(new_session):
         for one in both:
             one.inspect()
             one.close()
-            assert one.outcome.complaints == []
+            assert one.outcome.failures == []

@@ -29,7 +29,7 @@ def moved(new_session, config: HostConfig, to_vmm: str = "", migration: Migratio
 
 def held(outcome, vmm: versions.Vmm) -> None:
     """All checks must pass on this release, with dirty pages counted and traced."""
-    assert outcome.complaints == []
+    assert outcome.failures == []
     assert f"QEMU {vmm.name}." in outcome.where["source"]
     assert outcome.carried > 0 and outcome.requests["after"] > 0
     assert len(outcome.syncs) >= outcome.sync_count >= 2 and sum(sync.device for sync in outcome.syncs) > 0
@@ -54,7 +54,7 @@ def test_a_guest_of_the_older_release_is_refused(new_session):
     """The newer release must refuse the older one's guest, because of QEMU's own device. If this
     fails, remove the entry from versions.py."""
     outcome = moved(new_session, HostConfig(), NEW.name)
-    assert NEW.lacks["guest-of-older-vmm"] in outcome.refusal, outcome.complaints
+    assert NEW.lacks["guest-of-older-vmm"] in outcome.refusal, outcome.failures
 
 
 @LONG
@@ -85,7 +85,7 @@ def test_a_guest_with_a_viommu(new_session, vmm):
     if vmm.has("viommu"):
         held(outcome, vmm)
     else:
-        assert vmm.lacks["viommu"] in outcome.refusal, outcome.complaints
+        assert vmm.lacks["viommu"] in outcome.refusal, outcome.failures
 
 
 class NoBackports(Context):

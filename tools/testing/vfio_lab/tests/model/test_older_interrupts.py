@@ -4,39 +4,29 @@ handler does nothing about an interrupt whose source reads 0."""
 
 from __future__ import annotations
 
-import pathlib
-
-from lab.build import kernel, load_module
 from lab.core import hardware, versions
-from lab.core.context import Context
+from lab.build import kernel
+from lab.build.load_module import stock_qm
 from lab.scenario import accelerator
-from lab.scenario.session import MODEL, Choice
+from lab.scenario.config import MODEL, HostConfig
 from test_stock_drivers import passed, selftests
 
 SEC = hardware.ENGINES["sec"]
 REMOTE = "/lab/hisi_qm.ko"
 #: where the handler of completions begins today, and what that of an older driver does there
 BEGIN = "/* Get qp id of completed tasks and re-enable the interrupt */"
-OLDER = b"""if (!readl(qm->io_base + QM_VF_EQ_INT_SOURCE)) {
+OLDER = """if (!readl(qm->io_base + QM_VF_EQ_INT_SOURCE)) {
 		dev_err(&qm->pdev->dev, "invalid int source\\n");
 		return IRQ_NONE;
 	}"""
 
 
-def older(version: str, context: Context) -> pathlib.Path:
-    """The stock drivers' common module with an older handler."""
-    built = kernel.kernel(version, context)
-    files = load_module._without(BEGIN, "drivers/crypto/hisilicon/qm.c", OLDER, built)
-    files["Kbuild"] = b"obj-m := hisi_qm.o\nhisi_qm-objs := qm.o sgl.o debugfs.o\n"
-    return load_module._module(files, "hisi_qm", built, context)
-
-
 def test_a_driver_that_believes_the_interrupt_source_works(new_session, context):
     """On a VF the kernel's self-tests must pass: each interrupt for completions must have a source."""
     session = new_session()
-    choice = Choice(driver="none", vfs=1, model={**MODEL, "vf-vectors": "3"},
-                    push={REMOTE: older(versions.DEFAULT, context)})
-    (host,) = session.boot([session.spec("host", choice, guest=False)])
+    older = stock_qm(kernel.kernel(versions.DEFAULT, context), BEGIN, context, OLDER)
+    (host,) = session.boot([session.spec("host", HostConfig(driver="stock", vfs=1, push={REMOTE: older},
+                                                            model={**MODEL, "vf-vectors": "3"}))])
     host.ssh.run(f"modprobe hisi_qm && rmmod hisi_qm && insmod {REMOTE}")
     accelerator.bring_up(host.ssh, SEC, 1, "pf_q_num=2 ctx_q_num=4")
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)

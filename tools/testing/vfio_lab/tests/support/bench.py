@@ -16,7 +16,7 @@ import tap
 from lab.core import hardware, paths, versions
 from lab.core.context import Context
 from lab.core.errors import LabError
-from lab.core.patience import MACHINE
+from lab.core.timeouts import MACHINE
 from lab.core.progress import Steps
 from lab.build import kernel
 from lab.build.load_module import looping_vfio, rival_module

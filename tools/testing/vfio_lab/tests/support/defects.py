@@ -96,7 +96,7 @@ ROWS = (
     Row("T1", "VFs keep the PF's driver from resetting the device", NONE,
         ("physical_functions_driver_gets_its_turn",), "test_fairness.py"),
     Row("T2", "a VF is reset during a long reset of its PF", OLD,
-        ("resets_wait_for_a_long_reset_of_all",), "test_patience.py"),
+        ("resets_wait_for_a_long_reset_of_all",), "test_waits.py"),
     Row("T3", "a stop fails for errors outside of the VF", BOTH, ("stopped_whatever_is_outside",),
         "test_outside_trouble.py"),
     Row("T4", "the state of a guest driver that does not set VF_STATE is not saved", BOTH, ("silent_guest_is_saved",),

@@ -2,12 +2,12 @@
 """Seconds that each test file takes. Workers get the longest first, or one of them is still at work
 on a long file when all others have ended.
 
-A run of all tests writes build/check/durations.json; durations.json beside this file is a copy, for
+A run of all tests writes build/check/durations.txt; durations.txt beside this file is a copy, for
 clones in which none was run yet."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import pytest
 
 from lab.core import paths
 
-KEPT = paths.BUILD / "check/durations.json"
-SHIPPED = Path(__file__).with_suffix(".json")
+KEPT = paths.BUILD / "check/durations.txt"
+SHIPPED = Path(__file__).with_suffix(".txt")
 
 _spent: Counter[str] = Counter()
 
@@ -30,9 +30,10 @@ def known() -> dict[str, float]:
     """Seconds of each file in the last run of all tests here, or elsewhere."""
     for table in (KEPT, SHIPPED):
         try:
-            return dict(json.loads(table.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            text = table.read_text(encoding="utf-8")
+        except OSError:
             continue
+        return {name: float(seconds) for seconds, name in re.findall(r"^([\d.]+) (\S+)$", text, re.M)}
     return {}
 
 
@@ -50,5 +51,5 @@ def add(report: pytest.TestReport) -> None:
 def keep() -> None:
     """Write the table of this run."""
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    KEPT.write_text(json.dumps({name: round(seconds, 1) for name, seconds in _spent.most_common()}, indent=1) + "\n",
-                    encoding="utf-8")
+    KEPT.write_text("# SPDX-License-Identifier: GPL-2.0\n" + "".join(
+        f"{seconds:.1f} {name}\n" for name, seconds in _spent.most_common()), encoding="utf-8")

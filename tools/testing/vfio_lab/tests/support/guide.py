@@ -11,7 +11,7 @@ import time
 
 from lab.core import paths
 from lab.core.errors import LabError
-from lab.core.patience import MACHINE
+from lab.core.timeouts import MACHINE
 from lab.scenario.host import Host
 
 GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"

@@ -84,6 +84,6 @@ class HostLoad:
         assert self._process.stdin
         self._process.stdin.write(b"stop\n")
         self._process.stdin.close()
-        status = self._process.wait(60 * self.host.patience)
+        status = self._process.wait(60 * self.host.timeout_scale)
         self._reader.join(10)
         return status

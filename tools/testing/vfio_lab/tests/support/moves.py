@@ -29,7 +29,7 @@ def running(new_session, source: HostConfig = HostConfig(), destination: HostCon
         goes_on(scenario, guest)
         scenario.finish(guest)
         scenario.inspect()
-        assert not scenario.outcome.complaints, scenario.outcome.complaints
+        assert not scenario.outcome.failures, scenario.outcome.failures
 
 
 def goes_on(scenario: Scenario, guest: Guest) -> None:

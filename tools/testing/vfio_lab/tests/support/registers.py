@@ -40,7 +40,7 @@ class Line:
         self._socket, self.end = socket.socketpair()
         self._file = self._socket.makefile("rw")
 
-    def patience(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         """Timeout for a line."""
         self._socket.settimeout(seconds)
 
@@ -104,7 +104,7 @@ class Model:
 
     def batch(self, commands: list[str], seconds: float = 60) -> None:
         """Send several qtest commands at once; each must complete within the timeout."""
-        self._qtest.patience(seconds)
+        self._qtest.set_timeout(seconds)
         self._qtest.send("\n".join(commands))
         for command in commands:
             answer = self._qtest.receive()

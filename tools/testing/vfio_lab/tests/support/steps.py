@@ -73,13 +73,13 @@ class Loops:
         self._process = host.ssh.popen(f"exec {LOOP} {what} {' '.join(addresses)} 2>&1", stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE)
         assert self._process.stdout
-        with killed_after(STEP_SECONDS * host.patience, self._process):
+        with killed_after(STEP_SECONDS * host.timeout_scale, self._process):
             said = self._process.stdout.readline().decode().strip()
         assert said == "going", f"{what}: not every VF's loop has started: {said or 'one hangs'}"
 
     def end(self) -> dict[str, Loop]:
         """Stop the loops; returns the result of each, by address."""
-        with killed_after(STEP_SECONDS * self._host.patience, self._process):
+        with killed_after(STEP_SECONDS * self._host.timeout_scale, self._process):
             lines = self._process.communicate()[0].decode().splitlines()
         found = {}
         for line in lines:
@@ -139,12 +139,12 @@ class Function:
         """End the program, which closes all its files. May be called twice."""
         assert self._process.stdin
         self._process.stdin.close()
-        status = self._process.wait(STEP_SECONDS * self.host.patience)
+        status = self._process.wait(STEP_SECONDS * self.host.timeout_scale)
         assert self._killed or status == 0
 
     def _line(self) -> str:
         assert self._process.stdout
-        with killed_after(STEP_SECONDS * self.host.patience, self._process):
+        with killed_after(STEP_SECONDS * self.host.timeout_scale, self._process):
             return self._process.stdout.readline().decode().strip()
 
     def _send(self, text: str) -> None:

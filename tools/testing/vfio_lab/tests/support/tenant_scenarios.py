@@ -110,7 +110,7 @@ def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
         assert set(early.values()) == {None} and meanwhile == before, f"before the end of the PF reset: {early}"
         assert reset.finish() == ("", State.RUNNING)
         assert flr.finish() == ("", State.RUNNING)
-        assert host.wait(60 * bench.host.patience) == 0
+        assert host.wait(60 * bench.host.timeout_scale) == 0
         assert [new - old for old, new in zip(before, resets(bench), strict=True)][:4] == [0, 1, 1, 1]
         for vf in reset, flr:
             works(vf)
@@ -405,7 +405,7 @@ def blocked_arc_is_refused(bench: Bench) -> None:
     vf = bench.open()
     go(vf, State.STOP_COPY)
     vf.start(State.PRE_COPY)
-    seconds = LOOP_SECONDS * bench.host.patience
+    seconds = LOOP_SECONDS * bench.host.timeout_scale
     said = vf.finish(seconds)
     if said is None:
         bench.host.stop()

@@ -67,7 +67,7 @@ class Domain:
     """One domain, on either host; a context manager that ends it."""
 
     def __init__(self, hosts: tuple[Host, ...], xml: str) -> None:
-        self.record = LoadRecord(max(h.patience for h in hosts))
+        self.record = LoadRecord(max(h.timeout_scale for h in hosts))
         self.host = hosts[0]
         self._hosts = hosts
         self._readers: list[subprocess.Popen[bytes]] = []
@@ -129,7 +129,7 @@ class Domain:
         """The load must end with every request accounted for."""
         self.host.ssh.run(f"echo stop > {REPORT}.in")
         self.record.wait("the load ends", lambda: self.record.exit_status is not None, 60, self._alive)
-        assert self.record.complaints() == []
+        assert self.record.failures() == []
 
 
 def said(host: Host, command: str, timeout: float = 180) -> str:

@@ -26,7 +26,7 @@ KILLED_SECONDS = 8
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each test leaves all VFs bound."""
-    with lab_bench.one_host(context, "patience", VFS) as one:
+    with lab_bench.one_host(context, "waits", VFS) as one:
         yield one
 
 
