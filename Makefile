@@ -17,6 +17,10 @@ demo: python	## live-migrate a VM with an accelerator between two emulated hosts
 check: python	## run all tests; the last line says how many passed and failed
 	@$(VLAB) check
 
+.PHONY: check-all
+check-all: python	## run every test, also those that take long; continues where it was interrupted
+	@$(VLAB) check --all
+
 .PHONY: bench
 bench: python	## measure the driver beside the kernel's own: tables, report.json, plots
 	@$(VLAB) bench

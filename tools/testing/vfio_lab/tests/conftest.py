@@ -9,7 +9,7 @@ import pathlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 
@@ -23,6 +23,7 @@ from lab.core import cache, hardware, paths, versions  # noqa: E402
 from lab.core.context import Context, shared  # noqa: E402
 from lab.core.progress import Steps  # noqa: E402
 from lab.build import kernel, qemu  # noqa: E402
+from lab.release import results  # noqa: E402
 from lab.scenario import accelerator, watch  # noqa: E402
 from lab.scenario.config import HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
@@ -46,8 +47,9 @@ _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of `vlab check -- --long` and `vlab defects`."""
+    """The options of `vlab check -- --long`, `vlab check --all` and `vlab defects`."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
+    parser.addoption("--results", metavar="FILE", help="keep results in this file, and leave out what passed on this tree")
     parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
 
@@ -97,6 +99,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
         config.option.timeout = SECONDS
+    if config.getoption("results") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Kept(pathlib.Path(config.getoption("results"))), "kept")
 
 
 def unavailable(item: pytest.Item, context: Context) -> str | None:
@@ -119,8 +123,37 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest files first."""
+class Kept:
+    """Keeps the results of a run in a file."""
+
+    def __init__(self, file: pathlib.Path) -> None:
+        self._file, self._tree = file, results.tree()
+        self.done = results.done(results.read(file).values(), self._tree)
+        self._phases: dict[str, list[pytest.TestReport]] = {}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """All of pytest-xdist's workers leave out the same."""
+        node.workerinput["done"] = sorted(self.done)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test has its result when its fixtures have ended."""
+        phases = self._phases.setdefault(report.nodeid, [])
+        phases.append(report)
+        if report.when == "teardown":
+            skipped = next((phase for phase in phases if phase.skipped), None)
+            outcome = "failed" if any(phase.failed for phase in phases) else "skipped" if skipped else "passed"
+            why = skipped.longrepr[2] if skipped and isinstance(skipped.longrepr, tuple) else ""
+            results.append(self._file, report.nodeid, outcome, sum(phase.duration for phase in phases), self._tree, why)
+            del self._phases[report.nodeid]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has its result, and start the longest files first."""
+    kept = config.pluginmanager.get_plugin("kept")
+    done = set(config.workerinput["done"] if "done" in getattr(config, "workerinput", {}) else kept.done if kept else ())
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in done])
+    items[:] = [item for item in items if item.nodeid not in done]
     durations.sort(items)
 
 

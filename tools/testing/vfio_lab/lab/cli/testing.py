@@ -16,8 +16,10 @@ from ..core.context import Context
 from ..core.process import tied
 from ..core.progress import Steps
 from ..core.run import show
-from ..build import parts, qemu
+from ..build import kernel, parts, qemu
+from ..scenario import report
 from ..probe import fuzz
+from ..release import results
 from . import arguments, logs
 
 BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
@@ -65,8 +67,29 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         check=False, **tied()).returncode
 
 
+def every(anew: bool, steps: Steps) -> int:
+    """Run every test, or those that have no result for this tree yet; write a page of results."""
+    with logs.folder("check-all") as folder:
+        file = folder / "results.jsonl"
+        if anew:
+            file.unlink(missing_ok=True)
+        status = tests([f"--results={file}", "--long", "--defects"], False, steps, everything=True)
+        found, tree = results.read(file), results.tree()
+        series = ", ".join(f"Linux {name}" for name in versions.SERIES if kernel.available(name, Context(steps=steps)))
+        report.replace(folder / "results.rst", results.page(found, tree, f"{series}, QEMU {', '.join(versions.VMM)}"))
+        print(f"{results.summary(found, tree)}\nresults: {folder / 'results.rst'}", flush=True)
+    # 5: none was left to run
+    return int(any(result.outcome == "failed" for result in found.values() if result.tree == tree)) if status == 5 else status
+
+
 def check(args: argparse.Namespace, steps: Steps) -> int:
     """The tests."""
+    if args.anew and not args.all:
+        args.parser.error("--anew is for --all")
+    if args.all:
+        if args.asan or args.pytest:
+            args.parser.error("--all runs all tests, without --asan or arguments for pytest")
+        return every(args.anew, steps)
     return tests(args.pytest, args.asan, steps)
 
 
@@ -107,6 +130,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                epilog="example: vlab check -- test_kunit.py -k migration")
     test.add_argument("--asan", action="store_true", help="with an outer QEMU built with AddressSanitizer, LeakSanitizer "
                       "and UBSan (the first build takes ten minutes)")
+    test.add_argument("--all", action="store_true", help="also the tests that take long, which take hours; a run that was "
+                      "interrupted continues when it is started again on the same tree")
+    test.add_argument("--anew", action="store_true", help="with --all: forget the results of earlier runs")
     test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
     test.set_defaults(func=check, parser=test)
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Results of a run of all tests that may take several sittings: kept test by test, so that
+a run that was interrupted continues where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import pathlib
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from ..core import paths
+
+#: outcomes after which a test does not run again on the same tree
+FINAL = ("passed", "skipped")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """Result of a test: passed, failed or skipped; `why` has the reason for a skip."""
+
+    test: str
+    outcome: str
+    seconds: float
+    date: str
+    tree: str
+    why: str = ""
+
+
+def tree() -> str:
+    """A digest of all files that git has here or would add, or without git of all but builds."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=paths.ROOT,
+                            capture_output=True, check=False)
+    files = {paths.ROOT / name for name in listed.stdout.decode().split("\0")} if not listed.returncode else {
+        path for path in paths.ROOT.rglob("*") if not path.is_relative_to(paths.BUILD)}
+    whole = hashlib.sha256()
+    for file in sorted(path for path in files if path.is_file() and not path.is_symlink()):
+        whole.update(f"{file.relative_to(paths.ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def read(file: pathlib.Path) -> dict[str, Result]:
+    """The last result of each test.  An incomplete last line is ignored."""
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        try:
+            result = Result(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        found[result.test] = result
+    return found
+
+
+def append(file: pathlib.Path, test: str, outcome: str, seconds: float, of: str, why: str = "") -> None:
+    """Keep a test's result."""
+    result = Result(test, outcome, round(seconds, 1), datetime.date.today().isoformat(), of, why)
+    with open(file, "a", encoding="utf-8") as log:
+        log.write(json.dumps(dataclasses.asdict(result)) + "\n")
+
+
+def done(results: Iterable[Result], of: str) -> set[str]:
+    """The tests that need not run again on this tree."""
+    return {result.test for result in results if result.outcome in FINAL and result.tree == of}
+
+
+def summary(results: Mapping[str, Result], of: str) -> str:
+    """The closing line: counts of this tree's results, and the time of all of them."""
+    here = [result for result in results.values() if result.tree == of]
+    counts = Counter(result.outcome for result in here)
+    minutes = round(sum(result.seconds for result in here) / 60)
+    return (f"all tests: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; "
+            f"{minutes // 60} h {minutes % 60} min of tests on tree {of}")
+
+
+PAGE = """\
+.. SPDX-License-Identifier: GPL-2.0
+
+============================
+Last results of every test
+============================
+
+Made by ``make check-all`` on {dates}, tree {tree}, with {versions}.
+
+{counts}
+
+.. list-table::
+   :header-rows: 1
+
+   * - file
+     - passed
+     - failed
+     - skipped
+     - minutes
+"""
+
+
+def page(results: Mapping[str, Result], of: str, versions: str) -> str:
+    """The results of this tree as a page of the documentation: counts for each file, then
+    each test that failed or was skipped."""
+    here = sorted((result for result in results.values() if result.tree == of), key=lambda result: result.test)
+    dates = sorted({result.date for result in here})
+    lines = [PAGE.format(dates=" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no day", tree=of,
+                         versions=versions, counts=summary(results, of).capitalize() + ".")]
+    files: dict[str, list[Result]] = {}
+    for result in here:
+        files.setdefault(result.test.partition("::")[0], []).append(result)
+    for file, some in files.items():
+        counts = Counter(result.outcome for result in some)
+        lines += [f"   * - ``{file}``", *(f"     - {counts[outcome]}" for outcome in ("passed", "failed", "skipped")),
+                  f"     - {sum(result.seconds for result in some) / 60:.1f}"]
+    for outcome in ("failed", "skipped"):
+        some = [result for result in here if result.outcome == outcome]
+        if some:
+            lines += ["", f"{outcome.capitalize()}:", ""]
+            lines += [f"- ``{result.test}``" + (f": {result.why}" if result.why else "") for result in some]
+    return "\n".join(lines) + "\n"
