@@ -43,7 +43,7 @@ coverage: python	## which lines of the driver its tests run, into build/check/co
 
 .PHONY: mutants
 mutants: python	## drivers that lack one thing, each of which a test must catch
-	@$(VLAB) check -- --long test_mutants.py test_migration.py -k 'catches or caught'
+	@$(VLAB) check -- --long test_mutants.py test_lab_mutants.py test_migration.py -k 'catches or caught or fails'
 
 .PHONY: fuzz
 fuzz: python	## give the driver what nobody would, at random: images and operations

@@ -103,6 +103,7 @@ def test_failed_build_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         cache.entry("thing", "1", "key", fail)
     assert cache.entries() == [] and list((tmp_path / "tmp").iterdir()) == []
+    assert cache.peek("thing", "1", "key") is None
 
 
 def test_tree_survives_an_error_but_no_interrupt(tmp_path: Path) -> None:

@@ -77,6 +77,23 @@ def test_what_is_expected_is_not_told(bench):
     assert watch.end() == ([], [])
 
 
+def test_a_stopped_host_is_read_once():
+    """Messages of a host that was stopped must be reported, and the host then dropped."""
+    class Stopped:
+        """Its last words can still be read."""
+
+        def unexpected(self):
+            """The same at each call."""
+            return ["lab: last words"]
+
+        def alive(self):
+            """Not any more."""
+            return False
+
+    watch.add(Stopped())
+    assert (watch.take(), watch.take()) == (["lab: last words"], [])
+
+
 #: a host whose log the test writes, and tests of it, two of which must fail
 INNER = """
 import pytest
