@@ -151,6 +151,10 @@ static struct fake_device *migratable(struct kunit *test)
 
 	fake->engine.pf_driver = no_driver;
 	fake->pdev.is_virtfn = 1;
+#ifdef CONFIG_PCI_IOV
+	/* only its name is looked at */
+	fake->pdev.physfn = &fake->pdev;
+#endif
 	fake->pdev.resource[HISI_ACC_BAR] =
 		DEFINE_RES_MEM(0x10000000, 2 * PAGE_SIZE);
 	state = (typeof(state)) {

@@ -20,9 +20,11 @@ from .kernel import BUILD_ENV, sources, unmet
 from .overlay import FOLDER, overlay
 
 
-#: all that there are, in the order in which they run
-SUITES = ("hisi_acc_vf_data", "hisi_acc_migf", "hisi_acc_qm", "hisi_acc_qm_open", "hisi_acc_migrate", "hisi_acc_bar",
-          "hisi_acc_debugfs", "hisi_acc_main", "hisi_acc_compat_qm")
+#: the driver's suites, in the order in which they run; hisi_acc_kunit.ko has them
+OF_DRIVER = ("hisi_acc_vf_data", "hisi_acc_migf", "hisi_acc_qm", "hisi_acc_qm_open", "hisi_acc_migrate", "hisi_acc_bar",
+             "hisi_acc_debugfs", "hisi_acc_main")
+#: and of what only builds out of tree need
+SUITES = (*OF_DRIVER, "hisi_acc_compat_qm")
 
 #: what kunit.py's kernel has by default and cannot do without: 64 bits, what it says
 ALSO = ("64BIT", "PRINTK", "STDERR_CONSOLE", "KUNIT_DEFAULT_ENABLED", "KUNIT_AUTORUN_ENABLED", "BUG", "KALLSYMS")
