@@ -103,6 +103,9 @@ typedef struct HisiAccRequest {
     uint16_t queue;
     uint16_t index;
     int64_t taken;                  /* microseconds */
+    bool processed;                 /* only the result is to be written */
+    unsigned first;                 /* byte of it, and their number */
+    unsigned length;
     uint8_t sqe[HISI_ACC_SQE_MAX];
 } HisiAccRequest;
 
@@ -126,6 +129,7 @@ struct HisiAccFunc {
     uint32_t db_drop;
     uint32_t msi_kept;              /* bit n: vector n may not be sent yet */
     bool waiting;                   /* for the right to begin DMA */
+    bool cq_waits;                  /* to write an event */
 
     uint8_t mailbox[16];
     uint64_t mailbox_low;           /* the first half of a store of 16 bytes */
@@ -338,7 +342,7 @@ enum HisiAccPowerReset hisi_acc_power_written(HisiAccFunc *f,
 void hisi_acc_power_reset(HisiAccFunc *f);
 void hisi_acc_power_wake(HisiAccFunc *f);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
-bool hisi_acc_power_go_on(HisiAccFunc *f);
+void hisi_acc_power_go_on(HisiAccFunc *f);
 
 /* hisi_acc_store.c: words of the registers that the PF has for all */
 bool hisi_acc_store_defined(HisiAccPf *pf, uint32_t off, bool write);

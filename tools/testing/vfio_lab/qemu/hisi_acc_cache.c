@@ -92,7 +92,8 @@ static bool any_held(HisiAccFunc *f)
 static bool stuck(HisiAccFunc *f)
 {
     return hisi_acc_fault_writeback(f) ||
-           (any_held(f) && hisi_acc_kept_from_memory(f));
+           (hisi_acc_kept_from_memory(f) &&
+            (any_held(f) || f->pf->cfg.writeback_scope == HISI_ACC_ALL));
 }
 
 void hisi_acc_writeback_run(void *opaque)

@@ -77,7 +77,6 @@ static bool event_post(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t entry)
     }
     if ((tail + 1) % depth == eq_head(eq)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_EQ_OVERRUN, eq == &f->aeq);
-        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
         return false;
     }
     value = cpu_to_le32(entry | (eq->dw[6] & EQE_PHASE));
@@ -114,6 +113,8 @@ static void eqe_post(HisiAccFunc *f, unsigned q)
         hisi_acc_count(f, HISI_ACC_EV_EQE, 1);
     } else if (f->stats.errors[HISI_ACC_ERR_EQ_OVERRUN] != overruns) {
         aeqe_post(f, HISI_ACC_AEQE_EQ_OVERFLOW, q);
+        /* last: it may close the bus */
+        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
     }
 }
 
@@ -135,8 +136,8 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     }
     if ((cq->ctx.tail + 1) % cq->ctx.depth == cq->ctx.head) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CQ_OVERRUN, n);
-        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
         aeqe_post(f, HISI_ACC_AEQE_CQ_OVERFLOW, n);
+        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
         return false;
     }
     stw_le_p(cqe + 8, sq_index);
@@ -172,15 +173,23 @@ void hisi_acc_cq_event(HisiAccFunc *f, unsigned q)
 {
     HisiAccCq *cq = &f->queues[q].cq;
 
-    if (cq->armed && cq->ctx.head != cq->ctx.tail && !hisi_acc_waits(f)) {
-        cq->armed = false;
-        eqe_post(f, q);
+    if (!cq->armed || cq->ctx.head == cq->ctx.tail) {
+        return;
     }
+    if (hisi_acc_kept_from_memory(f)) {
+        f->cq_waits = true;
+        return;
+    }
+    cq->armed = false;
+    eqe_post(f, q);
 }
 
 void hisi_acc_cq_rearm(HisiAccFunc *f)
 {
-    for (unsigned q = 0; q < f->pf->cfg.queues; q++) {
+    bool waited = f->cq_waits;
+
+    f->cq_waits = false;
+    for (unsigned q = 0; waited && q < f->pf->cfg.queues; q++) {
         hisi_acc_cq_event(f, q);
     }
 }
@@ -248,6 +257,7 @@ void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq)
 
 void hisi_acc_event_reset(HisiAccFunc *f)
 {
+    f->cq_waits = false;
     f->eq = (HisiAccEventQueue) { .mask = 1 };
     f->aeq = (HisiAccEventQueue) { .mask = 1 };
 }

@@ -151,13 +151,13 @@ void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector)
     }
 }
 
-/* What had to wait no longer has to: true once */
-bool hisi_acc_power_go_on(HisiAccFunc *f)
+/* Sends what had to wait and no longer has to */
+void hisi_acc_power_go_on(HisiAccFunc *f)
 {
     uint32_t kept = f->msi_kept;
 
     if (!f->waiting || has_to_wait(f)) {
-        return false;
+        return;
     }
     f->waiting = false;
     f->msi_kept = 0;
@@ -166,5 +166,4 @@ bool hisi_acc_power_go_on(HisiAccFunc *f)
             hisi_acc_msi(f, vector);
         }
     }
-    return true;
 }

@@ -38,6 +38,10 @@ static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
         hisi_acc_guest_error(f, HISI_ACC_ERR_DMA_REFUSED, addr);
         return false;
     }
+    if (hisi_acc_bus_closed(f->pf)) {
+        hisi_acc_count(f, HISI_ACC_EV_BUS_CLOSED, 1);
+        return false;
+    }
     hisi_acc_dma_begin(f->pf);
     result = pci_dma_rw(PCI_DEVICE(f), addr, buf, len,
                         write ? DMA_DIRECTION_FROM_DEVICE

@@ -39,6 +39,7 @@ static const char *const event_names[] = {
     [HISI_ACC_EV_CONTEXT_FETCHED] = "contexts-fetched",
     [HISI_ACC_EV_DMA_READ] = "dma-bytes-read",
     [HISI_ACC_EV_DMA_WRITE] = "dma-bytes-written",
+    [HISI_ACC_EV_BUS_CLOSED] = "dma-while-bus-closed",
     [HISI_ACC_EV_NO_MSE] = "accesses-without-vf-mse",
     [HISI_ACC_EV_RESET] = "resets",
 };

@@ -11,9 +11,8 @@
 
 void hisi_acc_go_on(HisiAccFunc *f)
 {
-    if (hisi_acc_power_go_on(f)) {
-        hisi_acc_cq_rearm(f);
-    }
+    hisi_acc_power_go_on(f);
+    hisi_acc_cq_rearm(f);
     hisi_acc_mailbox_retry(f);
     hisi_acc_writeback_retry(f);
     hisi_acc_queue_wake(f);

@@ -39,6 +39,7 @@ static void take(HisiAccFunc *f, unsigned q)
     r->queue = q;
     r->index = sq->fetch;
     r->taken = now_us();
+    r->processed = false;
     sq->fetch = (sq->fetch + 1) % sq->ctx.depth;
     queue->in_flight++;
     f->slot_used++;
@@ -47,15 +48,26 @@ static void take(HisiAccFunc *f, unsigned q)
     hisi_acc_queue_update(f, q);
 }
 
+/* An error in it may close the bus: then the result waits */
+static void process(HisiAccFunc *f, HisiAccRequest *r)
+{
+    if (!r->processed) {
+        f->processing = true;
+        hisi_acc_engine(f)->process(f, f->queues[r->queue].sq.alg_type, r->sqe,
+                                    &r->first, &r->length);
+        f->processing = false;
+        r->processed = true;
+    }
+}
+
 /* Completes the oldest request: result, then CQE, then event */
 static void complete(HisiAccFunc *f)
 {
     HisiAccRequest r = *hisi_acc_slot(f, 0);
     HisiAccQueue *queue = &f->queues[r.queue];
     HisiAccSq *sq = &queue->sq;
-    const HisiAccEngine *engine = hisi_acc_engine(f);
-    unsigned first = 0, length = 0;
-    uint64_t addr;
+    uint64_t addr = sq->ctx.base + r.first +
+                    (uint64_t)r.index * hisi_acc_engine(f)->sqe_size;
 
     f->slot_first = (f->slot_first + 1) % HISI_ACC_MAX_SLOTS;
     f->slot_used--;
@@ -63,12 +75,7 @@ static void complete(HisiAccFunc *f)
     if (f->pause_left) {
         f->pause_left--;
     }
-
-    f->processing = true;
-    engine->process(f, sq->alg_type, r.sqe, &first, &length);
-    f->processing = false;
-    addr = sq->ctx.base + (uint64_t)r.index * engine->sqe_size + first;
-    if (!hisi_acc_dma_write(f, addr, r.sqe + first, length) ||
+    if (!hisi_acc_dma_write(f, addr, r.sqe + r.first, r.length) ||
         !hisi_acc_cqe_post(f, r.queue, r.index)) {
         sq->stopped = sq->ctx.held;     /* not after a reset */
         hisi_acc_queue_update(f, r.queue);
@@ -116,7 +123,10 @@ void hisi_acc_work(HisiAccFunc *f)
             hisi_acc_queue_wake(f);
             return;
         }
-        complete(f);
+        process(f, hisi_acc_slot(f, 0));
+        if (f->slot_used && !hisi_acc_kept_from_memory(f)) {
+            complete(f);
+        }
     }
 }
 

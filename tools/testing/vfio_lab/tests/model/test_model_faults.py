@@ -345,6 +345,82 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
     assert vf.ask(4, get=True) == vf.sq_table and not vf.mistakes()
 
 
+def dma(vf: Function) -> tuple[int, int]:
+    """Bytes that the function has read and written."""
+    return vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]
+
+
+@pytest.mark.parametrize("options, ring", [
+    ("", lambda vf: vf.kick(0)), (",context-fetch=doorbell", lambda vf: vf.doorbell(0, 0, 1)),
+    (",context-fetch=doorbell", lambda vf: vf.doorbell(0, 1, 0, priority=1))], ids=["resume", "SQ", "CQ"])
+def test_no_doorbell_fetches_a_context_while_the_bus_is_closed(start, options, ring):
+    """While the bus is closed, a doorbell that needs a context from memory must be lost."""
+    vf = start(options)
+    pf = Function(vf.model, 0)
+    vf.write(0x204, 1)
+    assert vf.read(0x208) == 1
+    pf.write(0x300000, 1)
+    before = dma(vf)
+    ring(vf)
+    vf.model.settle()
+    assert dma(vf) == before and vf.events()["contexts-fetched"] == 0
+    assert vf.events()["dma-while-bus-closed"] == 1
+    pf.write(0x300000, 0)
+    vf.model.settle()
+    assert vf.events()["contexts-fetched"] == 0
+    vf.kick(0)
+    vf.submit(0)
+    assert vf.reap(0) == [(0, 0)]
+
+
+def test_no_event_is_written_while_the_bus_is_closed(start):
+    """While the bus is closed, arming a completion queue must write no event; it must follow when the
+    bus opens."""
+    vf = start()
+    pf = Function(vf.model, 0)
+    for _ in range(2):                  # the second completion finds the queue not armed
+        vf.submit(0)
+        vf.model.settle()
+    assert vf.model.interrupt(1) == 0 and vf.events()["eqes"] == 1
+    vf.doorbell(0, 2, 1)
+    pf.write(0x300000, 1)
+    before = dma(vf)
+    vf.doorbell(0, 1, 1, priority=1)
+    assert dma(vf) == before and vf.model.interrupt(1) is None
+    pf.write(0x300000, 0)
+    assert vf.model.interrupt(1) == 0 and vf.events()["eqes"] == 2
+
+
+def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
+    """A request whose error closes the bus must be done once, and complete when the bus opens."""
+    vf = start(",ras=on")
+    pf = Function(vf.model, 0)
+    source, select = ENGINE_ERRORS[Function]
+    pf.write(select, 1)
+    vf.submit(0, vf.request(1 << 52, vf.data))
+    vf.model.step(1000)
+    assert pf.read(source) == 1 and vf.events()["requests-failed"] == 1
+    assert completed(vf) == [0] and vf.events()["cqes"] == 0 and vf.events()["dma-while-bus-closed"] == 0
+    pf.write(source, 1)
+    ((index, error),) = vf.reap(0)
+    assert index == 0 and error and vf.events()["requests-failed"] == 1
+
+
+def test_events_are_not_written_back_while_the_bus_is_closed(start):
+    """A write-back of event queues alone must wait for the bus, too."""
+    vf = start(",writeback-scope=all")
+    pf = Function(vf.model, 0)
+    vf.write(0x204, 1)
+    assert vf.read(0x208) == 1
+    pf.write(0x300000, 1)
+    before = dma(vf)
+    vf.write(0x204, 1)
+    assert vf.read(0x208) == 0 and dma(vf) == before
+    pf.write(0x300000, 0)
+    vf.model.settle()
+    assert vf.read(0x208) == 1 and dma(vf) > before
+
+
 #: the register and bit of each accelerator by which its driver opens the bus after a reset
 OPENING = {Function: (0x301200, 1 << 12), Zip: (0x30100C, 1 << 14), Hpre: (0x301044, 1 << 0)}
 
