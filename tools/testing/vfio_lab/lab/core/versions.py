@@ -118,11 +118,14 @@ VMMS = (
         "guest-of-older-kernel": "Failed to load cpu:cpreg_vmstate_array_len",
         "guest-of-newer-kernel": "Failed to put registers after init: Invalid argument",
         "viommu": "Migration is currently not supported with vIOMMU enabled",
+        "device-ids": "QEMU names a VF that it was given as a file by the file's number",
     }, dirty_trace="vfio_get_dirty_bitmap"),
     Vmm("11.1", "trixie-backports", {
         # 10.0 gives the queues of virtio-serial 1024 entries, 11.1 has room for 128, with
         # 10.0's machine type, too
         "guest-of-older-vmm": "vring.num 1024 exceeds allocated max 128",
+        # QEMU ends
+        "both-backends": "is not an instance of type vfio-iommu-legacy",
         # The destination's QEMU ends
         "guest-of-newer-kernel": "Failed to put registers",
     }, packages=("qemu-system-arm", "qemu-system-common", "qemu-system-data")),
