@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 import re
 import shlex
 import subprocess
@@ -24,8 +25,8 @@ from . import arguments, logs
 
 BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
                              {"blackout": "downtime", "moves": "endurance"})
-# Two processes, each with half of the test files, as most tests use one CPU
-BESIDE_EACH_OTHER = ("-n", "2", "--dist", "loadfile")
+# Memory of the hosts of one process that runs tests, in KiB
+HOSTS_MEMORY = 3 << 20
 
 
 def found(word: str) -> str:
@@ -33,6 +34,13 @@ def found(word: str) -> str:
     name, colons, rest = word.partition("::")
     files = list((paths.LAB / "tests").rglob(name)) if re.fullmatch(r"\w+\.py", name) else []
     return f"{files[0].relative_to(paths.LAB / 'tests')}{colons}{rest}" if len(files) == 1 else word
+
+
+def workers() -> int:
+    """How many processes run tests, each a file at a time.  Half of their time they wait for
+    something: two do not keep two processors busy."""
+    free = re.search(r"^MemAvailable: *(\d+) kB", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"), re.M)
+    return 3 if free and int(free[1]) >= 3 * HOSTS_MEMORY else 2
 
 
 def to_build(arguments_: Sequence[str], everything: bool) -> bool:
@@ -59,7 +67,7 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
     if asan:
         os.environ[qemu.SANITIZED] = "1"
     argv = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=20",
-            *BESIDE_EACH_OTHER, *map(found, words)]
+            "-n", str(workers()), "--dist", "loadfile", *map(found, words)]
     # pytest captures output of tests; their steps are shown here
     show(shlex.join(argv))
     return subprocess.run(argv, cwd=paths.LAB / "tests", env={
