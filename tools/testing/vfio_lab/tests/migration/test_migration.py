@@ -5,7 +5,7 @@ removed the lab must report an error."""
 import pytest
 
 from lab.core import paths
-from lab.scenario import watch
+from lab.scenario import migration, watch
 from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 
 MUTANTS = paths.LAB / "tests/mutants"
@@ -27,8 +27,10 @@ def test_ours_carries_the_guest_over(new_session):
 @pytest.mark.parametrize("mutant", [
     pytest.param(path, id=path.stem, marks=[] if path.stem == "no-write-back" else pytest.mark.long("another mutant"))
     for path in sorted(MUTANTS.glob("*.patch"))])
-def test_a_driver_without_it_is_caught(new_session, mutant):
+def test_a_driver_without_it_is_caught(new_session, monkeypatch, mutant):
     """Each mutant must fail a migration, by its effect on the guest or the device."""
+    # a lane that hangs does so for ever
+    monkeypatch.setattr(migration, "LANE_SECONDS", 8)
     model, words = ELSEWHERE.get(mutant.stem, ({}, FELT))
     bent = HostConfig(patches=(mutant,), model={**MODEL, **model})
     outcome = new_session().migrate(bent)
