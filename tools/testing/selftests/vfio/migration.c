@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/limits.h>
@@ -384,6 +385,18 @@ const char *state_name(int state)
 	};
 
 	return state >= 0 && state <= PRE_COPY_P2P ? names[state] : "?";
+}
+
+u8 *lone_page(void)
+{
+	size_t page = getpagesize();
+	u8 *pages;
+
+	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	VFIO_ASSERT_NE(pages, MAP_FAILED);
+	VFIO_ASSERT_EQ(munmap(pages + page, page), 0);
+	return pages;
 }
 
 short poll_now(int fd, short events)

@@ -109,6 +109,9 @@ const char *state_name(int state);
 /* Poll without waiting; returns revents */
 short poll_now(int fd, short events);
 
+/* A page of memory, none behind it, for accesses that fail at its end; munmap() frees it */
+u8 *lone_page(void);
+
 /*
  * Read until the end, or until an error, which is returned; with a chunk of 0 in
  * reads that take all. What is read is appended to data.

@@ -118,12 +118,8 @@ TEST_F(migration, feature_at_the_end_of_a_page)
 {
 	size_t page = getpagesize(), size = FEATURE_HEADER + 8;
 	struct vfio_device_feature *feature;
-	u8 *pages;
+	u8 *pages = lone_page();
 
-	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(pages, MAP_FAILED);
-	ASSERT_EQ(munmap(pages + page, page), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
 		feature = (void *)(pages + page - size);
 		feature->argsz = size;

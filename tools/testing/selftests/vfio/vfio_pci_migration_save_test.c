@@ -183,12 +183,8 @@ TEST_F(migration, save_into_partly_unmapped_memory)
 {
 	size_t page = getpagesize();
 	struct migration_data data;
-	u8 *pages;
+	u8 *pages = lone_page();
 
-	pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(pages, MAP_FAILED);
-	ASSERT_EQ(munmap(pages + page, page), 0);
 	ASSERT_EQ(device_save(self->fd, &data), 0);
 	for (int vector = 0; vector <= 1; vector++) {
 		struct iovec iov[] = {
