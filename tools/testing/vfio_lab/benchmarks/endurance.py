@@ -144,6 +144,6 @@ def measure(session: Session, config: HostConfig, moves: int,
         found.verified = scenario.record.last.verified if scenario.record.last else 0
     for name, seen in found.left_open.items():
         found.failures += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
-                             if seen[what]]
+                           if seen[what]]
     keep(found)
     return found

@@ -109,8 +109,8 @@ def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
     context = session.context
     ours = driver.module(kernel.kernel(version, context), context)
     config = HostConfig(kernel=version, driver=MAINLINE, vfs=vfs,
-                    push={PROGRAM: program(context), MODULE: ours},
-                    model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
+                        push={PROGRAM: program(context), MODULE: ours},
+                        model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", config)])
     accelerator.bring_up(host.ssh, SEC, vfs)
     return Rig(host, version, accelerator.functions(host.ssh, SEC))

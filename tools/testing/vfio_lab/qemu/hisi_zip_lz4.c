@@ -25,13 +25,13 @@
 typedef struct Output {
     uint8_t *data;
     size_t len;
-    size_t room;
+    size_t size;
     bool full;
 } Output;
 
 static void put(Output *o, uint8_t byte)
 {
-    if (o->len < o->room) {
+    if (o->len < o->size) {
         o->data[o->len++] = byte;
     } else {
         o->full = true;
@@ -66,10 +66,10 @@ static unsigned hash(uint32_t four)
 }
 
 /* Length of the result, 0 if it does not fit */
-size_t hisi_zip_lz4(const uint8_t *in, size_t len, uint8_t *out, size_t room)
+size_t hisi_zip_lz4(const uint8_t *in, size_t len, uint8_t *out, size_t size)
 {
     uint32_t seen[1 << HASH_BITS] = { 0 };      /* position + 1 */
-    Output o = { .data = out, .room = room };
+    Output o = { .data = out, .size = size };
     size_t literals = 0, at = 0;
 
     while (at + NO_MATCH_IN < len) {

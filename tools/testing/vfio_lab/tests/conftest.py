@@ -174,14 +174,19 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         _counts["failed"] += 1
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the times of a run of all tests, and nothing but them, that was not interrupted."""
+    config = session.config
+    if not hasattr(config, "workerinput") and config.args == [str(config.rootpath)] and not config.option.keyword \
+            and not config.getoption("long") and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        durations.keep()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print the last line; not in pytest-xdist's workers."""
     if hasattr(config, "workerinput"):
         return
-    # all tests, and nothing but them
-    if config.args == [str(config.rootpath)] and not config.option.keyword and not config.getoption("long"):
-        durations.keep()
     skipped = f", {_counts['skipped']} skipped" if _counts["skipped"] else ""
     print(f"{_counts['passed']} passed, {_counts['failed']} failed{skipped}", flush=True)
 

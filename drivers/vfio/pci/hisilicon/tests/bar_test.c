@@ -84,7 +84,7 @@ static struct fake_device *guest_part(struct kunit *test)
 	return fake;
 }
 
-static const struct reach {
+static const struct {
 	loff_t offset;
 	size_t count;
 	ssize_t passed;

@@ -23,7 +23,7 @@ FLAVOURS = ("debug", "kcsan", "64k")
 #: the build for a guest: without KVM, IOMMU and VFIO, and with more users of accelerators
 GUEST_FLAVOUR = "guest"
 #: timeout scaling for hosts that run one
-PATIENCE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
+TIMEOUT_SCALE = {"debug": 8.0, "kcsan": 10.0, "64k": 2.0}
 #: kernel command line: without it, KCSAN is off
 PARAMETERS = {"kcsan": "kcsan.early_enable=1"}
 
@@ -69,7 +69,7 @@ class Kernel:
     @property
     def timeout_scale(self) -> float:
         """Timeout scaling for hosts with this kernel."""
-        return PATIENCE.get(self.version.partition("-")[2], 1.0)
+        return TIMEOUT_SCALE.get(self.version.partition("-")[2], 1.0)
 
     @property
     def parameters(self) -> str:

@@ -25,6 +25,8 @@ from . import arguments, logs
 
 BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
                              {"blackout": "downtime", "moves": "endurance"})
+# pytest's exit status if it had no test to run
+NONE_LEFT = 5
 # Memory of the hosts of one process that runs tests, in KiB
 HOSTS_MEMORY = 3 << 20
 
@@ -75,29 +77,29 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         check=False, **tied()).returncode
 
 
-def every(anew: bool, steps: Steps) -> int:
+def every(restart: bool, steps: Steps) -> int:
     """Run every test, or those that have no result for this tree yet; write a page of results."""
     with logs.folder("check-all") as folder:
         file = folder / "results.jsonl"
-        if anew:
+        if restart:
             file.unlink(missing_ok=True)
+        tree = results.tree()
         status = tests([f"--results={file}", "--long", "--defects"], False, steps, everything=True)
-        found, tree = results.read(file), results.tree()
+        found = results.read(file)
         series = ", ".join(f"Linux {name}" for name in versions.SERIES if kernel.available(name, Context(steps=steps)))
         report.replace(folder / "results.rst", results.page(found, tree, f"{series}, QEMU {', '.join(versions.VMM)}"))
         print(f"{results.summary(found, tree)}\nresults: {folder / 'results.rst'}", flush=True)
-    # 5: none was left to run
-    return int(any(result.outcome == "failed" for result in found.values() if result.tree == tree)) if status == 5 else status
+    return 0 if status == NONE_LEFT else status
 
 
 def check(args: argparse.Namespace, steps: Steps) -> int:
     """The tests."""
-    if args.anew and not args.all:
-        args.parser.error("--anew is for --all")
+    if args.restart and not args.all:
+        args.parser.error("--restart is for --all")
     if args.all:
         if args.asan or args.pytest:
             args.parser.error("--all runs all tests, without --asan or arguments for pytest")
-        return every(args.anew, steps)
+        return every(args.restart, steps)
     return tests(args.pytest, args.asan, steps)
 
 
@@ -140,7 +142,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                       "and UBSan (the first build takes ten minutes)")
     test.add_argument("--all", action="store_true", help="also the tests that take long, which take hours; a run that was "
                       "interrupted continues when it is started again on the same tree")
-    test.add_argument("--anew", action="store_true", help="with --all: forget the results of earlier runs")
+    test.add_argument("--restart", action="store_true", help="with --all: forget the results of earlier runs")
     test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
     test.set_defaults(func=check, parser=test)
 

@@ -231,7 +231,7 @@ Acquire::Retries "{RETRIES}";
                     self._stamp.unlink(missing_ok=True)
                     raise LabError(explain(log) or f"Debian's package {what} is not what this "
                                    f"machine's mirror said it has; try again, with its lists "
-                                   f"fetched anew.", log)
+                                   f"fetched again.", log)
             finally:
                 if look is not None:
                     look(None)
@@ -282,7 +282,7 @@ Acquire::Retries "{RETRIES}";
         if status != 0:
             self._stamp.unlink(missing_ok=True)
             raise LabError(explain(log) or f"Debian's {self.arch} packages cannot be fetched: this machine's "
-                           f"mirror does not have what it said; try again, with its lists fetched anew.", log)
+                           f"mirror does not have what it said; try again, with its lists fetched again.", log)
         return sorted(folder.glob("*.deb"))
 
 

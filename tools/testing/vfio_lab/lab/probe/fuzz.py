@@ -118,7 +118,7 @@ def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Pat
             with context.steps.step(f"fuzz {number} {name}, seed {seed}", host.console):
                 said = (streams if name == "streams" else operations)(host, number, seed)
             watch.expect(PROVOKED, maybe=True)
-            trouble = host.unexpected()
-            if trouble:
-                raise LabError(f"unexpected kernel message or guest error: {trouble[0]}", host.console)
+            found = host.unexpected()
+            if found:
+                raise LabError(f"unexpected kernel message or guest error: {found[0]}", host.console)
             print(f"{name}: seed {seed}: {said}", flush=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Results of a run of all tests that may take several sittings: kept test by test, so that
-a run that was interrupted continues where it was."""
+"""Results of a run of all tests: kept for each test, so that a run that was interrupted
+continues."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ class Result:
 
 
 def tree() -> str:
-    """A digest of all files that git has here or would add, or without git of all but builds."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=paths.ROOT,
-                            capture_output=True, check=False)
-    files = {paths.ROOT / name for name in listed.stdout.decode().split("\0")} if not listed.returncode else {
-        path for path in paths.ROOT.rglob("*") if not path.is_relative_to(paths.BUILD)}
+    """A digest of all files that git has here or would add, or outside of a clone of all but builds."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=paths.ROOT,
+                                capture_output=True, check=True).stdout
+        files = {paths.ROOT / name for name in listed.decode().split("\0")}
+    except (OSError, subprocess.CalledProcessError):
+        files = {path for path in paths.ROOT.rglob("*") if not path.is_relative_to(paths.BUILD)}
     whole = hashlib.sha256()
     for file in sorted(path for path in files if path.is_file() and not path.is_symlink()):
         whole.update(f"{file.relative_to(paths.ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
@@ -72,16 +74,16 @@ def summary(results: Mapping[str, Result], of: str) -> str:
     here = [result for result in results.values() if result.tree == of]
     counts = Counter(result.outcome for result in here)
     minutes = round(sum(result.seconds for result in here) / 60)
-    return (f"all tests: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; "
+    return (f"All tests: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; "
             f"{minutes // 60} h {minutes % 60} min of tests on tree {of}")
 
 
 PAGE = """\
 .. SPDX-License-Identifier: GPL-2.0
 
-============================
+==========================
 Last results of every test
-============================
+==========================
 
 Made by ``make check-all`` on {dates}, tree {tree}, with {versions}.
 
@@ -104,7 +106,7 @@ def page(results: Mapping[str, Result], of: str, versions: str) -> str:
     here = sorted((result for result in results.values() if result.tree == of), key=lambda result: result.test)
     dates = sorted({result.date for result in here})
     lines = [PAGE.format(dates=" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no day", tree=of,
-                         versions=versions, counts=summary(results, of).capitalize() + ".")]
+                         versions=versions, counts=summary(results, of))]
     files: dict[str, list[Result]] = {}
     for result in here:
         files.setdefault(result.test.partition("::")[0], []).append(result)

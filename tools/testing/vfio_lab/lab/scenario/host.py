@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 from ..core import hardware, versions
 from ..core.errors import LabError
-from ..core.timeouts import MACHINE
 from ..core.process import kept_apart
 from ..core.run import show
+from ..core.timeouts import MACHINE
 from ..build import qemu
 from ..build.kernel import Kernel
 from . import watch

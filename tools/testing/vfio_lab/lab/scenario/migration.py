@@ -296,7 +296,7 @@ class Scenario:
         self._brought[there] += out.carried
         if self._migration.slow and out.carried <= 0:
             out.failures.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
-                                  "was shown")
+                                "was shown")
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:
         """The phases of a host's driver since a time, for all VFs of the guest together;
@@ -321,7 +321,7 @@ class Scenario:
         self.outcome.in_flight_at_stop = here[-1].in_flight
         if self._migration.slow and here[-1].in_flight < MIN_IN_FLIGHT:
             self.outcome.failures.append(f"only {here[-1].in_flight} requests were in flight when the guest stopped on the "
-                                           f"{self.source.name}, expected at least {MIN_IN_FLIGHT}")
+                                         f"{self.source.name}, expected at least {MIN_IN_FLIGHT}")
 
     def keep_going(self, guest: Guest) -> None:
         """Verify that every lane of the load makes progress on a host."""
@@ -360,7 +360,7 @@ class Scenario:
         out.in_flight_min, usual = in_flight[0], in_flight[len(in_flight) // CHANCE]
         if usual < MIN_IN_FLIGHT:
             out.failures.append(f"in one of {CHANCE} reports at most {usual} requests were in flight, "
-                                  f"expected at least {MIN_IN_FLIGHT}")
+                                f"expected at least {MIN_IN_FLIGHT}")
 
     def inspect(self) -> None:
         """Check logs of hosts and guests, and the counters of the devices."""
@@ -376,7 +376,7 @@ class Scenario:
         if done < self.outcome.requests["all"]:
             self.outcome.failures.append(f"the devices processed {done} requests, fewer than were verified")
         self.outcome.failures += [f"{where}: this VF got no requests"
-                                    for where, c in self.outcome.device_counts.items() if not c["requests-completed"]]
+                                  for where, c in self.outcome.device_counts.items() if not c["requests-completed"]]
 
     def run(self) -> Outcome:
         """Run the whole scenario.  After a failure, logs and counters are still checked."""

@@ -67,9 +67,9 @@ _USUAL_OF_QEMU = re.compile("|".join((
 
 _RULE = re.compile(r"={20,}$")
 _RACE = re.compile(r"BUG: KCSAN: ")
-_ACCESS = re.compile(r"(read|write) to 0x[0-9a-f]+ of \d+ bytes by ")
-# Frames of an access in a report of a data race: memcpy() of our module, for example
-ACCESS_FRAMES = 2
+# Of the kernel's timers, which usleep_range() starts and waits for
+_RACE_BELOW = re.compile(r"data-race in (hrtimer_wakeup / schedule_hrtimeout_range_clock|"
+                         r"schedule_hrtimeout_range_clock / hrtimer_wakeup)$")
 _TIME = re.compile(r"\[ *\d+\.\d+\](\[ *[CT]\d+\])? ?")
 
 
@@ -90,13 +90,10 @@ def _without_prefix(line: str) -> str:
 
 
 def _foreign_race(block: list[str]) -> bool:
-    """Whether this is a report of a data race outside of our module.  A race is ours if a
-    function of the module, or one that it calls, made an access: what that function calls
-    in turn is the kernel's, such as timers below usleep_range()."""
-    if not any(_RACE.search(line) for line in block):
-        return False
-    made = [number for number, line in enumerate(block) if _ACCESS.search(line)]
-    return not any(OURS in line for number in made for line in block[number + 1:number + 1 + ACCESS_FRAMES])
+    """Whether this is a report of a data race outside of our module, or of one that is known
+    below a function that it calls."""
+    races = [line for line in block if _RACE.search(line)]
+    return bool(races) and (not any(OURS in line for line in block) or all(_RACE_BELOW.search(line) for line in races))
 
 
 def _blocks(lines: Iterable[str]) -> list[list[str]]:
@@ -131,7 +128,7 @@ def splats(lines: Iterable[str], told: set[str] | None = None) -> list[str]:
     """The unexpected lines of a kernel log, each once: all of level err or worse, if the log
     has levels (as of `dmesg -r`).  Lines in `told` are left out, the others are added to it.
 
-    Data races count only if they are in our module.
+    Data races count only if the report names our module.
     """
     told = set() if told is None else told
     found: dict[str, None] = {}

@@ -26,11 +26,12 @@ def test_kselftest_passes(boot, context, version):
     """This driver must pass all hisi_acc kselftests, the programs at the same time."""
     # Not the last VF: it may have the remaining queues
     host, functions = bound_host(boot, context, version, vfs=2 * len(tap.PROGRAMS) + 1)
-    said = host.ssh.run(tap.apart(functions[:-1]), timeout=300, check=False).stdout
-    assert tap.wrong(said, version) == {}, said
+    done = host.ssh.run(tap.apart(functions[:-1]), timeout=300, check=False)
+    assert tap.wrong(done.stdout, version) == {}, done.stdout
     # each reason to reject data has an errno of its own
-    assert "rejected with" not in said, said
-    assert set(tap.verdicts(said)) == {test for test, program in tap.tests().items() if program != tap.ALONE}, said
+    assert "rejected with" not in done.stdout, done.stdout
+    assert done.returncode == 0 and set(tap.verdicts(done.stdout)) == {
+        test for test, program in tap.tests().items() if program != tap.ALONE}, done.stdout
 
 
 # which causes many messages of the kernel and the device

@@ -47,7 +47,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("check", "-k", "window"), "arguments for pytest go after --: vlab check -- -k window"),
     (("check", "--all", "--", "-k", "x"), "--all runs all tests, without --asan or arguments for pytest"),
     (("check", "--all", "--asan"), "--all runs all tests, without --asan or arguments for pytest"),
-    (("check", "--anew"), "--anew is for --all"),
+    (("check", "--restart"), "--restart is for --all"),
     (("demo", "-v", "-q"), "not allowed with"),
     (("generate", "tables"), "unknown 'tables'; known: tests, states, overview, demo"),
     (("build", "everything"), "qemu"),

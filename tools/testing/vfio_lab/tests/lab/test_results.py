@@ -78,7 +78,7 @@ def test_on_another_tree_all_run_again(tmp_path):
         log.write('{"test": "a.py::v", "outc')
     found = results.read(file)
     assert results.done(found.values(), "new") == {"a.py::y", "a.py::z"}
-    assert results.summary(found, "new") == "all tests: 1 passed, 0 failed, 1 skipped; 1 h 0 min of tests on tree new"
+    assert results.summary(found, "new") == "All tests: 1 passed, 0 failed, 1 skipped; 1 h 0 min of tests on tree new"
     text = results.page(found, "new", "Linux 7.3")
     assert "a.py::x" not in text and "- ``a.py::z``: no such kernel" in text
     assert "   * - ``a.py``\n     - 1\n     - 0\n     - 1\n     - 60.0\n" in text
@@ -96,3 +96,17 @@ def test_the_tree_is_all_that_git_would_have(tmp_path, monkeypatch):
     assert len(seen) == 4
     (tmp_path / "build").write_text("x", encoding="utf-8")
     assert results.tree() in seen
+
+
+def test_without_git_the_tree_is_all_but_builds(tmp_path, monkeypatch):
+    """An installed lab is no clone, and its machine may have no git."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    paths.BUILD.mkdir()
+    (tmp_path / "a").write_text("1", encoding="utf-8")
+    first = results.tree()
+    (paths.BUILD / "log").write_text("x", encoding="utf-8")
+    assert results.tree() == first
+    (tmp_path / "a").write_text("2", encoding="utf-8")
+    assert results.tree() != first

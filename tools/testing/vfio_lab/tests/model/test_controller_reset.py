@@ -155,7 +155,7 @@ def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, con
     Another guest, which migrates, must continue."""
     newest = next(series for series in GOES_ON if GOES_ON[series])
     host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)},
-                            model={**MODEL, "hw-version": version, "ras": "on"}), GuestConfig(newest))
+                                model={**MODEL, "hw-version": version, "ras": "on"}), GuestConfig(newest))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()

@@ -88,7 +88,7 @@ def reset_while_they_wait(host) -> None:
 def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
     """After an FLR of the PF, PF and VFs must continue without losing a request."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=VFS, model={**MODEL, "queues": QUEUES},
-                       push=hostload.push(version, context)), parameters=PARAMETERS)
+                           push=hostload.push(version, context)), parameters=PARAMETERS)
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}
     before = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]

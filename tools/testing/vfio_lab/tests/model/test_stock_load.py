@@ -50,7 +50,7 @@ def test_on_physical_functions(boot, context, work, version):
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
     host = boot(HostConfig(kernel=version, driver="stock", vfs=0, engines=tuple(ENGINES), model=AT_ONCE,
-                       push={"/lab/rates": RATES, **hostload.push(version, context)}), parameters="pf_q_num=128")
+                           push={"/lab/rates": RATES, **hostload.push(version, context)}), parameters="pf_q_num=128")
     assert selftests(host) == passed(version, *ENGINES)
     tested = {name: host.counters(name, 0)["events"]["requests-completed"] for name in ENGINES}
     hostload.prepare(host)

@@ -21,7 +21,7 @@ MODES = ("hw-version=v4", "hw-version=v5", "isolation=on")
 def test_both_functions_pass_their_selftests(boot, version, mode):
     """PF and VF must pass the kernel's self-tests."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=2,
-                       model={**MODEL, **dict([mode.split("=")])}))
+                           model={**MODEL, **dict([mode.split("=")])}))
     assert set(selftests(host).values()) == {"passed"}
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
     before = host.counters("sec", 0)["events"]["requests-completed"]

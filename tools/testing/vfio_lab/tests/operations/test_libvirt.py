@@ -59,8 +59,8 @@ class Stack:
     def config(self, session: Session, engines: tuple[str, ...], httu: bool = True) -> HostConfig:
         """A host with libvirt and an SSH key for the other one."""
         return HostConfig(vfs=VFS, engines=engines, httu=httu, vmm=self.vmm.name,
-                      roots=(rootfs.libvirt(self.libvirt, session.context),),
-                      push={DAEMON: PROGRAM, KEY: session.key()})
+                          roots=(rootfs.libvirt(self.libvirt, session.context),),
+                          push={DAEMON: PROGRAM, KEY: session.key()})
 
     def by_iommufd(self, count: int = 1) -> str:
         """The XML that assigns so many VFs of a domain by iommufd."""

@@ -36,7 +36,7 @@ def host(context, tmp_path_factory) -> Iterator[Host]:
         (disk / name).write_text(f"{text}\n")
     with Session(Steps(io.StringIO()), paths.BUILD / "check/reboot") as session:
         config = HostConfig(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
-                        model={**MODEL, "queues": "1024"})
+                            model={**MODEL, "queues": "1024"})
         (host,) = session.boot([session.spec("host", config)])
         host.ssh.run(f"until systemctl show -P ActiveState {SERVICE} | grep -q '^active\\|failed'; do usleep 100000; done",
                      timeout=120)

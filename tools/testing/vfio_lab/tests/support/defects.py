@@ -81,7 +81,7 @@ ROWS = (
         ("precopy_end", "poll_of_a_dead_file", "forty_wrong_bytes")),
     # a plain kernel may show the race's effect
     Row("D13", "data races on the migration file", BOTH, ("read_during_stop",
-                                                       "reader_does_not_race_with_a_stop")),
+                                                          "reader_does_not_race_with_a_stop")),
     Row("D14", "an ioeventfd writes outside the guest part of BAR2", BOTH, ("reach_of_ioeventfd",)),
     Row("D15", "kernels with 64 KiB pages", BOTH, ("function_works_with_large_pages",), "test_large_pages.py"),
     Row("D16", "migration data of other hardware are accepted", BOTH, ("other_hardware_is_refused",)),

@@ -47,9 +47,11 @@ def command(functions: Iterable[str], *names: str) -> str:
 def apart(functions: Sequence[str]) -> str:
     """The shell command that runs all programs at once, each on two VFs of its own: they wait for
     resets most of the time."""
-    pairs = dict(zip(PROGRAMS, zip(functions[::2], functions[1::2]), strict=True))
-    lines = [f"/lab/{program} {' '.join(pair)} > /run/{program}.tap 2>&1 &" for program, pair in pairs.items()]
-    return "\n".join((*lines, "wait", *(f"cat /run/{program}.tap" for program in PROGRAMS)))
+    lines = ["failed=0"]
+    for program, pair in zip(PROGRAMS, zip(functions[::2], functions[1::2]), strict=True):
+        lines.append(f"/lab/{program} {' '.join(pair)} > /run/{program}.tap 2>&1 & {program}=$!")
+    lines += [f"wait ${program} || failed=1; cat /run/{program}.tap" for program in PROGRAMS]
+    return "\n".join((*lines, "exit $failed"))
 
 
 def verdicts(tap: str) -> dict[str, str]:
