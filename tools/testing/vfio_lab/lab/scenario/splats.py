@@ -63,7 +63,10 @@ _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: handle_cpreg_missing_in_incoming_stream: .*: skip it$",
     r"failed to save SaveStateEntry with id\(name\)",
     r"Unable to (write to|read from) (socket|command)|Channel error: ",
-    r"error while loading state section id \d+|load of migration failed: |check_section_footer: Read section footer failed: ")))
+    # a stream that ends early: in the memory, in a header, in the state of a device
+    r"Getting RAM address failed$|Failed to read (section ID|instance/version ID): |Unable to read ID string for section ",
+    r"check_section_footer: Read section footer failed: |Failed to load \S+:\w+$",
+    r"error while loading state (section id \d+|for instance )|load of migration failed: ")))
 
 _RULE = re.compile(r"={20,}$")
 _RACE = re.compile(r"BUG: KCSAN: ")
