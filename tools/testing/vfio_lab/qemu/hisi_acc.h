@@ -183,6 +183,8 @@ enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccReopen { HISI_ACC_REOPEN_CLEAR, HISI_ACC_REOPEN_TOGGLE };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
+enum HisiAccRas { HISI_ACC_RAS_ON, HISI_ACC_RAS_OFF };
+
 enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
@@ -214,7 +216,7 @@ typedef struct HisiAccConfig {
     enum HisiAccNarrowRead mailbox_narrow_read;
     enum HisiAccMessageMask message_mask_reset;
     enum HisiAccReopen bus_reopen;
-    enum HisiAccSwitch ras;
+    enum HisiAccRas ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -344,6 +346,13 @@ void hisi_acc_power_wake(HisiAccFunc *f);
 void hisi_acc_msi(HisiAccFunc *f, enum HisiAccVector vector);
 void hisi_acc_power_go_on(HisiAccFunc *f);
 
+/* hisi_acc_aer.c: errors of the bus, as a root port reports them */
+bool hisi_acc_aer_init(HisiAccFunc *f, Error **errp);
+void hisi_acc_aer_exit(HisiAccFunc *f);
+void hisi_acc_aer_reset(HisiAccFunc *f);
+void hisi_acc_aer_written(HisiAccPf *pf);
+uint32_t hisi_acc_aer_shown(HisiAccFunc *f, uint32_t addr, uint32_t value);
+
 /* hisi_acc_store.c: words of the registers that the PF has for all */
 bool hisi_acc_store_defined(HisiAccPf *pf, uint32_t off, bool write);
 uint32_t *hisi_acc_store(HisiAccPf *pf, uint32_t off);
@@ -461,9 +470,8 @@ void hisi_acc_global_set_errors(HisiAccPf *pf, enum HisiAccUnit unit,
 void hisi_acc_global_reset(HisiAccPf *pf);
 
 /* hisi_acc_regs.c: offsets as in a VF's own BAR2 */
-uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size);
-void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
-                        unsigned size);
+uint32_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off);
+void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint32_t value);
 void hisi_acc_regs_reset(HisiAccFunc *f);
 
 /* hisi_acc_bar.c: decodes addresses */

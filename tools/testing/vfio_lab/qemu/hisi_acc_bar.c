@@ -84,6 +84,65 @@ static bool answers(const HisiAccAccess *a)
     return a->owner && !hisi_acc_fault_registers(a->owner);
 }
 
+static bool in_mailbox(uint32_t off)
+{
+    return off >= MAILBOX_FIRST && off <= MAILBOX_LAST;
+}
+
+static bool is_doorbell(uint32_t off)
+{
+    return (off & ~7) == SQ_CQ_DOORBELL || (off & ~7) == EQ_AEQ_DOORBELL;
+}
+
+static uint32_t read32(const HisiAccAccess *a, uint32_t off)
+{
+    return a->region == HISI_ACC_REGION_GLOBAL
+           ? hisi_acc_global_read(a->owner->pf, off)
+           : hisi_acc_reg_read(a->owner, off);
+}
+
+static uint64_t read_any(const HisiAccAccess *a, unsigned size)
+{
+    if (in_mailbox(a->off)) {
+        return hisi_acc_mailbox_read(a->owner, a->off - MAILBOX_FIRST, size);
+    }
+    if (size == 8) {
+        uint64_t low = read32(a, a->off);
+
+        return low | (uint64_t)read32(a, a->off + 4) << 32;
+    }
+    return read32(a, a->off & ~3) >> ((a->off & 3) * 8);
+}
+
+static void write32(const HisiAccAccess *a, uint32_t off, uint32_t value)
+{
+    if (a->region == HISI_ACC_REGION_GLOBAL) {
+        hisi_acc_global_write(a->owner->pf, off, value);
+    } else {
+        hisi_acc_reg_write(a->owner, off, value);
+    }
+}
+
+static void write_any(const HisiAccAccess *a, uint64_t value, unsigned size)
+{
+    if (in_mailbox(a->off)) {
+        hisi_acc_mailbox_write(a->owner, a->off - MAILBOX_FIRST, value, size);
+    } else if (is_doorbell(a->off)) {
+        if (size == 8 && !(a->off & 7)) {
+            hisi_acc_doorbell(a->owner, value, a->off == EQ_AEQ_DOORBELL);
+        } else {
+            hisi_acc_guest_error(a->owner, HISI_ACC_ERR_DB_WIDTH, a->off);
+        }
+    } else if (size == 8) {
+        write32(a, a->off, value);
+        write32(a, a->off + 4, value >> 32);
+    } else if (size == 4) {
+        write32(a, a->off, value);
+    } else {
+        hisi_acc_guest_error(a->owner, HISI_ACC_ERR_WIDTH, a->off);
+    }
+}
+
 /* Whether the memory space is not there; then the access ends with @result */
 static bool no_access(HisiAccFunc *f, hwaddr addr, MemTxResult *result)
 {
@@ -114,7 +173,7 @@ static MemTxResult bar_read(void *opaque, hwaddr addr, uint64_t *value,
     }
     a = decode(opaque, addr, false, size);
     if (answers(&a)) {
-        *value = hisi_acc_reg_read(a.owner, a.off, size);
+        *value = read_any(&a, size);
     }
     hisi_acc_access(&a, false, *value, size);
     return MEMTX_OK;
@@ -132,7 +191,7 @@ static MemTxResult bar_write(void *opaque, hwaddr addr, uint64_t value,
     a = decode(opaque, addr, true, size);
     hisi_acc_access(&a, true, value, size);
     if (answers(&a)) {
-        hisi_acc_reg_write(a.owner, a.off, value, size);
+        write_any(&a, value, size);
     }
     return MEMTX_OK;
 }
@@ -202,7 +261,7 @@ static MemTxResult db_bar_write(void *opaque, hwaddr addr, uint64_t value,
         /* the page of one queue, and another one's doorbell */
         hisi_acc_guest_error(a.owner, HISI_ACC_ERR_DB_RANGE, value);
     } else {
-        hisi_acc_reg_write(a.owner, SQ_CQ_DOORBELL, value, size);
+        hisi_acc_doorbell(a.owner, value, false);
     }
     return MEMTX_OK;
 }

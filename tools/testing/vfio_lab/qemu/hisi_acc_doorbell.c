@@ -114,7 +114,7 @@ static void sq_doorbell(HisiAccFunc *f, const Doorbell *db)
     if (!fits(f, db, &sq->ctx)) {
         return;
     }
-    /* the tail never goes back over requests that were announced before */
+    /* the tail never goes back over requests of earlier doorbells */
     if (hisi_acc_distance(sq->ctx.head, db->index, sq->ctx.depth) <
         hisi_acc_distance(sq->ctx.head, sq->ctx.tail, sq->ctx.depth)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_DB_STALE, db->raw);

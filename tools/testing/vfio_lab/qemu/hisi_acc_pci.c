@@ -47,6 +47,7 @@ static void function_reset_hold(Object *obj, ResetType type)
 {
     reset_function(HISI_ACC_FUNC(obj));
     hisi_acc_power_wake(HISI_ACC_FUNC(obj));
+    hisi_acc_aer_reset(HISI_ACC_FUNC(obj));
 }
 
 static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
@@ -88,6 +89,7 @@ static void pf_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
         return;
     }
     function_write_config(dev, addr, val, len);
+    hisi_acc_aer_written(HISI_ACC_PF(dev));
     if (ranges_overlap(addr, len, HISI_ACC_CAP_RESET, 1) &&
         val >> (HISI_ACC_CAP_RESET - addr) * 8 & 1) {
         reset_controller(HISI_ACC_PF(dev));
@@ -138,7 +140,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
         return false;
     }
     if (pcie_endpoint_cap_init(dev, CAP_EXP) < 0) {
-        error_setg(errp, "no room for the PCI Express capability");
+        error_setg(errp, "no space for the PCI Express capability");
         msi_uninit(dev);
         return false;
     }
@@ -149,6 +151,11 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
     }
     pcie_cap_flr_init(dev);
     pcie_ari_init(dev, CAP_ARI);
+    if (!hisi_acc_aer_init(f, errp)) {
+        pcie_cap_exit(dev);
+        msi_uninit(dev);
+        return false;
+    }
 
     f->pf->funcs[f->number] = f;
     f->queues = g_new0(HisiAccQueue, f->pf->cfg.queues);
@@ -166,6 +173,7 @@ static void function_exit(HisiAccFunc *f)
     work_exit(f->writeback_bh, f->writeback_timer);
     g_free(f->queues);
     f->pf->funcs[f->number] = NULL;
+    hisi_acc_aer_exit(f);
     pcie_cap_exit(PCI_DEVICE(f));
     msi_uninit(PCI_DEVICE(f));
 }
@@ -178,6 +186,7 @@ static uint32_t vf_read_config(PCIDevice *dev, uint32_t addr, int len)
 {
     uint32_t value = pci_default_read_config(dev, addr, len);
 
+    value = hisi_acc_aer_shown(HISI_ACC_FUNC(dev), addr, value);
     return addr == PCI_COMMAND ? value & ~PCI_COMMAND_MEMORY : value;
 }
 

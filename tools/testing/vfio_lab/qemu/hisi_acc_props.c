@@ -54,7 +54,7 @@ static const Choice choices[] = {
     { "bus-reopen", { "clear", "toggle" },
       offsetof(HisiAccConfig, bus_reopen),
       "What opens a bus that an error closed: its end, or the driver then" },
-    { "ras", { "off", "on" },
+    { "ras", { "on", "off" },
       offsetof(HisiAccConfig, ras),
       "Whether the device raises errors by itself" },
     { "fault-mailbox", { "none", "busy", "fail", "garbage" },
@@ -312,9 +312,9 @@ void hisi_acc_config_class(ObjectClass *class)
     object_class_property_add(class, "pf-algs", "uint64", algs_get, algs_set,
                               NULL, (void *)offsetof(HisiAccConfig, pf_algs));
     object_class_property_set_description(class, "pf-algs",
-        "Bitmap of the algorithms that the PF announces");
+        "Bitmap of the algorithms that the PF reports");
     object_class_property_add(class, "vf-algs", "uint64", algs_get, algs_set,
                               NULL, (void *)offsetof(HisiAccConfig, vf_algs));
     object_class_property_set_description(class, "vf-algs",
-        "Bitmap of the algorithms that each VF announces");
+        "Bitmap of the algorithms that each VF reports");
 }

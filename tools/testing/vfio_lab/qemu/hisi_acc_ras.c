@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "hisi_acc.h"
 #include "hisi_acc_offsets.h"
+#include "trace.h"
 
 uint32_t hisi_acc_ras_source(HisiAccPf *pf, enum HisiAccUnit unit)
 {
@@ -84,6 +85,8 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
 {
     bool closed = hisi_acc_bus_closed(pf);
 
+    trace_hisi_acc_ras(hisi_acc_engine(HISI_ACC_FUNC(pf))->name,
+                       unit == HISI_ACC_QM ? "queue manager" : "engine", bits);
     *hisi_acc_store(pf, hisi_acc_ras_source(pf, unit)) |= bits;
     hisi_acc_bus_latch(pf);
     /* commands that wait for requests end when the bus closes */
@@ -98,7 +101,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
 /* An error of a function is an error of the whole device */
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
 {
-    if (f->pf->cfg.ras == HISI_ACC_ON) {
+    if (f->pf->cfg.ras == HISI_ACC_RAS_ON) {
         hisi_acc_ras_raise(f->pf, HISI_ACC_QM, bits);
     }
 }
@@ -108,7 +111,7 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
     const HisiAccEngine *engine = hisi_acc_engine(f);
     HisiAccPf *pf = f->pf;
 
-    if (pf->cfg.ras == HISI_ACC_OFF) {
+    if (pf->cfg.ras == HISI_ACC_RAS_OFF) {
         return;
     }
     if (pf->cfg.hw_version >= HISI_ACC_V5) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: the registers each function has
+ * HiSilicon accelerator model: the registers each function has, as words
  *
  * Reads never change anything: the drivers dump whole ranges to debugfs.
  */
@@ -95,7 +95,7 @@ static uint32_t *later_word(HisiAccFunc *f, uint32_t off, bool write)
     return NULL;
 }
 
-static uint32_t read32(HisiAccFunc *f, uint32_t off)
+uint32_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off)
 {
     static const uint8_t sub_version[] = { 0, 0x50, 0x51 };
     uint32_t *word = window_word(f, off);
@@ -112,9 +112,6 @@ static uint32_t read32(HisiAccFunc *f, uint32_t off)
     }
     if (off >= CAPS_FIRST && off <= CAPS_LAST) {
         return cap_read(f, off);
-    }
-    if (off >= GLOBAL_FIRST) {
-        return hisi_acc_global_read(f->pf, off);
     }
     switch (off) {
     case AEQ_INT_SOURCE:
@@ -165,7 +162,7 @@ static void write_mask(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t value)
     }
 }
 
-static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
+void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint32_t value)
 {
     uint32_t *word = window_word(f, off);
 
@@ -174,10 +171,6 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
     }
     if (word) {
         *word = value;
-        return;
-    }
-    if (off >= GLOBAL_FIRST) {
-        hisi_acc_global_write(f->pf, off, value);
         return;
     }
     switch (off) {
@@ -222,50 +215,6 @@ static void write32(HisiAccFunc *f, uint32_t off, uint32_t value)
         break;
     default:
         hisi_acc_guest_error(f, HISI_ACC_ERR_UNDEFINED, off);
-    }
-}
-
-static bool in_mailbox(uint32_t off)
-{
-    return off >= MAILBOX_FIRST && off <= MAILBOX_LAST;
-}
-
-static bool is_doorbell(uint32_t off)
-{
-    return (off & ~7) == SQ_CQ_DOORBELL || (off & ~7) == EQ_AEQ_DOORBELL;
-}
-
-uint64_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off, unsigned size)
-{
-    if (in_mailbox(off)) {
-        return hisi_acc_mailbox_read(f, off - MAILBOX_FIRST, size);
-    }
-    if (size == 8) {
-        uint64_t low = read32(f, off);
-
-        return low | (uint64_t)read32(f, off + 4) << 32;
-    }
-    return read32(f, off & ~3) >> ((off & 3) * 8);
-}
-
-void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint64_t value,
-                        unsigned size)
-{
-    if (in_mailbox(off)) {
-        hisi_acc_mailbox_write(f, off - MAILBOX_FIRST, value, size);
-    } else if (is_doorbell(off)) {
-        if (size == 8 && !(off & 7)) {
-            hisi_acc_doorbell(f, value, off == EQ_AEQ_DOORBELL);
-        } else {
-            hisi_acc_guest_error(f, HISI_ACC_ERR_DB_WIDTH, off);
-        }
-    } else if (size == 8) {
-        write32(f, off, value);
-        write32(f, off + 4, value >> 32);
-    } else if (size == 4) {
-        write32(f, off, value);
-    } else {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_WIDTH, off);
     }
 }
 

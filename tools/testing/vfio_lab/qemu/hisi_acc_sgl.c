@@ -3,7 +3,7 @@
  * HiSilicon accelerator model: the guest's memory, flat or as a hardware SGL
  *
  * A list is a header of 64 bytes {next@0, entries in chain@8, entries in use
- * @10, room for entries@12} and entries of 32 {address@0, length@16}. Only
+ * @10, capacity@12} and entries of 32 {address@0, length@16}. Only
  * the source is ever read and only the destination is ever written: an IOMMU
  * may allow no more.
  */

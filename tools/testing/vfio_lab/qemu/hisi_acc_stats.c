@@ -8,6 +8,7 @@
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hisi_acc.h"
+#include "trace.h"
 
 static const char *const event_names[] = {
     [HISI_ACC_EV_READ] = "reads",
@@ -170,11 +171,15 @@ static const char *const access_names[] = {
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n)
 {
     f->stats.events[event] += n;
+    trace_hisi_acc_event(hisi_acc_engine(f)->name, f->number,
+                         event_names[event], n);
 }
 
 void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
                           uint64_t detail)
 {
+    trace_hisi_acc_guest_error(hisi_acc_engine(f)->name, f->number,
+                               errors[error].name, detail);
     if (f->stats.errors[error]++) {
         return;
     }

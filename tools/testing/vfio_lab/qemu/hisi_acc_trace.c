@@ -11,6 +11,7 @@
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hisi_acc.h"
+#include "trace.h"
 
 void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
                      unsigned size)
@@ -21,6 +22,8 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
 
     stats->events[write ? HISI_ACC_EV_WRITE : HISI_ACC_EV_READ]++;
     (write ? stats->writes : stats->reads)[i]++;
+    trace_hisi_acc_access(hisi_acc_engine(a->via)->name, a->via->number, a->bar,
+                          write ? "write" : "read", size, a->addr, shown);
     if (a->via->pf->trace) {
         fprintf(a->via->pf->trace,
                 "%" PRId64 " %u %u %c %u 0x%x 0x%" PRIx64 "\n",

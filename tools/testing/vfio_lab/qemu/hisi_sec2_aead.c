@@ -190,7 +190,7 @@ static bool run_authenc(const HisiSec2Aead *a, uint8_t *mac)
 }
 
 /*
- * Works in place; @mac, which has room for HISI_SEC2_MAX_MAC, is computed in
+ * Works in place; @mac, which has HISI_SEC2_MAX_MAC bytes, is computed in
  * both directions and not compared. False if the lengths do not fit.
  */
 bool hisi_sec2_aead(const HisiSec2Aead *a, uint8_t *mac)

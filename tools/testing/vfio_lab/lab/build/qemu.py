@@ -49,7 +49,7 @@ SANITIZE = ("--enable-asan", "--enable-ubsan", "--extra-cflags=-g1")
 #: set to 1, the lab runs on the outer QEMU that checks itself
 SANITIZED = "VFIO_LAB_ASAN"
 #: how that one ends at the first thing it finds. Leaks are looked for where a
-#: machine is told to quit; hosts are killed
+#: machine quits; hosts are killed
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0",
                      "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 
@@ -119,7 +119,7 @@ def _model() -> tuple[dict[str, bytes], bytes]:
     if not hook.is_file() or not (paths.MODEL / "meson.build").is_file():
         raise LabError(f"This clone has no device model in {paths.MODEL}.")
     files = {path.name: path.read_bytes() for path in sorted(paths.MODEL.iterdir())
-             if path.name in ("Kconfig", "meson.build") or path.suffix in (".c", ".h")}
+             if path.name in ("Kconfig", "meson.build", "trace-events") or path.suffix in (".c", ".h")}
     return files, b"\n".join(patch.read_bytes() for patch in sorted(paths.MODEL.glob("*.patch")))
 
 
@@ -168,7 +168,7 @@ def _place_model(source: Path, files: dict[str, bytes], hook: bytes, log: Path) 
 
 def _patch(source: Path, hook: bytes, log: Path) -> None:
     """Make the tree's patches these.  Each is tried first: one that is applied or taken
-    out in part would spoil the tree.  None may fit only roughly: it could not be
+    out in part would corrupt the tree.  None may fit only roughly: it could not be
     taken out again."""
     applied = source.parent / HOOK
     if applied.exists() and applied.read_bytes() != hook:
@@ -277,7 +277,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
                 run(["ninja", f"-j{processors.count()}", PROGRAM], log=log, cwd=where,
                     env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
                 if warnings:
-                    for file in files:      # to be compiled, and told off, again
+                    for file in files:      # to be compiled, and reported, again
                         (tree / "src" / PLACE / file).touch()
                     raise LabError(f"The device model has to compile without a warning: {warnings[0]}", log)
                 if kind == "qemu":

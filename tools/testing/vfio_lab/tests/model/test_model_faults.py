@@ -393,7 +393,7 @@ def test_no_event_is_written_while_the_bus_is_closed(start):
 
 def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
     """A request whose error closes the bus must be done once, and complete when the bus opens."""
-    vf = start(",ras=on")
+    vf = start()
     pf = Function(vf.model, 0)
     source, select = ENGINE_ERRORS[Function]
     pf.write(select, 1)
@@ -577,6 +577,31 @@ def test_accesses_are_written_down_in_order(start, tmp_path):
     times = [int(line[0]) for line in lines]
     assert times == sorted(times)
     assert vf.model.property("access-trace") == ""
+
+
+def test_qemus_trace_events_have_what_the_device_does(start):
+    """QEMU's trace events must have accesses, mailbox commands, counted events, each error and what
+    the device reports; only when they are enabled."""
+    vf = start()
+    pf = Function(vf.model, 0)
+    vf.write(0x34, 1)
+    vf.model.qmp("trace-event-set-state", name="hisi_acc_*", enable=True)
+    vf.write(0x34, 2)
+    vf.ask(8, queue=1)
+    vf.read(0x3300)
+    vf.read(0x3300)
+    pf.write(0x10000c, 0x800)
+    vf.model.qmp("trace-event-set-state", name="hisi_acc_*", enable=False)
+    vf.write(0x34, 3)
+    lines = [line.partition(" ")[2] for line in vf.model.log.read_text().splitlines() if line.startswith("hisi_acc_")]
+    for line, times in {"hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x1": 0,
+                        "hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x2": 1,
+                        "hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x3": 0,
+                        "hisi-sec2 function 1: command 0x8, get 0, queue 1, data 0x0": 1,
+                        "hisi-sec2 function 1: command 0x8 done 1, data 0x0": 1,
+                        "hisi-sec2 function 1: undefined-register (0x3300)": 2,
+                        "hisi-sec2: errors of the queue manager 0x800": 1}.items():
+        assert lines.count(line) == times, (line, lines)
 
 
 def test_what_the_device_does_is_counted(start):

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Advanced error reporting of the functions: behind a root port only, enabled by the PF for all."""
+
+from __future__ import annotations
+
+import pytest
+
+from registers import Model
+
+#: the capability's place, PCI Express' device control, and what enables all messages in it
+AER, CONTROL, MESSAGES = 0x140, 0x88, 0xF
+# in the root port: its PCI Express capability and the one of AER, root error status, source of an uncorrectable error
+PORT_EXP, PORT_AER, STATUS, SOURCE = 0x54, 0x100, 0x30, 0x36
+NONFATAL = 1 << 5
+
+
+@pytest.fixture
+def port(outer, tmp_path):
+    """A device behind a root port that passes messages on."""
+    with Model(outer, tmp_path, port=True) as model:
+        model.bring_up()
+        model.write(model.port + PORT_EXP + 8, MESSAGES, 2)
+        model.write(model.port + 0x3E, 2, 2)
+        yield model
+
+
+def inject(model: Model, device: str) -> str:
+    """Let a function report a poisoned TLP; the monitor's answer."""
+    return model.qmp("human-monitor-command", **{"command-line": f"pcie_aer_inject_error {device} POISON_TLP"})["return"]
+
+
+def test_there_is_none_on_the_root_bus(start):
+    """An endpoint of the root complex must have no such capability: nothing would take its messages."""
+    vf = start()
+    for function in range(2):
+        assert vf.model.read(vf.model.config(function) + AER) == 0
+    assert vf.model.qmp("human-monitor-command", **{"command-line": "pcie_aer_inject_error sec0.vf1 POISON_TLP"})["return"] \
+        == "Error: device 'sec0.vf1' not found\r\n"
+
+
+@pytest.mark.parametrize("function, device", [(0, "sec0"), (1, "sec0.vf1"), (2, "sec0.vf2")])
+def test_the_pf_enables_the_messages_of_all(port, function, device):
+    """Without the PF's bits a function must report nothing; with them the root port must have its number."""
+    where = port.config(function)
+    assert port.read(where + AER, 2) == 1
+    for step, enabled in enumerate((0, MESSAGES)):
+        port.write(port.config(0) + CONTROL, enabled, 2)
+        assert inject(port, device).startswith("OK ")
+        status = port.read(port.port + PORT_AER + STATUS)
+        assert bool(status & NONFATAL) == bool(enabled), (step, hex(status))
+        port.write(where + AER + 4, 0xFFFFFFFF)         # clears the error
+        assert port.read(where + AER + 4) == 0
+    assert port.read(port.port + PORT_AER + SOURCE, 2) == 0x100 + function
+
+
+def test_the_bits_of_a_vf_are_reserved(port):
+    """A VF's own enable bits must read as zero and ignore writes, whatever the PF's are."""
+    vf = port.config(1)
+    for enabled in (0, MESSAGES):
+        port.write(port.config(0) + CONTROL, enabled, 2)
+        assert port.read(port.config(0) + CONTROL, 2) & MESSAGES == enabled
+        for value in (MESSAGES, 0):
+            port.write(vf + CONTROL, value, 2)
+            assert port.read(vf + CONTROL, 2) & MESSAGES == 0
+            assert port.read(vf + CONTROL, 4) & MESSAGES == 0
+            assert port.read(vf + CONTROL, 1) & MESSAGES == 0
+
+
+def test_a_reset_of_the_pf_disables_them(port):
+    """After a function-level reset of the PF nothing may be reported."""
+    port.write(port.config(0) + CONTROL, MESSAGES, 2)
+    port.write(port.config(0) + CONTROL + 1, 0x80, 1)
+    port.settle()
+    assert port.read(port.config(0) + CONTROL, 2) & MESSAGES == 0
+    assert inject(port, "sec0").startswith("OK ")
+    assert port.read(port.port + PORT_AER + STATUS) == 0
