@@ -19,7 +19,7 @@ os.umask(0o022)
 LAB = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(LAB), str(LAB / "tests/support")]
 
-from lab.core import cache, hardware, paths, versions  # noqa: E402
+from lab.core import cache, paths, versions  # noqa: E402
 from lab.core.context import Context, shared  # noqa: E402
 from lab.core.progress import Steps  # noqa: E402
 from lab.build import kernel, qemu  # noqa: E402
@@ -277,6 +277,6 @@ def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
         session = new_session()
         (host,) = session.boot([session.spec("host", config)])
         for name in config.engines:
-            accelerator.bring_up(host.ssh, hardware.ENGINES[name], config.vfs, **how)
+            accelerator.bring_up(host.ssh, config.engine(name), config.vfs, **how)
         return host
     return one

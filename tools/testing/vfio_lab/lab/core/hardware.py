@@ -13,23 +13,24 @@ ALGORITHMS = ("hisi_", "hisi-", "hpre-")
 @dataclasses.dataclass(frozen=True)
 class Engine:
     """One kind of accelerator: QEMU's device type, the stock driver's name, and
-    the place on the host's root bus.  A PF and its 63 VFs
-    take 64 consecutive places of the bus."""
+    the place on the host's root bus, or on the bus of its own behind a root port
+    at that place.  A PF and its 63 VFs take 64 consecutive places of the bus."""
 
     name: str
     device: str
     driver: str
     slot: int
+    bus: int = 0
 
     @property
     def pf(self) -> str:
         """PCI address of the PF."""
-        return f"0000:00:{self.slot:02x}.0"
+        return f"0000:{self.bus:02x}:{self.slot:02x}.0"
 
     def vf(self, number: int) -> str:
         """PCI address of a VF, from 0 on."""
         place = 8 * self.slot + 1 + number
-        return f"0000:00:{place // 8:02x}.{place % 8}"
+        return f"0000:{self.bus:02x}:{place // 8:02x}.{place % 8}"
 
 
 ENGINES = {e.name: e for e in (
@@ -38,11 +39,14 @@ ENGINES = {e.name: e for e in (
     Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
+#: the same, each behind a root port: a host has one for each of them, so that buses have these numbers
+BEHIND_PORTS = {e.name: dataclasses.replace(e, slot=0, bus=bus) for bus, e in enumerate(ENGINES.values(), 1)}
+
 
 def engine(address: str) -> Engine:
     """The accelerator that a PF or VF at this PCI address belongs to."""
-    slot = int(address[8:10], 16)
-    return next(e for e in ENGINES.values() if e.slot <= slot < e.slot + 8)
+    bus, slot = int(address[5:7], 16), int(address[8:10], 16)
+    return next(e for e in (BEHIND_PORTS if bus else ENGINES).values() if e.bus == bus and e.slot <= slot < e.slot + 8)
 
 
 # Queue pairs that the PF keeps for itself: few, they cost memory,

@@ -33,7 +33,8 @@ MIN_LANES, MAX_LANES = 12, 64
 class HostConfig:
     """A host.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
     tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
-    tracking; `vmm` is the release of QEMU in the host; `roots` are archives on top of the
+    tracking; with `ports` each accelerator is behind a root port, which reports errors of
+    the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the
     host's root, `push` maps names in the host to local files."""
 
     kernel: str = versions.DEFAULT
@@ -44,12 +45,17 @@ class HostConfig:
     vfs: int = 2
     model: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(MODEL))
     httu: bool = True
+    ports: bool = False
     vmm: str = versions.DEFAULT_VMM
     roots: tuple[pathlib.Path, ...] = ()
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.driver in DRIVERS, self.driver
+
+    def engine(self, name: str) -> hardware.Engine:
+        """One of the accelerators, with its address in this host."""
+        return (hardware.BEHIND_PORTS if self.ports else hardware.ENGINES)[name]
 
     @property
     def queues(self) -> int:

@@ -118,10 +118,13 @@ class Host:
         args += spec.extra
         if config.httu:
             args += ["-global", "arm-smmuv3.httu=on"]
+        for engine in hardware.ENGINES.values() if config.ports else ():
+            args += ["-device", f"pcie-root-port,id=port-{engine.name},addr={engine.slot:x}.0,chassis={engine.slot}"]
         for name in config.engines:
             engine = hardware.ENGINES[name]
             properties = "".join(f",{k}={v}" for k, v in config.model.items())
-            args += ["-device", f"{engine.device},id={name},addr={engine.slot:x}.0,vfs={max(config.vfs, 1)}{properties}"]
+            place = f"bus=port-{name},addr=0.0" if config.ports else f"addr={engine.slot:x}.0"
+            args += ["-device", f"{engine.device},id={name},{place},vfs={max(config.vfs, 1)}{properties}"]
         return args
 
     def start(self) -> None:
