@@ -81,7 +81,7 @@ class Guest:
             self._process = subprocess.Popen(host.ssh.argv(started), stdin=theirs, stdout=theirs,
                                              stderr=subprocess.DEVNULL, **kept_apart())
         try:
-            self.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.timeout_scale)
+            self.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.timeout_scale, self._keep_stacks)
         except LabError as e:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
@@ -89,6 +89,12 @@ class Guest:
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         if incoming:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
+
+    def _keep_stacks(self) -> None:
+        """Write where in the kernel the threads of the host's QEMUs are to a file beside the console's."""
+        said = self.host.ssh.run("for t in /proc/[0-9]*/task/*; do case $(readlink $t/exe) in *qemu*) "
+                                 "echo $t $(cat $t/comm $t/syscall); cat $t/stack;; esac; done", check=False).stdout
+        self.console_log.with_suffix(".stacks.log").write_text(said, encoding="utf-8")
 
     def alive(self) -> bool:
         """Whether the inner QEMU is running."""

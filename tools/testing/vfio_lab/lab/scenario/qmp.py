@@ -31,14 +31,17 @@ class Event:
 class Qmp:
     """A QMP session over a connected socket whose other end QEMU holds.
 
-    `library` is the folder of the Python package `qemu`; see pyqmp.path().
+    `library` is the folder of the Python package `qemu`; see pyqmp.path().  `silent` is
+    called when QEMU does not answer a command in time, before the error.
     """
 
-    def __init__(self, sock: socket.socket, name: str, library: str, timeout_scale: float = 1) -> None:
+    def __init__(self, sock: socket.socket, name: str, library: str, timeout_scale: float = 1,
+                 silent: Callable[[], None] = lambda: None) -> None:
         if library not in sys.path:
             sys.path.insert(0, library)
         from qemu.qmp import QMPClient, QMPError
         self._error = QMPError
+        self._silent = silent
         self.name = name
         self._timeout_scale = timeout_scale
         self.events: list[Event] = []
@@ -76,6 +79,7 @@ class Qmp:
         except self._error as e:
             raise LabError(f"{self.name}: {command}: {e}") from e
         except TimeoutError as e:
+            self._silent()
             raise LabError(f"{self.name}: {command}: no answer within {timeout:.0f} s") from e
 
     def wait(self, what: str, test: Callable[[Event], bool], timeout: float,
