@@ -59,7 +59,8 @@ def _sentence(comment: str) -> str:
     text = re.sub(r"\s*\n\s*\*?\s*", " ", comment).strip(" /*")
     text = re.sub(r"^((?:[RD]\d+(?:, )?)+): ?", r"(\1) ", text)
     text = text.rstrip(".;")
-    return text[:1].upper() + text[1:]
+    # the name of a function stays as it is
+    return text if re.match(r"\w+\(", text) else text[:1].upper() + text[1:]
 
 
 def generic() -> list[Test]:
@@ -117,7 +118,8 @@ def _table(title: str, tests: list[Test], others: dict[str, dict[str, str]] | No
     columns = ["test" if others is not None else "file", "what it verifies", *(["expected of others"] if others else [])]
     rows = "".join(f"   {line}\n" for line in text.getvalue().splitlines())
     names = ", ".join(f'"{name}"' for name in columns)
-    return f"\n{title}\n{'=' * len(title)}\n\n.. csv-table::\n   :header: {names}\n\n{rows}"
+    widths = "3 4 2" if others else "2 5"
+    return f"\n{title}\n{'=' * len(title)}\n\n.. csv-table::\n   :header: {names}\n   :widths: {widths}\n\n{rows}"
 
 
 def pages() -> dict[Path, str]:

@@ -194,7 +194,7 @@ def page(results: Mapping[Cell, Result], engines: Iterable[str]) -> str:
     """The tables as a page of the documentation."""
     lines = [PAGE.format(date=_today(), versions="\n".join(f"- {version}" for version in ran(results)), engines=", ".join(engines))]
     for head, rows in tables(results):
-        lines += [".. list-table::", "   :header-rows: 1", ""]
+        lines += [".. list-table::", "   :header-rows: 1", "   :widths: 1 1 2 2", ""]
         for row in (head, *rows):
             lines += [f"   {'*' if not n else ' '} - {text}".rstrip() for n, text in enumerate(row)]
         lines += [""]

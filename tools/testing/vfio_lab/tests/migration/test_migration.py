@@ -4,9 +4,9 @@ removed the lab must report an error."""
 
 import pytest
 
-from lab.core import paths
+from lab.core import paths, versions
 from lab.scenario import migration, watch
-from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
+from lab.scenario.config import BACKENDS, MODEL, GuestConfig, HostConfig, MigrationConfig
 
 MUTANTS = paths.LAB / "tests/mutants"
 #: effects of an incomplete driver on the guest
@@ -55,9 +55,14 @@ def test_mainline_refuses_two_functions(new_session):
 
 
 @pytest.mark.parametrize("source, destination", [("tree", "in-tree"), ("in-tree", "tree")])
-def test_it_gets_on_with_mainline(new_session, source, destination):
+@pytest.mark.parametrize("kernel, backend", [
+    pytest.param(kernel, backend, marks=[] if (kernel, backend) == (versions.DEFAULT, BACKENDS[0]) else pytest.mark.long(
+        "other kernels and backends")) for kernel in versions.SERIES for backend in BACKENDS])
+def test_it_gets_on_with_mainline(new_session, kernel, backend, source, destination):
     """Migration between this driver and the in-tree driver must work in both directions."""
-    outcome = new_session().migrate(HostConfig(driver=source), HostConfig(driver=destination))
+    httu = backend != "container"
+    outcome = new_session().migrate(HostConfig(kernel, driver=source, httu=httu), HostConfig(kernel, driver=destination, httu=httu),
+                                    migration=MigrationConfig(backend=backend))
     assert outcome.failures == []
 
 
