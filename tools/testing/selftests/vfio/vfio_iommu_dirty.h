@@ -42,7 +42,7 @@ void *contiguous_memory(unsigned int blocks, size_t size, int *sock);
 
 struct device;
 
-/* One kind of device that can be told to access memory */
+/* One kind of device that a test can make access memory */
 struct dma_kind {
 	const char *name;
 	void (*set_up)(struct device *d);

@@ -15,11 +15,11 @@
  *   C      write Device Control as it is -> errno or 0, then the state
  *   Y N    set (1) or clear (0) bus mastering -> errno or 0
  *   t      the address of the SQC table, by the guest's mailbox
- *   d N    read N bytes of the last data file -> bytes or -errno
- *   w      write what was read last to the last data file -> bytes or -errno
- *   p      VFIO_MIG_GET_PRECOPY_INFO of the last data file -> errno or 0
- *   k      keep the last data file open for ever, and forget it
- *   K N    make N data files, and keep them all -> how many
+ *   d N    read N bytes of the last migration file -> bytes or -errno
+ *   w      write what was read last to the last migration file -> bytes or -errno
+ *   p      VFIO_MIG_GET_PRECOPY_INFO of the last migration file -> errno or 0
+ *   k      keep the last migration file open for ever, and forget it
+ *   K N    make N migration files, and keep them all -> how many
  *   V N    the same with event descriptors, for comparison
  *   i      what was read last, in hexadecimal
  *   I HEX  take this for what was read last
@@ -29,7 +29,7 @@
  *   f N    open no more than N files from now on
  *   b N    start mailbox command N as the guest does, and do not look
  *   B      look: the answer
- *   c      close the device, not the data file
+ *   c      close the device, not the migration file
  *
  * Given the address of a physical function too, that one is opened first, and
  * what VFIO wants to know of its user is said.

@@ -97,7 +97,7 @@ static void point_copy(Point *to, const Point *from)
 }
 
 /*
- * @to += @from along the line of slope @num / @den, which is overwritten. False if
+ * @to += @from along the line of slope @num / @den, which is lost. False if
  * @den has no inverse, as happens when p is no prime.
  */
 static bool point_chord(const Curve *c, Point *to, const Point *from, mpz_t num,

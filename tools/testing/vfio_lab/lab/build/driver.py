@@ -18,7 +18,7 @@ RECIPE = 1
 MODULE = "hisi_acc_vfio_pci.ko"
 #: the driver's KUnit tests; built for kernels that have CONFIG_KUNIT
 KUNIT_MODULE = "hisi_acc_kunit.ko"
-#: what a kernel's folder of modules is told besides
+#: further make variables for a kernel's folder of modules
 VARIABLES = {"": (), "kunit": ("CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m",),
              "gcov": ("GCOV_PROFILE=y", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m")}
 #: what of this clone the driver is built from, besides its own folder

@@ -35,7 +35,7 @@ def flavoured(flavour: str, series: str = versions.DEFAULT) -> str:
 
 #: what a host may run
 HOSTS = (*versions.SERIES, *map(flavoured, FLAVOURS))
-#: what a guest runs unless told otherwise
+#: what a guest runs by default
 GUEST = flavoured(GUEST_FLAVOUR, versions.GUEST)
 #: all that can be built
 NAMES = (*HOSTS, *(flavoured(GUEST_FLAVOUR, series) for series in versions.SERIES))

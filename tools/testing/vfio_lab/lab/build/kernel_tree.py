@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The files of this clone that belong into a kernel tree, and the resulting tree.
 
-Most of it are files of ours in their places. A few files are the kernel's, and
-get lines of ours; and what the driver replaces goes.
+Most of them are whole files. A few files are the kernel's, with lines added;
+what the driver replaces is removed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ..core.files import listed
 DRIVER = "drivers/vfio/pci/hisilicon"
 SELFTESTS = "tools/testing/selftests/vfio"
 GUIDE = "Documentation/admin-guide/hisi-acc-vfio-pci"
-#: folders whose files of ours take their places in a kernel's tree
+#: folders of this clone whose files have the same place in a kernel's tree
 PLACES = ("Documentation", "drivers", "kernel", SELFTESTS)
-#: the pages that ours are named behind, in the index of their folder
+#: the indexes that get a page of this clone, and the entry before it
 INDEX = {
     "Documentation/driver-api/index.rst": ("vfio", "hisi-acc-vfio-pci/index"),
     "Documentation/admin-guide/index.rst": ("gpio/index", "hisi-acc-vfio-pci/index"),
     "Documentation/dev-tools/index.rst": ("testing-overview", "vfio-lab/index"),
 }
-#: the changes to files of the kernel that ours come with
+#: the patches of the kernel's own files
 QM_HOOK = "drivers/crypto/hisilicon/hook.patch"
 QM_PATCH = paths.ROOT / QM_HOOK
 HOOKS = (QM_HOOK, f"{SELFTESTS}/hook.patch")
-#: the kernel's own documentation of the driver that ours replaces
+#: documentation of the in-tree driver, which this driver replaces
 REPLACED_ABI = "Documentation/ABI/testing/debugfs-hisi-migration"
 KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
 DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
@@ -58,14 +58,14 @@ def ours(lab: bool = True) -> dict[str, str]:
 
 
 def replaced(base: Path) -> list[str]:
-    """Files of the kernel that make room for ours."""
+    """Files of the kernel that are removed."""
     theirs = [str(p.relative_to(base)) for p in sorted((base / DRIVER).glob("*")) if p.is_file()]
     abi = [REPLACED_ABI] if (base / REPLACED_ABI).is_file() else []
     return [n for n in theirs if not (paths.ROOT / n).is_file()] + abi
 
 
 def with_index(place: str, text: str) -> str:
-    """A kernel's index page with ours in it."""
+    """A kernel's index page with the page of this clone in it."""
     behind, page = INDEX[place]
     line = re.search(rf"^( +){re.escape(behind)}\n", text, re.M)
     if not line:
@@ -108,7 +108,7 @@ def with_maintainers(text: str, lab: bool = True) -> str:
 
 
 def hooked(base: Path, patch: str) -> dict[str, str]:
-    """The kernel's own files that have to know of ours, patched."""
+    """The kernel's own files that `patch` changes, patched."""
     hook = paths.ROOT / patch
     names = re.findall(r"^--- a/(\S+)$", hook.read_text(encoding="utf-8"), re.M)
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ def hooked(base: Path, patch: str) -> dict[str, str]:
 
 
 def changed(base: Path, lab: bool = True) -> dict[str, str]:
-    """Every file that differs from the kernel's tree at `base` once ours is in it,
+    """Every file that differs from the kernel's tree at `base` with this clone's files in it,
     but those of replaced()."""
     files = ours(lab)
     for place in INDEX:
@@ -149,8 +149,7 @@ def link_around(base: Path, tree: Path, places: set[Path]) -> None:
 
 
 def linked(base: Path, folder: Path) -> None:
-    """Make a folder of the kernel's tree at `base` with ours in it: links, where it is
-    the kernel's."""
+    """Make a folder of the kernel's tree at `base`, by links, with this clone's files in it."""
     files = changed(base)
     link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
     for place, text in files.items():

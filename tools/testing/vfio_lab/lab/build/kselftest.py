@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's selftests of VFIO with ours among them, built for the hosts.
+"""The kernel's selftests of VFIO and those of this clone, built for the hosts.
 
 The kernel's folder, its library libvfio and its way to build, install and run
 tests are taken from the sources of the newest kernel, as they are; this clone's folder

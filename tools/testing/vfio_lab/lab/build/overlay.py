@@ -100,7 +100,7 @@ def _lay_over(source: Path, tree: Path) -> None:
 
 @contextmanager
 def overlay(context: Context, series: str = versions.DEFAULT) -> Iterator[Path]:
-    """The tree of a series with this clone's driver in it, ours alone for the body."""
+    """The tree of a series with this clone's driver in it, which alone is compiled."""
     source = sources(series, context)
 
     def prepare(folder: Path) -> None:

@@ -25,7 +25,7 @@ from . import cross, driver, firmware, kernel, kselftest, kunit, pyqmp, qemu, ro
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to build: how, a pattern of its cache entry's kind, the room it takes,
+    """One thing to build: how, a pattern of its cache entry's kind, the disk space it takes,
     and the parts that it is made from.  A ``heavy`` one keeps all processors busy."""
 
     build: Callable[[Context], object]
@@ -148,7 +148,7 @@ def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
     """Build the named parts as far as they are not cached, side by side; refuse names
     unknown.
 
-    Checks the machine first, and that the disk has room for all of it.
+    Checks the machine first, and that the disk has space for all of it.
     """
     names = list(what) or list(USUAL)
     for name in names:

@@ -156,7 +156,7 @@ def _check_plan(packages: Sequence[str]) -> Plan:
 
 
 def install(packages: Sequence[str], context: Context) -> None:
-    """Install packages of the machine's own release: named first, without a question asked,
+    """Install packages of the machine's own release: named first, without a prompt,
     and never at the cost of one that is there.  Two processes may both want some."""
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker

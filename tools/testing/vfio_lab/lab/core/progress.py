@@ -105,9 +105,9 @@ class Steps:
     for all of them is added every ten seconds.  Exceptions pass through: whoever
     ends the program prints the LabError's own sentence.
 
-    With ``after``, nothing is told of a step until it has taken so many seconds:
+    With ``after``, a step is reported only once it has taken so many seconds:
     for tests, whose steps are of interest only when somebody waits for them. With
-    math.inf only failures are told.
+    math.inf only failures are reported.
     """
 
     #: if set, how far the whole is, of which the steps are parts
@@ -278,7 +278,7 @@ class Relay(Steps):
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
-        self._tty = True        # what is at hand is told at each tick
+        self._tty = True        # the current step is printed at each tick
 
     def send(self, **message: object) -> None:
         """One message; lost if nobody listens any more."""

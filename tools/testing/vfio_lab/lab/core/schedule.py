@@ -182,7 +182,7 @@ def run(jobs: Iterable[Job], steps: Steps, seconds: Mapping[str, float],
     """Run jobs, each as soon as what it needs is there.
 
     The first that fails stops the others, and its LabError is raised; so does an
-    interrupt.  ``seconds`` is what each is expected to take, ``done`` is told what it
+    interrupt.  ``seconds`` is what each is expected to take, ``done`` is called with what it
     took.  Call it from the thread that lives longest.
     """
     waiting = {job.name: job for job in jobs}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "vlab-"
-#: what is locked in a folder while its run lives; a folder without it is none of ours
+#: what is locked in a folder while its run lives; a folder without it is not a run's
 MARK = ".in-use"
 
 

@@ -64,7 +64,7 @@ LACKING = frozenset(feature for series in KERNELS for feature in series.lacks)
 SERIES = {series.name: series for series in KERNELS}
 #: the kernels' own drivers of this name, each by the oldest series that has it, newest first
 OWN_DRIVERS = tuple(dict.fromkeys(series.driver for series in KERNELS))
-#: what a host runs unless told otherwise
+#: what a host runs by default
 DEFAULT = KERNELS[0].name
 #: the series that is supported longest, and the oldest here
 LTS = KERNELS[-1].name
@@ -121,7 +121,7 @@ VMMS = (
         "device-ids": "QEMU names a VF that it was given as a file by the file's number",
     }, dirty_trace="vfio_get_dirty_bitmap"),
     Vmm("11.1", "trixie-backports", {
-        # 10.0 gives the queues of virtio-serial 1024 entries, 11.1 has room for 128, with
+        # 10.0 gives the queues of virtio-serial 1024 entries, 11.1 allows 128, with
         # 10.0's machine type, too
         "guest-of-older-vmm": "vring.num 1024 exceeds allocated max 128",
         # QEMU ends

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make docs`: the documentation, built by the kernel's documentation tools.
 
-They run on a tree that is the kernel's, by links, except where ours is in it. Of
+They run on a tree that is the kernel's, by links, except for this clone's files. Of
 Documentation/ABI only our files are there: the kernel's own have warnings of
 their own.
 """
@@ -26,7 +26,7 @@ TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
 
 
 def tree(base: Path, folder: Path) -> None:
-    """Put the kernel's tree at `base` with ours in it into `folder`."""
+    """Put the kernel's tree at `base` with this clone's files in it into `folder`."""
     kernel_tree.linked(base, folder)
     ours = {n: text for n, text in kernel_tree.ours().items() if n.startswith(ABI)}
     shutil.rmtree(folder / ABI)

@@ -2,7 +2,7 @@
 /*
  * Does to a physical function of SEC what its own driver may do at any time,
  * but when a test wants it, and for as long: hold it as for a reset, rewrite an
- * entry of the function table slowly, switch the migration windows, send a
+ * entry of the function table slowly, switch the migration registers, send a
  * message, or pass for older hardware. And has Linux take a virtual function for a plain one, as it
  * does in a guest. Everything is a module parameter, in sysfs.
  */
