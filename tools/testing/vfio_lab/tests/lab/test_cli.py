@@ -2,6 +2,7 @@
 """Wrong use of vlab's command line must print one line with the known values, and exit with status 2."""
 
 import os
+import re
 import pathlib
 import pty
 import shlex
@@ -27,10 +28,10 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ((), "COMMAND"),
     (("fly",), "choose from"),
     (("run",), "COMMAND"),
-    (("run", "--kernel", "5.10", "--", "true"), f"'{versions.LTS}'"),
-    (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
-    (("migrate", "--to-vmm", "4.2"), f"invalid choice: '4.2' (choose from {', '.join(map(repr, versions.VMM))})"),
-    (("demo", "--vmm", "4.2"), "invalid choice: '4.2'"),
+    (("run", "--kernel", "5.10", "--", "true"), f"invalid choice: 5.10 (choose from {', '.join(versions.SERIES)}"),
+    (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: 4.2 (choose from {', '.join(versions.VMM)})"),
+    (("migrate", "--to-vmm", "4.2"), f"invalid choice: 4.2 (choose from {', '.join(versions.VMM)})"),
+    (("demo", "--vmm", "4.2"), "invalid choice: 4.2"),
     (("matrix", "--backend", "vdpa"), "unknown 'vdpa'; known: iommufd, container"),
     (("run", "--driver", "theirs", "--", "true"), "unknown 'theirs'; known: tree, in-tree, stock"),
     (("run", "--engines", "sec,gpu", "--", "true"), "unknown engine 'gpu'; known: sec, zip, hpre"),
@@ -59,7 +60,9 @@ def test_wrong_use(argv, words):
     """Each wrong use must print its message and exit with status 2."""
     done = vlab(*argv)
     assert done.returncode == 2
-    assert words in done.stderr and "Traceback" not in done.stderr
+    # argparse quotes the choices before Python 3.12
+    said = re.sub(r"invalid choice: .*", lambda line: line[0].replace("'", ""), done.stderr)
+    assert words in said and "Traceback" not in said
     if argv and argv[0] != "fly":
         assert f"usage: vlab {argv[0]} " in done.stderr
 
