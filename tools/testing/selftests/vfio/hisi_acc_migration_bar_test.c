@@ -3,6 +3,7 @@
  * Migration of HiSilicon accelerators: the guest part of BAR 2. Behind it are the
  * migration registers, which a guest must not reach.
  */
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -82,6 +83,46 @@ TEST(reach_of_ioeventfd)
 		SKIP(return, "all of BAR 2 is the guest's");
 	ioeventfd.offset = vf.bar2 + GUEST_BAR_SIZE;
 	EXPECT_EQ(ioctl(vf.fd, VFIO_DEVICE_IOEVENTFD, &ioeventfd), -1);
+	hisi_acc_vf_close(&vf);
+}
+
+/* No dma-buf has anything behind the guest part, not even together with a part of it */
+TEST(reach_of_dma_buf)
+{
+	/* VFIO_DEVICE_FEATURE_DMA_BUF with one range, which headers before 6.19 lack */
+	struct {
+		u32 argsz;
+		u32 feature;
+		u32 region_index;
+		u32 open_flags;
+		u32 flags;
+		u32 nr_ranges;
+		u64 offset;
+		u64 length;
+	} argument = {
+		.argsz = sizeof(argument),
+		.feature = VFIO_DEVICE_FEATURE_GET | 11,
+		.region_index = VFIO_PCI_BAR2_REGION_INDEX,
+		.open_flags = O_CLOEXEC | O_RDWR,
+		.nr_ranges = 1,
+	};
+	static const struct {
+		u64 offset;
+		u64 length;
+	} cases[] = {
+		{ GUEST_BAR_SIZE, 0x1000 },
+		{ 0, 2 * GUEST_BAR_SIZE },
+		{ GUEST_BAR_SIZE - 0x1000, 0x2000 },
+	};
+	struct hisi_acc_vf vf;
+
+	if (!open_source(&vf))
+		SKIP(return, "all of BAR 2 is the guest's");
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		argument.offset = cases[i].offset;
+		argument.length = cases[i].length;
+		EXPECT_EQ(ioctl(vf.fd, VFIO_DEVICE_FEATURE, &argument), -1);
+	}
 	hisi_acc_vf_close(&vf);
 }
 

@@ -22,7 +22,7 @@ PASSED, SKIPPED = "passes", "-"
 PROVOKED = r"sec \d+: the device counted \d+ times: undefined-register"
 
 # On V4 the BAR has no other part
-_WITHOUT_A_HALF = {"reach_of_read_and_write", "reach_of_mmap", "reach_of_ioeventfd"}
+_WITHOUT_A_HALF = {"reach_of_read_and_write", "reach_of_mmap", "reach_of_ioeventfd", "reach_of_dma_buf"}
 
 
 def tests() -> dict[str, str]:
