@@ -59,12 +59,12 @@ def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migrat
 
 
 class Guest:
-    """One inner QEMU.  With `incoming` QEMU waits for a migration.  `number` distinguishes
-    guests of one host.  `machine` is the machine type."""
+    """One inner QEMU.  With `incoming` QEMU waits for a migration, which without `listen` the
+    caller begins.  `number` distinguishes guests of one host.  `machine` is the machine type."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, guest: GuestConfig = GuestConfig(),
                  migration: MigrationConfig = MigrationConfig(), incoming: bool = False, number: int = 0,
-                 machine: str = "virt") -> None:
+                 machine: str = "virt", listen: bool = True) -> None:
         self.host, self.number = host, number
         self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
         self._console, self._stderr, self._trace, report = (f"/run/guest{number}.{what}" for what in FILES)
@@ -87,7 +87,7 @@ class Guest:
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         host.guests.append(self.unexpected)
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        if incoming:
+        if incoming and listen:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
 
     def _keep_stacks(self) -> None:
