@@ -183,8 +183,6 @@ enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccReopen { HISI_ACC_REOPEN_CLEAR, HISI_ACC_REOPEN_TOGGLE };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
-enum HisiAccRas { HISI_ACC_RAS_ON, HISI_ACC_RAS_OFF };
-
 enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
@@ -216,7 +214,7 @@ typedef struct HisiAccConfig {
     enum HisiAccNarrowRead mailbox_narrow_read;
     enum HisiAccMessageMask message_mask_reset;
     enum HisiAccReopen bus_reopen;
-    enum HisiAccRas ras;
+    enum HisiAccSwitch ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
