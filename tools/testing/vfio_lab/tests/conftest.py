@@ -25,7 +25,7 @@ from lab.core.progress import Steps  # noqa: E402
 from lab.build import kernel, qemu  # noqa: E402
 from lab.release import results  # noqa: E402
 from lab.scenario import accelerator, watch  # noqa: E402
-from lab.scenario.config import HostConfig  # noqa: E402
+from lab.scenario.config import GuestConfig, HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
 from lab.scenario.session import Session  # noqa: E402
 import durations  # noqa: E402
@@ -271,11 +271,11 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
-    """Boot one host with the given HostConfig, its VFs enabled but unbound. Keywords go to
-    accelerator.bring_up()."""
-    def one(config: HostConfig, **how: str) -> Host:
+    """Boot one host with the given HostConfig, its VFs enabled but unbound, and with what a guest
+    needs if one is given. Keywords go to accelerator.bring_up()."""
+    def one(config: HostConfig, guest: GuestConfig | None = None, **how: str) -> Host:
         session = new_session()
-        (host,) = session.boot([session.spec("host", config)])
+        (host,) = session.boot([session.spec("host", config, guest)])
         for name in config.engines:
             accelerator.bring_up(host.ssh, config.engine(name), config.vfs, **how)
         return host

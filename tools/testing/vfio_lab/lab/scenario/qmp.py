@@ -6,6 +6,7 @@ their arrival.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 import sys
@@ -79,7 +80,8 @@ class Qmp:
         except self._error as e:
             raise LabError(f"{self.name}: {command}: {e}") from e
         except TimeoutError as e:
-            self._silent()
+            with contextlib.suppress(LabError):     # what it asks may not answer either
+                self._silent()
             raise LabError(f"{self.name}: {command}: no answer within {timeout:.0f} s") from e
 
     def wait(self, what: str, test: Callable[[Event], bool], timeout: float,

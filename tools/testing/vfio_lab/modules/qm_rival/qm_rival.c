@@ -73,11 +73,11 @@ static struct {
 static int wait_for_turn(void)
 {
 	ktime_t start = ktime_get();
-	int delay = 0;
+	unsigned int pause_ms;
 
-	while (test_and_set_bit(QM_RESETTING, &qm->misc_ctl)) {
-		msleep(++delay);
-		if (delay > MAX_DELAY_MS)
+	for (pause_ms = 1; test_and_set_bit(QM_RESETTING, &qm->misc_ctl); pause_ms++) {
+		msleep(pause_ms);
+		if (pause_ms > MAX_DELAY_MS)
 			return -EBUSY;
 	}
 	turns.taken++;

@@ -143,8 +143,8 @@ def test_a_mutant_is_reported(boot, context, mutant):
     leaks.forget(host)
     if version.endswith("-kcsan"):
         races.look_closely(host)
-    trouble = "\n".join(line for name in tests for line in kselftest(host, functions, name).splitlines()
-                        if line.startswith("not ok")) + "\n".join(host.unexpected())
+    failed = [line for name in tests for line in kselftest(host, functions, name).splitlines() if line.startswith("not ok")]
+    trouble = "\n".join(failed + host.unexpected())
     if word not in trouble:
         unbind(host, functions)
         trouble += leaks.lost(host)

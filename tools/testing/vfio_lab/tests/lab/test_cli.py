@@ -2,9 +2,9 @@
 """Wrong use of vlab's command line must print one line with the known values, and exit with status 2."""
 
 import os
-import re
 import pathlib
 import pty
+import re
 import shlex
 import subprocess
 

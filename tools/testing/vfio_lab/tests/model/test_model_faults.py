@@ -588,6 +588,7 @@ def test_qemus_trace_events_have_what_the_device_does(start):
     vf.model.qmp("trace-event-set-state", name="hisi_acc_*", enable=True)
     vf.write(0x34, 2)
     vf.ask(8, queue=1)
+    vf.kick(0)
     vf.read(0x3300)
     vf.read(0x3300)
     pf.write(0x10000c, 0x800)
@@ -600,6 +601,7 @@ def test_qemus_trace_events_have_what_the_device_does(start):
                         "hisi-sec2 function 1: command 0x8, get 0, queue 1, data 0x0": 1,
                         "hisi-sec2 function 1: command 0x8 done 1, data 0x0": 1,
                         "hisi-sec2 function 1: undefined-register (0x3300)": 2,
+                        "hisi-sec2 function 1: kicks +1": 1,
                         "hisi-sec2: errors of the queue manager 0x800": 1}.items():
         assert lines.count(line) == times, (line, lines)
 

@@ -30,7 +30,7 @@ from steps import State
 
 SAVE, LOAD = (blocks("none")[name].splitlines() for name in ("file-save", "file-restore"))
 (FILE,) = re.findall(r"file:(\S+)", "\n".join(SAVE))
-COPY = "/run/copy"
+COPY = f"{FILE}.copy"
 CONFIG = HostConfig(engines=("sec", "zip"))
 #: how the description of the file begins, which follows all devices and which QEMU can do without
 DESCRIPTION = b'{"configuration":'
@@ -57,6 +57,7 @@ class Home:
         for name in CONFIG.engines:
             accelerator.bring_up(self.host.ssh, CONFIG.engine(name), CONFIG.vfs)
             accelerator.bind(self.host.ssh, self.functions(name), hardware.VARIANT_DRIVER)
+        self.host.ssh.run(f"mkdir -p {Path(FILE).parent}")
         record = LoadRecord()
         guest = Guest(self.host, self.functions()[:1], record)
         record.wait_progress("the load runs", 20, 180, guest.alive)
@@ -82,7 +83,7 @@ class Home:
         began = time.monotonic()
         command, question = SAVE
         monitor(guest, command.replace(FILE, file))
-        assert ended(guest, began) == "completed", guest.last_words()
+        assert ended(guest, began) == "completed", guest.qmp.cmd("query-migrate")
         assert "Migration status: completed" in monitor(guest, question)
 
     def load(self, function: str, file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
