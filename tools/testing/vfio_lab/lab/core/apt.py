@@ -36,6 +36,7 @@ _UNTRUSTED = re.compile(
     r"NO_PUBKEY|EXPKEYSIG|is not signed|invalid signature|signatures? (?:couldn't|could not)|"
     r"no longer valid|not valid yet", re.IGNORECASE)
 _NO_RELEASE = re.compile(r"does not have a Release file|Release\s+4\d\d\s", re.IGNORECASE)
+_INTERRUPTED = re.compile(r"dpkg was interrupted", re.IGNORECASE)
 _NO_ROOM = re.compile(r"no space left|not enough free space|don't have enough free", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ def machine_codename(os_release: Path = Path("/etc/os-release")) -> str:
 
 
 def explain(log: Path) -> str | None:
-    """A message about a problem with the network or signatures in an apt log, or ""."""
+    """A sentence on a problem that an apt log tells of and a user can solve, or None."""
     text = log.read_text(encoding="utf-8", errors="replace")
     if _NO_NETWORK.search(text):
         return ("This machine's Debian mirror cannot be reached: check the network, "
@@ -57,6 +58,9 @@ def explain(log: Path) -> str | None:
     if _UNTRUSTED.search(text):
         return ("The files of this machine's Debian mirror do not verify against Debian's "
                 "keyring: check the clock and update debian-archive-keyring.")
+    if _INTERRUPTED.search(text):
+        return ("dpkg was interrupted earlier on this machine: run \"dpkg --configure -a\" as root, then this "
+                "command again.")
     if _NO_ROOM.search(text):
         return "The disk is full: apt cannot store downloaded files."
     return None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,12 +168,15 @@ def install(packages: Sequence[str], context: Context) -> None:
             _install(lacking, context)
 
 
-def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context) -> bool:
+def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context, held: Callable[[], None] | None = None) -> bool:
     """Run apt-get as root; returns whether it did what it was asked to.  Where another one is
-    at work, say so and wait: apt itself waits for dpkg's lock, but not for that of its lists."""
+    at work, say so and wait: apt itself waits for dpkg's lock, but not for that of its lists.
+    With ``held`` it is not interrupted; see run()."""
     # sudo passes on none of the user's own variables
     way = [f"{name}={os.environ[name]}" for name in PROXIES if name in os.environ]
-    command = as_root(["env", "DEBIAN_FRONTEND=noninteractive", *way, "apt-get", "-q", "-y",
+    # Ctrl-C goes to the terminal's session, sudo's command included.
+    apart = ["setsid", "--wait"] if held else []
+    command = as_root([*apart, "env", "DEBIAN_FRONTEND=noninteractive", *way, "apt-get", "-q", "-y",
                        "-o", "Dpkg::Use-Pty=0", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Acquire::Retries=3", *words])
     until = time.monotonic() + LOCK_SECONDS
     told = False
@@ -195,7 +198,7 @@ def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context) -> b
                 if line.startswith("E:"):
                     locked.append(line)
 
-        if run(command, log=log, check=False, on_line=see) == 0:
+        if run(command, log=log, check=False, on_line=see, held=held) == 0:
             return True
         if not locked:
             return False
@@ -207,6 +210,10 @@ def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context) -> b
 
 
 def _install(packages: Sequence[str], context: Context) -> None:
+    def held() -> None:
+        # A dpkg that is killed leaves a machine on which apt does nothing until it was repaired.
+        context.steps.note("interrupted: waiting for dpkg to end, so that this machine's packages stay whole")
+
     log = context.cache.log("install")
     with context.steps.step(f"install {len(packages)} Debian packages", log) as step:
         def update() -> None:
@@ -219,8 +226,12 @@ def _install(packages: Sequence[str], context: Context) -> None:
             plan = _check_plan(packages)
             context.steps.note(f"with what they depend on: {len(plan.new)} new packages, {len(plan.upgraded)} upgraded"
                                f"{f' ({chr(32).join(plan.upgraded)})' if plan.upgraded else ''}, none removed")
+            install = ["install", "--no-remove", "--no-install-recommends"]
+            step.progress("downloading")
+            if not _apt_get([*install, "--download-only", *packages], log, step, context):
+                return False
             step.progress("installing")
-            return _apt_get(["install", "--no-remove", "--no-install-recommends", *packages], log, step, context)
+            return _apt_get([*install, *packages], log, step, context, held)
 
         updated = bool(_without_candidate(packages))
         if updated:
@@ -232,7 +243,7 @@ def _install(packages: Sequence[str], context: Context) -> None:
         if attempt():
             return
         # Old lists name files that the mirror has replaced since.
-        if not updated:
+        if not updated and not explain(log):
             update()
             if attempt():
                 return

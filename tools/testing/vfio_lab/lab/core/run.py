@@ -2,7 +2,7 @@
 """Run commands of builds.
 
 Every command runs in its own process group and writes to a log; it is killed with its
-children when the lab is interrupted.
+children when the lab is interrupted, unless it must not end half way.
 """
 
 from __future__ import annotations
@@ -125,12 +125,14 @@ def _end_as_root(process: subprocess.Popen[bytes], timeout: float = 60.0) -> Non
 
 def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
         env: Mapping[str, str] | None = None, on_line: Callable[[str], None] | None = None,
-        check: bool = True, failure: str | None = None) -> int:
+        check: bool = True, failure: str | None = None, held: Callable[[], None] | None = None) -> int:
     """Run a command to its end, its output appended to ``log`` without credentials.
 
     ``env`` adds to clean_environment().  ``on_line`` sees each line as it
     comes.  With ``check`` a failing command raises LabError with ``failure``
-    as its sentence.  Returns the exit status.
+    as its sentence.  ``held`` is for commands that must not end half way, in a
+    session of their own if sudo starts them: an interruption calls it, and
+    is raised when the command has ended.  Returns the exit status.
     """
     command = [str(word) for word in argv]
     full = False
@@ -146,19 +148,32 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
             process = subprocess.Popen(
                 command, cwd=cwd, env=clean_environment(env), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=None if sudo else 0,
-                preexec_fn=tie_to_parent())
+                preexec_fn=None if held else tie_to_parent())
         except FileNotFoundError as error:
             raise LabError(f"The program {command[0]} is not there.", log) from error
         try:
             assert process.stdout is not None
-            for raw in process.stdout:
-                line = redact(raw.decode("utf-8", "replace"))
-                full = full or os.strerror(errno.ENOSPC) in line
-                out.write(line)
-                out.flush()
-                if on_line is not None:
-                    on_line(line.rstrip())
-            status = process.wait()
+            interruption: KeyboardInterrupt | None = None
+            ended = False
+            while not ended:
+                try:
+                    for raw in process.stdout:
+                        line = redact(raw.decode("utf-8", "replace"))
+                        full = full or os.strerror(errno.ENOSPC) in line
+                        out.write(line)
+                        out.flush()
+                        if on_line is not None:
+                            on_line(line.rstrip())
+                    status = process.wait()
+                    ended = True
+                except KeyboardInterrupt as error:
+                    if held is None:
+                        raise
+                    if interruption is None:
+                        held()
+                    interruption = error
+            if interruption is not None:
+                raise interruption
         except BaseException:
             if sudo:
                 _end_as_root(process)

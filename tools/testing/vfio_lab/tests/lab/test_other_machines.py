@@ -9,8 +9,12 @@ import io
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -120,8 +124,51 @@ def test_another_apt_at_work_is_waited_for(apt_get, tmp_path, monkeypatch, words
 esac""")
     out = io.StringIO()
     machine.install(["one"], Context(Cache(tmp_path / "cache"), Steps(out)))
-    assert (tmp_path / "tries").read_text() == "x\n" * 4
+    assert (tmp_path / "tries").read_text() == "x\n" * 5       # three locked, one downloads, one installs
     assert out.getvalue().count(f"{who} is changing this machine's packages: waiting") == 1
+
+
+def test_an_interruption_waits_for_dpkg(apt_get, tmp_path):
+    """Ctrl-C while packages are installed must end vlab, but not dpkg before it is done: apt would do
+    nothing on this machine until somebody had repaired it."""
+    apt_get("""case "$*" in
+*--simulate*) echo 'Inst one (1 Debian)' ;;
+*--download-only*) ;;
+*) touch $HERE/begun; while [ ! -e $HERE/go ]; do sleep 0.05; done; touch $HERE/ended ;;
+esac""")
+    out = io.StringIO()
+
+    def wait(seen: Callable[[], bool]) -> None:
+        until = time.monotonic() + 60
+        while not seen():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    def interrupt() -> None:
+        wait((tmp_path / "begun").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+        wait(lambda: "waiting for dpkg to end" in out.getvalue())
+        os.kill(os.getpid(), signal.SIGINT)
+        (tmp_path / "go").touch()
+
+    with ThreadPoolExecutor(1) as other:
+        done = other.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            machine.install(["one"], Context(Cache(tmp_path / "cache"), Steps(out)))
+        done.result(60)
+    assert (tmp_path / "ended").exists() and out.getvalue().count("waiting for dpkg") == 1
+
+
+def test_an_earlier_interruption_of_dpkg_is_told_with_its_remedy(apt_get, tmp_path):
+    """The error must be what to do, once; apt's own words are in the log."""
+    apt_get("""case "$*" in
+*--simulate*) echo 'Inst one (1 Debian)' ;;
+*) echo x >> $HERE/tries
+   echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem." >&2; exit 100 ;;
+esac""")
+    with pytest.raises(LabError, match='^dpkg was interrupted earlier on this machine: run "dpkg --configure -a" as root'):
+        machine.install(["one"], Context(Cache(tmp_path / "cache"), Steps(io.StringIO())))
+    assert (tmp_path / "tries").read_text() == "x\n"
 
 
 @pytest.fixture
