@@ -103,6 +103,7 @@ typedef struct HisiAccRequest {
     uint16_t queue;
     uint16_t index;
     int64_t taken;                  /* microseconds */
+    HisiAccJob *job;                /* NULL before, and afterwards */
     bool processed;                 /* only the result is to be written */
     unsigned first;                 /* byte of it, and their number */
     unsigned length;
@@ -183,6 +184,7 @@ enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccReopen { HISI_ACC_REOPEN_CLEAR, HISI_ACC_REOPEN_TOGGLE };
 enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
 
+enum HisiAccRas { HISI_ACC_RAISES, HISI_ACC_SILENT };
 enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
 enum HisiAccVersion { HISI_ACC_V3, HISI_ACC_V4, HISI_ACC_V5 };
 
@@ -214,7 +216,7 @@ typedef struct HisiAccConfig {
     enum HisiAccNarrowRead mailbox_narrow_read;
     enum HisiAccMessageMask message_mask_reset;
     enum HisiAccReopen bus_reopen;
-    enum HisiAccSwitch ras;
+    enum HisiAccRas ras;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -424,6 +426,12 @@ bool hisi_acc_work_drained(HisiAccFunc *f);
 void hisi_acc_work_unpause(HisiAccFunc *f, unsigned q);
 uint32_t hisi_acc_work_usage(HisiAccPf *pf);
 void hisi_acc_work_reset(HisiAccFunc *f);
+
+/* hisi_acc_job.c: one request in the engine */
+HisiAccJob *hisi_acc_job_begin(HisiAccFunc *f, unsigned alg_type,
+                               const uint8_t *sqe);
+void hisi_acc_job_finish(HisiAccFunc *f, HisiAccJob *job, HisiAccRequest *r);
+void hisi_acc_job_drop(HisiAccJob *job);
 
 /* hisi_acc_cache.c: contexts that go back to the tables */
 void hisi_acc_cache_make_room(HisiAccFunc *f);

@@ -39,7 +39,24 @@ typedef struct HisiAccInit {
     uint32_t value;                 /* what done reads from then on */
 } HisiAccInit;
 
-typedef struct HisiAccEngine {
+typedef struct HisiAccEngine HisiAccEngine;
+
+/*
+ * A request that is being computed; an engine's own kind of job begins with it.
+ * What @in and @out point to is freed with it.
+ */
+typedef struct HisiAccJob {
+    uint8_t *in;
+    uint8_t *out;
+    bool lengthy;                   /* may take more than a millisecond */
+
+    /* the device's, see hisi_acc_job.c */
+    HisiAccFunc *f;                 /* NULL: the request is gone */
+    const HisiAccEngine *engine;
+    bool at_work;                   /* in another thread */
+} HisiAccJob;
+
+struct HisiAccEngine {
     const char *name;
     const char *vf_type;
     const char *title;              /* for people */
@@ -63,14 +80,23 @@ typedef struct HisiAccEngine {
     uint32_t shutdown_enable;       /* which bit */
     uint32_t read_error;            /* bits for data that is out of reach */
     uint32_t write_error;
+    size_t job_size;
     /*
-     * Computes one request. @alg_type is what the context says of its queue,
-     * @sqe the device's copy; the engine writes its result into it and says
-     * which bytes go back to the ring.
+     * Reads what a request needs into @job, which is zeroed. @alg_type is what
+     * the context says of its queue, @sqe the device's copy. False if there is
+     * nothing to compute.
      */
-    void (*process)(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
-                    unsigned *first, unsigned *length);
-} HisiAccEngine;
+    bool (*begin)(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                  HisiAccJob *job);
+    /* Perhaps in another thread: has nothing but @job */
+    void (*compute)(HisiAccJob *job);
+    /*
+     * Writes what was computed to the guest's memory, and into @sqe how it
+     * went; says which bytes of that go back to the ring.
+     */
+    void (*finish)(HisiAccFunc *f, HisiAccJob *job, uint8_t *sqe,
+                   unsigned *first, unsigned *length);
+};
 
 void hisi_acc_engine_register(const HisiAccEngine *engine);
 

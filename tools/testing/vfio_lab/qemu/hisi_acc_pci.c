@@ -168,6 +168,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 
 static void function_exit(HisiAccFunc *f)
 {
+    hisi_acc_work_reset(f);
     work_exit(f->engine_bh, f->engine_timer);
     work_exit(f->mailbox_bh, f->mailbox_timer);
     work_exit(f->writeback_bh, f->writeback_timer);

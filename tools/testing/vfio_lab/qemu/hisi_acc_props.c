@@ -54,7 +54,7 @@ static const Choice choices[] = {
     { "bus-reopen", { "clear", "toggle" },
       offsetof(HisiAccConfig, bus_reopen),
       "What opens a bus that an error closed: its end, or the driver then" },
-    { "ras", { "off", "on" },
+    { "ras", { "on", "off" },
       offsetof(HisiAccConfig, ras),
       "Whether the device raises errors by itself" },
     { "fault-mailbox", { "none", "busy", "fail", "garbage" },

@@ -46,12 +46,14 @@ void hisi_acc_queue_forget(HisiAccFunc *f, unsigned q)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < f->slot_used; i++) {
-        if (hisi_acc_slot(f, i)->queue != q) {
-            if (kept != i) {
-                *hisi_acc_slot(f, kept) = *hisi_acc_slot(f, i);
-            }
-            kept++;
+        if (hisi_acc_slot(f, i)->queue == q) {
+            hisi_acc_job_drop(hisi_acc_slot(f, i)->job);
+            continue;
         }
+        if (kept != i) {
+            *hisi_acc_slot(f, kept) = *hisi_acc_slot(f, i);
+        }
+        kept++;
     }
     f->slot_used = kept;
     f->queues[q].in_flight = 0;

@@ -101,7 +101,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
 /* An error of a function is an error of the whole device */
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
 {
-    if (f->pf->cfg.ras == HISI_ACC_ON) {
+    if (f->pf->cfg.ras == HISI_ACC_RAISES) {
         hisi_acc_ras_raise(f->pf, HISI_ACC_QM, bits);
     }
 }
@@ -111,7 +111,7 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
     const HisiAccEngine *engine = hisi_acc_engine(f);
     HisiAccPf *pf = f->pf;
 
-    if (pf->cfg.ras == HISI_ACC_OFF) {
+    if (pf->cfg.ras == HISI_ACC_SILENT) {
         return;
     }
     if (pf->cfg.hw_version >= HISI_ACC_V5) {

@@ -12,8 +12,8 @@
 #include "hisi_acc.h"
 
 /*
- * Nanoseconds of the host that the engine works in one go, or one request if
- * that takes longer: it holds QEMU's lock meanwhile.
+ * Nanoseconds of the host that the engine works in one go: it holds QEMU's lock
+ * meanwhile.
  */
 #define BURST (2 * SCALE_MS)
 
@@ -39,6 +39,7 @@ static void take(HisiAccFunc *f, unsigned q)
     r->queue = q;
     r->index = sq->fetch;
     r->taken = now_us();
+    r->job = NULL;
     r->processed = false;
     sq->fetch = (sq->fetch + 1) % sq->ctx.depth;
     queue->in_flight++;
@@ -48,16 +49,33 @@ static void take(HisiAccFunc *f, unsigned q)
     hisi_acc_queue_update(f, q);
 }
 
-/* An error in it may close the bus: then the result waits */
-static void process(HisiAccFunc *f, HisiAccRequest *r)
+/*
+ * Whether the engine is done with the request; if not, it wakes the function
+ * when it is. An error in it may close the bus: then the result waits.
+ */
+static bool process(HisiAccFunc *f, HisiAccRequest *r)
 {
-    if (!r->processed) {
-        f->processing = true;
-        hisi_acc_engine(f)->process(f, f->queues[r->queue].sq.alg_type, r->sqe,
-                                    &r->first, &r->length);
-        f->processing = false;
-        r->processed = true;
+    unsigned resets = f->resets;
+    HisiAccJob *job = r->job;
+
+    if (r->processed) {
+        return true;
     }
+    if (!job) {
+        job = hisi_acc_job_begin(f, f->queues[r->queue].sq.alg_type, r->sqe);
+        if (f->resets != resets) {
+            hisi_acc_job_drop(job);
+            return true;
+        }
+        r->job = job;
+    }
+    if (job->at_work) {
+        return false;
+    }
+    r->job = NULL;                      /* it may reset the function */
+    hisi_acc_job_finish(f, job, r);
+    r->processed = true;
+    return true;
 }
 
 /* Completes the oldest request: result, then CQE, then event */
@@ -123,7 +141,9 @@ void hisi_acc_work(HisiAccFunc *f)
             hisi_acc_queue_wake(f);
             return;
         }
-        process(f, hisi_acc_slot(f, 0));
+        if (!process(f, hisi_acc_slot(f, 0))) {
+            return;
+        }
         if (f->slot_used && !hisi_acc_kept_from_memory(f)) {
             complete(f);
         }
@@ -255,6 +275,9 @@ void hisi_acc_work_reset(HisiAccFunc *f)
 {
     qemu_bh_cancel(f->engine_bh);
     timer_del(f->engine_timer);
+    for (unsigned i = 0; i < f->slot_used; i++) {
+        hisi_acc_job_drop(hisi_acc_slot(f, i)->job);
+    }
     f->slot_used = 0;
     f->next_queue = 0;
     f->pausing = false;

@@ -108,14 +108,27 @@ static bool size_fits(const HpreOp *op, size_t size)
     return false;
 }
 
-static int job_run(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe)
-{
+/* A field of a modulus with which a result takes less than a millisecond */
+#define BRIEF               128
+
+typedef struct HpreJob {
+    HisiAccJob common;
+    int error;
+    const HpreOp *op;
+    size_t size;
     uint8_t key[MAX_KEY_FIELDS * MAX_FIELD];
     uint8_t in[MAX_POINT_FIELDS * MAX_FIELD];
     uint8_t out[MAX_POINT_FIELDS * MAX_FIELD];
+} HpreJob;
+
+static int job_read(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                    HpreJob *job)
+{
     const HpreOp *op = find_op(f, alg_type, sqe);
     size_t size = (sqe[SQE_SIZE] + 1) * 8;
 
+    job->op = op;
+    job->size = size;
     if (!op) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, ldl_le_p(sqe + SQE_DW0));
         return HPRE_ERR_REQUEST;
@@ -124,29 +137,47 @@ static int job_run(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe)
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, size);
         return HPRE_ERR_SIZE;
     }
-    if (!hisi_acc_dma_read(f, ldq_le_p(sqe + SQE_KEY), key,
+    if (!hisi_acc_dma_read(f, ldq_le_p(sqe + SQE_KEY), job->key,
                            op->key_halves * size / 2) ||
         (op->in_fields &&
-         !hisi_acc_dma_read(f, ldq_le_p(sqe + SQE_IN), in,
+         !hisi_acc_dma_read(f, ldq_le_p(sqe + SQE_IN), job->in,
                             op->in_fields * size))) {
         return HPRE_ERR_READ;
-    }
-    if (!op->run(in, key, size, out)) {
-        return HPRE_ERR_NUMBERS;
-    }
-    if (!hisi_acc_dma_write(f, ldq_le_p(sqe + SQE_OUT), out,
-                            op->out_fields * size)) {
-        return HPRE_ERR_WRITE;
     }
     return HPRE_OK;
 }
 
-static void hpre_process(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
-                         unsigned *first, unsigned *length)
+static bool hpre_begin(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                       HisiAccJob *common)
 {
-    int error = job_run(f, alg_type, sqe);
-    uint32_t dw0 = ldl_le_p(sqe + SQE_DW0);
+    HpreJob *job = container_of(common, HpreJob, common);
 
+    job->error = job_read(f, alg_type, sqe, job);
+    common->lengthy = alg_type == QUEUE_ECC || job->size > BRIEF;
+    return job->error == HPRE_OK;
+}
+
+static void hpre_compute(HisiAccJob *common)
+{
+    HpreJob *job = container_of(common, HpreJob, common);
+
+    if (!job->op->run(job->in, job->key, job->size, job->out)) {
+        job->error = HPRE_ERR_NUMBERS;
+    }
+}
+
+static void hpre_finish(HisiAccFunc *f, HisiAccJob *common, uint8_t *sqe,
+                        unsigned *first, unsigned *length)
+{
+    HpreJob *job = container_of(common, HpreJob, common);
+    uint32_t dw0 = ldl_le_p(sqe + SQE_DW0);
+    int error = job->error;
+
+    if (error == HPRE_OK &&
+        !hisi_acc_dma_write(f, ldq_le_p(sqe + SQE_OUT), job->out,
+                            job->op->out_fields * job->size)) {
+        error = HPRE_ERR_WRITE;
+    }
     if (error != HPRE_OK) {
         hisi_acc_count(f, HISI_ACC_EV_FAILED, 1);
     }
@@ -215,7 +246,10 @@ static const HisiAccEngine hpre_engine = {
     .shutdown_enable = BIT(0),
     .read_error = BIT(10),
     .write_error = BIT(16),
-    .process = hpre_process,
+    .job_size = sizeof(HpreJob),
+    .begin = hpre_begin,
+    .compute = hpre_compute,
+    .finish = hpre_finish,
 };
 
 static void hpre_register(void)

@@ -53,7 +53,7 @@ enum {
     SEC_ERR_LENGTH,
     SEC_ERR_READ,
     SEC_ERR_WRITE,
-    SEC_BAD_ICV,                    /* not an error, see sec2_process() */
+    SEC_BAD_ICV,                    /* not an error, see sec2_finish() */
 };
 
 typedef struct SecAlg {
@@ -85,7 +85,13 @@ static const SecAlg algs[] = {
 /* The bits of this table; a constant, as the engine's table is one */
 #define ALG_ALL             0x3800018670cfull
 
+/* Bytes that are computed within a millisecond */
+#define BRIEF               (32 * KiB)
+
 typedef struct SecJob {
+    HisiAccJob common;
+    int error;
+    bool valid;                     /* data and lengths that the mode takes */
     const SecAlg *alg;
     bool aead;
     bool encrypt;
@@ -96,6 +102,7 @@ typedef struct SecJob {
     uint8_t mac_key[MAX_MAC_KEY];
     uint8_t iv[HISI_SEC2_BLOCK];
     uint8_t mac_iv[HISI_SEC2_BLOCK];
+    uint8_t mac[HISI_SEC2_MAX_MAC];
     enum HisiAccBuffer src_type;
     enum HisiAccBuffer dst_type;
     uint64_t src;
@@ -217,8 +224,9 @@ static bool job_read_keys(HisiAccFunc *f, const uint8_t *bd, SecJob *job)
                               job->mac_key_len));
 }
 
-static bool job_compute(const SecJob *job, uint8_t *data, uint8_t *mac)
+static void sec2_compute(HisiAccJob *common)
 {
+    SecJob *job = container_of(common, SecJob, common);
     HisiSec2Aead aead = {
         .alg = job->alg->alg,
         .mode = job->alg->mode,
@@ -230,77 +238,83 @@ static bool job_compute(const SecJob *job, uint8_t *data, uint8_t *mac)
         .mac_key_len = job->mac_key_len,
         .iv = job->iv,
         .mac_iv = job->mac_iv,
-        .data = data,
+        .data = common->in,
         .aad_len = job->aad_len,
         .len = job->len,
         .mac_len = job->mac_len,
     };
 
-    if (job->aead) {
-        return hisi_sec2_aead(&aead, mac);
-    }
-    return hisi_sec2_crypt(job->alg->alg, job->alg->mode, job->encrypt,
-                           job->key, job->key_len, job->iv, data, job->len);
+    job->valid = job->aead
+                 ? hisi_sec2_aead(&aead, job->mac)
+                 : hisi_sec2_crypt(job->alg->alg, job->alg->mode, job->encrypt,
+                                   job->key, job->key_len, job->iv, common->in,
+                                   job->len);
 }
 
 /* Text whose MAC does not match stays in the device */
-static int job_write(HisiAccFunc *f, const uint8_t *bd, const SecJob *job,
-                     const uint8_t *data, const uint8_t *mac)
+static int job_write(HisiAccFunc *f, const uint8_t *bd, const SecJob *job)
 {
     uint64_t mac_addr = ldq_le_p(bd + BD_MAC);
     uint8_t given[HISI_SEC2_MAX_MAC];
 
+    if (!job->valid) {
+        hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->len);
+        return SEC_ERR_LENGTH;
+    }
     if (job->aead && !job->encrypt) {
         if (!hisi_acc_dma_read(f, mac_addr, given, job->mac_len)) {
             return SEC_ERR_READ;
         }
-        if (memcmp(given, mac, job->mac_len)) {
+        if (memcmp(given, job->mac, job->mac_len)) {
             return SEC_BAD_ICV;
         }
     }
     if (!hisi_acc_scatter(f, job->dst_type, job->dst,
-                          job->offset + job->aad_len, data + job->aad_len,
-                          job->len) ||
+                          job->offset + job->aad_len,
+                          job->common.in + job->aad_len, job->len) ||
         (job->aead && job->encrypt &&
-         !hisi_acc_dma_write(f, mac_addr, mac, job->mac_len))) {
+         !hisi_acc_dma_write(f, mac_addr, job->mac, job->mac_len))) {
         return SEC_ERR_WRITE;
     }
     return SEC_OK;
 }
 
-static int job_run(HisiAccFunc *f, const uint8_t *bd, SecJob *job)
+static int job_read(HisiAccFunc *f, const uint8_t *bd, SecJob *job)
 {
-    g_autofree uint8_t *data = NULL;
-    uint8_t mac[HISI_SEC2_MAX_MAC];
-
     if (!job_parse(f, bd, job)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, ldq_le_p(bd + BD_PARAM));
         return SEC_ERR_REQUEST;
     }
-    data = g_try_malloc(job->aad_len + job->len + 1);
-    if (!data) {
+    job->common.in = g_try_malloc(job->aad_len + job->len + 1);
+    if (!job->common.in) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->len);
         return SEC_ERR_LENGTH;
     }
     if (!job_read_keys(f, bd, job) ||
-        !hisi_acc_gather(f, job->src_type, job->src, job->offset, data,
-                         job->aad_len + job->len)) {
+        !hisi_acc_gather(f, job->src_type, job->src, job->offset,
+                         job->common.in, job->aad_len + job->len)) {
         return SEC_ERR_READ;
     }
-    if (!job_compute(job, data, mac)) {
-        hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->len);
-        return SEC_ERR_LENGTH;
-    }
-    return job_write(f, bd, job, data, mac);
+    return SEC_OK;
+}
+
+static bool sec2_begin(HisiAccFunc *f, unsigned alg_type, const uint8_t *bd,
+                       HisiAccJob *common)
+{
+    SecJob *job = container_of(common, SecJob, common);
+
+    job->error = job_read(f, bd, job);
+    common->lengthy = job->aad_len + job->len > BRIEF;
+    return job->error == SEC_OK;
 }
 
 /* The next IV is the driver's to compute; the tag stays as it is */
-static void sec2_process(HisiAccFunc *f, unsigned alg_type, uint8_t *bd,
-                         unsigned *first, unsigned *length)
+static void sec2_finish(HisiAccFunc *f, HisiAccJob *common, uint8_t *bd,
+                        unsigned *first, unsigned *length)
 {
-    SecJob job = { 0 };
-    int error = job_run(f, bd, &job);
-    uint16_t done = DONE | (job.aead ? FLAG_AEAD : FLAG_CIPHER);
+    SecJob *job = container_of(common, SecJob, common);
+    int error = job->error == SEC_OK ? job_write(f, bd, job) : job->error;
+    uint16_t done = DONE | (job->aead ? FLAG_AEAD : FLAG_CIPHER);
 
     if (error == SEC_BAD_ICV) {
         done |= ICV_MISMATCH;
@@ -371,7 +385,10 @@ static const HisiAccEngine sec2_engine = {
     .shutdown_enable = BIT(12),
     .read_error = BIT(0),
     .write_error = BIT(1),
-    .process = sec2_process,
+    .job_size = sizeof(SecJob),
+    .begin = sec2_begin,
+    .compute = sec2_compute,
+    .finish = sec2_finish,
 };
 
 static void sec2_register(void)

@@ -58,7 +58,12 @@ enum {
 #define ALG_LZ4_SHIFT       8
 #define ALG_ALL             0x13f   /* LZ4 one way only, as in the drivers */
 
+/* What is computed within a millisecond, come in or go out */
+#define BRIEF               (32 * KiB)
+
 typedef struct ZipJob {
+    HisiAccJob common;
+    int status;
     unsigned request;
     bool decompress;
     int window_bits;
@@ -69,6 +74,7 @@ typedef struct ZipJob {
     uint32_t dst_offset;
     uint32_t input_len;
     uint32_t output_len;
+    uint32_t room;
     uint32_t consumed;
     uint32_t produced;
 } ZipJob;
@@ -97,6 +103,7 @@ static bool job_parse(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
     unsigned window = extract32(dw9, 12, 4);
 
     *job = (ZipJob) {
+        .common = job->common,
         .request = extract32(dw9, 0, 8),
         .decompress = alg_type == QUEUE_DECOMPRESS,
         .buffers = buffers ? HISI_ACC_SGL : HISI_ACC_FLAT,
@@ -157,24 +164,25 @@ static int run_inflate(ZipJob *job, z_stream *z)
     return ret == Z_BUF_ERROR && !z->avail_out ? ZIP_ERR_FULL : ZIP_ERR_DATA;
 }
 
-static int run_zlib(ZipJob *job, uint8_t *in, uint8_t *out, uint32_t room)
+static int run_zlib(ZipJob *job)
 {
     z_stream z = {
-        .next_in = in,
+        .next_in = job->common.in,
         .avail_in = job->input_len,
-        .next_out = out,
-        .avail_out = room,
+        .next_out = job->common.out,
+        .avail_out = job->room,
     };
     int status = job->decompress ? run_inflate(job, &z) : run_deflate(job, &z);
 
     job->consumed = job->input_len - z.avail_in;
-    job->produced = room - z.avail_out;
+    job->produced = job->room - z.avail_out;
     return status;
 }
 
-static int run_lz4(ZipJob *job, const uint8_t *in, uint8_t *out, uint32_t room)
+static int run_lz4(ZipJob *job)
 {
-    size_t len = hisi_zip_lz4(in, job->input_len, out, room);
+    size_t len = hisi_zip_lz4(job->common.in, job->input_len, job->common.out,
+                              job->room);
 
     if (!len) {
         return ZIP_ERR_FULL;
@@ -184,14 +192,9 @@ static int run_lz4(ZipJob *job, const uint8_t *in, uint8_t *out, uint32_t room)
     return ZIP_OK;
 }
 
-static int job_run(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
-                   ZipJob *job)
+static int job_read(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                    ZipJob *job)
 {
-    g_autofree uint8_t *in = NULL;
-    g_autofree uint8_t *out = NULL;
-    uint32_t room;
-    int status;
-
     if (!job_parse(f, alg_type, sqe, job)) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, ldl_le_p(sqe + SQE_DW9));
         return ZIP_ERR_REQUEST;
@@ -200,42 +203,58 @@ static int job_run(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->input_len);
         return ZIP_ERR_LENGTH;
     }
-    room = MIN(job->output_len, MAX_DATA);
-    in = g_try_malloc(job->input_len);
-    out = g_try_malloc(room);
-    if (!in || !out) {
+    job->room = MIN(job->output_len, MAX_DATA);
+    job->common.in = g_try_malloc(job->input_len);
+    job->common.out = g_try_malloc(job->room);
+    if (!job->common.in || !job->common.out) {
         return ZIP_ERR_LENGTH;
     }
-    if (!hisi_acc_gather(f, job->buffers, job->src, job->src_offset, in,
-                         job->input_len)) {
+    if (!hisi_acc_gather(f, job->buffers, job->src, job->src_offset,
+                         job->common.in, job->input_len)) {
         return ZIP_ERR_READ;
     }
-    status = job->request == REQ_LZ4 ? run_lz4(job, in, out, room)
-                                     : run_zlib(job, in, out, room);
-    if (status != ZIP_OK) {
-        return status;
-    }
-    if (!hisi_acc_scatter(f, job->buffers, job->dst, job->dst_offset, out,
-                          job->produced)) {
+    return ZIP_OK;
+}
+
+static bool zip_begin(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
+                      HisiAccJob *common)
+{
+    ZipJob *job = container_of(common, ZipJob, common);
+
+    job->status = job_read(f, alg_type, sqe, job);
+    common->lengthy = MAX(job->input_len, job->room) > BRIEF;
+    return job->status == ZIP_OK;
+}
+
+static void zip_compute(HisiAccJob *common)
+{
+    ZipJob *job = container_of(common, ZipJob, common);
+
+    job->status = job->request == REQ_LZ4 ? run_lz4(job) : run_zlib(job);
+}
+
+static int job_write(HisiAccFunc *f, const ZipJob *job)
+{
+    if (!hisi_acc_scatter(f, job->buffers, job->dst, job->dst_offset,
+                          job->common.out, job->produced)) {
         return ZIP_ERR_WRITE;
     }
     return !job->decompress && job->produced > job->consumed ? ZIP_NOT_SMALLER
                                                              : ZIP_OK;
 }
 
-static void zip_process(HisiAccFunc *f, unsigned alg_type, uint8_t *sqe,
-                        unsigned *first, unsigned *length)
+static void zip_finish(HisiAccFunc *f, HisiAccJob *common, uint8_t *sqe,
+                       unsigned *first, unsigned *length)
 {
-    ZipJob job = { 0 };
-    int status = job_run(f, alg_type, sqe, &job);
+    ZipJob *job = container_of(common, ZipJob, common);
+    int status = job->status == ZIP_OK ? job_write(f, job) : job->status;
+    bool good = status == ZIP_OK || status == ZIP_NOT_SMALLER;
 
-    if (status != ZIP_OK && status != ZIP_NOT_SMALLER) {
+    if (!good) {
         hisi_acc_count(f, HISI_ACC_EV_FAILED, 1);
-        job.consumed = 0;
-        job.produced = 0;
     }
-    stl_le_p(sqe + SQE_CONSUMED, job.consumed);
-    stl_le_p(sqe + SQE_PRODUCED, job.produced);
+    stl_le_p(sqe + SQE_CONSUMED, good ? job->consumed : 0);
+    stl_le_p(sqe + SQE_PRODUCED, good ? job->produced : 0);
     sqe[SQE_STATUS] = status;
     *first = 0;
     *length = SQE_RESULT_LEN;
@@ -293,7 +312,10 @@ static const HisiAccEngine zip_engine = {
     .shutdown_enable = BIT(14),
     .read_error = BIT(2),
     .write_error = BIT(3),
-    .process = zip_process,
+    .job_size = sizeof(ZipJob),
+    .begin = zip_begin,
+    .compute = zip_compute,
+    .finish = zip_finish,
 };
 
 static void zip_register(void)

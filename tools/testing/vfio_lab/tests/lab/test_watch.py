@@ -27,7 +27,7 @@ CONTEXT, UNKNOWN = 0x0, 0xf
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check/watch") as session, \
-            lab_bench.bench(session, context, versions.DEFAULT, "tree") as one:
+            lab_bench.bench(session, context, versions.DEFAULT, "tree", ras="off") as one:
         one.bring_up()
         yield one
 

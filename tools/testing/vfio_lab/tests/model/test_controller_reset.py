@@ -151,11 +151,11 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
     pytest.param("v3", "Controller reset complete", id="v3",
                  marks=pytest.mark.long("the stock driver waits 80 seconds for answers that do not come"))])
 def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, context, version, over):
-    """With ras=on, V3 is reset as a whole; on V5 the guest at fault is asked to reset its VF.
+    """V3 is reset as a whole; on V5 the guest at fault is asked to reset its VF.
     Another guest, which migrates, must continue."""
     newest = next(series for series in GOES_ON if GOES_ON[series])
     host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)},
-                                model={**MODEL, "hw-version": version, "ras": "on"}), GuestConfig(newest))
+                                model={**MODEL, "hw-version": version}), GuestConfig(newest))
     addresses = accelerator.functions(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()

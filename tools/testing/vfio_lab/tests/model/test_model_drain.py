@@ -4,7 +4,9 @@ delaying other accesses of the guest."""
 
 from __future__ import annotations
 
+import random
 import struct
+import zlib
 
 import pytest
 
@@ -180,3 +182,77 @@ def test_a_full_ring_does_not_keep_the_main_loop(start):
     while max(seen) < 15:
         seen.add(done(vf))
     assert len(seen) > 3
+
+
+#: data of long requests, and where each of them has room for its result
+DATA, RESULTS, ROOM, MANY = 0x1000000, 0x2000000, 0x500000, 8
+
+
+def noise(vf: Zip, count: int = MANY, first: int = 0) -> bytes:
+    """Submit requests of a hundred milliseconds or more each; the results begin with number `first`."""
+    data = random.Random(1).randbytes(4 << 20)
+    vf.model.put(vf.data + DATA, data)
+    for number in range(first, first + count):
+        sqe = bytearray(128)
+        struct.pack_into("<I", sqe, 16, len(data))
+        struct.pack_into("<III", sqe, 28, 3 << 28, 0, 1)
+        struct.pack_into("<I", sqe, 56, ROOM)
+        struct.pack_into("<QQ", sqe, 72, vf.data + DATA, vf.data + RESULTS + number * ROOM)
+        sqe[104:112] = b"the tag!"
+        vf.submit(0, bytes(sqe))
+    return data
+
+
+def results(vf: Zip) -> list[bool]:
+    """Which results were written."""
+    return [any(vf.model.memory(vf.data + RESULTS + number * ROOM, 64)) for number in range(MANY)]
+
+
+def test_a_long_request_does_not_keep_the_main_loop(start):
+    """While a request is computed, other accesses must be answered; the next request must wait."""
+    vf = start(kind=Zip)
+    data = noise(vf, 1)
+    vf.submit(0, bytes(16) + struct.pack("<I", 16) + vf.model.memory(vf.sq(0), 128)[20:])
+    assert vf.wait_completed(1) > 20
+    vf.wait_completed(2)
+    assert len(vf.reap(0)) == 2 and vf.produced < 100 and not vf.mistakes()
+    assert zlib.decompress(vf.model.memory(vf.data + RESULTS, vf.produced), -15) == data[:16]
+
+
+@pytest.mark.parametrize("end", ["reset", "removal"])
+def test_the_function_of_a_long_request_goes_away(start, end):
+    """After an FLR, or the removal of the VF, the result of the request that is being computed must
+    not be written."""
+    vf = start(kind=Zip)
+    noise(vf)
+    vf.wait_completed(1)
+    if end == "reset":
+        vf.model.reset(1)
+    else:
+        for control in (8, 9):
+            vf.model.write(vf.model.config(0) + 0x208, control, 2)
+        vf.model.enable(1)
+    written = results(vf)
+    ring = vf.model.memory(vf.cq(0), 16 * MANY)
+    assert 0 < written.count(True) == sum(ring[at + 14] & 1 for at in range(0, len(ring), 16)) < MANY
+    again = Zip(vf.model, 1)
+    again.start()
+    # begins later, and takes as long
+    completed = done(again)
+    noise(again, 1, first=MANY)
+    again.wait_completed(completed + 1)
+    assert again.reap(0) == [(0, 0x0D)] and results(vf) == written and not again.mistakes()
+
+
+def test_a_pause_that_holds_a_long_request(start):
+    """PAUSE must not wait for it, and it must be computed once more after the restart."""
+    vf = start(",pause-inflight=hold", kind=Zip)
+    noise(vf)
+    vf.wait_completed(1)
+    vf.mailbox(PAUSE)
+    assert not busy(vf)
+    held, before = vf.events()["requests-held-by-pause"], done(vf)
+    assert held > 0 and results(vf) == [number < before for number in range(MANY)]
+    vf.kick(0)
+    vf.wait_completed(MANY)
+    assert vf.events()["requests-fetched"] == MANY + held and all(results(vf)) and not vf.mistakes()

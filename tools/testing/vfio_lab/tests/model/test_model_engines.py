@@ -80,7 +80,9 @@ class Hpre(Function):
         struct.pack_into("<IB", sqe, 0, operation | 1 << 30, size // 8 - 1)
         struct.pack_into("<QQQ", sqe, 8, at, at + 0x2000 if numbers else 2**64 - 1, out)
         sqe[32:40] = b"the tag!"
+        before = self.events()["requests-completed"]
         self.submit(queue, bytes(sqe))
+        self.wait_completed(before + 1)
         ((_, error),) = self.reap(queue)
         raw = self.model.memory(out, results * size)
         return error, tuple(int.from_bytes(raw[i:i + size], "big") for i in range(0, len(raw), size))

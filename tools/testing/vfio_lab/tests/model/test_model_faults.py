@@ -393,7 +393,7 @@ def test_no_event_is_written_while_the_bus_is_closed(start):
 
 def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
     """A request whose error closes the bus must be done once, and complete when the bus opens."""
-    vf = start(",ras=on")
+    vf = start()
     pf = Function(vf.model, 0)
     source, select = ENGINE_ERRORS[Function]
     pf.write(select, 1)

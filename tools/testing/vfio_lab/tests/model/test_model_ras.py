@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Errors that the device raises by itself, with ras=on: wrong addresses, tags and rings of a VF
+"""Errors that the device raises by itself: wrong addresses, tags and rings of a VF
 must be reported in the registers that the PF's driver reads."""
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_errors_of_the_queue_manager(start, mistake: Callable[[Function], None],
 @pytest.mark.parametrize("kind", ENGINE_BITS, ids=lambda kind: kind.DEVICE)
 def test_errors_of_the_engine(start, kind, write):
     """Each engine must report errors of its own."""
-    vf = start(",ras=on,hw-version=v5", kind)
+    vf = start(",hw-version=v5", kind)
     pf = Function(vf.model, 0)
     unmask(pf, kind)
     there, nowhere = vf.data + 0x400, NOWHERE
@@ -104,7 +104,7 @@ def test_errors_of_the_engine(start, kind, write):
 def test_an_error_that_the_device_raises_closes_the_bus(start):
     """An error selected to close the bus must close it for the PF and all VFs; afterwards they must
     continue."""
-    vf = start(",ras=on")
+    vf = start()
     pf, other = Function(vf.model, 0), Function(vf.model, 2)
     other.start()
     pf.write(0x1040F8, READ)

@@ -12,12 +12,15 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 from lab.build.qemu import sandbox
 
 ECAM = 0x4010000000
 RAM = 0x40000000
+#: longer than any request takes
+WAIT_SECONDS = 60
 PF_BAR = 0x8000000000
 VF_BAR = 0x8001000000
 VF_BAR_SIZE = 0x10000
@@ -379,6 +382,16 @@ class Function:
     def events(self) -> dict[str, int]:
         """The device's counters of events."""
         return self.model.property("counters", self.number)["events"]
+
+    def wait_completed(self, count: int) -> int:
+        """Wait until the device has completed so many requests, which it may compute in another
+        thread; returns how often it was asked."""
+        end = time.monotonic() + WAIT_SECONDS
+        asked = 1
+        while self.events()["requests-completed"] < count:
+            assert time.monotonic() < end, f"{count} requests are not completed after {WAIT_SECONDS} s"
+            asked += 1
+        return asked
 
     def mistakes(self) -> set[str]:
         """Guest errors so far."""
