@@ -67,8 +67,8 @@ class HostConfig:
 class GuestConfig:
     """The guest.  `vfs` counts its VFs of each accelerator; it runs `script` instead of a
     load, and `push` maps names in the guest to local files for that; `lacks` is a statement
-    to remove from its stock driver; `extra` are additional arguments of its QEMU.  `stock`
-    is whether it loads the stock drivers of its VFs."""
+    to remove from its stock driver; `extra` are additional arguments of its QEMU, `append`
+    of its kernel.  `stock` is whether it loads the stock drivers of its VFs."""
 
     kernel: str = GUEST
     vfs: int = 1
@@ -76,6 +76,7 @@ class GuestConfig:
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     lacks: str = ""
     extra: str = ""
+    append: str = ""
     stock: bool = True
 
 

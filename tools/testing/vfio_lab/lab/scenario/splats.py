@@ -44,6 +44,9 @@ _USUAL_WARNING = re.compile("|".join((
     r"lz4: Unknown symbol ",
     # memory space enable of a VF is hardwired to 0; in a guest it is emulated, initially 0
     r"hisi_\w+ \S+ enabling device \(0000 -> 0002\)",
+    # the guest has a vIOMMU
+    r"\S+ \S+ Adding to iommu group \d+$",
+    r"hisi_\w+ \S+ SMMU Opened, the iommu type = \d+$",
     # an emulated CPU is slow
     r"hrtimer: interrupt took ",
     r"pci-host-generic \S+ Memory resource size exceeds max for 32 bits",

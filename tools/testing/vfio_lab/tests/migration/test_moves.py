@@ -55,10 +55,12 @@ def resumes(scenario: Scenario, began: float) -> None:
     assert states(scenario) == "RUNNING"
 
 
-def test_the_destination_dies(new_session):
+@pytest.mark.parametrize("vmm", [versions.DEFAULT_VMM, *(pytest.param(vmm, marks=LONG) for vmm in versions.VMM
+                                                         if vmm != versions.DEFAULT_VMM)])
+def test_the_destination_dies(new_session, vmm):
     """If the destination dies in pre-copy, just after the guest is stopped, or while it loads the
     VF, the source must resume the guest with each lane progressing."""
-    with running(new_session) as scenario:
+    with running(new_session, HostConfig(vmm=vmm)) as scenario:
         guest = scenario.guest
         arriving, began = starts(scenario, TRICKLE)
         event(guest, "MIGRATION", began, status="active")
