@@ -87,7 +87,7 @@ def terminal() -> TextIO:
     return sys.__stderr__ or sys.stderr
 
 
-def patient_steps() -> Steps:
+def slow_steps() -> Steps:
     """Steps that print what takes long, such as builds."""
     return Steps(terminal(), after=QUIET_SECONDS)
 
@@ -194,7 +194,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def context() -> Context:
     """The lab's cache and packages; builds print their progress on the terminal."""
-    return Context(steps=patient_steps())
+    return Context(steps=slow_steps())
 
 
 @pytest.fixture(scope="session")
@@ -260,7 +260,7 @@ def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
     def new() -> Session:
         logs = paths.BUILD / "check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
-        session = Session(patient_steps(), logs)
+        session = Session(slow_steps(), logs)
         opened.append(session)
         return session
 

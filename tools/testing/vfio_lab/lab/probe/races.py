@@ -14,6 +14,6 @@ from ..scenario.host import Host
 SKIPPED = 300
 
 
-def look_closely(host: Host) -> None:
+def report_all_races(host: Host) -> None:
     """Let KCSAN watch more accesses than by default."""
     host.ssh.run(f"echo {SKIPPED} > /sys/module/kcsan/parameters/skip_watch")

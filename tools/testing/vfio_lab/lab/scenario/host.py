@@ -80,7 +80,7 @@ class Host:
         #: unexpected lines of guests, for unexpected(); see guest.py
         self.guests: list[Callable[[], list[str]]] = []
         self._told: set[str] = set()
-        self._mistakes: dict[tuple[str, int, str], int] = {}
+        self._guest_errors: dict[tuple[str, int, str], int] = {}
         self._found: list[str] = []
         self._stopped = False
 
@@ -201,7 +201,7 @@ class Host:
                 log, busy = self._asked()
                 lines += log
                 found += [f"{self.name}: the driver of {line}" for line in busy]
-                found += self._new_mistakes()
+                found += self._new_guest_errors()
         except LabError as e:
             found.append(f"{self.name} cannot be checked: {e}")
         return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._told)), *found])
@@ -227,16 +227,16 @@ class Host:
         (self.console.with_name(f"{self.name}.dmesg.log")).write_text("\n".join(said[:at]) + "\n", encoding="utf-8")
         return said[:at], said[at + 1:]
 
-    def _new_mistakes(self) -> list[str]:
+    def _new_guest_errors(self) -> list[str]:
         """New guest errors that the devices counted."""
         found = []
         for name in self.spec.config.engines:
             for function in range(max(self.spec.config.vfs, 1) + 1):
-                for mistake, count in self.counters(name, function)["guest-errors"].items():
-                    new = count - self._mistakes.get((name, function, mistake), 0)
-                    self._mistakes[name, function, mistake] = count
+                for error, count in self.counters(name, function)["guest-errors"].items():
+                    new = count - self._guest_errors.get((name, function, error), 0)
+                    self._guest_errors[name, function, error] = count
                     if new:
-                        found.append(f"{self.name} {name} {function}: the device counted {new} times: {mistake}")
+                        found.append(f"{self.name} {name} {function}: the device counted {new} times: {error}")
         return found
 
     def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:

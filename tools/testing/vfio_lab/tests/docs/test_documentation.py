@@ -27,7 +27,7 @@ def test_the_pages_are_built_without_a_warning(context, tmp_path):
     assert "PRE_COPY_P2P" in figure.read_text()
 
 
-def test_without_sphinx_and_a_way_to_it_a_sentence_says_so(context, tmp_path, monkeypatch):
+def test_without_sphinx_the_error_is_one_sentence(context, tmp_path, monkeypatch):
     """If Sphinx is missing and cannot be installed, one line must say so before the build starts."""
     monkeypatch.setattr(machine, "missing", lambda packages: [p for p in packages if "sphinx" in p])
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
@@ -54,7 +54,7 @@ def test_the_figure_is_the_tables():
     assert arc_figure.FIGURE.read_text() == arc_figure.dot(arcs), "vlab generate states writes it"
 
 
-def test_each_test_says_what_it_verifies():
+def test_each_test_has_a_docstring():
     """Each test of the driver and each file of tests must have a description; the generated pages
     must be up to date."""
     tests = [*test_table.generic(), *test_table.special(), *test_table.kunit()]
@@ -65,7 +65,7 @@ def test_each_test_says_what_it_verifies():
         assert page.read_text() == text, "vlab generate tests writes it"
 
 
-def test_the_images_table_is_the_sources():
+def test_the_table_of_migration_data_matches_the_source():
     """The table of migration data must match the offsets in the source."""
     source = (paths.DRIVER / "vf_data.c").read_text()
     placed = dict(re.findall(r"static_assert\(offsetof\(struct acc_vf_data, (\w+)\) == (\w+)\)", source))
@@ -79,7 +79,7 @@ def test_the_images_table_is_the_sources():
     assert position == 176
 
 
-def test_the_images_abi_is_the_table():
+def test_the_abi_of_migration_data_matches_the_table():
     """The ABI document must have the same fields as the table."""
     page = (paths.ROOT / "Documentation/ABI/testing/vfio-hisi-acc-migration-data").read_text()
     rows = [(int(at), int(size)) for at, size in re.findall(r"^\t\t +(\d+) +(\d+)  \S", page, re.M)]

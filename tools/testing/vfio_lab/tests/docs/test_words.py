@@ -63,9 +63,11 @@ WORDS = re.compile(r"(?<![\w/.@-])(?:" + "|".join(f"(?:{term})" for term in TERM
 
 
 def of_python(text: str) -> str:
-    """Docstrings, messages of assertions and comments of a Python source. Lines stay."""
+    """Names of tests, docstrings, messages of assertions and comments of a Python source. Lines stay."""
     lines, found = text.splitlines(), [""] * (text.count("\n") + 1)
     for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            found[node.lineno - 1] += node.name.replace("_", " ")
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             for number in range(node.body[0].lineno - 1, node.body[0].end_lineno):
                 found[number] = lines[number]
@@ -109,7 +111,7 @@ def used(place: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("place", DOCUMENTS, ids=lambda place: str(place.relative_to(paths.ROOT)))
-def test_a_document_has_the_words_of_its_field(place):
+def test_documents_use_standard_terms(place):
     """A word of TERMS must not come back; ALLOWED has the exceptions."""
     name = str(place.relative_to(paths.ROOT))
     allowed = {word for file, word, _ in ALLOWED if file == name}
@@ -132,5 +134,6 @@ def test_code_names_and_links_are_no_prose(tmp_path):
     assert used(page) == [(1, "blackout"), (5, "image")]
     page = tmp_path / "page.py"
     page.write_text('"""The blackout\nof `ours`."""\nimage = "legacy"  # of ours\n\n\ndef facts():\n    """Told."""\n'
-                    '    assert image["told"], f"{image} of a room"\n    assert ours, ours["told"]\n')
-    assert used(page) == [(1, "blackout"), (3, "ours"), (7, "told"), (8, "room")]
+                    '    assert image["told"], f"{image} of a room"\n    assert ours, ours["told"]\n\n\n'
+                    'def test_of_the_house():\n    pass\n')
+    assert used(page) == [(1, "blackout"), (3, "ours"), (7, "told"), (8, "room"), (12, "house")]

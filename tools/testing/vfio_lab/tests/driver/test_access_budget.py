@@ -44,17 +44,17 @@ def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
             assert vf.go(state) == ("", state)
 
         def write() -> None:
-            assert vf.write_image() == IMAGE
+            assert vf.write_migration_data() == IMAGE
 
         vf.guest_up()
         step("before", lambda: go(State.PRE_COPY))
         step("downtime", lambda: go(State.STOP_COPY))
         image = bytearray()
         while len(image) < IMAGE:
-            assert vf.read_image() > 0
+            assert vf.read_migration_data() > 0
             image += vf.image()
         assert vf.reset() == ("", State.RUNNING)
-        vf.take_image(bytes(image))
+        vf.load_migration_data(bytes(image))
         go(State.RESUMING)
         step("write", write)
         step("load", lambda: go(State.RUNNING))

@@ -177,7 +177,7 @@ def test_the_page_has_every_row():
     assert page.endswith(defects.tests())
 
 
-def test_ours_is_free_of_them(request, run):
+def test_this_driver_has_none_of_them(request, run):
     """This driver must pass each scenario. test_uapi.py runs the kselftests."""
     ours = run(versions.DEFAULT, "tree")
     ours.slow = request.config.getoption("--long")

@@ -40,7 +40,7 @@ def test_it_leaves_the_sources_as_they_were(context, tmp_path):
 
 @pytest.mark.parametrize("missing", ["VFIO_PCI_CORE", "CRYPTO_DEV_HISI_QM", "CRYPTO_DEV_HISI_SEC2",
                                      "CRYPTO_DEV_HISI_HPRE", "CRYPTO_DEV_HISI_ZIP", "PCI_IOV"])
-def test_a_kernel_without_what_it_needs_is_told_so(context, tmp_path, missing):
+def test_a_missing_kernel_option_is_reported(context, tmp_path, missing):
     """make module must say what the kernel lacks."""
     built = kernel(versions.DEFAULT, context).build
     kdir = tmp_path / "kdir"
@@ -109,7 +109,7 @@ def test_the_guide_names_each_interface():
 
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
-def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, need):
+def test_a_missing_kernel_interface_is_named(context, tmp_path, need):
     """If a required interface is missing, the build must stop with its name before the compiler runs."""
     name, pattern, header, release = need
     kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
@@ -121,7 +121,7 @@ def test_a_kernel_that_lacks_an_interface_is_told_its_name(context, tmp_path, ne
     assert not (tmp_path / "out/hisi_acc_vfio_pci.ko").exists()
 
 
-def test_a_kernel_that_lacks_several_is_told_all_of_them(context, tmp_path):
+def test_all_missing_kernel_interfaces_are_named(context, tmp_path):
     """If several interfaces are missing, the build must name all of them at once."""
     bends = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
     done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, *bends), tmp_path / "out")

@@ -65,14 +65,14 @@ def stores(host) -> int:
     return sum(host.counters("sec", n)["events"]["writes"] for n in range(fuzz.FUNCTIONS + 1))
 
 
-def test_images_are_taken_or_refused_by_the_rules(host, pytestconfig):
+def test_migration_data_are_loaded_or_rejected_by_the_rules(host, pytestconfig):
     """However the data is split into writes, the driver must accept it exactly if it is valid; the
     state must match the result, and a save must return what was loaded."""
     said = fuzz.streams(host, fuzz.WHAT["streams"] if pytestconfig.getoption("long") else 400, SEED)
     assert said.startswith("ok ") and " 0 taken" not in said and " 0 refused" not in said
 
 
-def test_nothing_of_a_refused_image_reaches_a_register(host):
+def test_nothing_of_rejected_migration_data_reaches_a_register(host):
     """Migration data that is rejected must not reach a register: all of it is checked first."""
     before = stores(host)
     assert fuzz.streams(host, 1, SEED + 1, refused_only=True).startswith("ok 0 taken, 1 refused")
@@ -83,7 +83,7 @@ def test_nothing_of_a_refused_image_reaches_a_register(host):
 
 
 @pytest.mark.expect(fuzz.PROVOKED)
-def test_whatever_is_asked_of_a_function(host, pytestconfig):
+def test_random_operations_on_a_vf(host, pytestconfig):
     """No sequence of operations may hang or return an error that the uAPI does not define, and a
     reset must make the VF usable."""
     said = fuzz.operations(host, fuzz.WHAT["operations"] if pytestconfig.getoption("long") else 10_000, SEED)
@@ -94,13 +94,13 @@ def test_whatever_is_asked_of_a_function(host, pytestconfig):
     (fuzz.STREAMS, ""), (fuzz.STREAMS, "0 1 a b"), (fuzz.STREAMS, "x 1 a b"), (fuzz.STREAMS, "-r 1 1 a"),
     (fuzz.OPERATIONS, ""), (fuzz.OPERATIONS, "1 x a"),
 ])
-def test_wrong_use_is_told_in_a_sentence(host, program, arguments):
+def test_wrong_use_is_one_sentence(host, program, arguments):
     """Wrong arguments must print the usage and exit with status 2."""
     done = host.ssh.run(f"{program} {arguments}", check=False)
     assert done.returncode == 2 and done.stderr.startswith("usage: ")
 
 
-def test_a_function_of_another_driver_is_told_in_a_sentence(host):
+def test_a_vf_of_another_driver_is_refused(host):
     """A device without a VFIO driver must be reported by its address."""
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.STREAMS} 1 1 {functions[0]} 0000:7f:00.0", check=False)

@@ -109,7 +109,7 @@ def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
         scenario.finish(guest)
 
 
-def test_64k_pages_migrate_where_the_window_is_elsewhere(boot, context):
+def test_64k_pages_migrate_with_the_registers_of_v5(boot, context):
     """With 64K pages a VF must migrate where the migration registers are in the PF."""
     version = flavoured("64k")
     host, functions = bound_host(boot, context, kernel=version, model={**MODEL, "hw-version": "v4"})
@@ -142,7 +142,7 @@ def test_a_mutant_is_reported(boot, context, mutant):
     host, functions = bound_host(boot, context, kernel=version, patches=(MUTANTS / f"{mutant}.patch",))
     leaks.forget(host)
     if version.endswith("-kcsan"):
-        races.look_closely(host)
+        races.report_all_races(host)
     failed = [line for name in tests for line in kselftest(host, functions, name).splitlines() if line.startswith("not ok")]
     trouble = "\n".join(failed + host.unexpected())
     if word not in trouble:

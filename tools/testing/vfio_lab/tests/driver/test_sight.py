@@ -48,7 +48,7 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
     assert scenario.source.ssh.out(f"cat {FOLDER}/migf_data").strip() == "no transfer"
 
 
-def test_events_tell_of_each_step(boot, context):
+def test_each_step_has_a_tracepoint(boot, context):
     """The tracepoints must report each transition and each kind of rejected data; the kselftests cause them."""
     from test_uapi import bound_host
     host, functions = bound_host(boot, context, versions.DEFAULT)

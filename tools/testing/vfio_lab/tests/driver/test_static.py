@@ -29,7 +29,7 @@ EXCEPT = {
 }
 
 
-def said_of_us(text: str) -> list[str]:
+def warnings_in_our_files(text: str) -> list[str]:
     """A build's messages about this project's files."""
     lines = [line for line in text.splitlines() if str(overlay.FOLDER) in line]
     module_macros = {f"{file.name}:{n}:1: {SPARSE_CANNOT}" for file in [*paths.DRIVER.rglob("*.c"), *paths.DKMS.rglob("*.c")]
@@ -51,7 +51,7 @@ def test_it_builds_in_tree_without_a_word(context, tree, name):
     """The driver must build with W=1 without warnings, on both compilers and other architectures,
     built in and with endianness checks."""
     text = overlay.build(tree, overlay.TARGETS[name], context, "W=1", *(SPARSE if name == "arm64-module" else ()))
-    assert said_of_us(text) == []
+    assert warnings_in_our_files(text) == []
     built = tree.parent / "build" / name / overlay.FOLDER
     assert all((built / file).is_file() for file in ("main.o", "debugfs.o", "tests/hisi_acc_kunit.o"))
 
@@ -68,13 +68,13 @@ def test_without_the_mailboxs_store_no_migration_is_offered(context, tree):
             ] == [("xor", "%eax,%eax")], code
 
 
-def test_sparse_looks_at_endianness(context, tree):
+def test_sparse_checks_endianness(context, tree):
     """sparse must report a wrong endianness."""
     file = tree / overlay.FOLDER / "pci.c"
     text = file.read_text()
     file.write_text(text + "u32 wrong(__le32 x);\nu32 wrong(__le32 x)\n{\n\treturn x;\n}\n")
     try:
-        said = said_of_us(overlay.build(tree, overlay.TARGETS["arm64-module"], context, *SPARSE, goal="pci.o"))
+        said = warnings_in_our_files(overlay.build(tree, overlay.TARGETS["arm64-module"], context, *SPARSE, goal="pci.o"))
     finally:
         file.write_text(text)
     assert any("restricted __le32" in line for line in said)
@@ -86,7 +86,7 @@ def kernel_files() -> list[pathlib.Path]:
                   for file in (paths.ROOT / folder).rglob(suffix))
 
 
-def test_checkpatch_has_nothing_to_say(context, tmp_path):
+def test_checkpatch_reports_nothing(context, tmp_path):
     """checkpatch.pl must report nothing."""
     script = sources(versions.DEFAULT, context) / "scripts/checkpatch.pl"
     # It writes a cache file, of mixed-case names in the headers of root, where it is run, and cannot
@@ -102,7 +102,7 @@ def test_checkpatch_has_nothing_to_say(context, tmp_path):
         where in line["file"] and line["type"] in types for where, types in EXCEPT.items())] == []
 
 
-def test_kernel_doc_has_nothing_to_say(context):
+def test_kernel_doc_reports_nothing(context):
     """kernel-doc must report nothing: each comment lists all arguments."""
     script = sources(versions.DEFAULT, context) / "scripts/kernel-doc"
     files = [file for file in kernel_files() if file.suffix in (".c", ".h")]

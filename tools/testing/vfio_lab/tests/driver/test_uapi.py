@@ -38,7 +38,7 @@ def test_kselftest_passes(boot, context, version):
 @pytest.mark.expect(".", maybe=True)
 @pytest.mark.long("waits for timeouts")
 @pytest.mark.parametrize("version", EACH)
-def test_mainline_fails_what_its_list_says(boot, context, version):
+def test_the_in_tree_driver_fails_what_its_list_has(boot, context, version):
     """The in-tree driver must fail exactly what its list says."""
     host, functions = bound_host(boot, context, version, "in-tree")
     said = host.ssh.run(tap.command(functions), timeout=900, check=False).stdout

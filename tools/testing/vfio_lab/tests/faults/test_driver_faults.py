@@ -118,7 +118,7 @@ def test_a_pre_copy_whose_save_fails(host, vf, break_it, fault, error):
     assert vf.go(State.PRE_COPY) == ("", State.PRE_COPY)
     break_it(fault_mailbox=fault, fault_opcode=SQC_TABLE)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -error
+    assert vf.read_migration_data() == -error
     break_it()
     before = kicks(host)
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
@@ -144,11 +144,11 @@ def test_a_mailbox_that_does_not_save(vf, break_it, fault, error):
     assert vf.go(State.STOP) == ("", State.STOP)
     break_it(fault_mailbox=fault, fault_opcode=SQC_TABLE)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -error
+    assert vf.read_migration_data() == -error
     break_it()
     assert vf.go(State.STOP) == ("", State.STOP)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
+    assert vf.read_migration_data() == IMAGE
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     works(vf)
 
@@ -156,10 +156,10 @@ def test_a_mailbox_that_does_not_save(vf, break_it, fault, error):
 def test_a_mailbox_that_fails_while_loading(vf, break_it):
     """A mailbox that fails while migration data is loaded must fail the transition."""
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
+    assert vf.read_migration_data() == IMAGE
     assert vf.reset() == ("", State.RUNNING)
     assert vf.go(State.RESUMING) == ("", State.RESUMING)
-    assert vf.write_image() == IMAGE
+    assert vf.write_migration_data() == IMAGE
     break_it(fault_mailbox="fail", fault_opcode=SQC_TABLE)
     assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
     break_it()
@@ -171,7 +171,7 @@ def test_a_table_that_is_garbage_is_never_sent(vf, break_it):
     assert vf.go(State.STOP) == ("", State.STOP)
     break_it(fault_mailbox="garbage", fault_opcode=SQC_TABLE)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -errno.EBADMSG
+    assert vf.read_migration_data() == -errno.EBADMSG
     break_it()
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     works(vf)
@@ -190,7 +190,7 @@ def test_a_function_that_has_gone_while_stopped(vf, break_it):
     assert vf.go(State.STOP) == ("", State.STOP)
     break_it(fault_registers="all-ones")
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -errno.EIO
+    assert vf.read_migration_data() == -errno.EIO
     # as long as no register is needed
     assert vf.go(State.RUNNING) == ("EIO", State.RUNNING_P2P)
     break_it()
@@ -201,17 +201,17 @@ def test_a_function_that_has_gone_while_stopped(vf, break_it):
 def test_a_function_that_has_gone_while_loading(vf, break_it):
     """With registers that read all ones, loading must fail and leave the VF in RESUMING."""
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
+    assert vf.read_migration_data() == IMAGE
     assert vf.reset() == ("", State.RUNNING)
     assert vf.go(State.RESUMING) == ("", State.RESUMING)
-    assert vf.write_image() == IMAGE
+    assert vf.write_migration_data() == IMAGE
     break_it(fault_registers="all-ones")
     assert vf.go(State.STOP) == ("ETIMEDOUT", State.RESUMING)
     break_it()
     works_after_a_reset(vf)
 
 
-def test_a_guest_that_never_says_it_is_ready(host, vf, break_it):
+def test_a_guest_that_never_sets_vf_state(host, vf, break_it):
     """A VF whose guest never sets the ready state must be stopped and saved if it has an interrupt unmasked."""
     vf.guest_up(events=1)
     break_it(fault_vf_state="not-ready")
@@ -219,7 +219,7 @@ def test_a_guest_that_never_says_it_is_ready(host, vf, break_it):
     assert vf.go(State.STOP) == ("", State.STOP)
     assert host.counters("sec", 1)["mailbox-set"]["pause"] == before + 1
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
+    assert vf.read_migration_data() == IMAGE
     stopped = kicks(host)
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     assert kicks(host) > stopped
@@ -229,12 +229,12 @@ def test_a_guest_that_never_says_it_is_ready(host, vf, break_it):
 
 # the driver rings queues that the guest has not set up
 @pytest.mark.expect("sec 1: .*: kick-without-table", "sec 1: .*: event-queue-unset")
-def test_a_state_that_says_ready_without_a_guest(vf, break_it):
+def test_vf_state_ready_without_a_guest(vf, break_it):
     """A VF that reports ready without a guest driver must be saved and must resume."""
     assert vf.reset() == ("", State.RUNNING)
     break_it(fault_vf_state="ready")
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == IMAGE
+    assert vf.read_migration_data() == IMAGE
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     break_it()
     works_after_a_reset(vf)
@@ -250,7 +250,7 @@ def test_an_error_of_the_device_keeps_it_here(host, vf, break_it, what):
     assert vf.go(State.PRE_COPY) == ("EBUSY", State.RUNNING)
     assert vf.go(State.STOP) == ("", State.STOP)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -errno.EBUSY
+    assert vf.read_migration_data() == -errno.EBUSY
     before = kicks(host)
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     assert kicks(host) > before, "state is RUNNING, but the VF is paused"
@@ -278,7 +278,7 @@ def test_a_function_that_is_asleep_is_not_touched(host, vf, break_it, access):
     assert vf.go(State.PRE_COPY) == ("EIO", State.RUNNING)
     assert vf.go(State.STOP) == ("", State.STOP)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_image() == -errno.EIO
+    assert vf.read_migration_data() == -errno.EIO
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     vf.power(0)
     works(vf)

@@ -38,7 +38,7 @@ def waits(bench: Bench) -> int:
 
 def dead(vf: Function, state: State) -> bool:
     """Whether the migration file of the state has become invalid."""
-    return state not in HAS_FILE or (vf.write_image() if state == State.RESUMING else vf.read_image()) == -19
+    return state not in HAS_FILE or (vf.write_migration_data() if state == State.RESUMING else vf.read_migration_data()) == -19
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
@@ -80,7 +80,7 @@ def test_a_function_that_is_taken_away(bench, state, how):
         # the VF still serves its user
         assert vf.state() == state
         if state in HAS_FILE:
-            assert vf.write_image() == 0 if state == State.RESUMING else vf.read_image() > 0
+            assert vf.write_migration_data() == 0 if state == State.RESUMING else vf.read_migration_data() > 0
         assert taking.poll() is None, "unbinding did not wait for the user"
     assert taking.wait(30 * bench.host.timeout_scale) == 0
     if how == "sriov_numvfs":
@@ -102,14 +102,14 @@ def test_a_module_in_use_stays(bench, state):
     bench.bind()
 
 
-def test_a_module_stays_while_a_data_file_is_open(bench):
+def test_a_module_stays_while_a_migration_file_is_open(bench):
     """A migration file that is open must hold a reference to the module."""
     with bench.open() as vf:
         go(vf, State.PRE_COPY)
         vf.close_device()
         bench.unbind()
         assert bench.host.ssh.run(f"rmmod {VARIANT}", check=False).returncode
-        assert vf.read_image() == -19 and vf.precopy_info() == "ENODEV"
+        assert vf.read_migration_data() == -19 and vf.precopy_info() == "ENODEV"
     bench.host.ssh.run(f"rmmod {VARIANT}")
     bench.bind()
 
@@ -134,11 +134,11 @@ def test_nothing_of_a_guest_is_left(bench):
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.STOP_COPY)
-        assert vf.read_image() == IMAGE
+        assert vf.read_migration_data() == IMAGE
         shown = bench.host.ssh.out(f"cat /sys/kernel/debug/vfio/{vf.address}/migration/hisi_acc/migf_data")
         assert "00000000:" in shown
         vf.close_device()
-        assert vf.read_image() == -19
+        assert vf.read_migration_data() == -19
         left = bench.host.ssh.out(f"cat /sys/kernel/debug/vfio/{vf.address}/migration/hisi_acc/*")
         assert left.splitlines() == ["device is not open", "device is not open", "no transfer"]
     with bench.open() as vf:
@@ -157,10 +157,10 @@ def test_saving_one_does_not_wait_for_another(bench):
             for _ in range(20):
                 slow.start(State.STOP_COPY)
                 go(other, State.STOP, State.STOP_COPY)
-                assert other.read_image() == IMAGE
+                assert other.read_migration_data() == IMAGE
                 early = slow.finish(0)
                 assert (early or slow.finish()) == ("", State.STOP_COPY)
-                assert slow.read_image() == -errno.ETIMEDOUT
+                assert slow.read_migration_data() == -errno.ETIMEDOUT
                 if not early:
                     break
                 go(slow, State.STOP)
@@ -186,7 +186,7 @@ def test_migration_and_reset_of_all_exclude_each_other(bench):
 
         bench.tell("hold", 1)
         go(vf, State.STOP_COPY)
-        assert vf.read_image() == -errno.EBUSY
+        assert vf.read_migration_data() == -errno.EBUSY
         go(vf, State.STOP)
         bench.tell("hold", 0)
         go(vf, State.RUNNING)
@@ -199,7 +199,7 @@ def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
     def learnt() -> bytes:
         with bench.open() as vf:
             go(vf, State.PRE_COPY)
-            assert vf.read_image() > 0
+            assert vf.read_migration_data() > 0
             return vf.image()[8:24]
 
     alone = learnt()

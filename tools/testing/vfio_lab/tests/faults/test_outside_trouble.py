@@ -45,7 +45,7 @@ def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
         vf.guest_up()
         go(vf, State.STOP, State.STOP_COPY)
         # a message to the PF stays until the reset
-        assert vf.read_image() == (IMAGE if trouble.begins is not message_from_guest else -errno.EBUSY)
+        assert vf.read_migration_data() == (IMAGE if trouble.begins is not message_from_guest else -errno.EBUSY)
 
 
 def said(bench: Bench, vf: Function) -> list[str]:
@@ -81,12 +81,12 @@ def test_a_migration_ends_with_the_read(bench, trouble, state):
     with opened(bench, trouble) as vf:
         if state == State.PRE_COPY:
             go(vf, state)
-            assert vf.read_image() > 0
+            assert vf.read_migration_data() > 0
         with trouble.begins(bench, vf):
             before = len(said(bench, vf))
             go(vf, State.STOP_COPY)
-            assert vf.read_image() == -errno.EBUSY
-            assert vf.read_image() == -errno.EBUSY
+            assert vf.read_migration_data() == -errno.EBUSY
+            assert vf.read_migration_data() == -errno.EBUSY
             (line,) = said(bench, vf)[before:]
             assert trouble.words in line
             go(vf, State.RUNNING)
@@ -97,11 +97,11 @@ def test_what_is_over_in_time_does_no_harm(bench):
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.PRE_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         with device_error(bench, vf):
             go(vf, State.PRE_COPY_P2P)
         go(vf, State.STOP_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         go(vf, State.RUNNING)
 
 
@@ -122,7 +122,7 @@ def test_a_function_is_stopped_after_a_reset_of_all(bench):
         assert vf.reset() == ("", State.RUNNING)
         vf.guest_up()
         go(vf, State.STOP, State.STOP_COPY)
-        assert vf.read_image() == IMAGE
+        assert vf.read_migration_data() == IMAGE
 
 
 @pytest.mark.expect("hisi_acc_vfio_pci .* device error", "hisi_acc_vfio_pci .* during an error",

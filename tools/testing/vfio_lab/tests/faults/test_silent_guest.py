@@ -37,7 +37,7 @@ def test_it_is_stopped_and_saved(bench, state):
     is_stopped_and_saved(bench, state)
 
 
-def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
+def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
     """A driver that is being loaded must find what it has set up after the migration, at whatever
     moment the stop comes."""
     with bench.open() as vf, bench.open(1) as other:
@@ -48,15 +48,15 @@ def test_a_driver_that_comes_up_is_moved_with_what_it_told(bench):
         told = tables(vf)
         assert told[0] and not told[1]
         go(vf, State.PRE_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         go(vf, State.STOP_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         go(vf, State.RUNNING)
         image = saved(vf)
         go(vf, State.RUNNING)
         go(other, State.RESUMING)
-        other.take_image(image)
-        assert other.write_image() == len(image)
+        other.load_migration_data(image)
+        assert other.write_migration_data() == len(image)
         go(other, State.RUNNING)
         for function in vf, other:
             assert tables(function) == told and function.load(VF_STATE) == NOT_READY

@@ -116,7 +116,7 @@ def test_files_that_apt_does_not_read(tmp_path: Path, name: str) -> None:
     assert apt_sources.debian_archives("bookworm", tmp_path) == []
 
 
-def test_no_mirror_is_said(tmp_path: Path) -> None:
+def test_a_missing_mirror_is_reported(tmp_path: Path) -> None:
     """Without a Debian mirror, the error must say so."""
     with pytest.raises(LabError, match="No Debian mirror was found"):
         apt.Apt(Cache(tmp_path / "cache"), etc=tmp_path).update()
@@ -138,7 +138,7 @@ def test_password_reaches_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert ours.sources.stat().st_mode & 0o077 == 0
 
 
-def test_commands_and_their_words_are_redacted(tmp_path: Path) -> None:
+def test_commands_and_their_output_are_redacted(tmp_path: Path) -> None:
     """A password must be removed from commands and messages."""
     run(["echo", "from https://user:geheim@mirror.example/debian"], log=tmp_path / "log")
     text = (tmp_path / "log").read_text(encoding="utf-8")

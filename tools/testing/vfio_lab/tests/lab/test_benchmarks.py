@@ -87,7 +87,7 @@ def test_a_figure_that_follows_itself_is_no_slope():
     assert said < 20
 
 
-def test_a_ratio_tells_what_chance_may_have_made_of_it():
+def test_a_ratio_has_a_confidence_interval():
     """The confidence interval of a ratio must contain the true ratio, and be wider for fewer samples."""
     noise = random.Random(1)
     some, more = ([noise.gauss(100, 20) for _ in range(40)] for _ in range(2))

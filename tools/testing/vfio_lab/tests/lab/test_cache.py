@@ -213,7 +213,7 @@ def test_old_entries_go_by_themselves(tmp_path: Path) -> None:
         ("few", "last-week"), ("many", "also-today"), ("many", "now"), ("many", "today")]
 
 
-def test_who_waits_for_another_build_is_told(tmp_path: Path) -> None:
+def test_waiting_for_another_build_is_shown(tmp_path: Path) -> None:
     """A process that waits for another one's build must say which."""
     first = builder(tmp_path, 2)
     wait_until("the build has begun", (tmp_path / "log").exists)

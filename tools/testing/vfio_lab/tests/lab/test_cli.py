@@ -14,7 +14,7 @@ from lab.core import versions
 from lab.core.cache import Cache
 from lab.build import kernel, parts
 from lab.cli import hosts, main as cli, testing
-from conftest import patient_steps
+from conftest import slow_steps
 
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
@@ -111,7 +111,7 @@ def test_names_of_earlier_releases_are_taken(old, new):
     assert not {"legacy", "--lose-pages", "--moves", "mainline"} & set(vlab(old[0], "--help").stdout.split())
 
 
-def test_versions_are_told():
+def test_versions_are_printed():
     """--version must print the project's version and those available in hosts."""
     done = vlab("--version")
     assert done.returncode == 0
@@ -121,7 +121,7 @@ def test_versions_are_told():
 @pytest.fixture(scope="module")
 def built() -> None:
     """What the demo needs is in the cache."""
-    parts.build(parts.USUAL, patient_steps())
+    parts.build(parts.USUAL, slow_steps())
 
 
 @pytest.mark.usefixtures("built")

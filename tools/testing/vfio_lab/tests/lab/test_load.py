@@ -23,7 +23,7 @@ def failures(*lines: bytes) -> str:
     return "; ".join(record.failures())
 
 
-def test_a_sound_load_over_two_hosts_has_no_complaint():
+def test_a_complete_load_over_two_hosts_has_no_failure():
     """A valid load on two hosts must have no error."""
     record = LoadRecord()
     record.follow("here", [b'{"ready":"hisi_sec2"}\n', line(0), line(1)])

@@ -48,7 +48,7 @@ def test_missing_packages_are_found() -> None:
     assert machine.missing(["dpkg", "no-such-package-at-all"]) == ["no-such-package-at-all"]
 
 
-def test_full_disk_is_said(tmp_path: Path) -> None:
+def test_too_little_disk_is_reported(tmp_path: Path) -> None:
     """Too little disk space must be reported before a build."""
     disk.require(tmp_path / "not" / "there" / "yet", 1, "a test")
     with pytest.raises(LabError, match="Not enough disk for a test"):

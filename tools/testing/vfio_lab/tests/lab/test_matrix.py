@@ -60,7 +60,7 @@ def test_a_cell_passes_only_if_every_check_did():
     assert (found[ALIKE].verdict, found[ALIKE].words, found[ALIKE].expected) == ("fails", "the host went down", False)
 
 
-def test_a_refusal_is_expected_with_its_words_only():
+def test_a_refusal_is_expected_with_its_message_only():
     """A refusal must be expected only with the text of versions.py; neither another text nor a pass may be."""
     words = versions.VMMS[0].lacks["guest-of-older-kernel"]
     said = f"qemu-system-aarch64: {words}\nqemu-system-aarch64: load of migration failed"
@@ -72,7 +72,7 @@ def test_a_refusal_is_expected_with_its_words_only():
     assert not results([ALIKE], {ALIKE: Outcome(failures=["x"], refusal=said)})[ALIKE].expected
 
 
-def test_what_the_mirror_lacks_is_told_and_not_run():
+def test_what_the_mirror_lacks_is_skipped_with_a_note():
     """A cell whose kernel or QEMU is missing must not run with another one."""
     found = results([ALIKE, ACROSS], {ALIKE: Outcome()}, lambda cell: "no kernel" if cell is ACROSS else "")
     assert str(found[ACROSS]) == "not available: no kernel" and found[ACROSS].expected

@@ -159,7 +159,7 @@ esac""")
     assert (tmp_path / "ended").exists() and out.getvalue().count("waiting for dpkg") == 1
 
 
-def test_an_earlier_interruption_of_dpkg_is_told_with_its_remedy(apt_get, tmp_path):
+def test_an_earlier_interruption_of_dpkg_is_reported_with_its_remedy(apt_get, tmp_path):
     """The error must be what to do, once; apt's own words are in the log."""
     apt_get("""case "$*" in
 *--simulate*) echo 'Inst one (1 Debian)' ;;
@@ -189,7 +189,7 @@ def test_sudo_stays_in_the_terminals_foreground(sudo):
     assert [int(line) for line in seen] == [os.getpgrp()]
 
 
-def test_sudo_is_told_to_end(sudo):
+def test_sudo_is_ended(sudo):
     """An interrupt must end what sudo runs, and vlab must wait for that end."""
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
@@ -272,7 +272,7 @@ def test_a_checkout_that_cannot_be_written_to_serves(tmp_path):
     assert done.stdout.strip() == f"{tmp_path}/build"
 
 
-def test_make_module_says_where_it_cannot_write(context):
+def test_make_module_reports_where_it_cannot_write(context):
     """make module must name the variable to set if it cannot write."""
     done = in_mounts_of_its_own(READ_ONLY + 'make -s module KDIR="$2" OUT=build/nowhere', paths.ROOT,
                                 kernel(versions.DEFAULT, context).build)
@@ -399,7 +399,7 @@ def test_a_checkout_of_anothers_is_listed(settings):
     assert "README.md" in git.git(paths.ROOT, "ls-files").splitlines()
 
 
-def test_who_signs_off_is_who_says_who_he_is(settings, tmp_path, monkeypatch):
+def test_the_sign_off_is_the_users(settings, tmp_path, monkeypatch):
     """Sign-offs must have the user's name; a missing name must be reported, not invented."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert git.identity() is None

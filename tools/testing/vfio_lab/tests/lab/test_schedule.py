@@ -235,7 +235,7 @@ def test_a_terminal_shows_all_that_is_under_way():
     assert screen(out.getvalue()) == ["  ok       build a (3 s)", "  stopped  build b", ""]
 
 
-def test_without_a_terminal_one_line_tells_of_all(monkeypatch):
+def test_without_a_terminal_one_line_shows_all(monkeypatch):
     """Without a terminal, a line every ten seconds must name each job's step and the total
     progress; the same message of several jobs must be printed once."""
     out = io.StringIO()
@@ -250,7 +250,7 @@ def test_without_a_terminal_one_line_tells_of_all(monkeypatch):
         "  note     no kernel 7", "  ...      build a … 1 s; build b … 2 s (1 of 3 done, about 4 min left)"]
 
 
-def test_a_step_is_told_to_the_process_that_shows_it():
+def test_a_step_reaches_the_process_that_shows_it():
     """Steps of a job must arrive as messages: begun, done, failed with its log."""
     out = io.StringIO()
     steps = Relay(out)
@@ -264,7 +264,7 @@ def test_a_step_is_told_to_the_process_that_shows_it():
     assert {"note": "look"} in said
 
 
-def test_short_steps_of_tests_are_not_told():
+def test_short_steps_of_tests_are_not_shown():
     """With `after`, a step must be printed only after that time."""
     out = io.StringIO()
     steps = Steps(out, after=30)
@@ -276,7 +276,7 @@ def test_short_steps_of_tests_are_not_told():
     assert "...      short" in out.getvalue() and "ok  " not in out.getvalue()
 
 
-def test_a_commands_full_disk_is_said(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     """A command that fails for a full disk must be reported as that."""
     with pytest.raises(LabError, match="^sh failed with status 1: the disk is full.$"):
         run(["sh", "-c", "cat /etc/os-release > /dev/full"], log=tmp_path / "log")

@@ -51,13 +51,13 @@ def test_all_at_level_err_or_worse_is_seen(level):
         assert said == (["pcieport 0000:00:01.0: AER: Uncorrectable error message received"] if level <= 3 else [])
 
 
-def test_a_stock_drivers_usual_words_are_not():
+def test_a_stock_drivers_usual_messages_are_not():
     """A stock driver's known messages must be ignored for their engine, and reported for others."""
     usual = "<3>[    9.1] hisi_sec2 0000:00:08.0: flag[3], icv[2]"
     assert splats([usual]) == [] and splats([usual.replace("flag[3]", "flag[1]")]) != []
 
 
-def test_what_was_told_is_not_told_again():
+def test_a_message_is_reported_once():
     """A message must be reported once, although both console and log have it; the same at another
     time must be reported."""
     told: set[str] = set()
@@ -67,7 +67,7 @@ def test_what_was_told_is_not_told_again():
     assert len(splats([line.replace("9.1", "9.2")], told)) == 1
 
 
-def test_of_a_guest_all_that_its_kernel_says_is_seen():
+def test_all_warnings_of_a_guests_kernel_are_seen():
     """All messages of a guest's kernel must be reported, from a console without levels and with
     programs' output between."""
     assert guest_splats(["judge: dm-crypt ok", "[    5.2] hisi_sec2 0000:00:02.0: flag[3], icv[2]", "",
@@ -93,13 +93,13 @@ def test_of_qemu_all_but_a_few_warnings_is_seen():
     "error while loading state section id 2(ram)",
     "error while loading state for instance 0x0 of device '0000:00:02.0/virtio-rng'",
     "load of migration failed: Input/output error"])
-def test_a_destination_may_say_that_the_stream_ended(line):
+def test_a_destination_may_report_the_end_of_the_migration(line):
     """What QEMU reports when its source cancels or dies must not count: the test checks how the
     migration ends.  A stream was cut at 40 places to find these."""
     assert qemu_splats([f"qemu-system-aarch64: {line}"]) == []
 
 
-def test_a_drivers_words_are_no_splat():
+def test_a_drivers_warnings_are_no_splat():
     """Only kernel errors are splats, not a driver's messages: scenarios of defects.py depend on the
     difference."""
     assert is_splat("WARNING: at x") and not is_splat("hisi_acc_vfio_pci 0000:00:08.1: failed to match ACC_DEV_MAGIC")

@@ -37,7 +37,7 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(client, tmp_path, mon
         connect(tmp_path)
 
 
-def test_a_refusal_is_told_in_the_words_of_the_client(client, tmp_path):
+def test_an_ssh_failure_has_the_clients_message(client, tmp_path):
     """The error must have ssh's message."""
     client("echo 'Permission denied (publickey).' >&2; exit 255")
     with pytest.raises(LabError, match=r"^host one: SSH did not open: Permission denied \(publickey\)\.$"):

@@ -21,7 +21,7 @@ TRACE = """\
 
 
 @pytest.mark.parametrize("vmm", versions.VMMS, ids=lambda vmm: vmm.name)
-def test_each_look_counts_for_itself(vmm):
+def test_each_sync_counts_for_itself(vmm):
     """Pages that an IOMMU backend reports must count for the sync that requested them, by the
     event's name in each QEMU release."""
     (event,) = (event for event in events(vmm) if "bitmap_sync" not in event)

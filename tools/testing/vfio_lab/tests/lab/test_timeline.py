@@ -26,7 +26,7 @@ def test_no_phase_no_bar():
     assert bars([]) == []
 
 
-def test_arcs_of_other_moves_and_devices_are_left_out():
+def test_arcs_of_other_migrations_and_devices_are_left_out():
     """State transitions of other migrations and devices must not be in the timeline."""
     arcs = [Arc("a", "PRE_COPY_P2P", "STOP_COPY", 0, 10, 1), Arc("b", "PRE_COPY_P2P", "STOP_COPY", 0, 10.5, 1),
             Arc("a", "STOP", "STOP_COPY", 0, 20, 1), Arc("a", "PRE_COPY_P2P", "STOP_COPY", -16, 21, 1),

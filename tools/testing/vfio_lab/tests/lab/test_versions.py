@@ -66,7 +66,7 @@ def test_a_series_that_nobody_knows_is_taken_for_the_default():
     assert kernel.fragment_text(NEWER) == kernel.fragment_text(versions.DEFAULT)
 
 
-def test_without_any_kernel_a_sentence_says_so():
+def test_without_any_kernel_the_error_is_one_sentence():
     """Without any kernel, the error must say so."""
     context, _ = lab()
     with pytest.raises(LabError, match="mirror has no package linux-source"):

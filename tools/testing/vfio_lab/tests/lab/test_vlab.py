@@ -46,7 +46,7 @@ def vlab():
 
 
 @pytest.mark.parametrize("options, guests", [((), ""), (("--guest",), "Image guest.cpio")], ids=["without", "with"])
-def test_a_guest_is_in_the_host_only_if_asked_for(vlab, options, guests):
+def test_a_guest_is_in_the_host_only_on_request(vlab, options, guests):
     """--guest must put a guest's kernel and root file system into /lab; nothing else does."""
     process = vlab("run", "--driver", "stock", "--vfs", "1", *options, "--", "cd /lab; echo $(ls Image guest.cpio)",
                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -40,7 +40,7 @@ def test_an_error_in_the_log_is_seen_once(bench):
     assert bench.host.unexpected() == []
 
 
-def test_a_mistake_at_any_function_is_seen_once(bench):
+def test_a_guest_error_of_any_vf_is_seen_once(bench):
     """A guest error of any VF must be reported once, also without a guest."""
     with bench.open(1) as vf:
         vf.begin_command(UNKNOWN)
@@ -68,7 +68,7 @@ def test_a_physical_function_that_is_never_given_back_is_seen(bench):
     assert bench.host.unexpected() == []
 
 
-def test_what_is_expected_is_not_told(bench):
+def test_expected_messages_are_not_reported(bench):
     """An expected message must not be reported, but its absence must."""
     watch.expect("an error", "never said")
     watch.expect("a rumour", maybe=True)

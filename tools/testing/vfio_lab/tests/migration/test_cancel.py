@@ -64,7 +64,7 @@ def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
             stop_and_cont(scenario, guest)
 
 
-def test_a_destination_that_does_not_fit_says_so_early(new_session):
+def test_a_destination_that_does_not_match_refuses_in_pre_copy(new_session):
     """A destination with another number of queues must refuse the migration before the guest is stopped."""
     source, destination = HostConfig(), HostConfig(vfs=3)
     with running(new_session, source, destination) as scenario:

@@ -71,7 +71,7 @@ def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
     assert verdict.status == 0, verdict.text
 
 
-def test_without_tracking_and_without_iommufd_a_sentence_says_so(boot):
+def test_missing_tracking_and_missing_iommufd_are_reported(boot):
     """Without dirty tracking or without IOMMUFD, the kselftest and the lab must report which is missing."""
     up = boot(HostConfig(httu=False))
     verdict = up.run(up.functions[:1])

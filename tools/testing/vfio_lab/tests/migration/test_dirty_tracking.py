@@ -58,7 +58,7 @@ def test_the_container_backend_sends_all_of_memory(new_session):
     assert UNTRACKED not in said
 
 
-def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestconfig):
+def test_pages_written_by_dma_alone_migrate_there_and_back(new_session, pytestconfig):
     """Pages written by DMA alone must arrive in each direction; the load compares each page before
     it is written again."""
     outcome, _ = moved(new_session, PACED, slow=False, moves=40 if pytestconfig.getoption("long") else 2)
@@ -73,7 +73,7 @@ def test_pages_written_by_dma_alone_travel_there_and_back(new_session, pytestcon
     ("virt-9.1,iommu=smmuv3", ["httu=on", "stage=2"], "httu is there for stage 1, which stage=2 is without"),
     ("virt", ["httu=on"], "global arm-smmuv3.httu=on not used"),
 ])
-def test_wrong_use_is_told_in_a_sentence(outer, machine, options, words):
+def test_wrong_use_is_one_sentence(outer, machine, options, words):
     """Invalid options of the SMMU must be rejected with one line."""
     argv = [outer, "-M", machine, "-nodefaults", "-no-user-config", "-display", "none", "-qmp", "stdio"]
     for option in options:

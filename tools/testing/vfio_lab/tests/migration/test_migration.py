@@ -15,7 +15,7 @@ FELT = ("lanes without an answer", "differ from")
 ELSEWHERE = {"isolation-not-read": ({"isolation": "on"}, ("the device counted",))}
 
 
-def test_ours_carries_the_guest_over(new_session):
+def test_this_driver_migrates_a_guest(new_session):
     """A guest under load must migrate without losing a request, page or interrupt."""
     outcome = new_session().migrate()
     assert outcome.failures == []
@@ -40,7 +40,7 @@ def test_a_driver_without_it_is_caught(new_session, monkeypatch, mutant):
     assert any(word in c for word in words for c in outcome.failures), outcome.failures
 
 
-def test_a_guest_with_two_functions_moves(new_session):
+def test_a_guest_with_two_vfs_migrates(new_session):
     """A guest with two VFs must migrate."""
     outcome = new_session().migrate(guest=GuestConfig(vfs=2))
     assert outcome.failures == []
@@ -48,7 +48,7 @@ def test_a_guest_with_two_functions_moves(new_session):
 
 
 @pytest.mark.long("failures of the in-tree driver")
-def test_mainline_refuses_two_functions(new_session):
+def test_the_in_tree_driver_refuses_two_vfs(new_session):
     """QEMU must refuse two VFs without the P2P states, and name them."""
     outcome = new_session().migrate(HostConfig(driver="in-tree"), guest=GuestConfig(vfs=2))
     assert any("support P2P migration" in c for c in outcome.failures), outcome.failures
@@ -58,7 +58,7 @@ def test_mainline_refuses_two_functions(new_session):
 @pytest.mark.parametrize("kernel, backend", [
     pytest.param(kernel, backend, marks=[] if (kernel, backend) == (versions.DEFAULT, BACKENDS[0]) else pytest.mark.long(
         "other kernels and backends")) for kernel in versions.SERIES for backend in BACKENDS])
-def test_it_gets_on_with_mainline(new_session, kernel, backend, source, destination):
+def test_it_migrates_to_and_from_the_in_tree_driver(new_session, kernel, backend, source, destination):
     """Migration between this driver and the in-tree driver must work in both directions."""
     httu = backend != "container"
     outcome = new_session().migrate(HostConfig(kernel, driver=source, httu=httu), HostConfig(kernel, driver=destination, httu=httu),
@@ -66,7 +66,7 @@ def test_it_gets_on_with_mainline(new_session, kernel, backend, source, destinat
     assert outcome.failures == []
 
 
-def test_a_guest_with_all_accelerators_moves_there_and_back(request, new_session):
+def test_a_guest_with_all_accelerators_migrates_there_and_back(request, new_session):
     """A guest with one VF of each accelerator must migrate with requests in flight: twice, with
     --long twenty times."""
     moves = 20 if request.config.getoption("--long") else 2

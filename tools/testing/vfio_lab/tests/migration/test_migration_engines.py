@@ -9,7 +9,7 @@ from lab.scenario.config import GuestConfig, HostConfig
 
 
 @pytest.mark.parametrize("name, guest_kernel", [("zip", versions.DEFAULT), ("hpre", versions.DEFAULT), ("sec", versions.DEFAULT)])
-def test_ours_carries_the_guest_over(new_session, name, guest_kernel):
+def test_this_driver_migrates_a_guest(new_session, name, guest_kernel):
     """A guest must migrate with each accelerator and guest kernel."""
     outcome = new_session().migrate(HostConfig(engines=(name,)), guest=GuestConfig(guest_kernel))
     assert outcome.failures == []

@@ -15,7 +15,7 @@ def migrated(new_session, driver: str, **model: str):
 
 @pytest.mark.parametrize("model", [{"hw_version": "v4"}, {"hw_version": "v5", "isolation": "on"}],
                          ids=["v4", "v5-isolated"])
-def test_ours_carries_the_guest_over(new_session, model):
+def test_this_driver_migrates_a_guest(new_session, model):
     """A guest must migrate between hosts of the same version."""
     outcome = migrated(new_session, "tree", **model)
     assert outcome.failures == []
@@ -23,7 +23,7 @@ def test_ours_carries_the_guest_over(new_session, model):
 
 
 @pytest.mark.long("a defect that vlab defects shows as well")
-def test_mainline_rings_the_neighbour(new_session):
+def test_the_in_tree_driver_rings_another_vf(new_session):
     """The in-tree driver must be reported for doorbells that reach the next VF."""
     # from V4 on it writes the event queues' doorbells to the end of the migration registers, where
     # the next VF's begin

@@ -140,7 +140,7 @@ def came(arriving: Guest) -> bool:
 
 
 @LONG
-def test_a_paused_guest_moves(new_session):
+def test_a_paused_guest_migrates(new_session):
     """A paused guest must arrive paused, and cont must complete its pending requests."""
     with new_session().scenario() as scenario:
         scenario.set_up()
@@ -191,14 +191,14 @@ exec 4> /tmp/ears; until grep -q '"verified":[1-9]' /tmp/said; do usleep 100000;
 
 
 @LONG
-def test_an_idle_guest_moves(new_session, tmp_path):
+def test_an_idle_guest_migrates(new_session, tmp_path):
     """A guest without pending requests must migrate, and its later requests must complete."""
     with scripted(new_session, tmp_path, f"read -r _ <&3; {AFTERWARDS}"):
         pass
 
 
 @LONG
-def test_a_guest_without_a_driver_moves(new_session, tmp_path):
+def test_a_guest_without_a_driver_migrates(new_session, tmp_path):
     """A guest without a driver must migrate without VF state; a driver loaded on the destination
     must find the VF in its initial state and pass its self-tests."""
     script = f"rmmod hisi_sec2 && echo the driver is gone; read -r _ <&3; modprobe hisi_sec2; {TESTED}; {AFTERWARDS}"
@@ -207,7 +207,7 @@ def test_a_guest_without_a_driver_moves(new_session, tmp_path):
 
 
 @LONG
-def test_a_sleeping_guest_moves(new_session, tmp_path):
+def test_a_suspended_guest_migrates(new_session, tmp_path):
     """A guest in suspend-to-idle, with processes frozen in the middle of requests, must migrate;
     after wakeup the requests must complete."""
     script = """echo 8 > /proc/sys/kernel/printk; echo enabled > /sys/class/tty/ttyAMA0/power/wakeup || exit 1

@@ -26,7 +26,7 @@ def test_requests_complete_in_order_around_the_rings(start):
         vf.doorbell(0, 2, vf.read(0x8000) >> 16)
     assert vf.model.memory(vf.result_at(1, 0), 16) == CIPHER
     assert vf.model.memory(vf.sq(1) + 8, 8) == struct.pack("<Q", 0x1122334455667788)
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
 
 
 def test_physical_function_works_beside_it(start):
@@ -98,11 +98,11 @@ def test_a_driver_that_forgets_a_step_is_found_out(start, forgotten):
         vf.model.step(1000)
     assert vf.model.interrupt(1) is None
     if forgotten == "event queue":
-        assert vf.mistakes() == {"event-queue-unset"}
+        assert vf.guest_errors() == {"event-queue-unset"}
     else:
         assert not vf.reap(0)
         vf.submit(0)
-        assert "doorbell-without-context" in vf.mistakes()
+        assert "doorbell-without-context" in vf.guest_errors()
 
 
 @pytest.mark.parametrize("options, by_doorbell, by_kick", [
@@ -167,7 +167,7 @@ def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
     vf.doorbell(0, 0, 3, random=TAG)
     vf.model.settle()
     assert (vf.events()["requests-completed"] == 3) == (ring == TAG)
-    assert ("stale-doorbell" in vf.mistakes()) == (ring == 0)
+    assert ("stale-doorbell" in vf.guest_errors()) == (ring == 0)
 
 
 def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
@@ -178,7 +178,7 @@ def test_a_queue_that_its_driver_has_disabled_is_not_fetched(start):
     vf.model.write(vf.sq_table + 26, 1 << 6 | 1 << 4, 2)
     vf.kick(0)
     vf.kick(1)
-    assert vf.events()["contexts-fetched"] == 2 and vf.mistakes() == {"stale-doorbell"}
+    assert vf.events()["contexts-fetched"] == 2 and vf.guest_errors() == {"stale-doorbell"}
 
 
 def test_capabilities_that_every_device_has(start):
@@ -249,7 +249,7 @@ def test_whose_command_a_narrow_read_of_a_mailbox_shows_is_a_choice(start, whose
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_source_of_an_event_interrupt_says_so(start, masked):
+def test_the_source_of_an_event_interrupt_is_readable(start, masked):
     """The interrupt source register must be set while events are unread and cleared by their
     doorbell: Linux' drivers before 6.0 and kae_driver take an interrupt without it for an error."""
     vf = start()
@@ -302,7 +302,7 @@ def test_a_small_cache_writes_back_what_was_not_used_longest(start):
     vf.submit(0)
     vf.set_up(2)                        # evicts queue 1
     assert [in_memory(vf, queue) for queue in range(3)] == [False, True, False]
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
 
 
 @pytest.mark.parametrize("size", [1, 2, 0])
@@ -319,7 +319,7 @@ def test_requests_complete_with_a_cache_of_any_size(start, size):
         got = [vf.reap(queue) for queue in range(3)]
         assert got == [fine(2, 2 * turn), fine(1, turn), fine(1, turn)]
         vf.doorbell(0, 2, vf.read(0x8000) >> 16)
-    assert not vf.mistakes() and bool(vf.events()["contexts-written-back"]) == (size > 0)
+    assert not vf.guest_errors() and bool(vf.events()["contexts-written-back"]) == (size > 0)
 
 
 def test_a_table_that_is_gone_before_a_flush_is_written_to(start):
@@ -344,7 +344,7 @@ def test_what_a_write_back_covers_is_a_choice(start, scope):
     assert written == (scope == "all")
     assert vf.model.memory(vf.buffer + 28, 4) == b"\xa5" * 4
     assert vf.read(0x8004) == vf.eq & 0xFFFFFFFF and vf.read(0x8024) == vf.aeq & 0xFFFFFFFF
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
 
 
 def test_messages_between_the_functions(start):
@@ -367,7 +367,7 @@ def test_messages_between_the_functions(start):
     assert pf.ask(0xD, queue=1) == 9
     pf.write(0x100138, 2, 8)
     assert pf.read(0x28) == 0 and vf.read(0x2C) == 0
-    assert not vf.mistakes() and not pf.mistakes()
+    assert not vf.guest_errors() and not pf.guest_errors()
 
 
 @pytest.mark.parametrize("how", ["set", "keep"])
@@ -423,7 +423,7 @@ def test_scatter_lists(start):
     vf.model.put(target, header(0, 1) + entry(vf.data + 0x6000, 256))
     vf.submit(0, vf.request(vf.data + 0x10000, target, 256, lists=True))
     assert vf.reap(0) == fine(1, 1) and vf.model.memory(vf.data + 0x6000, 256) == CIPHER * 16
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
 
     vf.model.put(first, header(first, 0))           # an endless list
     odd = target + 32                               # and a misaligned one
@@ -432,7 +432,7 @@ def test_scatter_lists(start):
         vf.submit(0, vf.request(source, destination, 48, lists=True))
         ((_, error),) = vf.reap(0)
         assert error and vf.model.property("counters", 1)["guest-errors"]["bad-sgl"] == count
-    assert vf.mistakes() == {"bad-sgl"}
+    assert vf.guest_errors() == {"bad-sgl"}
 
 
 def test_commands_and_write_back_take_the_time_they_are_given(start):
@@ -442,7 +442,7 @@ def test_commands_and_write_back_take_the_time_they_are_given(start):
     vf.mailbox(4, 0x1234)
     assert vf.read(0x300) & 0x2000
     vf.mailbox(5, 1)
-    assert vf.mistakes() == {"mailbox-busy"}
+    assert vf.guest_errors() == {"mailbox-busy"}
     vf.model.step(60)
     assert not vf.read(0x300) & 0x2000
     vf.write(0x204, 1)
@@ -530,7 +530,7 @@ def test_the_most_functions_that_there_may_be(start):
     last.submit(0)
     assert vf.model.interrupt(63) == 0 and last.reap(0) == [(0, 0)]
     assert vf.model.memory(last.result_at(0, 0), 16) == CIPHER
-    assert vf.model.property("counters", 62)["events"]["requests-completed"] == 0 and not last.mistakes()
+    assert vf.model.property("counters", 62)["events"]["requests-completed"] == 0 and not last.guest_errors()
 
 
 def test_a_vf_has_no_bit_of_its_own_for_memory_decode(start):
@@ -562,7 +562,7 @@ def test_without_vf_mse_no_vf_answers(start, isolation):
     vf.model.step(1)
     vf.model.step(10)
     vf.model.write(control, 9, 2)
-    assert vf.read(0x60) == 0 and vf.reap(0) == fine(1) and not vf.mistakes()
+    assert vf.read(0x60) == 0 and vf.reap(0) == fine(1) and not vf.guest_errors()
     assert vf.events()["accesses-without-vf-mse"] == (6 if isolation == "on" else 5)
 
 

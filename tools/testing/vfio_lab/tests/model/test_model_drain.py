@@ -46,11 +46,11 @@ def test_a_stop_is_busy_until_the_rings_are_empty(start, command, requests):
         vf.model.step(1000)
         if not busy(vf):
             break
-    assert len(vf.reap(0)) == 3 and done(vf) == (5 if requests == 5 else done(vf)) and not vf.mistakes()
+    assert len(vf.reap(0)) == 3 and done(vf) == (5 if requests == 5 else done(vf)) and not vf.guest_errors()
     vf.model.step(10_000)
     assert done(vf) == 5
     vf.doorbell(0, 0, 4)
-    assert vf.mistakes() == {"doorbell-of-stopped-queue"}
+    assert vf.guest_errors() == {"doorbell-of-stopped-queue"}
 
 
 def test_a_queue_takes_no_doorbell_while_it_is_stopped(start):
@@ -60,7 +60,7 @@ def test_a_queue_takes_no_doorbell_while_it_is_stopped(start):
     vf.model.step(1)
     vf.mailbox(STOP)
     vf.submit(0)
-    assert vf.mistakes() == {"doorbell-of-stopped-queue"} and busy(vf)
+    assert vf.guest_errors() == {"doorbell-of-stopped-queue"} and busy(vf)
     vf.model.step(10_000)
     assert done(vf) == 1 and not busy(vf)
 
@@ -77,7 +77,7 @@ def test_a_pause_is_busy_until_the_engine_is_empty(start):
     vf.model.step(1)
     assert not busy(vf) and done(vf) == 2
     vf.model.step(10_000)
-    assert done(vf) == 2 and not vf.mistakes()
+    assert done(vf) == 2 and not vf.guest_errors()
 
 
 def test_a_pause_ends_though_the_function_is_kicked(start):
@@ -184,8 +184,8 @@ def test_a_full_ring_does_not_keep_the_main_loop(start):
     assert len(seen) > 3
 
 
-#: data of long requests, and where each of them has room for its result
-DATA, RESULTS, ROOM, MANY = 0x1000000, 0x2000000, 0x500000, 8
+#: data of long requests, and where and how large the result of each is
+DATA, RESULTS, SIZE, MANY = 0x1000000, 0x2000000, 0x500000, 8
 
 
 def noise(vf: Zip, count: int = MANY, first: int = 0) -> bytes:
@@ -196,8 +196,8 @@ def noise(vf: Zip, count: int = MANY, first: int = 0) -> bytes:
         sqe = bytearray(128)
         struct.pack_into("<I", sqe, 16, len(data))
         struct.pack_into("<III", sqe, 28, 3 << 28, 0, 1)
-        struct.pack_into("<I", sqe, 56, ROOM)
-        struct.pack_into("<QQ", sqe, 72, vf.data + DATA, vf.data + RESULTS + number * ROOM)
+        struct.pack_into("<I", sqe, 56, SIZE)
+        struct.pack_into("<QQ", sqe, 72, vf.data + DATA, vf.data + RESULTS + number * SIZE)
         sqe[104:112] = b"the tag!"
         vf.submit(0, bytes(sqe))
     return data
@@ -205,7 +205,7 @@ def noise(vf: Zip, count: int = MANY, first: int = 0) -> bytes:
 
 def results(vf: Zip) -> list[bool]:
     """Which results were written."""
-    return [any(vf.model.memory(vf.data + RESULTS + number * ROOM, 64)) for number in range(MANY)]
+    return [any(vf.model.memory(vf.data + RESULTS + number * SIZE, 64)) for number in range(MANY)]
 
 
 def test_a_long_request_does_not_keep_the_main_loop(start):
@@ -215,7 +215,7 @@ def test_a_long_request_does_not_keep_the_main_loop(start):
     vf.submit(0, bytes(16) + struct.pack("<I", 16) + vf.model.memory(vf.sq(0), 128)[20:])
     assert vf.wait_completed(1) > 20
     vf.wait_completed(2)
-    assert len(vf.reap(0)) == 2 and vf.produced < 100 and not vf.mistakes()
+    assert len(vf.reap(0)) == 2 and vf.produced < 100 and not vf.guest_errors()
     assert zlib.decompress(vf.model.memory(vf.data + RESULTS, vf.produced), -15) == data[:16]
 
 
@@ -241,7 +241,7 @@ def test_the_function_of_a_long_request_goes_away(start, end):
     completed = done(again)
     noise(again, 1, first=MANY)
     again.wait_completed(completed + 1)
-    assert again.reap(0) == [(0, 0x0D)] and results(vf) == written and not again.mistakes()
+    assert again.reap(0) == [(0, 0x0D)] and results(vf) == written and not again.guest_errors()
 
 
 def test_a_pause_that_holds_a_long_request(start):
@@ -255,4 +255,4 @@ def test_a_pause_that_holds_a_long_request(start):
     assert held > 0 and results(vf) == [number < before for number in range(MANY)]
     vf.kick(0)
     vf.wait_completed(MANY)
-    assert vf.events()["requests-fetched"] == MANY + held and all(results(vf)) and not vf.mistakes()
+    assert vf.events()["requests-fetched"] == MANY + held and all(results(vf)) and not vf.guest_errors()

@@ -134,7 +134,7 @@ def test_zip_works_both_ways(start, kind, wbits, lists):
     assert zlib.decompress(packed, wbits) == TEXT
     status, plain = vf.run(DECOMPRESS, kind, packed + b"after", lists=lists, skip=100)
     assert status == 0 and plain == TEXT and vf.consumed == len(packed)
-    assert not vf.mistakes() and not vf.events()["requests-failed"]
+    assert not vf.guest_errors() and not vf.events()["requests-failed"]
 
 
 def test_zip_takes_what_others_packed(start):
@@ -155,7 +155,7 @@ def test_zip_packs_lz4_one_way(start, data):
     assert vf.run(DECOMPRESS, LZ4, packed) == (BAD_REQUEST, b"")
 
 
-def test_zip_says_what_went_wrong(start):
+def test_zip_reports_errors(start):
     """An invalid ZIP request must complete with its error."""
     vf = start(kind=Zip)
     packed = zlib.compress(TEXT)
@@ -165,13 +165,13 @@ def test_zip_says_what_went_wrong(start):
     assert vf.run(DECOMPRESS, ZLIB, packed, room=len(TEXT)) == (0, TEXT)
     assert vf.run(DECOMPRESS, ZLIB, packed[:-1]) == (BAD_DATA, b"")
     assert vf.run(DECOMPRESS, ZLIB, packed[:-1] + b"\0") == (BAD_DATA, b"")
-    assert not vf.mistakes() and vf.events()["requests-failed"] == 4
+    assert not vf.guest_errors() and vf.events()["requests-failed"] == 4
     assert vf.run(COMPRESS, 9, TEXT) == (BAD_REQUEST, b"")
     assert vf.run(COMPRESS, DEFLATE, TEXT, dw7=1 << 26) == (BAD_REQUEST, b"")
-    assert vf.mistakes() == {"bad-request"}
+    assert vf.guest_errors() == {"bad-request"}
 
 
-def test_zip_computes_only_what_it_announces(start):
+def test_zip_computes_only_what_it_reports(start):
     """ZIP must reject algorithms that it does not report."""
     vf = start(",vf-algs=0x10", Zip)
     assert vf.read(0x3144) == 0x10
@@ -205,7 +205,7 @@ def test_hpre_raises_to_powers(start):
         0, (message,))
     assert vf.run(0, DH, 512, (D, N), (message,)) == (0, (pow(message, D, N),))
     assert vf.run(0, DH_2, 512, (D, N), ()) == (0, (pow(2, D, N),))
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
 
 
 def test_hpre_multiplies_points(start):
@@ -226,7 +226,7 @@ def test_hpre_multiplies_points(start):
     assert times(0x7654321, mine) == times(0x1234567, yours) == times(0x1234567 * 0x7654321, G256)
     assert not vf.events()["requests-failed"]
     assert times(N256, G256)[0] and times(0, G256)[0] and times(2, (1, 1))[0]
-    assert vf.events()["requests-failed"] == 3 and not vf.mistakes()
+    assert vf.events()["requests-failed"] == 3 and not vf.guest_errors()
 
 
 def test_hpre_climbs_the_ladder(start):
@@ -242,19 +242,19 @@ def test_hpre_climbs_the_ladder(start):
     assert vf.run(1, X25519, 32, (2**255 - 20, 121665, k), (u,))[0], "an even modulus was accepted"
 
 
-def test_hpre_says_what_went_wrong(start):
+def test_hpre_reports_errors(start):
     """An invalid HPRE request must complete with its error."""
     vf = start(kind=Hpre)
     assert vf.run(0, RSA, 128, (E, 0), (5,))[0], "a modulus of 0 was accepted"
     assert vf.run(0, CRT, 128, (1, 1, 0, 0, 0), (5,), half=True)[0]
-    assert not vf.mistakes()
+    assert not vf.guest_errors()
     for queue, operation, size in ((1, RSA, 128), (0, ECC, 32), (0, 7, 128), (0, RSA, 520), (1, X25519, 40)):
         assert vf.run(queue, operation, size, (E, 99, 1, 1), (1, 1))[0], (queue, operation, size)
-    assert vf.mistakes() == {"bad-request"}
+    assert vf.guest_errors() == {"bad-request"}
     assert vf.events()["requests-failed"] == 7
 
 
-def test_hpre_computes_only_what_it_announces(start):
+def test_hpre_computes_only_what_it_reports(start):
     """HPRE must reject algorithms that it does not report."""
     vf = start(",vf-algs=2", Hpre)
     assert vf.read(0x3144) == 2

@@ -36,7 +36,7 @@ def test_a_mailbox_stays_busy_until_it_is_let_go(start):
     vf.model.step(10_000_000)
     assert vf.read(0x300) & BUSY
     vf.mailbox(4, 0x5678)
-    assert vf.mistakes() == {"mailbox-busy"}
+    assert vf.guest_errors() == {"mailbox-busy"}
     break_it(vf, fault_mailbox="none")
     vf.model.settle()
     assert not vf.read(0x300) & BUSY and vf.ask(4, get=True) == 0x1234
@@ -87,7 +87,7 @@ def test_faults_concern_one_function(start):
     assert vf.model.interrupt(2) == 0 and other.reap(0) == [(0, 0)]
     other.write(0x204, 1)
     assert other.read(0x208) == 1
-    assert vf.model.property("fault-msi-drop") == 7 and not other.mistakes()
+    assert vf.model.property("fault-msi-drop") == 7 and not other.guest_errors()
     assert vf.model.property("fault-function") == "1"
 
 
@@ -128,7 +128,7 @@ def test_registers_that_read_all_ones(start):
     vf.kick(0)
     assert vf.model.read(vf.model.config(1) + 4, 2) != 0xFFFF, "configuration space is inaccessible"
     break_it(vf, fault_registers="none")
-    assert vf.read(0x60) == 0 and not vf.mistakes()
+    assert vf.read(0x60) == 0 and not vf.guest_errors()
 
 
 def test_lost_interrupts(start):
@@ -217,7 +217,7 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     vf.kick(0)
     for _ in range(2):
         vf.model.step(100)
-    assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.mistakes()
+    assert vf.reap(0) == [(1, 0), (2, 0)] and not vf.guest_errors()
 
 
 #: error registers of each accelerator: mask, whether 1 enables, status, register that raises errors
@@ -262,7 +262,7 @@ def test_a_driver_raises_an_error_of_the_engine(start, kind):
     unmask(pf, kind)
     pf.write(MASKS[kind][3], 2)
     assert pf.read(ENGINE_ERRORS[kind][0]) == 2 and vf.model.interrupt(0) == 3
-    assert not pf.mistakes()
+    assert not pf.guest_errors()
 
 
 def test_an_unmasked_error_of_the_queue_manager_interrupts(start):
@@ -342,7 +342,7 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
     vf.mailbox(command, vf.buffer, get=get)
     assert vf.read(0x300, 2) & (BUSY | STATUS) == 0x200
     assert (vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]) == before
-    assert vf.ask(4, get=True) == vf.sq_table and not vf.mistakes()
+    assert vf.ask(4, get=True) == vf.sq_table and not vf.guest_errors()
 
 
 def dma(vf: Function) -> tuple[int, int]:

@@ -67,7 +67,7 @@ def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Call
     vf.model.settle()
     after = vf.events()
     assert [after[name] - before[name] for name in ("write-backs", "resets")] == [0, 0]
-    assert vf.mistakes() <= {"dma-fault", "doorbell-of-stopped-queue"}
+    assert vf.guest_errors() <= {"dma-fault", "doorbell-of-stopped-queue"}
     vf.set_up(2)
     vf.submit(2)
     assert vf.reap(2) == [(0, 0)]
@@ -82,8 +82,8 @@ def test_dma_to_another_function_changes_nothing(start):
     before = other.events()
     cqe_at(vf, VF_BAR + VF_BAR_SIZE + 0x1000)
     vf.model.settle()
-    assert other.events() == before and not other.mistakes()
-    assert vf.mistakes() == {"dma-fault", "doorbell-of-stopped-queue"}
+    assert other.events() == before and not other.guest_errors()
+    assert vf.guest_errors() == {"dma-fault", "doorbell-of-stopped-queue"}
 
 
 def test_dma_that_has_the_bus_reset_the_function_ends_with_it(outer, tmp_path):

@@ -47,7 +47,7 @@ def transferred(f: Function) -> int:
     return events["dma-bytes-read"] + events["dma-bytes-written"]
 
 
-def mistakes(f: Function, name: str) -> int:
+def guest_errors(f: Function, name: str) -> int:
     """Count of a guest error."""
     return f.model.property("counters", f.number)["guest-errors"][name]
 
@@ -88,16 +88,16 @@ def test_registers_are_out_of_reach_in_d3hot(start, isolation):
     assert vf.read(0x208, 1) == 0xFF
     vf.write(0x34, 1)
     vf.doorbell(0, 0, 1)
-    assert mistakes(vf, "access-in-d3") == 6
+    assert guest_errors(vf, "access-in-d3") == 6
     if isolation == "on":
         assert vf.model.read(VF_DB_BAR + 0x1000) == ALL_ONES
         vf.model.write(VF_DB_BAR + 0x1000, 1 << 32, 8)
-        assert mistakes(vf, "access-in-d3") == 8
+        assert guest_errors(vf, "access-in-d3") == 8
     assert vf.model.read(vf.model.config(1) + COMMAND, 2) == MASTER, "configuration space is inaccessible"
     assert other.read(0x60) == 1, "the other VF is inaccessible"
     power(vf, D0)
     assert vf.read(0x34) == 2 and vf.events()["sq-doorbells"] == 0
-    assert vf.mistakes() == {"access-in-d3"}
+    assert vf.guest_errors() == {"access-in-d3"}
 
 
 @pytest.mark.parametrize("access, seen", [("all-ones", set()), ("abort", {"dma-fault"})])
@@ -112,8 +112,8 @@ def test_how_d3hot_answers_is_a_choice(start, access, seen):
     ((_, error),) = other.reap(0)
     other.submit(0, other.request(other.data, VF_BAR + 0x100))
     ((_, second),) = other.reap(0)
-    assert bool(error) == bool(second) == bool(seen) and other.mistakes() == seen
-    assert mistakes(vf, "access-in-d3") >= 2
+    assert bool(error) == bool(second) == bool(seen) and other.guest_errors() == seen
+    assert guest_errors(vf, "access-in-d3") >= 2
 
 
 def test_nothing_is_begun_in_d3hot_and_all_goes_on_in_d0(start):
@@ -131,7 +131,7 @@ def test_nothing_is_begun_in_d3hot_and_all_goes_on_in_d0(start):
     for _ in range(3):
         vf.model.step(1000)
     assert vf.reap(0) == [(i, 0) for i in range(6)] and vf.model.interrupt(1) == 0
-    assert vf.model.memory(vf.result_at(0, 5), 16) == CIPHER and not vf.mistakes()
+    assert vf.model.memory(vf.result_at(0, 5), 16) == CIPHER and not vf.guest_errors()
 
 
 @pytest.mark.parametrize("no_soft_reset", ["off", "on"])
@@ -170,7 +170,7 @@ def test_what_the_way_from_d3hot_to_d0_resets_is_a_choice(start, no_soft_reset):
     vf.submit(0)
     for _ in range(2):
         vf.model.step(1000)
-    assert vf.reap(0) == [(0, 0)] and not vf.mistakes()
+    assert vf.reap(0) == [(0, 0)] and not vf.guest_errors()
 
 
 def test_the_physical_function_resets_on_its_way_to_d0(start):
@@ -185,7 +185,7 @@ def test_the_physical_function_resets_on_its_way_to_d0(start):
     assert vf.read(0x8004) == 0
 
 
-def test_the_window_reaches_a_function_in_d3hot(start):
+def test_migration_registers_answer_for_a_vf_in_d3hot(start):
     """The migration registers of a VF in D3hot must be accessible, as they are in the PF's memory
     space. Commands and write-backs that need the VF's DMA must wait for D0, others not."""
     vf = start(",hw-version=v4,no-soft-reset=on")
@@ -206,7 +206,7 @@ def test_the_window_reaches_a_function_in_d3hot(start):
     power(vf, D0)
     vf.model.settle()
     assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS)
-    assert vf.saved_sqc(0) == (1, 1, vf.sq(0)) and not vf.mistakes()
+    assert vf.saved_sqc(0) == (1, 1, vf.sq(0)) and not vf.guest_errors()
 
 
 def test_a_command_that_is_under_way_waits_too(start):
@@ -224,11 +224,11 @@ def test_a_command_that_is_under_way_waits_too(start):
     assert window.read(0x208) == 0 and window.read(0x300) & BUSY and transferred(vf) == before
     power(vf, D0)
     vf.model.settle()
-    assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS) and not vf.mistakes()
+    assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS) and not vf.guest_errors()
 
 
 @pytest.mark.parametrize("choice", ["keep", "lost"])
-def test_the_windows_after_d3hot_are_as_after_any_reset(start, choice):
+def test_migration_registers_after_d3hot_are_as_after_any_reset(start, choice):
     """window-reset must apply to the return to D0."""
     vf = start(f",hw-version=v4,window-reset={choice}")
     pf = windows(vf, 1)
@@ -246,14 +246,14 @@ def test_without_bus_master_a_doorbell_gives_no_dma(start, choice):
     if choice == "reset":               # the reset clears its queues
         master(vf, False)
         vf.doorbell(0, 0, 1)
-        assert "doorbell-without-context" in vf.mistakes() and vf.events()["doorbells-without-bus-master"] == 1
+        assert "doorbell-without-context" in vf.guest_errors() and vf.events()["doorbells-without-bus-master"] == 1
         return
     master(vf, False)
     before = transferred(vf)
     vf.submit(0)
     vf.model.step(1_000_000)
     assert transferred(vf) == before and vf.events()["doorbells-without-bus-master"] == 1
-    assert vf.mistakes() == ({"dma-without-bus-master"} if choice == "fail" else set())
+    assert vf.guest_errors() == ({"dma-without-bus-master"} if choice == "fail" else set())
     master(vf, True)
     vf.submit(1)
     assert vf.reap(1) == [(0, 0)], "other queues are lost, too"
@@ -261,7 +261,7 @@ def test_without_bus_master_a_doorbell_gives_no_dma(start, choice):
     assert vf.events()["doorbells-without-bus-master"] == 1
     if choice == "fail":                # like a ring at an unmapped address
         vf.submit(0)
-        assert vf.mistakes() == {"dma-without-bus-master", "doorbell-of-stopped-queue"}
+        assert vf.guest_errors() == {"dma-without-bus-master", "doorbell-of-stopped-queue"}
         vf.set_up(0)
         vf.submit(0)
         assert vf.reap(0) == [(0, 0)]
@@ -313,7 +313,7 @@ def test_an_event_waits_for_bus_mastering(start):
     vf.doorbell(0, 1, 1, priority=1)
     assert vf.events()["eqes"] == 1 and vf.model.interrupt(1) is None
     master(vf, True)
-    assert vf.events()["eqes"] == 2 and vf.model.interrupt(1) == 0 and not vf.mistakes()
+    assert vf.events()["eqes"] == 2 and vf.model.interrupt(1) == 0 and not vf.guest_errors()
 
 
 def test_what_waits_goes_on_when_the_choice_changes(start):
@@ -322,11 +322,11 @@ def test_what_waits_goes_on_when_the_choice_changes(start):
     master(vf, False)
     vf.submit(0)
     vf.mailbox(0, vf.buffer, get=True)
-    assert vf.read(0x300) & BUSY and not vf.mistakes()
+    assert vf.read(0x300) & BUSY and not vf.guest_errors()
     assert not vf.model.set("bus-master-off", "fail")
     vf.model.settle()
     assert vf.read(0x300) & (BUSY | STATUS_BITS) == 0x200
-    assert vf.mistakes() == {"dma-without-bus-master"} and mistakes(vf, "dma-without-bus-master") == 2
+    assert vf.guest_errors() == {"dma-without-bus-master"} and guest_errors(vf, "dma-without-bus-master") == 2
 
 
 @pytest.mark.parametrize("choice", ["fail", "wait"])
@@ -357,7 +357,7 @@ def test_a_write_back_of_nothing_does_not_wait(start):
     master(vf, False)
     vf.ask(PAUSE)
     vf.write(0x204, 1)
-    assert vf.read(0x208) == 1 and not vf.mistakes()
+    assert vf.read(0x208) == 1 and not vf.guest_errors()
 
 
 def test_a_loss_of_bus_mastering_that_resets_leaves_configuration_alone(start):

@@ -115,4 +115,4 @@ def test_an_error_that_the_device_raises_closes_the_bus(start):
     assert other.events()["requests-completed"] == 0
     pf.write(QM_SOURCE, READ)
     vf.model.settle()
-    assert other.reap(0) == [(0, 0)] and vf.mistakes() == {"dma-fault"} and not other.mistakes()
+    assert other.reap(0) == [(0, 0)] and vf.guest_errors() == {"dma-fault"} and not other.guest_errors()

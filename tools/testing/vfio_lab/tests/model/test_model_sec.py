@@ -144,17 +144,17 @@ def test_vectors_both_ways(start, name):
             assert (error, icv, text) == (0, 0, case.cipher)
             assert not case.mac or mac == case.mac
             assert vf.run(case, False, lists, own)[:3] == (0, 0, case.plain)
-    assert not vf.mistakes() and not vf.events()["requests-failed"]
+    assert not vf.guest_errors() and not vf.events()["requests-failed"]
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mac])
-def test_a_mac_that_does_not_match_is_told_and_the_text_kept(start, name):
+def test_a_mac_mismatch_is_reported_and_no_text_is_written(start, name):
     """A wrong MAC must be reported, and the text must not be written."""
     case, vf = CASES[name], start(kind=Sec)
     wrong = case.mac[:-1] + bytes([case.mac[-1] ^ 1])
     error, icv, text, mac = vf.run(case, False, mac=wrong)
     assert (error, icv) == (0, BAD_ICV) and text == b"\xa5" * len(case.plain) and mac == wrong
-    assert not vf.mistakes() and not vf.events()["requests-failed"]
+    assert not vf.guest_errors() and not vf.events()["requests-failed"]
 
 
 @pytest.mark.parametrize("name, bit", [
@@ -168,12 +168,12 @@ def test_a_request_that_contradicts_itself_is_refused(start, name, bit):
     """A contradictory request must be rejected."""
     vf = start(kind=Sec)
     assert vf.run(CASES[name], True, bit=bit)[0] == BAD_REQUEST
-    assert vf.mistakes() == {"bad-request"} and vf.events()["requests-failed"] == 1
+    assert vf.guest_errors() == {"bad-request"} and vf.events()["requests-failed"] == 1
 
 
 @pytest.mark.parametrize("name, bits", [("sm4-cbc", 1 << 12), ("3des-ecb", 1 << 23), ("gcm", 1 << 7),
                                         ("ccm", 1 << 6), ("authenc-sha1", 1 << 43), ("authenc-sha512", 1 << 45)])
-def test_computes_only_what_it_announces(start, name, bits):
+def test_sec_computes_only_what_it_reports(start, name, bits):
     """SEC must reject algorithms that it does not report."""
     vf = start(f",vf-algs={bits:#x}", Sec)
     assert vf.read(0x3144) | vf.read(0x3148) << 32 == bits

@@ -30,7 +30,7 @@ def includes(text: str) -> set[str]:
     return set(re.findall(r'^#include "(hisi_\w+\.h)"', text, re.M))
 
 
-def test_checkpatch_has_nothing_to_say(context):
+def test_checkpatch_reports_nothing(context):
     """QEMU's checkpatch.pl must report nothing."""
     files = sorted(path.name for path in paths.MODEL.iterdir() if path.suffix in (".c", ".h"))
     done = subprocess.run(["perl", qemu.checkpatch(context), "--no-tree", "--no-summary", "--terse", "-f", *files],

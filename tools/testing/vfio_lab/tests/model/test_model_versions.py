@@ -37,7 +37,7 @@ def windows(vf: Function, where: int) -> Function:
 
 
 @pytest.mark.parametrize("version, number", [("v3", 0), ("v4", 0x50), ("v5", 0x51)])
-def test_each_function_tells_the_version(start, version, number):
+def test_each_function_has_the_version(start, version, number):
     """PF and VFs must report the hardware version."""
     vf = start(f",hw-version={version}")
     assert vf.read(0x210) == Function(vf.model, 0).read(0x210) == number
@@ -45,7 +45,7 @@ def test_each_function_tells_the_version(start, version, number):
 
 
 @pytest.mark.parametrize("version", LATER)
-def test_the_window_moves_and_carries_a_migration(start, version):
+def test_a_migration_by_the_registers_of_v4(start, version):
     """The migration registers must work from the PF's BAR."""
     vf = start(f",hw-version={version},pause-inflight=hold,request-latency=1000")
     assert vf.read(0x8004) == vf.eq & ALL_ONES      # still in the VF's BAR2
@@ -66,28 +66,28 @@ def test_the_window_moves_and_carries_a_migration(start, version):
         vf.model.step(1000)
     assert vf.reap(0) == [(0, 0), (1, 0), (2, 0)]
     assert vf.model.memory(vf.result_at(0, 2), 16) == CIPHER
-    assert not vf.mistakes() and not Function(vf.model, 0).mistakes()
+    assert not vf.guest_errors() and not Function(vf.model, 0).guest_errors()
 
 
 @pytest.mark.parametrize("version", LATER)
-def test_the_old_place_is_empty_while_the_window_is_elsewhere(start, version):
+def test_the_v3_registers_are_empty_with_those_of_v4(start, version):
     """Accesses to migration registers that are elsewhere must return all ones and be guest errors."""
     vf = start(f",hw-version={version}")
     pf = windows(vf, 1)
     assert vf.read(0x8004) == ALL_ONES
     vf.write(0x8004, 0)
-    assert vf.mistakes() == {"window-not-there"}
+    assert vf.guest_errors() == {"window-not-there"}
     assert Window(vf).read(0x8004) == vf.eq & ALL_ONES
     windows(vf, 0)
     assert vf.read(0x8004) == vf.eq & ALL_ONES
     assert Window(vf).read(0x8004) == ALL_ONES
-    assert pf.mistakes() == {"window-not-there"}
+    assert pf.guest_errors() == {"window-not-there"}
 
 
 @pytest.mark.parametrize("version", LATER)
 @pytest.mark.parametrize("how", ["controller", "FLR"])
 @pytest.mark.parametrize("choice", ["keep", "lost"])
-def test_whether_a_reset_loses_the_windows_is_a_choice(start, version, how, choice):
+def test_whether_a_reset_disables_migration_registers_is_a_choice(start, version, how, choice):
     """window-reset must select whether a PF reset moves the migration registers back."""
     vf = start(f",hw-version={version}")
     assert not vf.model.set("window-reset", choice)
@@ -103,7 +103,7 @@ def test_whether_a_reset_loses_the_windows_is_a_choice(start, version, how, choi
     assert here.read(0x8004) == vf.eq & ALL_ONES and elsewhere.read(0x8004) == ALL_ONES
 
 
-def test_a_reset_of_a_virtual_function_never_loses_the_windows(start):
+def test_a_reset_of_a_vf_never_disables_migration_registers(start):
     """A VF reset must not move the migration registers."""
     vf = start(",hw-version=v4,window-reset=lost")
     pf = windows(vf, 1)
@@ -112,32 +112,32 @@ def test_a_reset_of_a_virtual_function_never_loses_the_windows(start):
 
 
 @pytest.mark.parametrize("number", [0, 3, 63])
-def test_windows_of_functions_that_do_not_exist(start, number):
+def test_migration_registers_of_vfs_that_do_not_exist(start, number):
     """Migration registers of VFs that do not exist must return all ones."""
     pf = windows(start(",hw-version=v4"), 1)
     assert pf.read(WINDOWS + PITCH * number + 0x60) == ALL_ONES
-    assert pf.mistakes() == {"window-not-there"}
+    assert pf.guest_errors() == {"window-not-there"}
 
 
-def test_v3_has_no_windows(start):
+def test_v3_has_no_separate_migration_registers(start):
     """V3 must not have the migration registers in the PF."""
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(REGION_SELECT, 1)
     assert pf.read(REGION_SELECT) == 0 and pf.read(WINDOWS + PITCH) == 0
-    assert pf.mistakes() == {"undefined-register"}
+    assert pf.guest_errors() == {"undefined-register"}
     assert vf.read(0x8004) == vf.eq & ALL_ONES
 
 
-def test_a_window_knows_no_register_beyond_the_driver_s(start):
+def test_the_migration_registers_end_where_the_driver_expects(start):
     """Undefined offsets in the migration registers must return all ones."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
     assert Window(vf).read(0x1F00) == ALL_ONES
-    assert vf.mistakes() == {"undefined-register"}
+    assert vf.guest_errors() == {"undefined-register"}
 
 
-def test_an_event_doorbell_beyond_the_window_is_a_mistake(start):
+def test_an_event_doorbell_beyond_the_registers_is_a_guest_error(start):
     """An event queue doorbell beyond the migration registers must be a guest error without effect."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
@@ -145,11 +145,11 @@ def test_an_event_doorbell_beyond_the_window_is_a_mistake(start):
     neighbour.start()
     Window(vf).doorbell(0, 2, 5)
     Window(neighbour).doorbell(0, 3, 5)             # the last VF
-    assert vf.mistakes() == neighbour.mistakes() == {"event-doorbell-outside-window"}
+    assert vf.guest_errors() == neighbour.guest_errors() == {"event-doorbell-outside-window"}
     assert neighbour.read(0x0) == neighbour.read(0x4) == 0, "the doorbell reached the next VF"
 
 
-def test_a_broken_function_is_broken_through_its_window(start):
+def test_a_fault_of_a_vf_shows_in_its_migration_registers(start):
     """Faults of a VF must apply to its migration registers in the PF."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
@@ -158,7 +158,7 @@ def test_a_broken_function_is_broken_through_its_window(start):
     assert Window(vf).read(0x60) == ALL_ONES and Function(vf.model, 0).read(0x30) == 0
 
 
-def test_accesses_through_a_window_count_for_its_function(start):
+def test_accesses_to_migration_registers_count_for_their_vf(start):
     """Accesses to migration registers must be counted for their VF."""
     vf = start(",hw-version=v4")
     windows(vf, 1)
@@ -191,7 +191,7 @@ def test_messages_by_register(start, version):
     pf.write(0x100134, 1)
     pf.write(0x100130, 1)
     assert vf.ask(0xD) == 9
-    assert not pf.mistakes() and not vf.mistakes()
+    assert not pf.guest_errors() and not vf.guest_errors()
 
 
 @pytest.mark.parametrize("whom", ["function", "device"])
@@ -208,17 +208,17 @@ def test_v5_drops_doorbells(start, whom):
     assert not vf.reap(0) and vf.events()["doorbells-dropped"] == 2
     write(register, 0, 4 if whom == "function" else 8)
     vf.doorbell(0, 0, 1)
-    assert vf.reap(0) == [(0, 0)] and not vf.mistakes()
+    assert vf.reap(0) == [(0, 0)] and not vf.guest_errors()
 
 
-def test_v5_tells_whose_the_error_is(start):
+def test_v5_reports_whose_the_error_is(start):
     """V5 must report the VF that caused an error."""
     vf = start(",hw-version=v5")
     pf = Function(vf.model, 0)
     assert not vf.model.set("function-error", 6)
     assert pf.read(0x100280, 8) == 6
     pf.write(0x100280, 2, 8)
-    assert vf.model.property("function-error") == 4 and not pf.mistakes()
+    assert vf.model.property("function-error") == 4 and not pf.guest_errors()
     assert "hw-version=v5" in start().model.set("function-error", 6)
 
 
@@ -233,7 +233,7 @@ def test_v3_does_not_know_later_registers(start, register):
     """V3 must treat registers of later versions as undefined."""
     pf = Function(start().model, 0)
     pf.write(register, 1)
-    assert pf.mistakes() == {"undefined-register"}
+    assert pf.guest_errors() == {"undefined-register"}
 
 
 def test_isolated_doorbells(start):
@@ -250,7 +250,7 @@ def test_isolated_doorbells(start):
                           queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
         function.submit(1)
         assert function.reap(1) == [(0, 0)]
-    assert vf.reap(0) == [(0, 0)] and not vf.mistakes() and not pf.mistakes()
+    assert vf.reap(0) == [(0, 0)] and not vf.guest_errors() and not pf.guest_errors()
 
 
 @pytest.mark.parametrize("offset, value, mistake", [
@@ -262,7 +262,7 @@ def test_isolation_isolates(start, offset, value, mistake):
     """A doorbell outside the page of its queue must be a guest error."""
     vf = start(",isolation=on,queues=16")
     vf.model.write(VF_DB_BAR + offset, value, 8)
-    assert vf.mistakes() == {mistake}
+    assert vf.guest_errors() == {mistake}
 
 
 def test_without_isolation_there_is_no_page(start):
@@ -270,7 +270,7 @@ def test_without_isolation_there_is_no_page(start):
     vf = start()
     assert vf.read(0x30) == 0
     vf.write(0x30, 1)
-    assert vf.mistakes() == {"undefined-register"}
+    assert vf.guest_errors() == {"undefined-register"}
 
 
 def test_the_version_is_fixed_once_it_exists(start):

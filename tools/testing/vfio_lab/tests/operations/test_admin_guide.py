@@ -88,7 +88,7 @@ def test_a_host_is_watched(hosts, shell):
     assert do(hosts[0], shell.pop("show")).splitlines() == ["device is not open", "device is not open", "no transfer"]
 
 
-def test_a_guest_moves_by_group_to_the_kernels_own_driver(hosts, shell):
+def test_a_guest_migrates_by_container_to_the_in_tree_driver(hosts, shell):
     """A guest must migrate by the container backend to the in-tree driver."""
     migrates(*hosts, shell.pop("container-source"), shell.pop("container-destination"), "container-migrate")
 
@@ -101,7 +101,7 @@ def test_a_host_is_upgraded(hosts, shell):
     assert "p2p" in features(hosts[1])
 
 
-def test_a_guest_with_two_functions_moves_by_iommufd(hosts, shell):
+def test_a_guest_with_two_vfs_migrates_by_iommufd(hosts, shell):
     """A guest with two VFs must migrate by iommufd."""
     migrates(*hosts, shell.pop("iommufd-source"), shell.pop("iommufd-destination"), "iommufd-migrate")
 

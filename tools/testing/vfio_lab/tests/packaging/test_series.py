@@ -121,7 +121,7 @@ def test_a_changed_tree_without_git_gets_a_sentence(context, tmp_path, base):
         series.make(tmp_path, tmp_path / "out", context, builds=False)
 
 
-def test_make_series_without_a_base_says_so():
+def test_make_series_without_a_base_is_refused():
     """make series without BASE must fail and name the supported series."""
     done = subprocess.run(["make", "series"], cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode and "BASE is not set" in done.stderr

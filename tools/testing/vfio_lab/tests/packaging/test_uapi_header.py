@@ -118,7 +118,7 @@ def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
     assert len(ours) == len(theirs) > 1000
 
 
-def test_what_the_oldest_series_lacks_is_what_we_say(context):
+def test_what_the_oldest_series_lacks_is_documented(context):
     """The list of names that the oldest series lacks must be exact."""
     old = kernels_own(context, versions.LTS)
     assert LATER == {name for name in macros(OURS) if name not in macros(old)}

@@ -38,7 +38,7 @@ def go(vf: steps.Function, *states: State) -> None:
 def saved(vf: steps.Function) -> bytes:
     """The migration data of a VF in use."""
     go(vf, State.STOP_COPY)
-    assert vf.read_image() == IMAGE, "incomplete migration data"
+    assert vf.read_migration_data() == IMAGE, "incomplete migration data"
     return vf.image()
 
 
@@ -71,13 +71,13 @@ def owed_interrupt_comes(bench: Bench) -> None:
         assert bench.count("msi-eq", "msi-not-enabled") > before, "no interrupt for the event queue's entries"
 
 
-def errors_say_what_happened(bench: Bench) -> None:
+def errors_have_their_reason(bench: Bench) -> None:
     """R13: a device that does not answer must give ETIMEDOUT, EBUSY or EIO."""
     with bench.open() as vf:
         vf.guest_up()
         with bench.broken(fault_mailbox="busy", fault_opcode=SQC_TABLE):
             error, _ = vf.go(State.STOP_COPY)
-            error = error or errno.errorcode.get(-vf.read_image(), "")
+            error = error or errno.errorcode.get(-vf.read_migration_data(), "")
         assert error in ("ETIMEDOUT", "EBUSY", "EIO"), f"a mailbox that hangs gives {error or 'no error'}"
 
 
@@ -96,8 +96,8 @@ def module_goes_after_a_refusal(bench: Bench) -> None:
             go(vf, state)
             if state == State.RESUMING:
                 # whether it is refused is tested by another row
-                vf.take_image(bytes(IMAGE))
-                vf.write_image()
+                vf.load_migration_data(bytes(IMAGE))
+                vf.write_migration_data()
                 vf.go(State.STOP)
     bench.unbind()
     bench.host.ssh.run(f"rmmod {VARIANT}")
@@ -162,7 +162,7 @@ def queue_table_has_one_user(bench: Bench) -> None:
     read may be lost."""
     with bench.rival(), bench.open() as vf:
         go(vf, State.PRE_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         before = vf.image()[8:12]
         go(vf, State.RUNNING)
         for walk in ("save", "open"):
@@ -172,7 +172,7 @@ def queue_table_has_one_user(bench: Bench) -> None:
                     pass
             else:
                 error, _ = vf.go(State.PRE_COPY)
-                assert error or (vf.read_image() > 0 and vf.image()[8:12] == before), "queues of another VF"
+                assert error or (vf.read_migration_data() > 0 and vf.image()[8:12] == before), "queues of another VF"
                 vf.go(State.RUNNING)
             wait_until("the rival is done", lambda: bench.host.ssh.out(f"cat {RIVAL}/hold") == "0", 5)
             assert not bench.host.ssh.run(f"cat {RIVAL}/shape", check=False).returncode, \
@@ -186,7 +186,7 @@ def failed_save_leaves_nothing(bench: Bench) -> None:
         vf.guest_up()
         go(vf, State.STOP)
         with bench.broken(fault_mailbox="fail", fault_opcode=SQC_TABLE):
-            assert vf.go(State.STOP_COPY)[0] or vf.read_image() < 0
+            assert vf.go(State.STOP_COPY)[0] or vf.read_migration_data() < 0
     wait_until("the device is closed", lambda: bench.references() <= before + 1, 5)
     assert bench.references() == before, "the module's reference count has leaked"
 
@@ -222,9 +222,9 @@ def file_outlives_the_binding(bench: Bench) -> None:
         go(vf, State.PRE_COPY)
         vf.close_device()
         bench.unbind(vf.address)
-        assert vf.precopy_info() == "ENODEV" and vf.read_image() < 0
+        assert vf.precopy_info() == "ENODEV" and vf.read_migration_data() < 0
         bench.enable(0)
-        assert vf.precopy_info() == "ENODEV" and vf.read_image() < 0
+        assert vf.precopy_info() == "ENODEV" and vf.read_migration_data() < 0
     bench.enable(2)
     bench.bind()
 
@@ -265,7 +265,7 @@ def passing_error_is_waited_for(bench: Bench) -> None:
             for state in (State.PRE_COPY, State.STOP_COPY):
                 error, _ = vf.go(state)
                 assert not error, f"{error} for an error that ends with the second read"
-            assert vf.read_image() == IMAGE
+            assert vf.read_migration_data() == IMAGE
 
 
 def neighbour_is_left_alone(bench: Bench) -> None:
@@ -276,10 +276,10 @@ def neighbour_is_left_alone(bench: Bench) -> None:
         go(vf, State.RUNNING)
     with bench.open(1) as other:
         go(other, State.RESUMING)
-        other.take_image(image)
-        assert other.write_image() == IMAGE
+        other.load_migration_data(image)
+        assert other.write_migration_data() == IMAGE
         go(other, State.RUNNING)
-    assert not bench.mistakes(), shown(bench.mistakes())
+    assert not bench.guest_errors(), shown(bench.guest_errors())
 
 
 def both_register_layouts_work(bench: Bench) -> None:
@@ -291,20 +291,20 @@ def both_register_layouts_work(bench: Bench) -> None:
         assert int.from_bytes(image[160:168], "little") == table
         assert vf.reset() == ("", State.RUNNING)
         go(vf, State.RESUMING)
-        vf.take_image(image)
-        assert vf.write_image() == IMAGE
+        vf.load_migration_data(image)
+        assert vf.write_migration_data() == IMAGE
         go(vf, State.RUNNING)
         assert vf.table() == table
 
 
-def window_that_went_is_noticed(bench: Bench) -> None:
+def lost_bar_layout_is_noticed(bench: Bench) -> None:
     """D18: migration registers that are no longer accessible must not be saved."""
     watch.expect("sec 0: .*: window-not-there", maybe=True)
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
         bench.tell("windows", 0)
         error, _ = vf.go(State.STOP_COPY)
-        length = 0 if error else vf.read_image()
+        length = 0 if error else vf.read_migration_data()
         bench.tell("windows", 1)
         assert error or length == IMAGE, \
             f"migration data of {length} bytes, which is a guest without a driver"
@@ -336,8 +336,8 @@ def guest_gets_its_own_answer(bench: Bench) -> None:
         other.begin_command(ASK_QUEUES)
         here = other.answer()
         go(other, State.RESUMING)
-        other.take_image(image)
-        assert other.write_image() == IMAGE
+        other.load_migration_data(image)
+        assert other.write_migration_data() == IMAGE
         go(other, State.RUNNING)
         assert other.answer() == here, "no reply to the guest on the destination"
 
@@ -352,8 +352,8 @@ def guests_mask_stays(bench: Bench) -> None:
         image = saved(vf)
     with bench.open(1) as other:
         go(other, State.RESUMING)
-        other.take_image(image)
-        assert other.write_image() == IMAGE
+        other.load_migration_data(image)
+        assert other.write_migration_data() == IMAGE
         go(other, State.RUNNING)
         assert other.load(MESSAGE_MASK) == 1, "unmasked by a migration"
 
@@ -416,8 +416,8 @@ def other_hardware_is_refused(older: Bench, newer: Bench) -> None:
         # other differences between the two hosts are not tested here
         assert own[:28] == image[:28]
         go(vf, State.RESUMING)
-        vf.take_image(image)
-        assert vf.write_image() < 0 or vf.go(State.STOP)[0], "V4 accepted migration data of V3"
+        vf.load_migration_data(image)
+        assert vf.write_migration_data() < 0 or vf.go(State.STOP)[0], "V4 accepted migration data of V3"
 
 
 def function_works_with_large_pages(bench: Bench) -> None:
@@ -432,7 +432,7 @@ def function_works_with_large_pages(bench: Bench) -> None:
 def reader_does_not_race_with_a_stop(bench: Bench) -> None:
     """D13: read() in pre-copy and a stop that adds to the file must be serialized. Detected by
     KCSAN only, and not each time."""
-    races.look_closely(bench.host)
+    races.report_all_races(bench.host)
     for _ in range(RACE_RUNS):
         said = bench.kselftest("read_during_stop")
         assert tap.verdicts(said) == {"read_during_stop": tap.PASSED}, said

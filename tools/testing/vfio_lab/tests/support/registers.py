@@ -393,7 +393,7 @@ class Function:
             asked += 1
         return asked
 
-    def mistakes(self) -> set[str]:
+    def guest_errors(self) -> set[str]:
         """Guest errors so far."""
         errors = self.model.property("counters", self.number)["guest-errors"]
         return {name for name, count in errors.items() if count}

@@ -229,11 +229,11 @@ class Function:
         """Address of the SQC table, read by the guest's mailbox."""
         return self._say("t")[0]
 
-    def read_image(self) -> int:
+    def read_migration_data(self) -> int:
         """Read the migration file; returns the length or -errno."""
         return self._say(f"d {IMAGE}")[0]
 
-    def write_image(self) -> int:
+    def write_migration_data(self) -> int:
         """Write the data read last into the migration file; returns the length or -errno."""
         return self._say("w")[0]
 
@@ -255,8 +255,8 @@ class Function:
         self._send("i")
         return bytes.fromhex(self._line())
 
-    def take_image(self, image: bytes) -> None:
-        """Set the data for write_image()."""
+    def load_migration_data(self, image: bytes) -> None:
+        """Set the data for write_migration_data()."""
         assert self._say(f"I {image.hex()}")[0] == len(image)
 
     def load(self, offset: int) -> int:

@@ -67,7 +67,7 @@ def physical_functions_driver_gets_its_turn(bench: Bench) -> None:
         gets_its_turn(bench, what)
 
 
-def limits_are_told_beside_migrations(bench: Bench) -> None:
+def bandwidth_limits_are_readable_beside_migrations(bench: Bench) -> None:
     """T11: the file of bandwidth limits may return EAGAIN for a moment only; counted in reads, as
     their duration depends on the machine."""
     file = f"/sys/kernel/debug/{SEC.driver}/{SEC.pf}/alg_qos"
@@ -237,7 +237,7 @@ def is_stopped_and_saved(bench: Bench, state: State) -> None:
         go(vf, state)
         assert pauses(bench) == before + 1, "it was not stopped"
         go(vf, State.STOP_COPY)
-        assert vf.read_image() == IMAGE, "migration data of a guest without a driver"
+        assert vf.read_migration_data() == IMAGE, "migration data of a guest without a driver"
         assert vf.image() == whole
         go(vf, State.RUNNING)
         assert bench.count("kicks") > kicks and vf.load(VF_STATE) == NOT_READY
@@ -251,7 +251,7 @@ def silent_guest_is_saved(bench: Bench) -> None:
 def nobody(vf: Function) -> bytes:
     """Migration data of a VF that no guest uses."""
     go(vf, State.STOP_COPY)
-    assert vf.read_image() > 0
+    assert vf.read_migration_data() > 0
     return vf.image()
 
 
@@ -263,8 +263,8 @@ def is_emptied(bench: Bench, ready: int) -> None:
         vf.guest_up(events=1)
         vf.store(VF_STATE, ready)
         go(vf, State.STOP, State.RESUMING)
-        vf.take_image(image)
-        assert vf.write_image() == len(image)
+        vf.load_migration_data(image)
+        assert vf.write_migration_data() == len(image)
         before = {what: bench.count(what) for what in ("kicks", "kicks-of-unused-queues", "msi-eq", "resets")}
         go(vf, State.RUNNING)
         after = {what: bench.count(what) for what in before}
@@ -281,7 +281,7 @@ def nobodys_state_empties_a_function(bench: Bench) -> None:
     is_emptied(bench, READY)
 
 
-def guest_gets_the_message_it_asked_for(bench: Bench) -> None:
+def guest_gets_the_pending_message(bench: Bench) -> None:
     """T12: a pending read of a message must be replayed for a guest that was stopped before it read
     the result."""
     with bench.rival(), bench.open() as vf:
@@ -333,15 +333,15 @@ def dead_registers_are_no_state(bench: Bench) -> None:
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.PRE_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         before = vf.image()
         go(vf, State.RUNNING)
         with memory_off(bench):
             error, _ = vf.go(State.PRE_COPY)
-            assert error or vf.read_image() > 0 and vf.image() == before, "migration data from inaccessible registers"
+            assert error or vf.read_migration_data() > 0 and vf.image() == before, "migration data from inaccessible registers"
 
 
-def lost_windows_leave_the_guest_its_half(bench: Bench) -> None:
+def lost_bar_layout_leaves_the_guest_part(bench: Bench) -> None:
     """T5: on V4, a user that opens the VF must not get the migration registers if a reset has moved
     them back."""
     with bench.rival():
@@ -357,9 +357,9 @@ def function_table_is_left_alone(bench: Bench) -> None:
     with bench.traced(trace), bench.open() as vf:
         vf.guest_up()
         go(vf, State.PRE_COPY)
-        assert vf.read_image() > 0
+        assert vf.read_migration_data() > 0
         go(vf, State.RUNNING, State.STOP_COPY)
-        assert vf.read_image() == IMAGE
+        assert vf.read_migration_data() == IMAGE
     touched = [a for a in accesses.read(trace) if a.function == 0 and a.offset in FUNCTION_TABLE]
     assert not touched, f"the function table's registers were accessed {len(touched)} times"
 
@@ -376,7 +376,7 @@ def as_linux_writes(image: bytes) -> bytearray:
     return older
 
 
-def image_of_linux_is_taken(bench: Bench) -> None:
+def in_tree_migration_data_is_loaded(bench: Bench) -> None:
     """T8: data of the in-tree driver must not be rejected for its masks, nor for a missing address,
     which it uses for a VF without a driver."""
     with bench.open() as vf:
@@ -387,8 +387,8 @@ def image_of_linux_is_taken(bench: Bench) -> None:
     for sent, table in (image, int.from_bytes(image[160:168], "little")), (half, 0):
         with bench.open(1) as other:
             go(other, State.RESUMING)
-            other.take_image(sent)
-            written = other.write_image()
+            other.load_migration_data(sent)
+            written = other.write_migration_data()
             assert written == IMAGE, f"rejected: {errno.errorcode.get(-written, written)}"
             go(other, State.RUNNING)
             assert other.table() == table, "the wrong SQC table was loaded"

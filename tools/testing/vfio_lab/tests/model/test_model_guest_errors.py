@@ -75,13 +75,13 @@ def with_pasid(f: Function, command: int) -> None:
                            lambda f: f.mailbox(5, f.cq_table), lambda f: f.model.step(1000),
                            lambda f: f.model.set("mailbox-latency", 0))),
 ])
-def test_a_mistake_is_counted_by_name_and_logged_once(start, name, mistake):
+def test_a_guest_error_is_counted_by_name_and_logged_once(start, name, mistake):
     """Each guest error must be counted by its name and logged once."""
     vf = start()
     for _ in range(3):
         mistake(vf)
         vf.model.settle()
-    assert vf.mistakes() == {name}
+    assert vf.guest_errors() == {name}
     logged_once(vf)
 
 
@@ -99,13 +99,13 @@ def logged_once(vf: Function) -> None:
     ("vft-function", lambda pf: (pf.write(0x10005C, 3), pf.write(0x100054, 1))),
     ("undefined-register", lambda pf: pf.read(0x100400)),
 ])
-def test_a_mistake_of_the_physical_function(start, name, mistake):
+def test_a_guest_error_of_the_pf(start, name, mistake):
     """A guest error of the PF must be counted for the PF."""
     vf = start()
     pf = Function(vf.model, 0)
     for _ in range(3):
         mistake(pf)
-    assert pf.mistakes() == {name} and not vf.mistakes()
+    assert pf.guest_errors() == {name} and not vf.guest_errors()
     logged_once(vf)
 
 
@@ -117,22 +117,22 @@ def test_a_completion_queue_that_runs_full_stops_its_queue(start):
         vf.submit(0)
         vf.model.settle()
     # one entry stays free; the last request had no other
-    assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.mistakes() == {"cq-overrun"}
+    assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.guest_errors() == {"cq-overrun"}
     assert vf.model.interrupt(1) == 1 and vf.events()["aeqes"] == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_CQ_OVERFLOW,)
     vf.doorbell(0, 0, vf.tail[0] + 1)
-    assert vf.mistakes() == {"cq-overrun", "doorbell-of-stopped-queue"}
+    assert vf.guest_errors() == {"cq-overrun", "doorbell-of-stopped-queue"}
     vf.submit(1)                        # the other queue works
     assert vf.reap(1) == [(0, 0)]
 
 
-def test_an_event_queue_that_runs_full_says_so(start):
+def test_an_event_queue_overflow_is_reported(start):
     """A full event queue must raise an abnormal event."""
     vf = start()
     for _ in range(Function.DEPTH):
         vf.submit(0)
         assert len(vf.reap(0)) == 1     # which arms the queue, and posts one more event
-    assert vf.events()["eqes"] == Function.DEPTH - 1 and vf.mistakes() == {"eq-overrun"}
+    assert vf.events()["eqes"] == Function.DEPTH - 1 and vf.guest_errors() == {"eq-overrun"}
     assert vf.model.interrupt(1) == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_EQ_OVERFLOW,)
 

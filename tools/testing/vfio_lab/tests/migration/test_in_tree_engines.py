@@ -12,7 +12,7 @@ from kernels import EACH
 @pytest.mark.long("the in-tree driver")
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
-def test_mainline_carries_the_guest_over(new_session, version, name):
+def test_the_in_tree_driver_migrates_a_guest(new_session, version, name):
     """The in-tree driver must migrate a guest with each accelerator."""
     outcome = new_session().migrate(HostConfig(kernel=version, driver="in-tree", engines=(name,)))
     assert outcome.failures == []
