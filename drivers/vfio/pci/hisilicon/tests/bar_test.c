@@ -167,7 +167,7 @@ static void mappings_are_inside_or_refused(struct kunit *test)
 }
 
 /* No ioeventfd writes to it; a reset waits for its turn; without migration all is the core's */
-static void ways_around_are_closed(struct kunit *test)
+static void other_accesses_are_closed(struct kunit *test)
 {
 	struct fake_device *fake = guest_part(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
@@ -206,7 +206,7 @@ static struct kunit_case bar_cases[] = {
 	KUNIT_CASE(reads_and_writes_end_with_it),
 	KUNIT_CASE(other_regions_are_passed_on),
 	KUNIT_CASE(mappings_are_inside_or_refused),
-	KUNIT_CASE(ways_around_are_closed),
+	KUNIT_CASE(other_accesses_are_closed),
 	KUNIT_CASE(region_has_the_size_of_it),
 	{ }
 };

@@ -83,7 +83,7 @@ static void registers_of_an_open_device_are_shown(struct kunit *test)
 }
 
 /* A register of a device that is closed, asleep or off is not read */
-static void others_are_left_alone(struct kunit *test)
+static void other_devices_are_not_read(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 
@@ -119,7 +119,7 @@ static void without_a_session_there_is_no_transfer(struct kunit *test)
 
 static struct kunit_case debugfs_cases[] = {
 	KUNIT_CASE(registers_of_an_open_device_are_shown),
-	KUNIT_CASE(others_are_left_alone),
+	KUNIT_CASE(other_devices_are_not_read),
 	KUNIT_CASE(errors_are_those_of_the_device),
 	KUNIT_CASE(without_a_session_there_is_no_transfer),
 	{ }

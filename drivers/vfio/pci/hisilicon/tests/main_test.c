@@ -181,7 +181,7 @@ static void a_vf_can_be_migrated(struct kunit *test)
 			    migration_qm(&(fake)->pdev, engine))
 
 /* Each is enough, and such a device is one of vfio-pci then */
-static void others_cannot(struct kunit *test)
+static void devices_without_migration(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);
 
@@ -272,7 +272,7 @@ static void no_device_is_bound_by_itself(struct kunit *test)
 
 static struct kunit_case main_cases[] = {
 	KUNIT_CASE(a_vf_can_be_migrated),
-	KUNIT_CASE(others_cannot),
+	KUNIT_CASE(devices_without_migration),
 	KUNIT_CASE(half_a_bar_is_a_page),
 	KUNIT_CASE(open_and_close_are_in_order),
 	KUNIT_CASE(without_migration_it_is_vfio_pci),

@@ -261,7 +261,7 @@ static void a_refusal_wakes(struct kunit *test)
 }
 
 /* What every destination would reject is not sent */
-static void a_state_for_nobody(struct kunit *test)
+static void unloadable_state_is_not_sent(struct kunit *test)
 {
 	struct hisi_acc_saved saved = a_state;
 	struct sleeper sleeper = {};
@@ -302,7 +302,7 @@ static struct kunit_case data_file_cases[] = {
 	KUNIT_CASE(outlives_its_transfer),
 	KUNIT_CASE(sleepers_are_woken),
 	KUNIT_CASE(a_refusal_wakes),
-	KUNIT_CASE(a_state_for_nobody),
+	KUNIT_CASE(unloadable_state_is_not_sent),
 	KUNIT_CASE(there_is_no_data),
 	{ }
 };

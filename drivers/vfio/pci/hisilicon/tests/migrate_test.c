@@ -112,7 +112,7 @@ static void arcs_have_what_they_need(struct kunit *test)
 }
 
 /* Resets are blocked for the whole way, also where its first step needs nothing */
-static void ways_have_what_they_need(struct kunit *test)
+static void arcs_block_pf_resets(struct kunit *test)
 {
 	static const struct {
 		int from, to;
@@ -180,7 +180,7 @@ static bool has_no_state(struct file *file)
 }
 
 /* A function runs in the states in which it should, and only there */
-static void all_ways(struct kunit *test)
+static void all_arcs(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
@@ -216,7 +216,7 @@ static void all_ways(struct kunit *test)
 }
 
 /* No change of state hangs, whatever the kernel's core does */
-static void some_ways_are_not_asked_for(struct kunit *test)
+static void refused_arcs_do_not_hang(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
@@ -256,7 +256,7 @@ static void fault_name(const struct fault *fault, char *name)
 
 KUNIT_ARRAY_PARAM(fault, faults, fault_name);
 
-static void one_way_with_a_fault(struct kunit *test, struct fake_device *fake,
+static void one_arc_with_a_fault(struct kunit *test, struct fake_device *fake,
 				 const struct fault *fault, int from, int to)
 {
 	struct file *file;
@@ -289,14 +289,14 @@ static void one_way_with_a_fault(struct kunit *test, struct fake_device *fake,
 }
 
 /* D9, D24: after a failure the state is what the function does */
-static void all_ways_with_a_fault(struct kunit *test)
+static void all_arcs_with_a_fault(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 
 	for (int from = 0; from < STATES; from++)
 		for (int to = 0; to < STATES; to++)
 			if (arcs[from][to].action)
-				one_way_with_a_fault(test, fake,
+				one_arc_with_a_fault(test, fake,
 						     test->param_value, from, to);
 }
 
@@ -392,7 +392,7 @@ static void contexts_that_are_late(struct kunit *test)
 }
 
 /* What keeps a migration from completing is found when it begins */
-static void precopy_looks(struct kunit *test)
+static void precopy_checks_conditions(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
@@ -444,7 +444,7 @@ static void end_later(struct later *later)
 }
 
 /* What a VMM answers with a reset of the function is not refused */
-static void what_cannot_be_refused_waits(struct kunit *test)
+static void arcs_that_cannot_fail_wait(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct later later = { .fake = fake };
@@ -497,7 +497,7 @@ static void a_migration_begins_after_a_reset(struct kunit *test)
 }
 
 /* A short wait for the registers does not fail a look at them */
-static void a_look_waits(struct kunit *test)
+static void debugfs_read_waits(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct later later = { .fake = fake };
@@ -511,7 +511,7 @@ static void a_look_waits(struct kunit *test)
 }
 
 /* D4: a wait for the PF ends, and a bit that is another's stays set */
-static void another_has_the_bit(struct kunit *test)
+static void bit_of_another_is_kept(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 
@@ -563,7 +563,7 @@ static void one_reset_ends_and_one_follows(struct work_struct *work)
 }
 
 /* A user's reset is fulfilled by another's that began after it, not by an earlier one */
-static void a_reset_by_others_will_do(struct kunit *test)
+static void a_reset_by_others_is_enough(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct later later = { .fake = fake };
@@ -649,22 +649,22 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(arcs_are_those_of_the_core),
 	KUNIT_CASE(arcs_that_stop_can_be_undone),
 	KUNIT_CASE(arcs_have_what_they_need),
-	KUNIT_CASE(ways_have_what_they_need),
-	KUNIT_CASE(all_ways),
-	KUNIT_CASE(some_ways_are_not_asked_for),
-	KUNIT_CASE_PARAM(all_ways_with_a_fault, fault_gen_params),
+	KUNIT_CASE(arcs_block_pf_resets),
+	KUNIT_CASE(all_arcs),
+	KUNIT_CASE(refused_arcs_do_not_hang),
+	KUNIT_CASE_PARAM(all_arcs_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
 	KUNIT_CASE(a_lost_state_is_no_data),
-	KUNIT_CASE(a_reset_by_others_will_do),
+	KUNIT_CASE(a_reset_by_others_is_enough),
 	KUNIT_CASE(nothing_during_a_reset),
 	KUNIT_CASE(while_the_device_is_reset),
 	KUNIT_CASE(contexts_that_are_late),
-	KUNIT_CASE(precopy_looks),
-	KUNIT_CASE(what_cannot_be_refused_waits),
+	KUNIT_CASE(precopy_checks_conditions),
+	KUNIT_CASE(arcs_that_cannot_fail_wait),
 	KUNIT_CASE(a_reset_is_waited_for),
 	KUNIT_CASE(a_migration_begins_after_a_reset),
-	KUNIT_CASE(a_look_waits),
-	KUNIT_CASE(another_has_the_bit),
+	KUNIT_CASE(debugfs_read_waits),
+	KUNIT_CASE(bit_of_another_is_kept),
 	KUNIT_CASE(a_reset_of_who_blocks_them),
 	KUNIT_CASE(size_is_that_of_data),
 	{ }

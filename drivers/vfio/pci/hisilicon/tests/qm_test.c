@@ -121,7 +121,7 @@ static void stop_without_guest(struct kunit *test)
 }
 
 /* Linux before 5.18: VF_STATE alone does not tell whether the function is used */
-static void unannounced(struct kunit *test)
+static void guest_without_vf_state(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_saved saved;
@@ -190,7 +190,7 @@ static void idle(struct kunit *test)
 }
 
 /* A function is not paused if it may have no tables to read contexts from */
-static void not_yet_at_work(struct kunit *test)
+static void no_pause_without_tables(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -213,7 +213,7 @@ static void not_yet_at_work(struct kunit *test)
 }
 
 /* What a driver has set so far is kept, and set once */
-static void idle_moves_twice(struct kunit *test)
+static void partly_loaded_state_is_kept(struct kunit *test)
 {
 	const struct hisi_acc_saved sent = {
 		.guest = HISI_ACC_GUEST_IDLE,
@@ -273,7 +273,7 @@ static int movable(struct fake_device *fake)
 }
 
 /* D11: a condition of a moment does not fail a migration */
-static void movable_waits(struct kunit *test)
+static void migratable_waits(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
 	struct fake_device *fake = working(test);
@@ -285,7 +285,7 @@ static void movable_waits(struct kunit *test)
 }
 
 /* A wait leaves the processor to others */
-static void movable_lets_others_go_first(struct kunit *test)
+static void migratable_sleeps(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -302,7 +302,7 @@ static void movable_lets_others_go_first(struct kunit *test)
  * D11: a stop does not fail for what lies outside the function; a save does not
  * miss it
  */
-static void movable_or_not(struct kunit *test)
+static void migratable_or_not(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
 	struct fake_device *fake = working(test);
@@ -416,7 +416,7 @@ static void after_a_stop_during_an_error(struct kunit *test)
 }
 
 /* Registers of the PF are read once for a downtime, and no error is missed */
-static void errors_are_looked_for(struct kunit *test)
+static void errors_are_checked(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
 	struct hisi_acc_saved saved;
@@ -450,7 +450,7 @@ static void save_does_not_wait_for_the_guest(struct kunit *test)
 }
 
 /* No register is accessed where there is none */
-static void asleep(struct kunit *test)
+static void registers_in_d3(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
@@ -611,7 +611,7 @@ static void save_half_up(struct kunit *test)
 }
 
 /* A function whose driver came up after the stop is not saved */
-static void save_came_up_later(struct kunit *test)
+static void save_after_late_driver(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_saved saved;
@@ -685,7 +685,7 @@ static void load_nothing(struct kunit *test)
 }
 
 /* Data without a guest's driver leave the function as after a reset */
-static void load_over_a_live_function(struct kunit *test)
+static void load_without_guest_driver(struct kunit *test)
 {
 	struct hisi_acc_saved nothing = {}, saved, idle;
 	struct fake_device *fake = stopped(test);
@@ -837,7 +837,7 @@ static void restart_of_what_was_unused(struct kunit *test)
 }
 
 /* D21: a guest with a pending mailbox read gets its own answer */
-static void guest_asked(struct kunit *test)
+static void pending_read_is_answered(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_saved saved;
@@ -854,7 +854,7 @@ static void guest_asked(struct kunit *test)
 }
 
 /* A guest keeps its function when a pending mailbox read has no answer */
-static void guest_asked_in_vain(struct kunit *test)
+static void pending_read_without_an_answer(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -868,7 +868,7 @@ static void guest_asked_in_vain(struct kunit *test)
 }
 
 /* A message to the guest is neither overwritten in the mailbox nor left behind */
-static void guest_asked_for_a_message(struct kunit *test)
+static void pending_message_is_kept(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 	struct hisi_acc_saved saved;
@@ -907,20 +907,20 @@ static void mig_regs_in_pf(struct kunit *test)
 static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(stop_in_order),
 	KUNIT_CASE(stop_without_guest),
-	KUNIT_CASE(unannounced),
+	KUNIT_CASE(guest_without_vf_state),
 	KUNIT_CASE(idle),
-	KUNIT_CASE(not_yet_at_work),
-	KUNIT_CASE(idle_moves_twice),
+	KUNIT_CASE(no_pause_without_tables),
+	KUNIT_CASE(partly_loaded_state_is_kept),
 	KUNIT_CASE(a_reset_lets_it_in),
-	KUNIT_CASE_PARAM(movable_waits, condition_gen_params),
-	KUNIT_CASE(movable_lets_others_go_first),
-	KUNIT_CASE_PARAM(movable_or_not, condition_gen_params),
+	KUNIT_CASE_PARAM(migratable_waits, condition_gen_params),
+	KUNIT_CASE(migratable_sleeps),
+	KUNIT_CASE_PARAM(migratable_or_not, condition_gen_params),
 	KUNIT_CASE_PARAM(stop_during_an_error, error_gen_params),
 	KUNIT_CASE_PARAM(stop_waits_for_errors, error_gen_params),
 	KUNIT_CASE(after_a_stop_during_an_error),
-	KUNIT_CASE(errors_are_looked_for),
+	KUNIT_CASE(errors_are_checked),
 	KUNIT_CASE(save_does_not_wait_for_the_guest),
-	KUNIT_CASE(asleep),
+	KUNIT_CASE(registers_in_d3),
 	KUNIT_CASE(off),
 	KUNIT_CASE(pause_refused),
 	KUNIT_CASE(pause_unanswered),
@@ -929,18 +929,18 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(reset_under_us),
 	KUNIT_CASE(save_reads),
 	KUNIT_CASE(save_half_up),
-	KUNIT_CASE(save_came_up_later),
+	KUNIT_CASE(save_after_late_driver),
 	KUNIT_CASE(save_mailbox_fails),
 	KUNIT_CASE(load_is_the_inverse_of_save),
 	KUNIT_CASE(load_nothing),
-	KUNIT_CASE(load_over_a_live_function),
+	KUNIT_CASE(load_without_guest_driver),
 	KUNIT_CASE_PARAM(load_fails, command_gen_params),
 	KUNIT_CASE(restart_rings),
 	KUNIT_CASE(restart_rings_heads),
 	KUNIT_CASE(restart_of_what_was_unused),
-	KUNIT_CASE(guest_asked),
-	KUNIT_CASE(guest_asked_in_vain),
-	KUNIT_CASE(guest_asked_for_a_message),
+	KUNIT_CASE(pending_read_is_answered),
+	KUNIT_CASE(pending_read_without_an_answer),
+	KUNIT_CASE(pending_message_is_kept),
 	KUNIT_CASE(mig_regs_in_pf),
 	{ }
 };
