@@ -48,8 +48,9 @@ LIBVIRT_PACKAGES = ("libvirt0", "libvirt-common", "libvirt-daemon", "libvirt-dae
                     "libvirt-daemon-driver-qemu", "libvirt-daemon-driver-nodedev", "libvirt-clients")
 #: and what an operator keeps drivers bound with; on top of the host's own root
 LIBVIRT_ALSO = ("openssh-client", "udev", "driverctl", "bash")
-LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/sbin/virtlogd", "usr/bin/virsh", "usr/bin/virt-ssh-helper", "usr/bin/ssh",
-                    "usr/bin/udevadm", "usr/lib/systemd/systemd-udevd", "usr/sbin/driverctl", "usr/bin/bash")
+LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/lib/libvirt/libvirt_iohelper", "usr/sbin/virtlogd", "usr/bin/virsh",
+                    "usr/bin/virt-ssh-helper", "usr/bin/ssh", "usr/bin/udevadm", "usr/lib/systemd/systemd-udevd",
+                    "usr/sbin/driverctl", "usr/bin/bash")
 LIBVIRT_DATA = re.compile(r"usr/lib/[^/]+/libvirt/connection-driver/libvirt_driver_(qemu|nodedev)[.]so|"
                           r"usr/share/libvirt/(cpu_map/(index|arm_.*)[.]xml|schemas/.*[.]rng)|etc/libvirt/[^/]*[.]conf|"
                           r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers)[.]rules")

@@ -18,15 +18,10 @@ from tenant_scenarios import TURNS, WAIT_MS, gets_its_turn
 SOME, ALL = 8, 63
 
 
-LONG = pytest.mark.long("takes minutes to bind, or to compare")
-
-
-@pytest.fixture(scope="module", ids=lambda param: "-".join(map(str, param)), params=[
-    ("tree", SOME), *(pytest.param(param, marks=LONG) for param in (("tree", ALL), ("in-tree", SOME), ("in-tree", ALL)))])
+@pytest.fixture(scope="module", params=[SOME, pytest.param(ALL, marks=pytest.mark.long("takes minutes to bind"))])
 def bench(request, context) -> Iterator[Bench]:
     """One host with all VFs; each test leaves them bound."""
-    driver, vfs = request.param
-    with lab_bench.one_host(context, f"fairness-{driver}-{vfs}", vfs, driver=driver) as one:
+    with lab_bench.one_host(context, f"fairness-{request.param}", request.param) as one:
         yield one
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest under load is saved to a file by QEMU's migration, its QEMU ends, and it is restored from the
-file: each request must complete, on whatever VF, as often as the file is loaded."""
+file: each request must complete, on whatever VFs, as often as the file is loaded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import io
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+import bench
 import steps
-from lab.core import hardware, paths
+from lab.core import hardware, paths, versions
 from lab.core.context import Context
 from lab.core.progress import Steps
 from lab.scenario import accelerator
@@ -31,7 +32,8 @@ from steps import State
 SAVE, LOAD = (blocks("none")[name].splitlines() for name in ("file-save", "file-restore"))
 (FILE,) = re.findall(r"file:(\S+)", "\n".join(SAVE))
 COPY = f"{FILE}.copy"
-CONFIG = HostConfig(engines=("sec", "zip"))
+CONFIG = HostConfig(engines=("sec", "zip", "hpre"))
+LONG = pytest.mark.long("more restores, minutes for each")
 #: how the description of the file begins, which follows all devices and which QEMU can do without
 DESCRIPTION = b'{"configuration":'
 #: the first bytes of migration data, and where the number of queues is behind them
@@ -48,35 +50,35 @@ def enable(guest: Guest, *capabilities: str) -> None:
     guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": name, "state": True} for name in capabilities])
 
 
-class Home:
-    """A host, and a guest that was saved to FILE in it; its QEMU has ended."""
+def complete(guest: Guest, record: LoadRecord) -> None:
+    """End the load; all of its requests must be there."""
+    guest.stop_load()
+    record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
+    last = record.last
+    assert last and last.final and (last.mismatched, last.failed, last.stale) == (0, 0, 0)
+    assert last.submitted == last.verified, "requests were lost"
 
-    def __init__(self, session: Session, context: Context) -> None:
-        config = dataclasses.replace(CONFIG, push={steps.REMOTE: steps.program(context)})
-        (self.host,) = session.boot([session.spec("host", config, GuestConfig())])
-        for name in CONFIG.engines:
-            accelerator.bring_up(self.host.ssh, CONFIG.engine(name), CONFIG.vfs)
-            accelerator.bind(self.host.ssh, self.functions(name), hardware.VARIANT_DRIVER)
+
+class Place:
+    """A host for guests with one VF of each of these accelerators."""
+
+    def __init__(self, session: Session, context: Context, config: HostConfig, engines: Sequence[str],
+                 name: str = "host", **push: Path) -> None:
+        self.engines = engines
+        config = dataclasses.replace(config, push={steps.REMOTE: steps.program(context), **push})
+        (self.host,) = session.boot([session.spec(name, config, GuestConfig())])
+        for engine in CONFIG.engines:
+            accelerator.bring_up(self.host.ssh, CONFIG.engine(engine), CONFIG.vfs)
+            accelerator.bind(self.host.ssh, self.functions(engine), hardware.VARIANT_DRIVER)
         self.host.ssh.run(f"mkdir -p {Path(FILE).parent}")
-        record = LoadRecord()
-        guest = Guest(self.host, self.functions()[:1], record)
-        record.wait_progress("the load runs", 20, 180, guest.alive)
-        slow_down(self.host, "sec")
-        before = self.resets()
-        self.save(guest)
-        assert record.last and record.last.in_flight > 0
-        guest.close()
-        # one by QEMU, as it closes the VF
-        assert self.resets() <= before + 1
-        self.host.set_model("sec", "request-latency", int(CONFIG.model["request-latency"]))
 
-    def functions(self, name: str = "sec") -> list[str]:
+    def functions(self, name: str) -> list[str]:
         """The VFs of an accelerator."""
         return accelerator.functions(self.host.ssh, CONFIG.engine(name))
 
-    def resets(self) -> int:
-        """How often the first VF was reset."""
-        return self.host.counters("sec", 1)["events"]["resets"]
+    def set(self, number: int = 0) -> list[str]:
+        """What one guest has: a VF of each of its accelerators."""
+        return [self.functions(name)[number] for name in self.engines]
 
     def save(self, guest: Guest, file: str = FILE) -> None:
         """Save the guest to a file, by the guide's commands."""
@@ -84,68 +86,91 @@ class Home:
         command, question = SAVE
         monitor(guest, command.replace(FILE, file))
         assert ended(guest, began) == "completed", guest.qmp.cmd("query-migrate")
-        assert "Migration status: completed" in monitor(guest, question)
+        assert re.search(r"status:\s+completed", monitor(guest, question), re.I)
 
-    def load(self, function: str, file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
+    def load(self, functions: list[str], file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
         """Start a QEMU that loads the file."""
         record = LoadRecord()
-        guest = Guest(self.host, [function], record, incoming=True, listen=False)
+        guest = Guest(self.host, functions, record, incoming=True, listen=False)
         enable(guest, *capabilities)
         for line in LOAD:
             monitor(guest, line.replace(FILE, file))
         return guest, record
 
-    def restore(self, function: str, file: str = FILE, *capabilities: str) -> None:
+    def restore(self, functions: list[str], file: str = FILE, *capabilities: str) -> None:
         """Restore the guest; all of its requests must complete."""
-        guest, record = self.load(function, file, *capabilities)
+        guest, record = self.load(functions, file, *capabilities)
         try:
             record.wait_progress("each lane goes on", 20, 60, guest.alive)
-            guest.stop_load()
-            record.wait("the load ends", lambda: record.exit_status is not None, 60, guest.alive)
-            last = record.last
-            assert last and last.final and (last.mismatched, last.failed, last.stale) == (0, 0, 0)
-            assert last.submitted == last.verified, "requests were lost"
+            complete(guest, record)
             assert guest.wait(60) == 0
         finally:
             guest.console()
             guest.close()
 
-    def refused(self, function: str, file: str) -> str:
+    def refused(self, functions: list[str], file: str) -> str:
         """QEMU's reason for refusing a file."""
         began = time.monotonic()
-        guest, _ = self.load(function, file)
+        guest, _ = self.load(functions, file)
         try:
             assert ended(guest, began) == "failed"
             return guest.qmp.cmd("query-migrate")["error-desc"] + guest.last_words()
         finally:
             guest.close()
 
-    def usable(self, function: str) -> None:
-        """The VF must work for its next user."""
-        with steps.Function(self.host, function) as vf:
-            vf.guest_up()
-            assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-            assert vf.read_image() == steps.IMAGE
+    def usable(self, functions: list[str]) -> None:
+        """The VFs must work for their next user."""
+        for function in functions:
+            with steps.Function(self.host, function) as vf:
+                vf.guest_up()
+                assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+                assert vf.read_migration_data() == steps.IMAGE
 
 
-@pytest.fixture(scope="module")
-def home(context: Context) -> Iterator[Home]:
+class Home(Place):
+    """A host, and a guest that was saved to FILE in it; its QEMU has ended."""
+
+    def __init__(self, session: Session, context: Context, vmm: str, engines: Sequence[str]) -> None:
+        super().__init__(session, context, dataclasses.replace(CONFIG, vmm=vmm), engines)
+        self.session, self.vmm = session, vmm
+        record = LoadRecord()
+        guest = Guest(self.host, self.set(), record)
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        for name in engines:
+            slow_down(self.host, name)
+        before = self.resets()
+        self.save(guest)
+        assert record.last and record.last.in_flight > 0
+        guest.close()
+        # one by QEMU, as it closes the VF
+        assert all(now <= then + 1 for now, then in zip(self.resets(), before, strict=True))
+        for name in engines:
+            self.host.set_model(name, "request-latency", int(CONFIG.model["request-latency"]))
+
+    def resets(self) -> list[int]:
+        """How often the first VF of each accelerator was reset."""
+        return [self.host.counters(name, 1)["events"]["resets"] for name in self.engines]
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param((versions.DEFAULT_VMM, CONFIG.engines[:1]), id=versions.DEFAULT_VMM),
+    pytest.param((versions.VMMS[-1].name, CONFIG.engines), id=f"{versions.VMMS[-1].name}-three", marks=LONG)])
+def home(request, context: Context) -> Iterator[Home]:
     """The host and the file, for all tests of this module."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check" / Path(__file__).stem) as session:
-        yield Home(session, context)
+        yield Home(session, context, *request.param)
 
 
-def test_the_same_function(home):
-    """The file must be restored on the VF that the guest had, twice."""
-    home.restore(home.functions()[0])
-    home.restore(home.functions()[0])
+def test_the_same_functions(home):
+    """The file must be restored on the VFs that the guest had, twice."""
+    home.restore(home.set())
+    home.restore(home.set())
 
 
-@pytest.mark.long("another format of the file")
+@LONG
 def test_mapped_ram(home):
     """A guest that was restored must be saved with mapped-ram, and restored from that file."""
-    (first, second) = home.functions()
-    guest, record = home.load(first)
+    guest, record = home.load(home.set())
     try:
         record.wait_progress("each lane goes on", 20, 60, guest.alive)
         enable(guest, "mapped-ram")
@@ -153,27 +178,69 @@ def test_mapped_ram(home):
     finally:
         guest.console()
         guest.close()
-    home.restore(second, COPY, "mapped-ram")
+    home.restore(home.set(1), COPY, "mapped-ram")
 
 
-@pytest.mark.long("another function")
-def test_another_function(home):
-    """The file must be restored on another VF of the same accelerator."""
-    home.restore(home.functions()[1])
+@LONG
+def test_other_functions(home):
+    """The file must be restored on other VFs of the same accelerators."""
+    home.restore(home.set(1))
 
 
-@pytest.mark.long("three more restores")
+@LONG
 def test_after_unbinding_and_new_functions(home):
-    """The file must be restored after the driver was unbound from the VF and bound, and after the
+    """The file must be restored after the driver was unbound from the VFs and bound, and after the
     VFs were removed and created."""
-    address = home.functions()[0]
-    home.host.ssh.run(f"echo {address} > /sys/bus/pci/drivers/{hardware.VARIANT_DRIVER}/unbind")
-    accelerator.bind(home.host.ssh, [address], hardware.VARIANT_DRIVER)
-    home.restore(address)
-    number = f"/sys/bus/pci/devices/{CONFIG.engine('sec').pf}/sriov_numvfs"
-    home.host.ssh.run(f"echo 0 > {number} && echo {CONFIG.vfs} > {number}")
-    accelerator.bind(home.host.ssh, home.functions(), hardware.VARIANT_DRIVER)
-    home.restore(home.functions()[0])
+    for address in home.set():
+        home.host.ssh.run(f"echo {address} > /sys/bus/pci/drivers/{hardware.VARIANT_DRIVER}/unbind")
+    accelerator.bind(home.host.ssh, home.set(), hardware.VARIANT_DRIVER)
+    home.restore(home.set())
+    for name in home.engines:
+        number = f"/sys/bus/pci/devices/{CONFIG.engine(name).pf}/sriov_numvfs"
+        home.host.ssh.run(f"echo 0 > {number} && echo {CONFIG.vfs} > {number}")
+        accelerator.bind(home.host.ssh, home.functions(name), hardware.VARIANT_DRIVER)
+    home.restore(home.set())
+
+
+@LONG
+def test_after_ten_minutes(home):
+    """No timeout of the guest's drivers may expire while the guest is a file."""
+    time.sleep(600)
+    home.restore(home.set())
+
+
+@LONG
+def test_snapshots(home):
+    """A guest must return to each of two snapshots, to one of them twice, and continue after each."""
+    disk = "/run/disk.qcow2"
+    record = LoadRecord()
+    guest = Guest(home.host, home.set(), record)
+
+    def job(command: str, **arguments: object) -> None:
+        guest.qmp.cmd(command, job_id="job", **arguments)
+        bench.wait_until(f"{command} ends", lambda: guest.qmp.cmd("query-jobs")[0]["status"] == "concluded", 120)
+        (done,) = guest.qmp.cmd("query-jobs")
+        guest.qmp.cmd("job-dismiss", id="job")
+        assert "error" not in done, done
+
+    def snapshot(command: str, tag: str) -> None:
+        job(f"snapshot-{command}", tag=tag, vmstate="disk", devices=["disk"])
+        record.wait_progress("each lane goes on", 20, 60, guest.alive)
+
+    job("blockdev-create", options={"driver": "file", "filename": disk, "size": 0})
+    guest.qmp.cmd("blockdev-add", driver="file", filename=disk, node_name="file")
+    job("blockdev-create", options={"driver": "qcow2", "file": "file", "size": 1 << 30})
+    guest.qmp.cmd("blockdev-add", driver="qcow2", file="file", node_name="disk")
+    try:
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        for tag in "one", "two":
+            snapshot("save", tag)
+        for tag in "one", "two", "one":
+            snapshot("load", tag)
+        complete(guest, record)
+    finally:
+        guest.console()
+        guest.close()
 
 
 @pytest.fixture(scope="module")
@@ -182,33 +249,45 @@ def content(home) -> bytes:
     return subprocess.run(home.host.ssh.argv(f"cat {FILE}"), stdout=subprocess.PIPE, check=True).stdout
 
 
+@LONG
+def test_after_the_host_booted(home, content, context, tmp_path):
+    """The file must be restored on a host that has booted since. The hosts' file systems are memory:
+    the file is put into the new one."""
+    (tmp_path / "saved").write_bytes(content)
+    again = Place(home.session, context, dataclasses.replace(CONFIG, vmm=home.vmm), home.engines, "again",
+                  **{FILE: tmp_path / "saved"})
+    try:
+        again.restore(again.set())
+    finally:
+        again.host.stop()
+
+
 def test_a_file_with_other_data_is_refused(home, content):
-    """Migration data that were changed in the file must be rejected with the field's name; the VF
+    """Migration data that were changed in the file must be rejected with the field's name; the VFs
     must be usable at once, and the file too."""
-    address = home.functions()[0]
     home.host.ssh.run(f"cp {FILE} {COPY}; printf '\\143' | "
                       f"dd of={COPY} bs=1 seek={content.index(MAGIC) + QUEUES} conv=notrunc 2>/dev/null")
-    assert "load of migration failed" in home.refused(address, COPY)
+    assert "load of migration failed" in home.refused(home.set(), COPY)
     assert "number of queues: got 0x63" in home.host.ssh.out("dmesg")
-    home.usable(address)
-    home.restore(address)
+    home.usable(home.set())
+    home.restore(home.set())
 
 
-@pytest.mark.long("four more files")
+@LONG
 def test_a_file_that_ends_early_is_refused(home, content):
-    """A file that ends in the memory, in the VF's data or before the last device must be refused; the
-    VF must be usable at once."""
-    address = home.functions()[0]
+    """A file that ends in the memory, in a VF's data or before the last device must be refused; the
+    VFs must be usable at once."""
     data, description = content.index(MAGIC), content.rindex(DESCRIPTION)
     for length in (1000, data + 20, data + 60, description - 100):
         home.host.ssh.run(f"head -c {length} {FILE} > {COPY}")
-        assert "load of migration failed" in home.refused(address, COPY), length
-        home.usable(address)
+        assert "load of migration failed" in home.refused(home.set(), COPY), length
+        home.usable(home.set())
 
 
-@pytest.mark.long("another accelerator")
-def test_another_accelerator_refuses_the_file(home):
-    """A VF of another accelerator must reject the data; it must be usable at once."""
-    (address, *_) = home.functions("zip")
-    assert "load of migration failed" in home.refused(address, FILE)
+@LONG
+def test_other_accelerators_refuse_the_file(home):
+    """VFs of other accelerators must reject the data; they must be usable at once."""
+    others = list(reversed([home.functions(name)[1] for name in CONFIG.engines]))[:len(home.engines)]
+    assert "load of migration failed" in home.refused(others, FILE)
     assert "migration data rejected: device id" in home.host.ssh.out("dmesg")
+    home.usable(others)

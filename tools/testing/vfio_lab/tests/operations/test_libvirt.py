@@ -13,7 +13,7 @@ import dataclasses
 import io
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -219,7 +219,7 @@ def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
 
 
 @migrates
-def test_one_vf_of_a_domain_stays_with_its_group(hosts, stack):
+def test_one_vf_of_a_domain_uses_the_container(hosts, stack):
     """A VF's own setting must override the domain's; a QEMU that cannot have both backends ends with
     an error."""
     if not stack.native:
@@ -252,6 +252,35 @@ def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
         guest.ends_well()
 
 
+@pytest.fixture
+def defined(hosts) -> Iterator[Callable[[], None]]:
+    """Makes the running domain one that libvirt keeps, until the test ends: managedsave has a file for
+    such domains only."""
+    yield lambda: hosts[0].ssh.run("virsh dumpxml --inactive guest | virsh define /dev/stdin")
+    hosts[0].ssh.run("virsh destroy guest; virsh undefine --managed-save guest", check=False)
+
+
+@migrates
+@pytest.mark.parametrize("how", ["save", "managedsave"])
+def test_a_guest_is_saved_and_restored(hosts, stack, defined, how):
+    """A guest under load that was saved to a file, twice, must continue with every request; while it
+    is a file, its VF must be free. With managedsave, libvirt chooses the file."""
+    host = hosts[0]
+    host.ssh.run("mkdir -p /var/tmp")
+    with Domain(hosts[:1], domain(XML["managed"], stack.by_iommufd())) as guest:
+        guest.start()
+        if how == "managedsave":
+            defined()
+        save, restore = DO[how].splitlines()
+        for _ in range(2):
+            host.ssh.run(save, timeout=240)
+            assert driver(host) == "none"
+            guest.expect(host)
+            host.ssh.run(restore, timeout=240)
+            guest.goes_on()
+        guest.ends_well()
+
+
 def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
     """One VF by the container backend; the load continues on the destination and back on the source."""
     with Domain(hosts, domain(XML["managed"], XML["by-container"])) as guest:
@@ -263,7 +292,7 @@ def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
 
 
 @migrates
-def test_a_guest_migrates_there_and_back_by_group(hosts):
+def test_a_guest_migrates_there_and_back_by_container(hosts):
     """With the container backend the load must continue, with all memory sent in the downtime."""
     there_and_back_by_group(hosts)
 
@@ -289,7 +318,7 @@ def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
 
 
 @migrates
-def test_without_httu_a_guest_migrates_by_group_alone(hosts_without_httu, stack):
+def test_without_httu_a_guest_migrates_by_container_only(hosts_without_httu, stack):
     """Without HTTU nothing tracks the VF's writes: QEMU must refuse to migrate by iommufd, and must
     migrate with the container backend."""
     words = re.escape(message("VFIO device doesn't support"))
@@ -309,7 +338,7 @@ def message(beginning: str) -> str:
 
 
 @migrates
-def test_a_refused_migration_says_why(hosts, stack):
+def test_a_refused_migration_has_its_reason(hosts, stack):
     """One guest, refused by the destination for one reason after another: each must give its message."""
     there = hosts[1].ssh
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"

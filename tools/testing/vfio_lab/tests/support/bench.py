@@ -166,11 +166,11 @@ def bench(session: Session, context: Context, version: str, driver: str, name: s
 
 
 @contextlib.contextmanager
-def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = None, driver: str = "tree") -> Iterator[Bench]:
-    """A host of the default kernel with this driver or another, for all tests of a file: each of
-    them leaves the VFs bound. Its logs are in build/check under `name`."""
+def one_host(context: Context, name: str, vfs: int = 2, patch: Path | None = None) -> Iterator[Bench]:
+    """A host of the default kernel with this driver, for all tests of a file: each of them leaves
+    the VFs bound. Its logs are in build/check under `name`."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check" / name) as session, \
-            bench(session, context, versions.DEFAULT, driver, vfs=vfs, patch=patch) as one:
+            bench(session, context, versions.DEFAULT, "tree", vfs=vfs, patch=patch) as one:
         one.bring_up(vfs)
         yield one
 
