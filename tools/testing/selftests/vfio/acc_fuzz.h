@@ -10,14 +10,14 @@
 #include "migration_random.h"
 
 /* What valid data of a VF says of the VF */
-static inline struct image_facts image_facts_of(const uint8_t *image)
+static inline struct data_match data_match_of(const uint8_t *image)
 {
-	return (struct image_facts) {
-		.device = image_get(image, DEVICE, 4),
-		.queues = image_get(image, QUEUES, 4),
-		.isolation = image_get(image, ISOLATION, 4),
-		.hw_version = image_get(image, HW_VERSION, 4),
-		.window = image_get(image, WINDOW, 4),
+	return (struct data_match) {
+		.device = data_get(image, DEVICE, 4),
+		.queues = data_get(image, QUEUES, 4),
+		.isolation = data_get(image, ISOLATION, 4),
+		.hw_version = data_get(image, HW_VERSION, 4),
+		.window = data_get(image, WINDOW, 4),
 	};
 }
 

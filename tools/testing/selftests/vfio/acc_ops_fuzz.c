@@ -16,7 +16,7 @@
 
 #define THREADS		4
 #define FILES		8
-#define LONGEST		(2 * IMAGE_END)
+#define LONGEST		(2 * DATA_END)
 
 enum operation {
 	SET_STATE, GET_STATE, GET_SIZE, PROBE, READ, WRITE, POLL, INFO, RESET,
@@ -30,7 +30,7 @@ struct worker {
 };
 
 static struct hisi_acc_vf vf;
-static uint8_t image[IMAGE_END];
+static uint8_t image[DATA_END];
 static int files[FILES];	/* migration files, or -1; a thread owns what it took out */
 static long left;
 
@@ -77,14 +77,14 @@ static void set_state(struct worker *w)
 static void write_file(struct worker *w, int fd)
 {
 	uint8_t bytes[LONGEST] = {};
-	unsigned int from = below(&w->random, 4) ? 0 : below(&w->random, IMAGE_END);
+	unsigned int from = below(&w->random, 4) ? 0 : below(&w->random, DATA_END);
 	unsigned int length = 1 + below(&w->random, LONGEST);
 
-	memcpy(bytes, image + from, IMAGE_END - from);
+	memcpy(bytes, image + from, DATA_END - from);
 	if (!below(&w->random, 3))
 		bytes[below(&w->random, LONGEST)] ^= 1 << below(&w->random, 8);
 	if (!below(&w->random, 2))
-		length = IMAGE_END - from;
+		length = DATA_END - from;
 	EXPECT("write", data_send(fd, bytes, length), EBADF, ENODEV, EBADMSG, EPROTONOSUPPORT,
 	       EOPNOTSUPP, ERANGE, EPROTO, EFBIG);
 }
@@ -186,7 +186,7 @@ static int usage(const char *name)
 	return 2;
 }
 
-static bool saves(struct image_facts *facts)
+static bool saves(struct data_match *match)
 {
 	int fd, length;
 
@@ -195,15 +195,15 @@ static bool saves(struct image_facts *facts)
 		return false;
 	length = data_receive(fd, image, sizeof(image));
 	close(fd);
-	*facts = image_facts_of(image);
-	return length == IMAGE_END && is_image(image, length, facts) &&
+	*match = data_match_of(image);
+	return length == DATA_END && is_valid_data(image, length, match) &&
 	       !device_set_state(vf.fd, RUNNING, NULL);
 }
 
 int main(int argc, char **argv)
 {
 	static struct worker workers[THREADS];
-	struct image_facts before, after;
+	struct data_match before, after;
 	unsigned long seed, resets = 0;
 	char *end;
 

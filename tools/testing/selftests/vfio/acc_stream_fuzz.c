@@ -6,7 +6,7 @@
  * usage: acc_stream_fuzz [-r] STREAMS SEED SOURCE DESTINATION...
  *
  * SOURCE is saved for valid data. The DESTINATIONs share the streams. A stream must
- * be loaded if acc_image_rules.h calls it valid, and rejected otherwise; what was
+ * be loaded if acc_data_rules.h calls it valid, and rejected otherwise; what was
  * loaded and is saved again must be the same. With -r all streams are invalid:
  * nothing of these may reach a register, which only the device can count.
  */
@@ -16,12 +16,12 @@
 #include "acc_fuzz.h"
 
 #define MAX_FUNCTIONS	64
-#define MAX_LENGTH	(IMAGE_END + 24)
+#define MAX_LENGTH	(DATA_END + 24)
 
 struct share {
 	pthread_t thread;
 	const char *bdf;
-	struct image_facts facts;
+	struct data_match match;
 	uint64_t random;
 	unsigned long taken, refused;
 };
@@ -47,7 +47,7 @@ static void save(struct hisi_acc_vf *vf, uint8_t *image)
 	int fd;
 
 	if (device_set_state(vf->fd, STOP_COPY, &fd) ||
-	    data_receive(fd, image, IMAGE_END) != IMAGE_END) {
+	    data_receive(fd, image, DATA_END) != DATA_END) {
 		fprintf(stderr, "acc_stream_fuzz: %s cannot be saved\n", vf->bdf);
 		exit(1);
 	}
@@ -57,7 +57,7 @@ static void save(struct hisi_acc_vf *vf, uint8_t *image)
 /* What the source sends, and the same as older drivers would send it */
 static void make_seeds(const char *source, bool guest_up)
 {
-	uint8_t image[IMAGE_END];
+	uint8_t image[DATA_END];
 	struct hisi_acc_vf vf;
 
 	hisi_acc_vf_open(&vf, source);
@@ -65,36 +65,36 @@ static void make_seeds(const char *source, bool guest_up)
 		hisi_acc_guest_up(&vf.guest);
 	save(&vf, image);
 	hisi_acc_vf_close(&vf);
-	add_seed(image, IMAGE_END);
+	add_seed(image, DATA_END);
 	if (guest_up) {
-		uint8_t idle[IMAGE_END];
+		uint8_t idle[DATA_END];
 
 		/* the same, before the guest driver has set the last of four addresses */
 		memcpy(idle, image, sizeof(idle));
-		image_put(idle, GUEST, 4, 2);
+		data_put(idle, GUEST, 4, 2);
 		memset(idle + EQ_RING, 0, SQC_TABLE - EQ_RING);
-		image_put(idle, CQC_TABLE, 8, 0);
-		image_put(idle, CHECKSUM, 4, image_sum(idle));
-		add_seed(idle, IMAGE_END);
+		data_put(idle, CQC_TABLE, 8, 0);
+		data_put(idle, CHECKSUM, 4, data_sum(idle));
+		add_seed(idle, DATA_END);
 	}
-	image_put(image, MINOR, 2, 0);
-	image_put(image, HW_VERSION, 8, 0);
+	data_put(image, MINOR, 2, 0);
+	data_put(image, HW_VERSION, 8, 0);
 	memset(image + GUEST, 0, EQ_RING - GUEST);
 	if (!guest_up)
-		image_put(image, GUEST_STATE, 4, 1);
-	add_seed(image, guest_up ? IMAGE_END : MATCH_END);
-	image_put(image, MAGIC, 8, IMAGE_MAGIC_1);
-	image_put(image, MAJOR, 4, 0);
-	add_seed(image, IMAGE_END);
+		data_put(image, GUEST_STATE, 4, 1);
+	add_seed(image, guest_up ? DATA_END : MATCH_END);
+	data_put(image, MAGIC, 8, DATA_MAGIC_1);
+	data_put(image, MAJOR, 4, 0);
+	add_seed(image, DATA_END);
 }
 
 /* Of the destination, which may have another number of queues than the source */
-static void save_facts(struct share *s, struct hisi_acc_vf *vf)
+static void save_match(struct share *s, struct hisi_acc_vf *vf)
 {
-	uint8_t image[IMAGE_END];
+	uint8_t image[DATA_END];
 
 	save(vf, image);
-	s->facts = image_facts_of(image);
+	s->match = data_match_of(image);
 	if (device_set_state(vf->fd, RUNNING, NULL)) {
 		fprintf(stderr, "acc_stream_fuzz: %s cannot be set to RUNNING\n", vf->bdf);
 		exit(1);
@@ -112,11 +112,11 @@ static void change(struct share *s, struct stream *stream)
 		stream->bytes[below(&s->random, MAX_LENGTH)] ^= 1 << below(&s->random, 8);
 		break;
 	case 1:
-		image_put(stream->bytes, 4 * word, 4,
-			  values[below(&s->random, ARRAY_SIZE(values))]);
+		data_put(stream->bytes, 4 * word, 4,
+			 values[below(&s->random, ARRAY_SIZE(values))]);
 		break;
 	case 2:
-		image_put(stream->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));
+		data_put(stream->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));
 		break;
 	default:
 		if (!below(&s->random, 4))
@@ -132,9 +132,9 @@ static bool make_stream(struct share *s, struct stream *stream)
 		*stream = seeds[below(&s->random, seed_count)];
 		for (unsigned int changes = below(&s->random, 4); changes; changes--)
 			change(s, stream);
-		if (image_minor(stream->bytes) && below(&s->random, 8))
-			image_put(stream->bytes, CHECKSUM, 4, image_sum(stream->bytes));
-		right = is_image(stream->bytes, stream->length, &s->facts);
+		if (data_minor(stream->bytes) && below(&s->random, 8))
+			data_put(stream->bytes, CHECKSUM, 4, data_sum(stream->bytes));
+		right = is_valid_data(stream->bytes, stream->length, &s->match);
 	} while (right && refused_only);
 	return right;
 }
@@ -161,18 +161,18 @@ static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
 {
 	const uint8_t *in = stream->bytes;
-	enum image_guest guest;
-	uint8_t out[IMAGE_END];
+	enum data_guest guest;
+	uint8_t out[DATA_END];
 	int fd, read;
 
 	if (device_set_state(vf->fd, STOP_COPY, &fd))
 		return false;
 	read = data_receive(fd, out, sizeof(out));
 	close(fd);
-	if (read != IMAGE_END)
+	if (read != DATA_END)
 		return false;
-	guest = stream->length == MATCH_END ? GUEST_NONE : image_guest_of(in);
-	if (guest != image_guest_of(out))
+	guest = stream->length == MATCH_END ? GUEST_NONE : data_guest_of(in);
+	if (guest != data_guest_of(out))
 		return false;
 	if (guest == GUEST_NONE)
 		return true;
@@ -184,7 +184,7 @@ static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
 		if (mask != MESSAGE_SOURCE && ((in[mask] ^ out[mask]) & 1))
 			return false;
 	return !memcmp(in + MESSAGE_SET, out + MESSAGE_SET, GUEST - MESSAGE_SET) &&
-	       !memcmp(in + SQC_TABLE, out + SQC_TABLE, IMAGE_END - SQC_TABLE);
+	       !memcmp(in + SQC_TABLE, out + SQC_TABLE, DATA_END - SQC_TABLE);
 }
 
 static void report(struct share *s, const struct stream *stream, const char *what, int got)
@@ -238,7 +238,7 @@ static void *work(void *arg)
 	struct hisi_acc_vf vf;
 
 	hisi_acc_vf_open(&vf, s->bdf);
-	save_facts(s, &vf);
+	save_match(s, &vf);
 	while (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) >= 0)
 		one_stream(s, &vf);
 	hisi_acc_vf_close(&vf);

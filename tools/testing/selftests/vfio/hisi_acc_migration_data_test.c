@@ -23,20 +23,20 @@ TEST(contents)
 	queues = hisi_acc_guest_queues(&vf.guest);
 	hisi_acc_vf_close(&vf);
 	save_data(_metadata, data, true);
-	EXPECT_EQ(image_get(data, MAGIC, 8), IMAGE_MAGIC_2);
-	EXPECT_EQ(image_get(data, QUEUES, 4), queues);
-	EXPECT_EQ(image_get(data, DEVICE, 4), 0xa256);
-	EXPECT_EQ(image_get(data, GUEST_STATE, 4), 0);
-	EXPECT_EQ(image_get(data, MAJOR, 2), 1);
-	EXPECT_EQ(image_get(data, MESSAGE_SET, 4), 0);
-	EXPECT_EQ(image_get(data, EQC + 4, 4), image_get(data, EQ_RING, 8));
-	EXPECT_EQ(image_get(data, AEQC + 4, 4), image_get(data, AEQ_RING, 8));
-	EXPECT_EQ(image_get(data, SQC_TABLE, 8), GUEST_SQC_TABLE);
-	if (image_get(data, MINOR, 2)) {
-		EXPECT_EQ(image_get(data, HW_VERSION, 4), version);
-		EXPECT_EQ(image_get(data, WINDOW, 4), whole ? 2 : 1);
-		EXPECT_EQ(image_get(data, GUEST, 4), 1);
-		EXPECT_EQ(image_get(data, CHECKSUM, 4), image_sum(data));
+	EXPECT_EQ(data_get(data, MAGIC, 8), DATA_MAGIC_2);
+	EXPECT_EQ(data_get(data, QUEUES, 4), queues);
+	EXPECT_EQ(data_get(data, DEVICE, 4), 0xa256);
+	EXPECT_EQ(data_get(data, GUEST_STATE, 4), 0);
+	EXPECT_EQ(data_get(data, MAJOR, 2), 1);
+	EXPECT_EQ(data_get(data, MESSAGE_SET, 4), 0);
+	EXPECT_EQ(data_get(data, EQC + 4, 4), data_get(data, EQ_RING, 8));
+	EXPECT_EQ(data_get(data, AEQC + 4, 4), data_get(data, AEQ_RING, 8));
+	EXPECT_EQ(data_get(data, SQC_TABLE, 8), GUEST_SQC_TABLE);
+	if (data_get(data, MINOR, 2)) {
+		EXPECT_EQ(data_get(data, HW_VERSION, 4), version);
+		EXPECT_EQ(data_get(data, WINDOW, 4), whole ? 2 : 1);
+		EXPECT_EQ(data_get(data, GUEST, 4), 1);
+		EXPECT_EQ(data_get(data, CHECKSUM, 4), data_sum(data));
 	}
 }
 
@@ -70,11 +70,11 @@ TEST(guest_not_up_elsewhere)
 	u8 data[DATA_SIZE];
 
 	save_data(_metadata, data, true);
-	image_put(data, MINOR, 2, 0);
+	data_put(data, MINOR, 2, 0);
 	memset(data + HW_VERSION, 0, DATA_SIZE - HW_VERSION);
 	load(_metadata, data, DATA_SIZE, 0);
 	load(_metadata, data, MATCH_SIZE, 0);
-	image_put(data, GUEST_STATE, 4, 1);
+	data_put(data, GUEST_STATE, 4, 1);
 	load(_metadata, data, DATA_SIZE, 0);
 	load(_metadata, data, MATCH_SIZE, 0);
 }
@@ -93,15 +93,15 @@ TEST(guest_up)
 	EXPECT_LT(data_send(data_fd, data, 1), 0);
 	close(data_fd);
 	EXPECT_EQ(hisi_acc_guest_read(&vf.guest, QM_VF_STATE), 0);
-	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), image_get(data, SQC_TABLE, 8));
+	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), data_get(data, SQC_TABLE, 8));
 
 	/* and saved again as it was loaded */
 	EXPECT_EQ(device_set_state(vf.fd, STOP_COPY, &data_fd), 0);
 	EXPECT_EQ(data_receive(data_fd, again, DATA_SIZE), DATA_SIZE);
-	image_put(again, FIRST_QUEUE, 4, image_get(data, FIRST_QUEUE, 4));
+	data_put(again, FIRST_QUEUE, 4, data_get(data, FIRST_QUEUE, 4));
 	/* D22: a restart unmasks it */
-	image_put(again, MESSAGE_MASK, 4, image_get(data, MESSAGE_MASK, 4));
-	image_sign(again);
+	data_put(again, MESSAGE_MASK, 4, data_get(data, MESSAGE_MASK, 4));
+	data_sign(again);
 	EXPECT_EQ(memcmp(data, again, DATA_SIZE), 0);
 	EXPECT_EQ(device_set_state(vf.fd, RUNNING, NULL), 0);
 	EXPECT_LT(data_receive(data_fd, again, DATA_SIZE), 0);
@@ -133,9 +133,9 @@ TEST(pieces)
 		EXPECT_EQ(device_set_state(vf.fd, STOP_COPY, &data_fd), 0);
 		EXPECT_EQ(data_receive(data_fd, got, cut), cut);
 		EXPECT_EQ(data_receive(data_fd, got + cut, DATA_SIZE - cut), DATA_SIZE - cut);
-		image_put(got, MESSAGE_MASK, 4, image_get(data, MESSAGE_MASK, 4));
+		data_put(got, MESSAGE_MASK, 4, data_get(data, MESSAGE_MASK, 4));
 		EXPECT_EQ(memcmp(got + MATCH_END, data + MATCH_END, GUEST - MATCH_END), 0);
-		EXPECT_EQ(memcmp(got + EQ_RING, data + EQ_RING, IMAGE_END - EQ_RING), 0);
+		EXPECT_EQ(memcmp(got + EQ_RING, data + EQ_RING, DATA_END - EQ_RING), 0);
 		close(data_fd);
 		EXPECT_EQ(device_set_state(vf.fd, STOP, NULL), 0);
 	}
@@ -145,7 +145,7 @@ TEST(pieces)
 /* Fields of a newer version are reserved in an older one */
 static void make_older(u8 *data)
 {
-	image_put(data, MINOR, 2, 0);
+	data_put(data, MINOR, 2, 0);
 	memset(data + HW_VERSION, 0, MATCH_END - HW_VERSION);
 	memset(data + GUEST, 0, EQ_RING - GUEST);
 }
@@ -157,7 +157,7 @@ TEST(version_2_0)
 
 	save_data(_metadata, data, true);
 	make_older(data);
-	load(_metadata, data, DATA_SIZE, image_get(data, SQC_TABLE, 8));
+	load(_metadata, data, DATA_SIZE, data_get(data, SQC_TABLE, 8));
 }
 
 /* R7: Version 1 is loaded, whether its separate ring addresses are right or wrong */
@@ -167,12 +167,12 @@ TEST(version_1)
 
 	save_data(_metadata, data, true);
 	make_older(data);
-	image_put(data, MAGIC, 8, IMAGE_MAGIC_1);
-	image_put(data, MAJOR, 4, 0);
-	load(_metadata, data, DATA_SIZE, image_get(data, SQC_TABLE, 8));
-	image_put(data, EQ_RING, 8, image_get(data, EQC, 8));
-	image_put(data, AEQ_RING, 8, image_get(data, AEQC, 8));
-	load(_metadata, data, DATA_SIZE, image_get(data, SQC_TABLE, 8));
+	data_put(data, MAGIC, 8, DATA_MAGIC_1);
+	data_put(data, MAJOR, 4, 0);
+	load(_metadata, data, DATA_SIZE, data_get(data, SQC_TABLE, 8));
+	data_put(data, EQ_RING, 8, data_get(data, EQC, 8));
+	data_put(data, AEQ_RING, 8, data_get(data, AEQC, 8));
+	load(_metadata, data, DATA_SIZE, data_get(data, SQC_TABLE, 8));
 }
 
 /* D23: A word that is 0, as a wrong address may be, does not end the data */
@@ -184,18 +184,18 @@ TEST(version_1_in_two)
 
 	save_data(_metadata, data, true);
 	make_older(data);
-	image_put(data, MAGIC, 8, IMAGE_MAGIC_1);
-	image_put(data, MAJOR, 4, 0);
-	image_put(data, EQC + 4, 8, HIGH_IOVA);
-	image_put(data, EQ_RING, 8, image_get(data, EQC, 8));
-	image_put(data, AEQ_RING, 8, image_get(data, AEQC, 8));
+	data_put(data, MAGIC, 8, DATA_MAGIC_1);
+	data_put(data, MAJOR, 4, 0);
+	data_put(data, EQC + 4, 8, HIGH_IOVA);
+	data_put(data, EQ_RING, 8, data_get(data, EQC, 8));
+	data_put(data, AEQ_RING, 8, data_get(data, AEQC, 8));
 
 	data_fd = begin_resume(_metadata, &vf);
 	EXPECT_EQ(data_send(data_fd, data, MATCH_SIZE), MATCH_SIZE);
 	EXPECT_EQ(data_send(data_fd, data + MATCH_SIZE, DATA_SIZE - MATCH_SIZE),
 		  DATA_SIZE - MATCH_SIZE);
 	EXPECT_EQ(device_set_state(vf.fd, RUNNING, NULL), 0);
-	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), image_get(data, SQC_TABLE, 8));
+	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), data_get(data, SQC_TABLE, 8));
 	hisi_acc_vf_close(&vf);
 }
 
@@ -205,10 +205,10 @@ TEST(newer_minor)
 	u8 data[DATA_SIZE];
 
 	save_data(_metadata, data, true);
-	image_put(data, MINOR, 2, 0xffff);
-	image_put(data, RESERVED, 4, 0x12345678);
-	image_sign(data);
-	load(_metadata, data, DATA_SIZE, image_get(data, SQC_TABLE, 8));
+	data_put(data, MINOR, 2, 0xffff);
+	data_put(data, RESERVED, 4, 0x12345678);
+	data_sign(data);
+	load(_metadata, data, DATA_SIZE, data_get(data, SQC_TABLE, 8));
 }
 
 int main(int argc, char *argv[])

@@ -36,8 +36,8 @@ static void expect_rejections(struct __test_metadata *_metadata,
 	hisi_acc_vf_open(&vf, destination_bdf);
 	for (unsigned int i = 0; i < count; i++) {
 		memcpy(bad, data, sizeof(bad));
-		image_put(bad, cases[i].offset, cases[i].size, cases[i].value);
-		image_sign(bad);
+		data_put(bad, cases[i].offset, cases[i].size, cases[i].value);
+		data_sign(bad);
 		expect_rejection(_metadata, &vf, bad, &cases[i]);
 	}
 	hisi_acc_vf_close(&vf);
@@ -61,7 +61,7 @@ TEST(refusal_stays)
 	hisi_acc_vf_open(&vf, destination_bdf);
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
 		memcpy(bad, data, sizeof(bad));
-		image_put(bad, cases[i].offset, cases[i].size, cases[i].value);
+		data_put(bad, cases[i].offset, cases[i].size, cases[i].value);
 		EXPECT_EQ(device_set_state(vf.fd, RESUMING, &data_fd), 0);
 		EXPECT_LT(data_send(data_fd, bad, DATA_SIZE), 0);
 		EXPECT_LT(data_send(data_fd, data, DATA_SIZE), 0);
@@ -149,11 +149,11 @@ TEST(refused_hardware)
 	u8 data[DATA_SIZE];
 
 	save_data(_metadata, data, true);
-	if (!image_get(data, MINOR, 2))
+	if (!data_get(data, MINOR, 2))
 		SKIP(return, "the data has no checksum");
-	if (image_get(data, HW_VERSION, 4) == cases[0].value)
+	if (data_get(data, HW_VERSION, 4) == cases[0].value)
 		cases[0].value = 0x30;
-	if (image_get(data, WINDOW, 4) == cases[2].value)
+	if (data_get(data, WINDOW, 4) == cases[2].value)
 		cases[2].value = 1;
 	expect_rejections(_metadata, cases, ARRAY_SIZE(cases));
 }
@@ -166,7 +166,7 @@ TEST(refused_checksum)
 	struct hisi_acc_vf vf;
 
 	save_data(_metadata, data, true);
-	if (!image_get(data, MINOR, 2))
+	if (!data_get(data, MINOR, 2))
 		SKIP(return, "the data has no checksum");
 	hisi_acc_vf_open(&vf, destination_bdf);
 	for (unsigned int at = MATCH_SIZE; at < DATA_SIZE; at++) {
@@ -227,7 +227,7 @@ TEST(too_short)
 	save_data(_metadata, data, true);
 	data_fd = begin_resume(_metadata, &vf);
 	for (int i = 0; i < DATA_SIZE; i++) {
-		if (i != MATCH_SIZE || image_get(data, MINOR, 2))
+		if (i != MATCH_SIZE || data_get(data, MINOR, 2))
 			EXPECT_LT(device_set_state(vf.fd, STOP, NULL), 0);
 		EXPECT_EQ(device_get_state(vf.fd), RESUMING);
 		EXPECT_EQ(data_send(data_fd, data + i, 1), 1);
@@ -235,7 +235,7 @@ TEST(too_short)
 			return;
 	}
 	EXPECT_EQ(device_set_state(vf.fd, STOP, NULL), 0);
-	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), image_get(data, SQC_TABLE, 8));
+	EXPECT_EQ(hisi_acc_guest_sqc_table(&vf.guest), data_get(data, SQC_TABLE, 8));
 	hisi_acc_vf_close(&vf);
 }
 
@@ -261,7 +261,7 @@ static void check_second_data(struct __test_metadata *_metadata, bool reopen)
 
 	save_data(_metadata, data, true);
 	memcpy(bad, data, sizeof(bad));
-	image_put(bad, QUEUES, 4, 1);
+	data_put(bad, QUEUES, 4, 1);
 	data_fd = begin_resume(_metadata, &vf);
 	EXPECT_EQ(data_send(data_fd, data, DATA_SIZE), DATA_SIZE);
 	EXPECT_EQ(device_set_state(vf.fd, STOP, NULL), 0);
@@ -278,13 +278,13 @@ static void check_second_data(struct __test_metadata *_metadata, bool reopen)
 }
 
 /* D2: Data is checked again after valid data was loaded */
-TEST(second_image)
+TEST(second_data)
 {
 	check_second_data(_metadata, false);
 }
 
 /* R16: The same for the next user */
-TEST(second_image_of_another)
+TEST(second_data_of_another)
 {
 	check_second_data(_metadata, true);
 }
@@ -297,8 +297,8 @@ TEST(nothing_is_written)
 	int data_fd;
 
 	save_data(_metadata, data, true);
-	image_put(data, SQC_TABLE, 8, 8);
-	image_sign(data);
+	data_put(data, SQC_TABLE, 8, 8);
+	data_sign(data);
 	data_fd = begin_resume(_metadata, &vf);
 	data_send(data_fd, data, DATA_SIZE);
 	device_set_state(vf.fd, STOP, NULL);

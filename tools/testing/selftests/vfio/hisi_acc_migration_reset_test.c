@@ -137,8 +137,8 @@ static void *start_again_and_again(void *arg)
 			continue;
 		}
 		a->wrong += data_receive(data_fd, data, MATCH_SIZE) != MATCH_SIZE ||
-			    image_get(data, QUEUES, 4) != a->queues ||
-			    image_get(data, FIRST_QUEUE, 4) != a->base;
+			    data_get(data, QUEUES, 4) != a->queues ||
+			    data_get(data, FIRST_QUEUE, 4) != a->base;
 		close(data_fd);
 		device_set_state(a->vf.fd, RUNNING, NULL);
 	}
@@ -158,8 +158,8 @@ TEST(two_at_once)
 			SKIP(return, "no PRE_COPY");
 		EXPECT_EQ(device_set_state(both[i].vf.fd, PRE_COPY, &data_fd), 0);
 		EXPECT_EQ(data_receive(data_fd, data, MATCH_SIZE), MATCH_SIZE);
-		both[i].queues = image_get(data, QUEUES, 4);
-		both[i].base = image_get(data, FIRST_QUEUE, 4);
+		both[i].queues = data_get(data, QUEUES, 4);
+		both[i].base = data_get(data, FIRST_QUEUE, 4);
 		close(data_fd);
 		EXPECT_EQ(device_set_state(both[i].vf.fd, RUNNING, NULL), 0);
 	}

@@ -20,11 +20,11 @@ from lab.scenario.migration import Scenario
 from lab.scenario.session import Session
 from lab.scenario.timeline import Phase
 
-from .rig import MAINLINE, MODULE, OURS, SEC, Rig, in_turn
+from .rig import IN_TREE, MODULE, TREE, SEC, Rig, in_turn
 
 VERSION = versions.DEFAULT
 #: driver, and number of VFs of the guest, in the order of the first round
-CASES = ((OURS, 0), (OURS, 1), (MAINLINE, 1), (OURS, 3), (MAINLINE, 3))
+CASES = ((TREE, 0), (TREE, 1), (IN_TREE, 1), (TREE, 3), (IN_TREE, 3))
 MOST = max(functions for _, functions in CASES)
 #: the phases that the driver traces
 SHARES = ("stop", "save", "load", "restart")
@@ -54,7 +54,7 @@ def _hosts(session: Session) -> list[Rig]:
     """Two hosts that have both drivers."""
     context = session.context
     ours = driver.module(kernel.kernel(VERSION, context), context)
-    config = HostConfig(kernel=VERSION, driver=MAINLINE, vfs=MOST, push={MODULE: ours})
+    config = HostConfig(kernel=VERSION, driver=IN_TREE, vfs=MOST, push={MODULE: ours})
     hosts = session.boot(session.pair(config, config, GuestConfig()))
     for host in hosts:
         accelerator.bring_up(host.ssh, SEC, MOST)
@@ -103,7 +103,7 @@ def of(found: list[Downtime], which: str, functions: int) -> list[Downtime]:
     return [b for b in found if (b.driver, b.functions) == (which, functions) and not b.refused]
 
 
-def typical(found: list[Downtime], which: str = OURS, functions: int = 1) -> Downtime | None:
+def typical(found: list[Downtime], which: str = TREE, functions: int = 1) -> Downtime | None:
     """The migration whose downtime is closest to the median."""
     some = of(found, which, functions)
     if not some:

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import statistics
 
-from .rig import MAINLINE, OURS, Rig, in_turn
+from .rig import IN_TREE, TREE, Rig, in_turn
 
 #: latency of a mailbox command in microseconds
 MAILBOX_US = (0, 2, 20, 200)
@@ -43,7 +43,7 @@ def measure(rig: Rig, rounds: int) -> tuple[Samples, Failures]:
     found: Samples = {}
     failed: Failures = collections.Counter()
     for turn in range(0, rounds, TURN):
-        for which in in_turn((OURS, MAINLINE), turn // TURN):
+        for which in in_turn((TREE, IN_TREE), turn // TURN):
             rig.use(which)
             for speed in MAILBOX_US:
                 rig.model(mailbox_latency=speed)

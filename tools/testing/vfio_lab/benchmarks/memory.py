@@ -10,7 +10,7 @@ from lab.core.errors import LabError
 from lab.core.hardware import VARIANT_DRIVER
 from lab.probe import kmem
 
-from .rig import MAINLINE, OURS, Rig
+from .rig import IN_TREE, TREE, Rig
 
 #: number of VFs over which one-time allocations are averaged
 FUNCTIONS = 8
@@ -81,7 +81,7 @@ def measure(rig: Rig) -> list[Cost]:
     """Measure both drivers, on some VFs of the host."""
     found = []
     some = rig.functions[1:1 + FUNCTIONS]   # the first VF allocates shared data
-    for which in (OURS, MAINLINE):
+    for which in (TREE, IN_TREE):
         rig.use(which)
         _held(rig, some)                    # fill caches
         bound = _bound(rig, some)

@@ -14,10 +14,10 @@ from matplotlib import pyplot  # noqa: E402
 from lab.scenario.timeline import duration  # noqa: E402
 
 from . import downtime, latency, scale  # noqa: E402
-from .rig import MAINLINE, NAMES, OURS  # noqa: E402
+from .rig import IN_TREE, NAMES, TREE  # noqa: E402
 
 LICENCE = "SPDX-License-Identifier: GPL-2.0"
-COLOURS = {OURS: "tab:blue", MAINLINE: "tab:orange"}
+COLOURS = {TREE: "tab:blue", IN_TREE: "tab:orange"}
 
 
 def _save(figure: pyplot.Figure, folder: pathlib.Path, name: str) -> None:
@@ -38,7 +38,7 @@ def times(found: latency.Samples, version: str, folder: pathlib.Path) -> None:
     """Downtime over mailbox latency: median and quartiles."""
     figure, axes = pyplot.subplots(1, len(latency.DOWNTIME), figsize=(11, 4), sharey=True)
     for place, way in zip(axes, latency.DOWNTIME):
-        for which in (OURS, MAINLINE):
+        for which in (TREE, IN_TREE):
             values = [latency.spread(latency.downtimes(found, which, speed, way)) for speed in latency.MAILBOX_US]
             middle = [v[0] * 1e6 for v in values]
             place.errorbar(range(len(values)), middle, marker="o", capsize=3, color=COLOURS[which],
@@ -60,7 +60,7 @@ def growth(found: list[scale.Together], version: str, folder: pathlib.Path) -> N
     rows = scale.rows(found)
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     for place, kind in zip(axes, ("wall", "cpu")):
-        for which in (OURS, MAINLINE):
+        for which in (TREE, IN_TREE):
             mine = [r for r in rows if r.driver == which]
             for name, style, said in ((f"turn_{kind}", "--", "in sequence"), (kind, "-", "in parallel")):
                 place.plot([r.count for r in mine], [getattr(r, name) * 1e3 for r in mine], style, marker="o",
@@ -70,7 +70,7 @@ def growth(found: list[scale.Together], version: str, folder: pathlib.Path) -> N
         place.set_xticks(scale.COUNTS, [str(c) for c in scale.COUNTS])
         place.set_xlabel("VFs")
         place.grid(alpha=0.3)
-    mine = [r for r in rows if r.driver == OURS]
+    mine = [r for r in rows if r.driver == TREE]
     axes[0].plot([r.count for r in mine], [r.bound * 1e3 for r in mine], ":", color="grey",
                  label="bound: one VF, plus the CPU time of the others")
     axes[0].set_ylabel("time for all VFs (ms)")

@@ -10,7 +10,7 @@ from typing import Any
 from lab.scenario.timeline import duration
 
 from . import downtime, chance, economy, endurance, latency, memory, scale
-from .rig import MAINLINE, NAMES, OURS
+from .rig import IN_TREE, NAMES, TREE
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -29,8 +29,8 @@ def machine(found: dict[str, Any]) -> list[str]:
 
 def registers(found: dict[str, list[economy.Arc]], floor: dict[str, int]) -> list[str]:
     """Accesses of each arc by both drivers, and compared with the floor."""
-    ours = {(a.way, a.arc): a for a in found[OURS]}
-    theirs = {(a.way, a.arc): a for a in found[MAINLINE]}
+    ours = {(a.way, a.arc): a for a in found[TREE]}
+    theirs = {(a.way, a.arc): a for a in found[IN_TREE]}
     rows = []
     for key, arc in ours.items():
         other = theirs.get(key)
@@ -39,7 +39,7 @@ def registers(found: dict[str, list[economy.Arc]], floor: dict[str, int]) -> lis
                                           for k in economy.KINDS)])
     lines = table(["accesses, this/in-tree driver", *economy.KINDS], rows)
     for way, least in floor.items():
-        mine = sum(a.all for a in found[OURS] if a.way == way and a.arc in latency.DOWNTIME[way])
+        mine = sum(a.all for a in found[TREE] if a.way == way and a.arc in latency.DOWNTIME[way])
         lines.append(f"  {way}, in the downtime: {mine} accesses, {mine / least:.2f} times the floor of {least}")
     return lines
 
@@ -49,11 +49,11 @@ def times(found: latency.Samples, failed: latency.Failures) -> list[str]:
     rows = []
     for speed in latency.MAILBOX_US:
         for way in latency.DOWNTIME:
-            both = [latency.downtimes(found, which, speed, way) for which in (OURS, MAINLINE)]
+            both = [latency.downtimes(found, which, speed, way) for which in (TREE, IN_TREE)]
             rows.append([f"{way}, mailbox {speed} us",
                          *(f"{duration(m)} ({duration(lo)} to {duration(hi)})" for m, lo, hi in map(latency.spread, both)),
                          str(chance.ratio(*both))])
-    return table(["driver's part of the downtime", NAMES[OURS], NAMES[MAINLINE], "ratio (95 %)"], rows) + \
+    return table(["driver's part of the downtime", NAMES[TREE], NAMES[IN_TREE], "ratio (95 %)"], rows) + \
         [f"  {NAMES[which]} failed {count} times: {way}, mailbox {speed} us"
          for (which, speed, way), count in sorted(failed.items())]
 
@@ -97,7 +97,7 @@ def downtimes(found: list[downtime.Downtime]) -> list[str]:
         refused += [f"  {NAMES[which]}, {functions} VFs: {b.refused}" for b in found
                     if b.refused and (b.driver, b.functions) == (which, functions)]
     lines = table(["milliseconds", "runs", "downtime (QEMU)", "stopped to resumed", *downtime.SHARES, "bytes"], rows)
-    both = [downtime.of(found, which, 1) for which in (OURS, MAINLINE)]
+    both = [downtime.of(found, which, 1) for which in (TREE, IN_TREE)]
     if all(both):
         ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("downtime_ms", "dark_ms")]
         lines.append(f"  one VF, ratio of this to the in-tree driver (95 %): downtime {ratios[0]}, "

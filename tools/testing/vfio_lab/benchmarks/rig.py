@@ -15,9 +15,9 @@ from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
 from lab.scenario.session import Session
 
-OURS, MAINLINE = "tree", "in-tree"
+TREE, IN_TREE = "tree", "in-tree"
 #: the drivers' names in tables and plots
-NAMES = {OURS: "this driver", MAINLINE: "in-tree driver"}
+NAMES = {TREE: "this driver", IN_TREE: "in-tree driver"}
 Case = TypeVar("Case")
 PROGRAM = "/lab/bench"
 MODULE = "/lab/ours.ko"
@@ -60,7 +60,7 @@ class Rig:
             return
         self.unload()
         # insmod does not load dependencies
-        load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == OURS else
+        load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == TREE else
                 f"modprobe {hardware.VARIANT_DRIVER}")
         self.ssh.run(f"modprobe vfio_iommu_type1 && {load}")
         self.bind()
@@ -108,7 +108,7 @@ def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
     """Boot a host of this kernel that has both drivers, neither loaded."""
     context = session.context
     ours = driver.module(kernel.kernel(version, context), context)
-    config = HostConfig(kernel=version, driver=MAINLINE, vfs=vfs,
+    config = HostConfig(kernel=version, driver=IN_TREE, vfs=vfs,
                         push={PROGRAM: program(context), MODULE: ours},
                         model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", config)])

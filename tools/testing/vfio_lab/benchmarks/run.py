@@ -74,7 +74,7 @@ class Bench:
             if "registers" in self.what:
                 with self.steps.step("register accesses of each arc"):
                     arcs = {}
-                    for which in (rig.OURS, rig.MAINLINE):
+                    for which in (rig.TREE, rig.IN_TREE):
                         bed.use(which)
                         arcs[which] = economy.measure(bed)
                 self._keep(found, "floor", floor.ITEMS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 
-from .rig import MAINLINE, OURS, Rig, in_turn
+from .rig import IN_TREE, TREE, Rig, in_turn
 
 #: numbers of VFs
 COUNTS = (1, 2, 4, 8, 16, 32, 63)
@@ -63,7 +63,7 @@ def measure(rig: Rig, rounds: int) -> list[Together]:
     found = []
     rig.model(mailbox_latency=MAILBOX_US)
     for turn in range(0, rounds, TURN):
-        for which in in_turn((OURS, MAINLINE), turn // TURN):
+        for which in in_turn((TREE, IN_TREE), turn // TURN):
             rig.use(which)
             for count in (c for c in COUNTS if c <= len(rig.functions)):
                 lines = rig.run(f"many {min(TURN, rounds - turn) + 1} {' '.join(rig.functions[:count])}")
@@ -79,7 +79,7 @@ def rows(found: list[Together]) -> list[Row]:
     """Summarize.  The bound of the wall clock is the time of one VF, including its waits,
     plus the CPU time of all others in sequence, as if CPU time could not overlap."""
     out = []
-    for which in (OURS, MAINLINE):
+    for which in (TREE, IN_TREE):
         alone = 0.0
         for count in sorted({t.count for t in found}):
             some = {side: [t for t in found if (t.driver, t.count, t.parallel) == (which, count, side) and not t.failed]

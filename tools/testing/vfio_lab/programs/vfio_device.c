@@ -206,14 +206,14 @@ int device_reset(struct device *d)
 	return err;
 }
 
-ssize_t send_image(int fd, const void *bytes, size_t len)
+ssize_t send_data(int fd, const void *bytes, size_t len)
 {
 	ssize_t n = write(fd, bytes, len);
 
 	return n < 0 ? -errno : n;
 }
 
-ssize_t receive_image(int fd, void *bytes, size_t len)
+ssize_t receive_data(int fd, void *bytes, size_t len)
 {
 	ssize_t n = read(fd, bytes, len);
 

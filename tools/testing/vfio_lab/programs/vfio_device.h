@@ -15,7 +15,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#define IMAGE_SIZE	176
+#define DATA_SIZE	176
 
 enum {
 	STOP = VFIO_DEVICE_STATE_STOP,
@@ -63,7 +63,7 @@ int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
 int event_fd(void);
 
 /* read() and write() of a migration file, which return -errno */
-ssize_t receive_image(int fd, void *bytes, size_t len);
-ssize_t send_image(int fd, const void *bytes, size_t len);
+ssize_t receive_data(int fd, void *bytes, size_t len);
+ssize_t send_data(int fd, const void *bytes, size_t len);
 
 #endif

@@ -47,18 +47,18 @@
 #define FILES	8192
 #define TOKEN	"5c5f6f12-4d4e-4f50-8152-535455565758"
 
-static uint8_t image[IMAGE_SIZE];
+static uint8_t image[DATA_SIZE];
 static int data_fd = -1, held;
 
-static void keep_image(const char *hex)
+static void keep_data(const char *hex)
 {
 	unsigned int byte;
 
-	for (held = 0; held < IMAGE_SIZE && sscanf(hex + 2 * held, "%2x", &byte) == 1; held++)
+	for (held = 0; held < DATA_SIZE && sscanf(hex + 2 * held, "%2x", &byte) == 1; held++)
 		image[held] = byte;
 }
 
-static void show_image(void)
+static void show_data(void)
 {
 	for (int i = 0; i < held; i++)
 		printf("%02x", image[i]);
@@ -129,13 +129,13 @@ static void step_transfer(char what, int n)
 
 	switch (what) {
 	case 'd':
-		len = receive_image(data_fd, image, n);
+		len = receive_data(data_fd, image, n);
 		if (len > 0)
 			held = len;
 		printf("%d\n", len);
 		break;
 	case 'w':
-		printf("%zd\n", send_image(data_fd, image, held));
+		printf("%zd\n", send_data(data_fd, image, held));
 		break;
 	case 'p':
 		printf("%d\n", precopy());
@@ -256,7 +256,7 @@ static void open_physical(struct device *pf, const char *bdf)
 int main(int argc, char **argv)
 {
 	struct rlimit files = { FILES, FILES };
-	char line[2 * IMAGE_SIZE + 16], name[96];
+	char line[2 * DATA_SIZE + 16], name[96];
 	struct device d, pf;
 
 	if (argc < 2 || argc > 3) {
@@ -277,10 +277,10 @@ int main(int argc, char **argv)
 		int n = 0, value = 0;
 
 		if (what == 'I') {
-			keep_image(line + 2);
+			keep_data(line + 2);
 			printf("%d\n", held);
 		} else if (what == 'i') {
-			show_image();
+			show_data();
 		} else {
 			sscanf(line + 1, "%i %i", &n, &value);
 			step(&d, what, n, value);

@@ -45,7 +45,7 @@ LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n",
 LAB_SECTION = "VFIO MIGRATION LAB"
 
 
-def ours(lab: bool = True) -> dict[str, str]:
+def driver_files(lab: bool = True) -> dict[str, str]:
     """Files of this clone that are whole files of a kernel's tree, with or without
     what concerns the lab: place and text."""
     names = [n for n in listed(*PLACES) if n not in HOOKS]
@@ -126,7 +126,7 @@ def hooked(base: Path, patch: str) -> dict[str, str]:
 def changed(base: Path, lab: bool = True) -> dict[str, str]:
     """Every file that differs from the kernel's tree at `base` with this clone's files in it,
     but those of replaced()."""
-    files = ours(lab)
+    files = driver_files(lab)
     for place in INDEX:
         if lab or not place.startswith(LAB_ONLY):
             files[place] = with_index(place, (base / place).read_text(encoding="utf-8"))

@@ -24,7 +24,7 @@ RECIPE = 1
 PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include", "tools/testing/selftests/kselftest",
          "tools/testing/selftests/vfio")
 FOLDER = Path("tools/testing/selftests/vfio")
-OURS = paths.ROOT / FOLDER
+TREE = paths.ROOT / FOLDER
 HOOK = "hook.patch"
 _PATCH = ("patch", "-p1", "--batch", "--forward", "--fuzz=0")
 HEADER = paths.UAPI / "linux/vfio.h"
@@ -55,7 +55,7 @@ def _libuuid(context: Context) -> Path:
 
 def _overlay() -> dict[str, bytes]:
     """This clone's files by their place in the folder of tests."""
-    return {str(path.relative_to(OURS)): path.read_bytes() for path in sorted(OURS.rglob("*"))
+    return {str(path.relative_to(TREE)): path.read_bytes() for path in sorted(TREE.rglob("*"))
             if path.is_file() and path.suffix not in (".o", ".d")}
 
 
@@ -81,7 +81,7 @@ def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
     """Refuse a kernel whose selftests our hook does not apply to, before anything is
     built for hours: fetches its sources, and changes nothing."""
     where = sources(series, context)
-    run([*_PATCH, "--dry-run", "-d", where, "-i", OURS / HOOK], log=context.cache.log("kselftest-hook"),
+    run([*_PATCH, "--dry-run", "-d", where, "-i", TREE / HOOK], log=context.cache.log("kselftest-hook"),
         failure=f"{HOOK} does not apply to the selftests of kernel {series}.")
 
 

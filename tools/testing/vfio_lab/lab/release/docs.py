@@ -28,7 +28,7 @@ TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
 def tree(base: Path, folder: Path) -> None:
     """Put the kernel's tree at `base` with this clone's files in it into `folder`."""
     kernel_tree.linked(base, folder)
-    ours = {n: text for n, text in kernel_tree.ours().items() if n.startswith(ABI)}
+    ours = {n: text for n, text in kernel_tree.driver_files().items() if n.startswith(ABI)}
     shutil.rmtree(folder / ABI)
     for place, text in ours.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)

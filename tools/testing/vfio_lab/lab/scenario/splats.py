@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 #: data races count only in this module; the kernel has other, known ones
-OURS = "[hisi_acc_vfio_pci]"
+DRIVER = "[hisi_acc_vfio_pci]"
 
 # printk's KERN_ERR: messages of this level or worse are unexpected
 _ERR = 3
@@ -99,7 +99,7 @@ def _foreign_race(block: list[str]) -> bool:
     """Whether this is a report of a data race outside of our module, or of one that is known
     below a function that it calls."""
     races = [line for line in block if _RACE.search(line)]
-    return bool(races) and (not any(OURS in line for line in block) or all(_RACE_BELOW.search(line) for line in races))
+    return bool(races) and (not any(DRIVER in line for line in block) or all(_RACE_BELOW.search(line) for line in races))
 
 
 def _blocks(lines: Iterable[str]) -> list[list[str]]:

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libFuzzer on the driver's decoder of migration images, built for this machine
+ * libFuzzer on the driver's decoder of migration data, built for this machine
  * with sanitizers.
  *
- * An input is one byte that chooses the facts of the function, and the image.
- * Decoder and acc_image_rules.h must be of one mind about every input. The
- * checksum would keep mutations out of all that comes after it, so most are given
- * a right one.
+ * An input is one byte that selects the match data of a VF, then migration data.
+ * Decoder and acc_data_rules.h must agree on each input. With a wrong checksum
+ * nothing behind it would be decoded, so most inputs are given a valid one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +28,10 @@ static void cpu_to_le32_array(u32 *words, unsigned int count)
 
 #include "vf_data.c"
 
-#include "acc_image_rules.h"
+#include "acc_data_rules.h"
 
-#define FACTS_BYTE	1
-#define LONGEST		(FACTS_BYTE + HISI_ACC_DATA_SIZE + 8)
+#define MATCH_BYTE	1
+#define LONGEST		(MATCH_BYTE + HISI_ACC_DATA_SIZE + 8)
 #define POISON		0xa5
 
 #define must(what) \
@@ -48,7 +47,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
 			       unsigned int seed);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct hisi_acc_match facts_of(uint8_t choice)
+static struct hisi_acc_match match_of(uint8_t choice)
 {
 	static const u16 devices[] = { 0xa256, 0xa259, 0xa251 };
 
@@ -62,18 +61,18 @@ static struct hisi_acc_match facts_of(uint8_t choice)
 	};
 }
 
-static struct image_facts rules_of(const struct hisi_acc_match *match)
+static struct data_match rules_of(const struct hisi_acc_match *match)
 {
-	return (struct image_facts) { match->dev_id, match->qp_num, match->que_iso_cfg,
+	return (struct data_match) { match->dev_id, match->qp_num, match->que_iso_cfg,
 				      match->hw_version, match->bar_layout };
 }
 
-static uint32_t image_sum(const uint8_t *saved)
+static uint32_t data_sum(const uint8_t *saved)
 {
 	uint8_t copy[HISI_ACC_DATA_SIZE];
 
 	memcpy(copy, saved, sizeof(copy));
-	image_put(copy, CHECKSUM, 4, 0);
+	data_put(copy, CHECKSUM, 4, 0);
 	return (uint32_t)crc32(0, copy, sizeof(copy));
 }
 
@@ -97,7 +96,7 @@ static int decode(const uint8_t *bytes, size_t len, const struct hisi_acc_match 
 	return err ? err : hisi_acc_vf_data_decode(bytes, len, saved, why);
 }
 
-static enum image_guest decoded_guest(const struct hisi_acc_saved *saved)
+static enum data_guest decoded_guest(const struct hisi_acc_saved *saved)
 {
 	return saved->guest == HISI_ACC_GUEST_UP ? GUEST_UP :
 	       saved->guest == HISI_ACC_GUEST_IDLE ? GUEST_IDLE : GUEST_NONE;
@@ -107,33 +106,33 @@ static enum image_guest decoded_guest(const struct hisi_acc_saved *saved)
 static void look_at(const struct hisi_acc_saved *saved, const uint8_t *bytes, size_t len,
 		    const struct hisi_acc_match *match)
 {
-	struct image_facts rules = rules_of(match);
+	struct data_match rules = rules_of(match);
 	struct hisi_acc_mismatch why;
 	struct hisi_acc_saved again;
 	u8 sent[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
 
-	must(decoded_guest(saved) == (len == HISI_ACC_DATA_SIZE ? image_guest_of(bytes) : GUEST_NONE));
+	must(decoded_guest(saved) == (len == HISI_ACC_DATA_SIZE ? data_guest_of(bytes) : GUEST_NONE));
 	if (decoded_guest(saved) != GUEST_NONE) {
 		/* of each, one bit has a meaning */
 		must(saved->aeq_int_mask == (bytes[FLAGS] & 1) && saved->eq_int_mask == (bytes[FLAGS + 4] & 1));
 		must(saved->ifc_int_source == (bytes[FLAGS + 8] & 1) && saved->ifc_int_mask == (bytes[FLAGS + 12] & 1));
-		must(saved->page_size == image_get(bytes, PAGE_CODE, 4));
+		must(saved->page_size == data_get(bytes, PAGE_CODE, 4));
 		for (unsigned int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-			must(saved->eqc[i] == image_get(bytes, EQC + 4 * i, 4) && saved->aeqc[i] == image_get(bytes, AEQC + 4 * i, 4));
-		must(saved->sqc_table == image_get(bytes, SQC_TABLE, 8) && saved->cqc_table == image_get(bytes, CQC_TABLE, 8));
-		must(saved->pending_read == (image_minor(bytes) ? image_get(bytes, QUESTION, 4) : 0));
+			must(saved->eqc[i] == data_get(bytes, EQC + 4 * i, 4) && saved->aeqc[i] == data_get(bytes, AEQC + 4 * i, 4));
+		must(saved->sqc_table == data_get(bytes, SQC_TABLE, 8) && saved->cqc_table == data_get(bytes, CQC_TABLE, 8));
+		must(saved->pending_read == (data_minor(bytes) ? data_get(bytes, QUESTION, 4) : 0));
 	}
 	hisi_acc_vf_data_encode(sent, saved, match);
-	must(is_image(sent, sizeof(sent), &rules));
-	must(image_guest_of(sent) == decoded_guest(saved));
+	must(is_valid_data(sent, sizeof(sent), &rules));
+	must(data_guest_of(sent) == decoded_guest(saved));
 	must(!decode(sent, sizeof(sent), match, &again, &why));
 	must(!memcmp(&again, saved, sizeof(again)));
 }
 
 static void judge(uint8_t choice, const uint8_t *bytes, size_t len)
 {
-	struct hisi_acc_match match = facts_of(choice);
-	struct image_facts rules = rules_of(&match);
+	struct hisi_acc_match match = match_of(choice);
+	struct data_match rules = rules_of(&match);
 	struct hisi_acc_saved saved, untouched;
 	struct hisi_acc_mismatch why = {};
 	int err, so_far;
@@ -142,7 +141,7 @@ static void judge(uint8_t choice, const uint8_t *bytes, size_t len)
 	memcpy(&untouched, &saved, sizeof(saved));
 
 	err = decode(bytes, len, &match, &saved, &why);
-	must(!err == is_image(bytes, len, &rules));
+	must(!err == is_valid_data(bytes, len, &rules));
 	if (err) {
 		must(is_known(err) && why.what && *why.what);
 		must(!memcmp(&saved, &untouched, sizeof(saved)));
@@ -160,13 +159,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *own;
 
-	if (size < FACTS_BYTE)
+	if (size < MATCH_BYTE)
 		return 0;
 	/* aligned, and with nothing behind it */
-	own = malloc(size - FACTS_BYTE);
+	own = malloc(size - MATCH_BYTE);
 	must(own);
-	memcpy(own, data + FACTS_BYTE, size - FACTS_BYTE);
-	judge(data[0], own, size - FACTS_BYTE);
+	memcpy(own, data + MATCH_BYTE, size - MATCH_BYTE);
+	judge(data[0], own, size - MATCH_BYTE);
 	free(own);
 	return 0;
 }
@@ -185,8 +184,8 @@ static void set_up_ring(u32 *xqc, unsigned int *seed)
 	xqc[0] = below(seed, (xqc[6] & 0xffff) + 1) | below(seed, (xqc[6] & 0xffff) + 1) << 16;
 }
 
-/* A right image for the facts: of either version, with each of what a guest's driver does */
-static size_t right_image(uint8_t *bytes, const struct hisi_acc_match *match, unsigned int *seed)
+/* Valid migration data for the match data: of either version, with each of what a guest's driver does */
+static size_t valid_data(uint8_t *bytes, const struct hisi_acc_match *match, unsigned int *seed)
 {
 	static const unsigned int rings[][2] = { { EQC, EQ_RING }, { AEQC, AEQ_RING } };
 	u8 whole[HISI_ACC_DATA_SIZE] __attribute__((aligned(HISI_ACC_DATA_ALIGN)));
@@ -201,7 +200,7 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_match *match, un
 		saved.eq_int_mask = below(seed, 2);
 		saved.ifc_int_mask = below(seed, 2);
 		saved.page_size = below(seed, 3);
-		/* a driver that is being started has told some of it */
+		/* a driver that is being started has set some of it */
 		if (up || below(seed, 2))
 			set_up_ring(saved.eqc, seed);
 		if (up || below(seed, 2))
@@ -217,45 +216,45 @@ static size_t right_image(uint8_t *bytes, const struct hisi_acc_match *match, un
 	if (!first && below(seed, 3))
 		return HISI_ACC_DATA_SIZE;
 	/* as others wrote it */
-	image_put(bytes, MINOR, 2, 0);
-	image_put(bytes, HW_VERSION, 8, 0);
+	data_put(bytes, MINOR, 2, 0);
+	data_put(bytes, HW_VERSION, 8, 0);
 	memset(bytes + GUEST, 0, EQ_RING - GUEST);
 	if (first) {
-		image_put(bytes, MAGIC, 8, IMAGE_MAGIC_1);
-		image_put(bytes, MAJOR, 4, 0);
+		data_put(bytes, MAGIC, 8, DATA_MAGIC_1);
+		data_put(bytes, MAJOR, 4, 0);
 	}
 	for (int i = 0; i < 2; i++) {
-		uint64_t base = image_get(bytes, rings[i][0] + 4, 8);
+		uint64_t base = data_get(bytes, rings[i][0] + 4, 8);
 
-		image_put(bytes, rings[i][1], 8, first && base ? image_get(bytes, rings[i][0] + 8, 8) << 32 | 1 : base);
+		data_put(bytes, rings[i][1], 8, first && base ? data_get(bytes, rings[i][0] + 8, 8) << 32 | 1 : base);
 	}
-	if (image_guest_of(bytes) == GUEST_UP)
+	if (data_guest_of(bytes) == GUEST_UP)
 		return HISI_ACC_DATA_SIZE;
-	image_put(bytes, GUEST_STATE, 4, below(seed, 2));
+	data_put(bytes, GUEST_STATE, 4, below(seed, 2));
 	return below(seed, 2) ? HISI_ACC_DATA_SIZE : HISI_ACC_MATCH_SIZE;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
 	static const uint32_t values[] = { 0, 1, 2, 3, 4, 5, 6, 7, 31, 32, 0xffff, 0x10000, 0x7fffffff, 0xffffffff };
-	uint8_t *saved = data + FACTS_BYTE;
+	uint8_t *saved = data + MATCH_BYTE;
 
 	if (max_size < LONGEST)
 		return LLVMFuzzerMutate(data, size, max_size);
-	if (size < FACTS_BYTE + HISI_ACC_MATCH_SIZE || !below(&seed, 3)) {
+	if (size < MATCH_BYTE + HISI_ACC_MATCH_SIZE || !below(&seed, 3)) {
 		struct hisi_acc_match match;
 
 		data[0] = (uint8_t)below(&seed, 256);
-		match = facts_of(data[0]);
-		size = FACTS_BYTE + right_image(saved, &match, &seed);
+		match = match_of(data[0]);
+		size = MATCH_BYTE + valid_data(saved, &match, &seed);
 	}
 	for (unsigned int changes = below(&seed, 4); changes; changes--)
-		if (size == FACTS_BYTE + HISI_ACC_DATA_SIZE && below(&seed, 4))
-			image_put(saved, 4 * below(&seed, HISI_ACC_DATA_SIZE / 4), 4,
+		if (size == MATCH_BYTE + HISI_ACC_DATA_SIZE && below(&seed, 4))
+			data_put(saved, 4 * below(&seed, HISI_ACC_DATA_SIZE / 4), 4,
 			    values[below(&seed, sizeof(values) / sizeof(*values))]);
 		else
 			size = LLVMFuzzerMutate(data, size, LONGEST);
-	if (size >= FACTS_BYTE + HISI_ACC_DATA_SIZE && image_minor(saved) && below(&seed, 8))
-		image_put(saved, CHECKSUM, 4, image_sum(saved));
+	if (size >= MATCH_BYTE + HISI_ACC_DATA_SIZE && data_minor(saved) && below(&seed, 8))
+		data_put(saved, CHECKSUM, 4, data_sum(saved));
 	return size;
 }

@@ -38,8 +38,8 @@ def test_without_sphinx_the_error_is_one_sentence(context, tmp_path, monkeypatch
 
 def test_pages_for_a_kernels_tree_link_to_such_pages_only():
     """A page in the series must not link to one that is not."""
-    pages = {Path(place): text for place, text in kernel_tree.ours(lab=False).items() if place.endswith(".rst")}
-    stays = set(map(Path, kernel_tree.ours())) - set(pages)
+    pages = {Path(place): text for place, text in kernel_tree.driver_files(lab=False).items() if place.endswith(".rst")}
+    stays = set(map(Path, kernel_tree.driver_files())) - set(pages)
     labels = {label for text in pages.values() for label in re.findall(r"^\.\. _([\w-]+):$", text, re.M)}
     for place, text in pages.items():
         for link in re.findall(r":doc:`([\w-]+)`", text) + re.findall(r"^   ([\w-]+)$", text, re.M):

@@ -55,7 +55,7 @@ GENERATED = ("lab-tests.rst", "tests.rst")
 PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documentation/**/*.rst", "Documentation/ABI/*/*",
           "drivers/vfio/pci/hisilicon/**/*.[ch]", "dkms/**/*.[ch]", "tools/testing/selftests/vfio/**/*.[ch]",
           *(f"tools/testing/vfio_lab/{place}" for place in (
-              "tests/**/*.py", "lab/**/*.py", "benchmarks/*.py", "benchmarks/*.md", "programs/*.[ch]",
+              "tests/**/*.py", "lab/**/*.py", "benchmarks/*.py", "benchmarks/*.md", "programs/**/*.[ch]",
               "modules/**/*.[ch]", "qemu/*.[ch]", "qemu/README.md")))
 DOCUMENTS = [place for pattern in PLACES for place in sorted(paths.ROOT.glob(pattern))
              if place.is_file() and place.name not in GENERATED]

@@ -20,11 +20,11 @@ from lab.core.progress import Steps
 from lab.scenario.session import Session
 from lab.probe import accesses
 from kernels import EACH
-from steps import IMAGE, State
+from steps import DATA_SIZE, State
 
 Counts = dict[str, int]
 SAVE, RESTORE = ("before", "downtime"), ("write", "load")
-MAINLINE = "$(find /lib/modules -path '*/kernel/*' -name 'hisi-acc-vfio-pci.ko*' | head -n 1)"
+IN_TREE = "$(find /lib/modules -path '*/kernel/*' -name 'hisi-acc-vfio-pci.ko*' | head -n 1)"
 #: accesses of Linux 6.12's driver in a restore, whatever the kernel runs; it rings each queue's
 #: doorbell
 RESTORE_OF_6_12 = {"pf reads": 3, "pf writes": 0, "reads": 18, "writes": 27, "mailboxes": 4}
@@ -44,13 +44,13 @@ def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
             assert vf.go(state) == ("", state)
 
         def write() -> None:
-            assert vf.write_migration_data() == IMAGE
+            assert vf.write_migration_data() == DATA_SIZE
 
         vf.guest_up()
         step("before", lambda: go(State.PRE_COPY))
         step("downtime", lambda: go(State.STOP_COPY))
         image = bytearray()
-        while len(image) < IMAGE:
+        while len(image) < DATA_SIZE:
             assert vf.read_migration_data() > 0
             image += vf.image()
         assert vf.reset() == ("", State.RUNNING)
@@ -86,7 +86,7 @@ def found(request, context, tmp_path_factory) -> Iterator[dict[str, dict[str, Co
         bench.bring_up()
         counts = {"tree": measure(bench, trace)}
         bench.unbind()
-        bench.host.ssh.run(f"rmmod {VARIANT} && insmod {MAINLINE}")
+        bench.host.ssh.run(f"rmmod {VARIANT} && insmod {IN_TREE}")
         bench.bind()
         counts["in-tree"] = measure(bench, trace)
         (paths.BUILD / f"check/accesses-{request.param}.md").write_text(table(counts))

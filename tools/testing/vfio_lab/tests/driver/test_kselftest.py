@@ -15,7 +15,7 @@ from lab.release import test_table
 
 MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 #: tests for any device and any driver
-GENERIC = sorted(path.stem for path in kselftest.OURS.glob("vfio_pci_migration_*_test.c"))
+GENERIC = sorted(path.stem for path in kselftest.TREE.glob("vfio_pci_migration_*_test.c"))
 SECONDS = 500
 
 
@@ -51,8 +51,8 @@ def verdicts(text: str) -> dict[str, str]:
 
 
 def expected(name: str) -> dict[str, str]:
-    """The tests that a driver is expected to fail, from the list beside them, and how."""
-    return test_table.failed(kselftest.OURS / f"vfio_pci_migration_tests.{name}")
+    """The tests that a driver is expected to fail, from its list, and how."""
+    return test_table.failed(test_table.EXPECTED / f"vfio_pci_migration_tests.{name}")
 
 
 def failed(text: str) -> set[str]:
@@ -125,8 +125,8 @@ def test_other_drivers_fail_what_their_lists_have(boot, context):
     host, functions = host_with(boot, context, "in-tree", more=mtty.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
     lines = {mode: survivable("mtty", mode, device) for mode, device in devices.items()}
-    said = side_by_side(host, lines | {"in-tree": survivable("hisi_acc_mainline", "iommufd", functions[0])})
-    judge("hisi_acc_mainline", "iommufd", said.pop("in-tree"))
+    said = side_by_side(host, lines | {"in-tree": survivable("in-tree", "iommufd", functions[0])})
+    judge("in-tree", "iommufd", said.pop("in-tree"))
     for mode, text in said.items():
         judge("mtty", mode, text)
     host.ssh.run(f"echo {functions[1]} > /sys/bus/pci/drivers/hisi_acc_vfio_pci/unbind")

@@ -33,7 +33,7 @@ def landed_late(vf: Function) -> list[str]:
     found = []
     for _ in range(10):
         vf.model.step(100_000)
-        vf.model.settle()
+        vf.model.run_due()
     if vf.events()["dma-bytes-written"] != written:
         found.append("counted")
     if vf.model.memory(vf.sq_table, SPAN) != memory:

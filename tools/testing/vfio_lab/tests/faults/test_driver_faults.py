@@ -20,7 +20,7 @@ from lab.scenario.config import MODEL, HostConfig
 from lab.scenario.host import Host
 from lab.scenario.session import Session
 from kernels import EACH
-from steps import IMAGE, State
+from steps import DATA_SIZE, State
 
 SEC = hardware.ENGINES["sec"]
 SQC_TABLE, PAUSE = "4", "14"
@@ -148,7 +148,7 @@ def test_a_mailbox_that_does_not_save(vf, break_it, fault, error):
     break_it()
     assert vf.go(State.STOP) == ("", State.STOP)
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE
+    assert vf.read_migration_data() == DATA_SIZE
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     works(vf)
 
@@ -156,10 +156,10 @@ def test_a_mailbox_that_does_not_save(vf, break_it, fault, error):
 def test_a_mailbox_that_fails_while_loading(vf, break_it):
     """A mailbox that fails while migration data is loaded must fail the transition."""
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE
+    assert vf.read_migration_data() == DATA_SIZE
     assert vf.reset() == ("", State.RUNNING)
     assert vf.go(State.RESUMING) == ("", State.RESUMING)
-    assert vf.write_migration_data() == IMAGE
+    assert vf.write_migration_data() == DATA_SIZE
     break_it(fault_mailbox="fail", fault_opcode=SQC_TABLE)
     assert vf.go(State.RUNNING) == ("EIO", State.ERROR)
     break_it()
@@ -201,10 +201,10 @@ def test_a_function_that_has_gone_while_stopped(vf, break_it):
 def test_a_function_that_has_gone_while_loading(vf, break_it):
     """With registers that read all ones, loading must fail and leave the VF in RESUMING."""
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE
+    assert vf.read_migration_data() == DATA_SIZE
     assert vf.reset() == ("", State.RUNNING)
     assert vf.go(State.RESUMING) == ("", State.RESUMING)
-    assert vf.write_migration_data() == IMAGE
+    assert vf.write_migration_data() == DATA_SIZE
     break_it(fault_registers="all-ones")
     assert vf.go(State.STOP) == ("ETIMEDOUT", State.RESUMING)
     break_it()
@@ -219,7 +219,7 @@ def test_a_guest_that_never_sets_vf_state(host, vf, break_it):
     assert vf.go(State.STOP) == ("", State.STOP)
     assert host.counters("sec", 1)["mailbox-set"]["pause"] == before + 1
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE
+    assert vf.read_migration_data() == DATA_SIZE
     stopped = kicks(host)
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     assert kicks(host) > stopped
@@ -234,7 +234,7 @@ def test_vf_state_ready_without_a_guest(vf, break_it):
     assert vf.reset() == ("", State.RUNNING)
     break_it(fault_vf_state="ready")
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE
+    assert vf.read_migration_data() == DATA_SIZE
     assert vf.go(State.RUNNING) == ("", State.RUNNING)
     break_it()
     works_after_a_reset(vf)

@@ -17,7 +17,7 @@ from defect_scenarios import SQC_TABLE, go, works
 from lab.core import hardware
 from lab.core.errors import LabError
 from lab.scenario import accelerator
-from steps import IMAGE, Function, State
+from steps import DATA_SIZE, Function, State
 
 STATES = (State.RUNNING, State.RUNNING_P2P, State.STOP, State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY,
           State.RESUMING)
@@ -134,7 +134,7 @@ def test_nothing_of_a_guest_is_left(bench):
     with bench.open() as vf:
         vf.guest_up()
         go(vf, State.STOP_COPY)
-        assert vf.read_migration_data() == IMAGE
+        assert vf.read_migration_data() == DATA_SIZE
         shown = bench.host.ssh.out(f"cat /sys/kernel/debug/vfio/{vf.address}/migration/hisi_acc/migf_data")
         assert "00000000:" in shown
         vf.close_device()
@@ -157,7 +157,7 @@ def test_saving_one_does_not_wait_for_another(bench):
             for _ in range(20):
                 slow.start(State.STOP_COPY)
                 go(other, State.STOP, State.STOP_COPY)
-                assert other.read_migration_data() == IMAGE
+                assert other.read_migration_data() == DATA_SIZE
                 early = slow.finish(0)
                 assert (early or slow.finish()) == ("", State.STOP_COPY)
                 assert slow.read_migration_data() == -errno.ETIMEDOUT

@@ -18,7 +18,7 @@ from defect_scenarios import go
 from lab.scenario import watch
 from lab.scenario.migration import ENGINE
 from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
-from steps import IMAGE, Function, State
+from steps import DATA_SIZE, Function, State
 from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
 
 
@@ -45,7 +45,7 @@ def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
         vf.guest_up()
         go(vf, State.STOP, State.STOP_COPY)
         # a message to the PF stays until the reset
-        assert vf.read_migration_data() == (IMAGE if trouble.begins is not message_from_guest else -errno.EBUSY)
+        assert vf.read_migration_data() == (DATA_SIZE if trouble.begins is not message_from_guest else -errno.EBUSY)
 
 
 def said(bench: Bench, vf: Function) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_function_is_stopped_after_a_reset_of_all(bench):
         assert vf.reset() == ("", State.RUNNING)
         vf.guest_up()
         go(vf, State.STOP, State.STOP_COPY)
-        assert vf.read_migration_data() == IMAGE
+        assert vf.read_migration_data() == DATA_SIZE
 
 
 @pytest.mark.expect("hisi_acc_vfio_pci .* device error", "hisi_acc_vfio_pci .* during an error",

@@ -139,7 +139,7 @@ def test_restores_are_of_functions_just_bound():
 
 def test_bound_of_many_at_once():
     """A round with a failed save must not be counted."""
-    some = [scale.Together(rig.OURS, parallel, count, wall, cpu, wall, wall, failed)
+    some = [scale.Together(rig.TREE, parallel, count, wall, cpu, wall, wall, failed)
             for parallel, count, wall, cpu, failed in (
                 (False, 1, 1.0, 0.2, 0), (True, 1, 1.0, 0.2, 0), (False, 4, 4.0, 0.8, 0), (True, 4, 1.2, 0.88, 0),
                 (True, 4, 0.1, 0.1, 2))]
@@ -152,17 +152,17 @@ def test_bound_of_many_at_once():
 
 def test_latency_of_a_driver_that_always_failed():
     """The table must be printed although a driver always failed."""
-    found = {(rig.OURS, us, way, arc): [latency.Sample(1e-4, 1e-4, 0)] * 3
+    found = {(rig.TREE, us, way, arc): [latency.Sample(1e-4, 1e-4, 0)] * 3
              for us in latency.MAILBOX_US for way, arcs in latency.DOWNTIME.items() for arc in arcs}
-    text = "\n".join(report.times(found, latency.Failures({(rig.MAINLINE, 2, "load"): 3})))
+    text = "\n".join(report.times(found, latency.Failures({(rig.IN_TREE, 2, "load"): 3})))
     assert "nan" in text and "in-tree driver failed 3 times: load, mailbox 2 us" in text
 
 
 def test_share_of_the_driver():
     """A refused migration must not count as one without downtime."""
     phases = (Phase("stop", "source", 0, 0.001), Phase("save", "source", 0.06, 0.0605))
-    found = [downtime.Downtime(rig.OURS, 1, ms, ms, 900, 176, phases) for ms in (70, 60, 80)]
-    found.append(downtime.Downtime(rig.MAINLINE, 3, refused="not with three: no P2P"))
+    found = [downtime.Downtime(rig.TREE, 1, ms, ms, 900, 176, phases) for ms in (70, 60, 80)]
+    found.append(downtime.Downtime(rig.IN_TREE, 3, refused="not with three: no P2P"))
     text = "\n".join(report.downtimes(found))
     assert "70.0 (60.0 to 80.0)" in text and "1.00  0.50" in text and "no P2P" in text
     assert downtime.typical(found).downtime_ms == 70
@@ -180,7 +180,7 @@ def test_nobody_always_comes_second(monkeypatch):
 def test_costs_by_stage():
     """The memory of the driver's object, which VFIO allocates, must be counted for the driver."""
     stage = {"hisi_acc_vfio_pci": 256, "vfio": 256, "": 512}
-    text = report.costs([memory.Cost(rig.OURS, dict.fromkeys(memory.STAGES, stage), 176, 90112)])
+    text = report.costs([memory.Cost(rig.TREE, dict.fromkeys(memory.STAGES, stage), 176, 90112)])
     assert "1,024 (512)" in text[1] and "176" in text[1]
 
 

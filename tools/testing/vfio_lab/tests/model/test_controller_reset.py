@@ -61,7 +61,7 @@ def boot_uefi(new_session, context):
 def counts(host, name: str, function: int) -> dict[str, int]:
     """Resets of a PF or VF, and guest errors that the device counted there."""
     counters = host.counters(name, function)
-    wrong = {mistake: count for mistake, count in counters["guest-errors"].items() if count}
+    wrong = {error: count for error, count in counters["guest-errors"].items() if count}
     return {"resets": counters["events"]["resets"], **wrong}
 
 
@@ -141,7 +141,7 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
         assert vf.reset() == ("", State.RUNNING)
         vf.guest_up()
         assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-        assert vf.read_migration_data() == steps.IMAGE
+        assert vf.read_migration_data() == steps.DATA_SIZE
         assert vf.go(State.RUNNING) == ("", State.RUNNING)
 
 
@@ -202,7 +202,7 @@ def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, con
             goes_on()
             offender.guest_up()
             assert offender.go(State.STOP_COPY) == ("", State.STOP_COPY)
-            assert offender.read_migration_data() == steps.IMAGE
+            assert offender.read_migration_data() == steps.DATA_SIZE
         end_load(guest, record)
     finally:
         guest.console()

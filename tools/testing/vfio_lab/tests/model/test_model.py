@@ -149,7 +149,7 @@ def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
 
     def rings(turn: int, priority: int) -> bool:
         vf.doorbell(0, 0, 0 if priority else turn, priority=priority, random=ring)
-        vf.model.settle()
+        vf.model.run_due()
         return vf.events()["requests-completed"] == turn
 
     vf.model.put(vf.sq(0), bytes(4 * vf.SQE))
@@ -159,13 +159,13 @@ def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
     vf.doorbell(0, 0, 2, random=TAG)    # lost
     rings(1, 1)                         # in the cache
     vf.doorbell(0, 0, 2, random=TAG)
-    vf.model.settle()
+    vf.model.run_due()
     assert (vf.events()["requests-completed"] == 2) == (ring == TAG)
     vf.ask(0xE)
     vf.write(0x204, 1)
     rings(2, 1)                         # to be fetched
     vf.doorbell(0, 0, 3, random=TAG)
-    vf.model.settle()
+    vf.model.run_due()
     assert (vf.events()["requests-completed"] == 3) == (ring == TAG)
     assert ("stale-doorbell" in vf.guest_errors()) == (ring == 0)
 
@@ -257,7 +257,7 @@ def test_the_source_of_an_event_interrupt_is_readable(start, masked):
     assert vf.read(0x8) == 0
     vf.submit(0)
     vf.submit(1)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x8) == 1 and vf.read(0x0) == 0
     vf.doorbell(0, 2, 1)
     assert vf.read(0x8) == 1, "one entry is unread"
@@ -265,7 +265,7 @@ def test_the_source_of_an_event_interrupt_is_readable(start, masked):
     assert vf.read(0x8) == 0
     for _ in range(Function.DEPTH):
         vf.submit(0)                    # fill the completion queue
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x0) == 1
     vf.doorbell(0, 3, 1)
     assert vf.read(0x0) == 0
@@ -275,7 +275,7 @@ def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
     """Writing 1 must clear the interrupt source."""
     vf = start()
     vf.submit(0)
-    vf.model.settle()
+    vf.model.run_due()
     vf.write(0x8, 2)
     assert vf.read(0x8) == 1
     vf.write(0x8, 1)

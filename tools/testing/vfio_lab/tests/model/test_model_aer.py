@@ -74,7 +74,7 @@ def test_a_reset_of_the_pf_disables_them(port):
     """After a function-level reset of the PF nothing may be reported."""
     port.write(port.config(0) + CONTROL, MESSAGES, 2)
     port.write(port.config(0) + CONTROL + 1, 0x80, 1)
-    port.settle()
+    port.run_due()
     assert port.read(port.config(0) + CONTROL, 2) & MESSAGES == 0
     assert inject(port, "sec0").startswith("OK ")
     assert port.read(port.port + PORT_AER + STATUS) == 0

@@ -64,7 +64,7 @@ def test_bits_turned_over(outer, tmp_path, kind):
                 bit = chance.randrange(len(bent) * 8)
                 bent[bit // 8] ^= 1 << bit % 8
             vf.submit(queue, bytes(bent))
-            model.settle()
+            model.run_due()
             # a result at a wrong address may overwrite anything, a ring too
             vf.start()
         events, before = vf.events(), vf.events()["requests-failed"]

@@ -108,7 +108,7 @@ def test_a_bus_that_closes_ends_it(start, command):
     vf.mailbox(command)
     assert busy(vf)
     assert not vf.model.set("abnormal-error", 4)
-    vf.model.settle()
+    vf.model.run_due()
     assert not busy(vf) and done(vf) == 0
 
 
@@ -125,7 +125,7 @@ def test_it_waits_for_d0(start, command):
     vf.model.step(10_000)
     assert window.read(0x300, 2) & BUSY and done(vf) == 0
     power(vf, D0)
-    vf.model.settle()
+    vf.model.run_due()
     assert not busy(vf) and done(vf) == 1
 
 
@@ -169,7 +169,7 @@ def test_no_store_does_the_work_of_the_engine(start, command):
     vf.model.batch(commands)
     assert busy(vf) or (command == PAUSE and done(vf) < 15)
     while busy(vf):
-        vf.model.settle()
+        vf.model.run_due()
     assert done(vf) < 15 if command == PAUSE else done(vf) == 15
 
 

@@ -38,7 +38,7 @@ def test_a_mailbox_stays_busy_until_it_is_let_go(start):
     vf.mailbox(4, 0x5678)
     assert vf.guest_errors() == {"mailbox-busy"}
     break_it(vf, fault_mailbox="none")
-    vf.model.settle()
+    vf.model.run_due()
     assert not vf.read(0x300) & BUSY and vf.ask(4, get=True) == 0x1234
 
 
@@ -51,7 +51,7 @@ def test_a_reset_ends_what_is_stuck(start):
     vf.model.reset(1)
     assert vf.read(0x300) == 0 and vf.read(0x208) == 1
     break_it(vf, fault_mailbox="none", fault_writeback="none")
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.ask(4, get=True) == 0, "a command was not ended by the reset"
 
 
@@ -101,7 +101,7 @@ def test_a_write_back_that_never_ends(start):
     vf.model.step(60_000_000)
     assert vf.read(0x208) == 0 and vf.saved_sqc(0) == (0, 0, 0)
     break_it(vf, fault_writeback="none")
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x208) == 1 and vf.saved_sqc(0) == (1, 1, vf.sq(0))
 
 
@@ -212,7 +212,7 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
     vf.write(0x204, 1)
     assert vf.read(0x208) == 0 and vf.saved_sqc(0) == (0, 0, 0)
     pf.write(source, 4)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x208) == 1 and vf.saved_sqc(0)[:2] == (1, 3)
     vf.kick(0)
     for _ in range(2):
@@ -362,11 +362,11 @@ def test_no_doorbell_fetches_a_context_while_the_bus_is_closed(start, options, r
     pf.write(0x300000, 1)
     before = dma(vf)
     ring(vf)
-    vf.model.settle()
+    vf.model.run_due()
     assert dma(vf) == before and vf.events()["contexts-fetched"] == 0
     assert vf.events()["dma-while-bus-closed"] == 1
     pf.write(0x300000, 0)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.events()["contexts-fetched"] == 0
     vf.kick(0)
     vf.submit(0)
@@ -380,7 +380,7 @@ def test_no_event_is_written_while_the_bus_is_closed(start):
     pf = Function(vf.model, 0)
     for _ in range(2):                  # the second completion finds the queue not armed
         vf.submit(0)
-        vf.model.settle()
+        vf.model.run_due()
     assert vf.model.interrupt(1) == 0 and vf.events()["eqes"] == 1
     vf.doorbell(0, 2, 1)
     pf.write(0x300000, 1)
@@ -417,7 +417,7 @@ def test_events_are_not_written_back_while_the_bus_is_closed(start):
     vf.write(0x204, 1)
     assert vf.read(0x208) == 0 and dma(vf) == before
     pf.write(0x300000, 0)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x208) == 1 and dma(vf) > before
 
 
@@ -441,14 +441,14 @@ def test_what_opens_the_bus_after_an_error(start, reopen, kind, engine):
     vf.submit(0, bytes(kind.SQE))
     pf.write(control, 0)                # the error is still there
     pf.write(control, enable)
-    vf.model.settle()
+    vf.model.run_due()
     assert completed(vf) == [0]
     pf.write(source, 4)
-    vf.model.settle()
+    vf.model.run_due()
     assert completed(vf) == [int(reopen == "clear")]
     pf.write(control, 0)
     pf.write(control, enable)
-    vf.model.settle()
+    vf.model.run_due()
     assert completed(vf) == [1]
 
 
@@ -462,7 +462,7 @@ def test_the_pf_closes_the_bus(start):
     vf.model.step(1000)
     assert completed(vf) == [0] and vf.events()["requests-fetched"] == 0
     pf.write(0x300000, 0)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.reap(0) == [(0, 0)]
 
 

@@ -40,7 +40,7 @@ def with_pasid(f: Function, command: int) -> None:
     f.mailbox(command, f.buffer, 0)
 
 
-@pytest.mark.parametrize("name, mistake", [
+@pytest.mark.parametrize("name, error", [
     ("doorbell-without-context", lambda f: f.doorbell(2, 0, 1)),
     ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
     ("doorbell-out-of-range", lambda f: f.doorbell(9, 0, 1)),
@@ -75,12 +75,12 @@ def with_pasid(f: Function, command: int) -> None:
                            lambda f: f.mailbox(5, f.cq_table), lambda f: f.model.step(1000),
                            lambda f: f.model.set("mailbox-latency", 0))),
 ])
-def test_a_guest_error_is_counted_by_name_and_logged_once(start, name, mistake):
+def test_a_guest_error_is_counted_by_name_and_logged_once(start, name, error):
     """Each guest error must be counted by its name and logged once."""
     vf = start()
     for _ in range(3):
-        mistake(vf)
-        vf.model.settle()
+        error(vf)
+        vf.model.run_due()
     assert vf.guest_errors() == {name}
     logged_once(vf)
 
@@ -91,7 +91,7 @@ def logged_once(vf: Function) -> None:
     assert len(lines) == 1, lines
 
 
-@pytest.mark.parametrize("name, mistake", [
+@pytest.mark.parametrize("name, error", [
     ("message-destination", lambda pf: pf.ask(SEND, 1, queue=9)),
     ("message-destination", lambda pf: (pf.write(0x100134, 3), pf.write(0x100130, 1))),
     ("message-destination", lambda pf: pf.write(0x2C, 1)),
@@ -99,12 +99,12 @@ def logged_once(vf: Function) -> None:
     ("vft-function", lambda pf: (pf.write(0x10005C, 3), pf.write(0x100054, 1))),
     ("undefined-register", lambda pf: pf.read(0x100400)),
 ])
-def test_a_guest_error_of_the_pf(start, name, mistake):
+def test_a_guest_error_of_the_pf(start, name, error):
     """A guest error of the PF must be counted for the PF."""
     vf = start()
     pf = Function(vf.model, 0)
     for _ in range(3):
-        mistake(pf)
+        error(pf)
     assert pf.guest_errors() == {name} and not vf.guest_errors()
     logged_once(vf)
 
@@ -115,7 +115,7 @@ def test_a_completion_queue_that_runs_full_stops_its_queue(start):
     vf.write(0x4, 0)
     for _ in range(Function.DEPTH):
         vf.submit(0)
-        vf.model.settle()
+        vf.model.run_due()
     # one entry stays free; the last request had no other
     assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.guest_errors() == {"cq-overrun"}
     assert vf.model.interrupt(1) == 1 and vf.events()["aeqes"] == 1

@@ -64,7 +64,7 @@ def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Call
         Function(vf.model, 0).write(0x100198, 1)
     before = vf.events()
     how(vf, address)
-    vf.model.settle()
+    vf.model.run_due()
     after = vf.events()
     assert [after[name] - before[name] for name in ("write-backs", "resets")] == [0, 0]
     assert vf.guest_errors() <= {"dma-fault", "doorbell-of-stopped-queue"}
@@ -81,7 +81,7 @@ def test_dma_to_another_function_changes_nothing(start):
     other.model.put(other.sq(0), other.request(other.data, other.data))
     before = other.events()
     cqe_at(vf, VF_BAR + VF_BAR_SIZE + 0x1000)
-    vf.model.settle()
+    vf.model.run_due()
     assert other.events() == before and not other.guest_errors()
     assert vf.guest_errors() == {"dma-fault", "doorbell-of-stopped-queue"}
 
@@ -100,7 +100,7 @@ def test_dma_that_has_the_bus_reset_the_function_ends_with_it(outer, tmp_path):
         vf.ask(2, vf.buffer)
         before = vf.events()["resets"]
         vf.submit(64)
-        model.settle()
+        model.run_due()
         assert vf.events()["resets"] > before
         model.write(model.port + 0x3E, 0, 2)
         model.bring_up()

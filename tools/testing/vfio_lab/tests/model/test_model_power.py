@@ -204,7 +204,7 @@ def test_migration_registers_answer_for_a_vf_in_d3hot(start):
     window.doorbell(0, 1, 1, priority=1)
     assert vf.events()["doorbells-without-bus-master"] == 1
     power(vf, D0)
-    vf.model.settle()
+    vf.model.run_due()
     assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS)
     assert vf.saved_sqc(0) == (1, 1, vf.sq(0)) and not vf.guest_errors()
 
@@ -223,7 +223,7 @@ def test_a_command_that_is_under_way_waits_too(start):
     vf.model.step(1000)
     assert window.read(0x208) == 0 and window.read(0x300) & BUSY and transferred(vf) == before
     power(vf, D0)
-    vf.model.settle()
+    vf.model.run_due()
     assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS) and not vf.guest_errors()
 
 
@@ -308,7 +308,7 @@ def test_an_event_waits_for_bus_mastering(start):
     assert vf.model.interrupt(1) == 0
     vf.doorbell(0, 2, 1)
     vf.submit(0)                        # the queue is not armed
-    vf.model.settle()
+    vf.model.run_due()
     master(vf, False)
     vf.doorbell(0, 1, 1, priority=1)
     assert vf.events()["eqes"] == 1 and vf.model.interrupt(1) is None
@@ -324,7 +324,7 @@ def test_what_waits_goes_on_when_the_choice_changes(start):
     vf.mailbox(0, vf.buffer, get=True)
     assert vf.read(0x300) & BUSY and not vf.guest_errors()
     assert not vf.model.set("bus-master-off", "fail")
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x300) & (BUSY | STATUS_BITS) == 0x200
     assert vf.guest_errors() == {"dma-without-bus-master"} and guest_errors(vf, "dma-without-bus-master") == 2
 
@@ -338,10 +338,10 @@ def test_a_write_back_without_bus_master_loses_no_context(start, choice):
     vf.ask(PAUSE)
     master(vf, False)
     vf.write(0x204, 1)
-    vf.model.settle()
+    vf.model.run_due()
     assert vf.read(0x208) == (choice == "fail") and vf.saved_sqc(0) == (0, 0, 0)
     master(vf, True)
-    vf.model.settle()
+    vf.model.run_due()
     if choice == "fail":
         vf.write(0x204, 1)
     assert vf.read(0x208) == 1 and vf.saved_sqc(0) == (1, 1, vf.sq(0))

@@ -49,21 +49,21 @@ def full_cq(vf: Function) -> None:
     """The completion queue is full."""
     for _ in range(vf.DEPTH):
         vf.submit(0)
-        vf.model.settle()
+        vf.model.run_due()
 
 
 @pytest.mark.parametrize("ras", ["off", "on"])
 @pytest.mark.parametrize("version", ["v3", "v5"])
-@pytest.mark.parametrize("mistake, bits", [
+@pytest.mark.parametrize("error, bits", [
     (sq_nowhere, READ), (cq_nowhere, WRITE), (context_nowhere, READ), (table_nowhere, WRITE), (full_cq, OVERFLOW),
     (lambda vf: vf.doorbell(0, 0, 1, random=5), TAG), (lambda vf: vf.doorbell(0, 0, 20), 0)])
-def test_errors_of_the_queue_manager(start, mistake: Callable[[Function], None], bits: int, version: str, ras: str):
+def test_errors_of_the_queue_manager(start, error: Callable[[Function], None], bits: int, version: str, ras: str):
     """V5 must also report whose bus error it is."""
     vf = start(f",ras={ras},hw-version={version}")
     pf = Function(vf.model, 0)
     unmask(pf)
-    mistake(vf)
-    vf.model.settle()
+    error(vf)
+    vf.model.run_due()
     raised = bits if ras == "on" else 0
     assert pf.read(QM_SOURCE) == raised and vf.model.interrupt(0) == (3 if raised else None)
     assert pf.read(ENGINE_ERRORS[Function][0]) == 0
@@ -96,7 +96,7 @@ def test_errors_of_the_engine(start, kind, write):
         struct.pack_into("<QQQ", raw, 8, vf.data, source if write else nowhere, destination)
         sqe = bytes(raw)
     vf.submit(0, sqe)
-    vf.model.settle()
+    vf.model.run_due()
     assert pf.read(ENGINE_ERRORS[kind][0]) == ENGINE_BITS[kind][write] and pf.read(QM_SOURCE) == 0
     assert vf.model.interrupt(0) == 3 and pf.read(FUNCTION_ERRORS, 8) == 2
 
@@ -109,10 +109,10 @@ def test_an_error_that_the_device_raises_closes_the_bus(start):
     other.start()
     pf.write(0x1040F8, READ)
     sq_nowhere(vf)
-    vf.model.settle()
+    vf.model.run_due()
     other.submit(0)
     vf.model.step(1000)
     assert other.events()["requests-completed"] == 0
     pf.write(QM_SOURCE, READ)
-    vf.model.settle()
+    vf.model.run_due()
     assert other.reap(0) == [(0, 0)] and vf.guest_errors() == {"dma-fault"} and not other.guest_errors()

@@ -253,16 +253,16 @@ def test_isolated_doorbells(start):
     assert vf.reap(0) == [(0, 0)] and not vf.guest_errors() and not pf.guest_errors()
 
 
-@pytest.mark.parametrize("offset, value, mistake", [
+@pytest.mark.parametrize("offset, value, error", [
     (DB_PITCH + 0x1000, 1 << 32, "doorbell-out-of-range"),      # of queue 0, in the page of queue 1
     (0x2000, 1 << 32, "undefined-register"),
     (9 * DB_PITCH + 0x1000, 9 | 1 << 32, "doorbell-out-of-range"),
 ])
-def test_isolation_isolates(start, offset, value, mistake):
+def test_isolation_isolates(start, offset, value, error):
     """A doorbell outside the page of its queue must be a guest error."""
     vf = start(",isolation=on,queues=16")
     vf.model.write(VF_DB_BAR + offset, value, 8)
-    assert vf.guest_errors() == {mistake}
+    assert vf.guest_errors() == {error}
 
 
 def test_without_isolation_there_is_no_page(start):

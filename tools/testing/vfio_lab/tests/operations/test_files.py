@@ -124,7 +124,7 @@ class Place:
             with steps.Function(self.host, function) as vf:
                 vf.guest_up()
                 assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
-                assert vf.read_migration_data() == steps.IMAGE
+                assert vf.read_migration_data() == steps.DATA_SIZE
 
 
 class Home(Place):

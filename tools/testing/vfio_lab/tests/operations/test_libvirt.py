@@ -32,7 +32,7 @@ from lab.scenario.session import Session
 from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 
 VFS = 3
-STOCK, OURS = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
+STOCK, VARIANT = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
 PF = hardware.ENGINES[ENGINE].pf
 VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
 #: commands of the guide
@@ -162,7 +162,7 @@ def test_a_function_is_detached_and_given_back(one_host):
                 f"echo {VF} > /sys/bus/pci/drivers_probe")
         assert driver(one_host) == home
         ssh.run(f"NODE={NODE}; {DO['nodedev-detach']}")
-        assert driver(one_host) == OURS
+        assert driver(one_host) == VARIANT
         ssh.run(f"NODE={NODE}; {DO['nodedev-reattach']}")
         assert driver(one_host) == home
     ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe; "
@@ -175,7 +175,7 @@ def test_a_domain_gets_our_driver(hosts, which):
     """A domain must get this driver by its alias and by its name; afterwards the VF must have no driver."""
     with Domain(hosts[:1], domain(XML[which])) as guest:
         guest.start()
-        assert driver(hosts[0]) == OURS
+        assert driver(hosts[0]) == VARIANT
         guest.ends_well()
     assert driver(hosts[0]) == "none"
 
@@ -183,7 +183,7 @@ def test_a_domain_gets_our_driver(hosts, which):
 @migrates
 def test_an_unknown_driver_is_refused(hosts):
     """libvirt must not replace a driver that is named but missing."""
-    with Domain(hosts[:1], domain(XML["named"].replace(OURS, "nobodys_vfio_pci"))) as guest:
+    with Domain(hosts[:1], domain(XML["named"].replace(VARIANT, "nobodys_vfio_pci"))) as guest:
         guest.expect(hosts[0])
         assert "nobodys_vfio_pci" in said(hosts[0], "virsh create /run/guest.xml")
     assert driver(hosts[0]) == "none"
@@ -214,7 +214,7 @@ def test_a_guest_migrates_there_and_back_by_iommufd(hosts, stack, count):
             assert guest.opened() == devices(here, *vfs)
             assert "100" in guest.migrate(DO["libvirt-migrate"])
             assert {driver(here, f"{PF[:-1]}{vf}") for vf in vfs} == {"none"}
-            assert {driver(there, f"{PF[:-1]}{vf}") for vf in vfs} == {OURS}
+            assert {driver(there, f"{PF[:-1]}{vf}") for vf in vfs} == {VARIANT}
         guest.ends_well()
 
 
@@ -246,7 +246,7 @@ def test_a_guest_with_three_accelerators_migrates_there_and_back(hosts, stack):
         for there in reversed(hosts):
             done = {(there.name, e): there.counters(e, 1)["events"]["requests-completed"] for e in hardware.ENGINES}
             assert "100" in guest.migrate(DO["libvirt-migrate"])
-            assert [driver(there, address) for address in first] == [OURS] * len(first)
+            assert [driver(there, address) for address in first] == [VARIANT] * len(first)
             assert {e for e in hardware.ENGINES
                     if there.counters(e, 1)["events"]["requests-completed"] > done[there.name, e]} == set(hardware.ENGINES)
         guest.ends_well()
@@ -261,17 +261,17 @@ def defined(hosts) -> Iterator[Callable[[], None]]:
 
 
 @migrates
-@pytest.mark.parametrize("how", ["save", "managedsave"])
-def test_a_guest_is_saved_and_restored(hosts, stack, defined, how):
+@pytest.mark.parametrize("keep, commands", [(False, DO["save"]), (True, DO["managedsave"])], ids=["save", "managedsave"])
+def test_a_guest_is_saved_and_restored(hosts, stack, defined, keep, commands):
     """A guest under load that was saved to a file, twice, must continue with every request; while it
     is a file, its VF must be free. With managedsave, libvirt chooses the file."""
     host = hosts[0]
     host.ssh.run("mkdir -p /var/tmp")
     with Domain(hosts[:1], domain(XML["managed"], stack.by_iommufd())) as guest:
         guest.start()
-        if how == "managedsave":
+        if keep:
             defined()
-        save, restore = DO[how].splitlines()
+        save, restore = commands.splitlines()
         for _ in range(2):
             host.ssh.run(save, timeout=240)
             assert driver(host) == "none"
@@ -349,7 +349,7 @@ def test_a_refused_migration_has_its_reason(hosts, stack):
         there.run(f"echo {VFS - 1} > {made}")
         assert message("Operation not supported") in refusal(guest, hosts)
         assert "number of queues: got" in there.out("dmesg | grep rejected")
-        there.run(f"echo 0 > {made}; echo {VFS} > {made}; rmmod {OURS}; mkdir /run/away; "
+        there.run(f"echo 0 > {made}; echo {VFS} > {made}; rmmod {VARIANT}; mkdir /run/away; "
                   "for m in $(find /lib/modules/ -name 'hisi*acc*vfio*pci.ko'); do "
                   "echo mv /run/away/${m##*/} $m >> /run/back; mv $m /run/away; done; depmod")
         assert message("nvalid argument") in refusal(guest, hosts)
@@ -379,14 +379,14 @@ def test_driverctl_binds_and_remembers(hosts):
     """A VF that is created again must be bound again, by driverctl's record."""
     ssh = hosts[1].ssh
     ssh.run(f"VF={VF}; {DO['driverctl']}")
-    assert driver(hosts[1]) == OURS
+    assert driver(hosts[1]) == VARIANT
     # the initial state of test_reboot.py
-    assert ssh.out(f"cat /etc/driverctl.d/pci-{VF}") == OURS
+    assert ssh.out(f"cat /etc/driverctl.d/pci-{VF}") == VARIANT
     made = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
     ssh.run(f"echo 0 > {made}; echo 2 > {made}")
     assert driver(hosts[1]) == "none"
     ssh.run(f"VF={VF}; {DO['driverctl-boot']}")
-    assert driver(hosts[1]) == OURS
+    assert driver(hosts[1]) == VARIANT
 
 
 class NoBackports(Context):

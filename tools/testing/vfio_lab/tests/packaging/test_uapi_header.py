@@ -14,7 +14,7 @@ import pytest
 from lab.core import paths, versions
 from lab.build import kernel
 
-OURS = paths.ROOT / "include/uapi/linux/vfio.h"
+HEADER = paths.ROOT / "include/uapi/linux/vfio.h"
 COMPILERS = ("gcc", "aarch64-linux-gnu-gcc")
 # In kernel sources, but not in exported headers
 PLAIN = ("-D__user=", "-D__counted_by(m)=", "-I/usr/include")
@@ -41,7 +41,7 @@ def macros(header) -> set[str]:
 
 def plain() -> str:
     """The declarations of this header alone."""
-    text = re.sub(r"/\*.*?\*/", "", OURS.read_text(), flags=re.S)
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
     return re.sub(r"^\s*#(.*\\\n)*.*\n", "", text, flags=re.M)
 
 
@@ -69,7 +69,7 @@ def table(version: str) -> str:
     """C code that turns the header into numbers, one line of assembly each."""
     lines = []
     later, grown = (set(), set()) if versions.SERIES[version].has("precopy-v2") else (LATER, GROWN)
-    for name in sorted(macros(OURS) - later - {"VFIO_DEVICE_API_PCI_STRING"}) + enumerators():
+    for name in sorted(macros(HEADER) - later - {"VFIO_DEVICE_API_PCI_STRING"}) + enumerators():
         lines += [f"long long value_{name} = {name};"]
     lines += ["char string[] = VFIO_DEVICE_API_PCI_STRING;"]
     for name, fields in structures().items():
@@ -113,7 +113,7 @@ def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
     """Every constant and layout must be the kernel's, with each compiler and series."""
     text = table(version)
     ours, theirs = (compiled(compiler, header, text).splitlines()
-                    for header in (OURS, kernels_own(context, version)))
+                    for header in (HEADER, kernels_own(context, version)))
     assert [pair for pair in zip(ours, theirs) if pair[0] != pair[1]] == []
     assert len(ours) == len(theirs) > 1000
 
@@ -121,15 +121,15 @@ def test_numbers_and_layouts_are_the_kernels(context, version, compiler):
 def test_what_the_oldest_series_lacks_is_documented(context):
     """The list of names that the oldest series lacks must be exact."""
     old = kernels_own(context, versions.LTS)
-    assert LATER == {name for name in macros(OURS) if name not in macros(old)}
+    assert LATER == {name for name in macros(HEADER) if name not in macros(old)}
 
 
 def test_nothing_is_left_out_unnoticed(context):
     """The header must have every name that a later kernel adds for device features or migration."""
     theirs = macros(kernels_own(context, versions.DEFAULT))
-    extra = {name for name in theirs - macros(OURS) if not LEFT_OUT.search(name)}
+    extra = {name for name in theirs - macros(HEADER) if not LEFT_OUT.search(name)}
     assert extra == set()
-    assert not [name for name in macros(OURS) if LEFT_OUT.search(name)]
+    assert not [name for name in macros(HEADER) if LEFT_OUT.search(name)]
 
 
 @pytest.mark.parametrize("bend", [
@@ -139,8 +139,8 @@ def test_nothing_is_left_out_unnoticed(context):
      "__aligned_u64\tdirty_bytes;\n\t__aligned_u64\tinitial_bytes")])
 def test_the_comparison_sees_a_difference(context, tmp_path, bend):
     """A changed number, enumerator, type or order must be detected."""
-    assert OURS.read_text().count(bend[0]) == 1
-    (tmp_path / "vfio.h").write_text(OURS.read_text().replace(*bend))
+    assert HEADER.read_text().count(bend[0]) == 1
+    (tmp_path / "vfio.h").write_text(HEADER.read_text().replace(*bend))
     text = table(versions.DEFAULT)
     try:
         bent = compiled("gcc", tmp_path / "vfio.h", text)

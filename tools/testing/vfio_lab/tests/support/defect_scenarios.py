@@ -16,7 +16,7 @@ from bench import PF, RIVAL, SEC, VARIANT, Bench, shown, wait_until
 from lab.scenario import accelerator, watch
 from lab.probe import accesses, races
 from lab.probe.accesses import MAILBOX
-from steps import IMAGE, State
+from steps import DATA_SIZE, State
 
 PAUSE, SQC_TABLE = 14, "4"
 WRITE_BACK = 0x204
@@ -38,7 +38,7 @@ def go(vf: steps.Function, *states: State) -> None:
 def saved(vf: steps.Function) -> bytes:
     """The migration data of a VF in use."""
     go(vf, State.STOP_COPY)
-    assert vf.read_migration_data() == IMAGE, "incomplete migration data"
+    assert vf.read_migration_data() == DATA_SIZE, "incomplete migration data"
     return vf.image()
 
 
@@ -96,7 +96,7 @@ def module_goes_after_a_refusal(bench: Bench) -> None:
             go(vf, state)
             if state == State.RESUMING:
                 # whether it is refused is tested by another row
-                vf.load_migration_data(bytes(IMAGE))
+                vf.load_migration_data(bytes(DATA_SIZE))
                 vf.write_migration_data()
                 vf.go(State.STOP)
     bench.unbind()
@@ -212,7 +212,7 @@ def memory_of_data_files(bench: Bench) -> None:
             counts.append(charged())
     plain, whole = ((after - before) // many for before, after in zip(counts, counts[1:]))
     assert whole <= 1024, f"{whole} bytes for a migration file"
-    assert whole - plain >= IMAGE, f"{whole} bytes are charged for a migration file, {plain} for any other"
+    assert whole - plain >= DATA_SIZE, f"{whole} bytes are charged for a migration file, {plain} for any other"
     print(f"memory: {whole} bytes for each data file, {plain} of them what any file costs")
 
 
@@ -265,7 +265,7 @@ def passing_error_is_waited_for(bench: Bench) -> None:
             for state in (State.PRE_COPY, State.STOP_COPY):
                 error, _ = vf.go(state)
                 assert not error, f"{error} for an error that ends with the second read"
-            assert vf.read_migration_data() == IMAGE
+            assert vf.read_migration_data() == DATA_SIZE
 
 
 def neighbour_is_left_alone(bench: Bench) -> None:
@@ -277,7 +277,7 @@ def neighbour_is_left_alone(bench: Bench) -> None:
     with bench.open(1) as other:
         go(other, State.RESUMING)
         other.load_migration_data(image)
-        assert other.write_migration_data() == IMAGE
+        assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
     assert not bench.guest_errors(), shown(bench.guest_errors())
 
@@ -292,7 +292,7 @@ def both_register_layouts_work(bench: Bench) -> None:
         assert vf.reset() == ("", State.RUNNING)
         go(vf, State.RESUMING)
         vf.load_migration_data(image)
-        assert vf.write_migration_data() == IMAGE
+        assert vf.write_migration_data() == DATA_SIZE
         go(vf, State.RUNNING)
         assert vf.table() == table
 
@@ -306,7 +306,7 @@ def lost_bar_layout_is_noticed(bench: Bench) -> None:
         error, _ = vf.go(State.STOP_COPY)
         length = 0 if error else vf.read_migration_data()
         bench.tell("windows", 1)
-        assert error or length == IMAGE, \
+        assert error or length == DATA_SIZE, \
             f"migration data of {length} bytes, which is a guest without a driver"
 
 
@@ -337,7 +337,7 @@ def guest_gets_its_own_answer(bench: Bench) -> None:
         here = other.answer()
         go(other, State.RESUMING)
         other.load_migration_data(image)
-        assert other.write_migration_data() == IMAGE
+        assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
         assert other.answer() == here, "no reply to the guest on the destination"
 
@@ -353,7 +353,7 @@ def guests_mask_stays(bench: Bench) -> None:
     with bench.open(1) as other:
         go(other, State.RESUMING)
         other.load_migration_data(image)
-        assert other.write_migration_data() == IMAGE
+        assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
         assert other.load(MESSAGE_MASK) == 1, "unmasked by a migration"
 

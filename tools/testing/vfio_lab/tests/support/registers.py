@@ -147,7 +147,7 @@ class Model:
         """Write memory."""
         self._command(f"write {address:#x} {len(data):#x} 0x{data.hex()}")
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Let the device do what is due now."""
         for _ in range(6):
             self.read(RAM)
@@ -155,7 +155,7 @@ class Model:
     def step(self, microseconds: int) -> None:
         """Advance time and let the device work."""
         self._command(f"clock_step {microseconds * 1000}")
-        self.settle()
+        self.run_due()
 
     def config(self, function: int) -> int:
         """Address of the configuration space of the PF or a VF."""
@@ -196,7 +196,7 @@ class Model:
 
     def interrupt(self, function: int) -> int | None:
         """The vector of the last interrupt since the last call."""
-        self.settle()
+        self.run_due()
         word = self.read(MSI_WORDS + function * 16)
         self.write(MSI_WORDS + function * 16, NO_MSI)
         return None if word == NO_MSI else word & 0xFF
@@ -255,7 +255,7 @@ class Function:
         self.mailbox(command, data, queue, get)
         w0 = self.read(0x300, 2)
         if w0 & 0x2000:
-            self.model.settle()
+            self.model.run_due()
             w0 = self.read(0x300, 2)
         assert w0 & 0x3E00 == 0
         return self.read(0x304) | self.read(0x308) << 32
@@ -336,7 +336,7 @@ class Function:
 
     def reap(self, queue: int) -> list[tuple[int, int]]:
         """New completions as (index, error); updates and arms the queue."""
-        self.model.settle()
+        self.model.run_due()
         new = []
         while True:
             turn, at = divmod(self._seen[queue], self.DEPTH)

@@ -21,7 +21,7 @@ from lab.scenario.host import Host
 DEVICE = (paths.LAB / "programs/vfio_device.c", paths.ROOT / "tools/testing/selftests/vfio/hisi_acc_guest.c")
 REMOTE = "/lab/vfio_steps"
 LOOP = "/lab/vfio_loop"
-IMAGE = 176
+DATA_SIZE = 176
 #: time after which a step hangs, on an idle machine
 STEP_SECONDS = 60
 #: fault properties of the device model, all off
@@ -231,7 +231,7 @@ class Function:
 
     def read_migration_data(self) -> int:
         """Read the migration file; returns the length or -errno."""
-        return self._say(f"d {IMAGE}")[0]
+        return self._say(f"d {DATA_SIZE}")[0]
 
     def write_migration_data(self) -> int:
         """Write the data read last into the migration file; returns the length or -errno."""

@@ -28,7 +28,7 @@ _WITHOUT_A_HALF = {"reach_of_read_and_write", "reach_of_mmap", "reach_of_ioevent
 def tests() -> dict[str, str]:
     """Each test and its program."""
     return {name: program for program in (*PROGRAMS, ALONE)
-            for name in re.findall(r"^TEST\((\w+)\)$", (kselftest.OURS / f"{program}.c").read_text(encoding="utf-8"), re.M)}
+            for name in re.findall(r"^TEST\((\w+)\)$", (kselftest.TREE / f"{program}.c").read_text(encoding="utf-8"), re.M)}
 
 
 def files(context: Context) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from bench import PF, RIVAL, SEC, Bench, wait_until
 from defect_scenarios import go, saved, works
 from lab.scenario import accelerator
 from lab.probe import accesses
-from steps import IMAGE, Function, Loop, Loops, State
+from steps import DATA_SIZE, Function, Loop, Loops, State
 
 # Registers of the guest
 MESSAGE_SOURCE, MESSAGE_MASK, MESSAGE_SET, VF_STATE = 0x20, 0x24, 0x2c, 0x60
@@ -237,7 +237,7 @@ def is_stopped_and_saved(bench: Bench, state: State) -> None:
         go(vf, state)
         assert pauses(bench) == before + 1, "it was not stopped"
         go(vf, State.STOP_COPY)
-        assert vf.read_migration_data() == IMAGE, "migration data of a guest without a driver"
+        assert vf.read_migration_data() == DATA_SIZE, "migration data of a guest without a driver"
         assert vf.image() == whole
         go(vf, State.RUNNING)
         assert bench.count("kicks") > kicks and vf.load(VF_STATE) == NOT_READY
@@ -359,7 +359,7 @@ def function_table_is_left_alone(bench: Bench) -> None:
         go(vf, State.PRE_COPY)
         assert vf.read_migration_data() > 0
         go(vf, State.RUNNING, State.STOP_COPY)
-        assert vf.read_migration_data() == IMAGE
+        assert vf.read_migration_data() == DATA_SIZE
     touched = [a for a in accesses.read(trace) if a.function == 0 and a.offset in FUNCTION_TABLE]
     assert not touched, f"the function table's registers were accessed {len(touched)} times"
 
@@ -389,7 +389,7 @@ def in_tree_migration_data_is_loaded(bench: Bench) -> None:
             go(other, State.RESUMING)
             other.load_migration_data(sent)
             written = other.write_migration_data()
-            assert written == IMAGE, f"rejected: {errno.errorcode.get(-written, written)}"
+            assert written == DATA_SIZE, f"rejected: {errno.errorcode.get(-written, written)}"
             go(other, State.RUNNING)
             assert other.table() == table, "the wrong SQC table was loaded"
 
