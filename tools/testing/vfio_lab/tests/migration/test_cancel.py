@@ -10,7 +10,7 @@ import pytest
 
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE, slow_down
-from kernels import EACH
+from kernels import DEFAULT_FIRST
 from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
 
 
@@ -49,7 +49,7 @@ def cancel_after_the_switch(scenario, guest):
     arriving.close()
 
 
-@pytest.mark.parametrize("kernel", EACH)
+@pytest.mark.parametrize("kernel", DEFAULT_FIRST)
 def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
     """After a cancellation in pre-copy, one in STOP_COPY, and stop and cont, each lane of the load
     must progress."""

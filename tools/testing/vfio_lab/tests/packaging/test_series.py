@@ -36,7 +36,7 @@ def somebody(monkeypatch):
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "developer@example.org")
 
 
-@pytest.mark.parametrize("base", versions.BASES)
+@pytest.mark.parametrize("base", BUILT)
 def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
     """series.make() raises if git am, checkpatch or get_maintainer fail, or if the result is not
     the kernel tree with this project's files. No line for out-of-tree builds may be in a patch."""

@@ -15,3 +15,5 @@ def lasting(series: str, why: str = "the same on another kernel"):
 
 #: every series; those that `make check` omits run with --long
 EACH = [series if series in versions.CHECKED else lasting(series) for series in versions.SERIES]
+#: the same, for tests of which `make check` runs the default series only
+DEFAULT_FIRST = [series if series == versions.DEFAULT else lasting(series) for series in versions.SERIES]
