@@ -74,7 +74,7 @@ typedef struct ZipJob {
     uint32_t dst_offset;
     uint32_t input_len;
     uint32_t output_len;
-    uint32_t room;
+    uint32_t out_size;              /* of the buffer for the result */
     uint32_t consumed;
     uint32_t produced;
 } ZipJob;
@@ -170,19 +170,19 @@ static int run_zlib(ZipJob *job)
         .next_in = job->common.in,
         .avail_in = job->input_len,
         .next_out = job->common.out,
-        .avail_out = job->room,
+        .avail_out = job->out_size,
     };
     int status = job->decompress ? run_inflate(job, &z) : run_deflate(job, &z);
 
     job->consumed = job->input_len - z.avail_in;
-    job->produced = job->room - z.avail_out;
+    job->produced = job->out_size - z.avail_out;
     return status;
 }
 
 static int run_lz4(ZipJob *job)
 {
     size_t len = hisi_zip_lz4(job->common.in, job->input_len, job->common.out,
-                              job->room);
+                              job->out_size);
 
     if (!len) {
         return ZIP_ERR_FULL;
@@ -203,9 +203,9 @@ static int job_read(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
         hisi_acc_guest_error(f, HISI_ACC_ERR_BD, job->input_len);
         return ZIP_ERR_LENGTH;
     }
-    job->room = MIN(job->output_len, MAX_DATA);
+    job->out_size = MIN(job->output_len, MAX_DATA);
     job->common.in = g_try_malloc(job->input_len);
-    job->common.out = g_try_malloc(job->room);
+    job->common.out = g_try_malloc(job->out_size);
     if (!job->common.in || !job->common.out) {
         return ZIP_ERR_LENGTH;
     }
@@ -222,7 +222,7 @@ static bool zip_begin(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
     ZipJob *job = container_of(common, ZipJob, common);
 
     job->status = job_read(f, alg_type, sqe, job);
-    common->lengthy = MAX(job->input_len, job->room) > BRIEF;
+    common->lengthy = MAX(job->input_len, job->out_size) > BRIEF;
     return job->status == ZIP_OK;
 }
 
