@@ -8,12 +8,12 @@
 #include "acc_data_rules.h"
 
 /* CRC-32 as in Ethernet, in which the field of the checksum counts as 0 */
-static inline uint32_t data_sum(const uint8_t *image)
+static inline uint32_t data_sum(const uint8_t *data)
 {
 	uint32_t crc = ~0u;
 
 	for (unsigned int i = 0; i < DATA_END; i++) {
-		crc ^= i >= CHECKSUM && i < PADDING ? 0 : image[i];
+		crc ^= i >= CHECKSUM && i < PADDING ? 0 : data[i];
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
 	}
@@ -21,10 +21,10 @@ static inline uint32_t data_sum(const uint8_t *image)
 }
 
 /* Set the checksum, if the version has one */
-static inline void data_sign(uint8_t *image)
+static inline void data_sign(uint8_t *data)
 {
-	if (data_get(image, MINOR, 2))
-		data_put(image, CHECKSUM, 4, data_sum(image));
+	if (data_get(data, MINOR, 2))
+		data_put(data, CHECKSUM, 4, data_sum(data));
 }
 
 #endif

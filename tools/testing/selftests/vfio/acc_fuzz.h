@@ -10,14 +10,14 @@
 #include "migration_random.h"
 
 /* What valid data of a VF says of the VF */
-static inline struct data_match data_match_of(const uint8_t *image)
+static inline struct data_match data_match_of(const uint8_t *data)
 {
 	return (struct data_match) {
-		.device = data_get(image, DEVICE, 4),
-		.queues = data_get(image, QUEUES, 4),
-		.isolation = data_get(image, ISOLATION, 4),
-		.hw_version = data_get(image, HW_VERSION, 4),
-		.window = data_get(image, WINDOW, 4),
+		.device = data_get(data, DEVICE, 4),
+		.queues = data_get(data, QUEUES, 4),
+		.isolation = data_get(data, ISOLATION, 4),
+		.hw_version = data_get(data, HW_VERSION, 4),
+		.bar_layout = data_get(data, BAR_LAYOUT, 4),
 	};
 }
 

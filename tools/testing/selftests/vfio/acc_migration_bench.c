@@ -156,12 +156,12 @@ static int arc(struct hisi_acc_vf *vf, const char *way, const char *name,
 	return err;
 }
 
-static size_t drain(int fd, uint8_t *image, size_t have)
+static size_t drain(int fd, uint8_t *data, size_t have)
 {
 	ssize_t n;
 
 	while (have < DATA_SIZE) {
-		n = data_receive(fd, image + have, DATA_SIZE - have);
+		n = data_receive(fd, data + have, DATA_SIZE - have);
 		if (n <= 0)
 			break;
 		have += n;
@@ -176,7 +176,7 @@ static void start_again(struct hisi_acc_vf *vf, bool guest_up)
 		hisi_acc_guest_up(&vf->guest);
 }
 
-static int begin_early(struct hisi_acc_vf *vf, uint8_t *image, int *fd, size_t *have)
+static int begin_early(struct hisi_acc_vf *vf, uint8_t *data, int *fd, size_t *have)
 {
 	struct step s;
 	int err, later;
@@ -185,7 +185,7 @@ static int begin_early(struct hisi_acc_vf *vf, uint8_t *image, int *fd, size_t *
 	if (err)
 		return err;
 	s = begin("pre-copy", "read-early");
-	*have = drain(*fd, image, 0);
+	*have = drain(*fd, data, 0);
 	end(&s);
 	err = arc(vf, "pre-copy", "save", STOP_COPY, &later);
 	if (!err && later >= 0 && later != *fd)
@@ -193,7 +193,7 @@ static int begin_early(struct hisi_acc_vf *vf, uint8_t *image, int *fd, size_t *
 	return err;
 }
 
-static int save(struct hisi_acc_vf *vf, bool precopy, uint8_t *image)
+static int save(struct hisi_acc_vf *vf, bool precopy, uint8_t *data)
 {
 	const char *way = precopy ? "pre-copy" : "stop-copy";
 	size_t have = 0;
@@ -202,13 +202,13 @@ static int save(struct hisi_acc_vf *vf, bool precopy, uint8_t *image)
 
 	start_again(vf, true);
 	if (precopy)
-		err = begin_early(vf, image, &fd, &have);
+		err = begin_early(vf, data, &fd, &have);
 	else
 		err = arc(vf, way, "stop", STOP, NULL) ?:
 		      arc(vf, way, "save", STOP_COPY, &fd);
 	if (!err) {
 		s = begin(way, "read");
-		have = drain(fd, image, have);
+		have = drain(fd, data, have);
 		end(&s);
 		must(have == DATA_SIZE, "data of another size");
 		err = arc(vf, way, "leave", STOP, NULL);
@@ -219,7 +219,7 @@ static int save(struct hisi_acc_vf *vf, bool precopy, uint8_t *image)
 	return err;
 }
 
-static int restore(struct hisi_acc_vf *vf, const uint8_t *image)
+static int restore(struct hisi_acc_vf *vf, const uint8_t *data)
 {
 	struct step s;
 	int err, fd = -1;
@@ -228,7 +228,7 @@ static int restore(struct hisi_acc_vf *vf, const uint8_t *image)
 	err = arc(vf, "load", "begin", RESUMING, &fd);
 	if (!err) {
 		s = begin("load", "write");
-		err = data_send(fd, image, DATA_SIZE) == DATA_SIZE ? 0 : -EIO;
+		err = data_send(fd, data, DATA_SIZE) == DATA_SIZE ? 0 : -EIO;
 		end(&s);
 	}
 	if (!err)
@@ -243,16 +243,16 @@ static int restore(struct hisi_acc_vf *vf, const uint8_t *image)
 static int pair(int rounds, const char *source, const char *destination)
 {
 	struct hisi_acc_vf from, to;
-	uint8_t image[DATA_SIZE];
+	uint8_t data[DATA_SIZE];
 	int failed = 0;
 
 	hisi_acc_vf_open(&from, source);
 	hisi_acc_vf_open(&to, destination);
 	for (round_number = 0; round_number < rounds; round_number++) {
-		bool saved = !save(&from, false, image);
+		bool saved = !save(&from, false, data);
 
-		saved |= !save(&from, true, image);
-		failed += !saved || restore(&to, image);
+		saved |= !save(&from, true, data);
+		failed += !saved || restore(&to, data);
 	}
 	hisi_acc_vf_close(&from);
 	hisi_acc_vf_close(&to);
@@ -272,7 +272,7 @@ struct job {
 /* All that is downtime: stop, save and read the data */
 static void *save_one(void *argument)
 {
-	uint8_t image[DATA_SIZE];
+	uint8_t data[DATA_SIZE];
 	struct job *job = argument;
 	int fd = -1;
 
@@ -282,7 +282,7 @@ static void *save_one(void *argument)
 	job->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	job->err = device_set_state(job->vf.fd, STOP_COPY, &fd);
 	if (!job->err)
-		must(drain(fd, image, 0) == DATA_SIZE,
+		must(drain(fd, data, 0) == DATA_SIZE,
 		     "data of another size");
 	job->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - job->cpu;
 	job->end = clock_ns(CLOCK_MONOTONIC);
@@ -367,7 +367,7 @@ static int many(int rounds, char **names, int count)
 static int hold(char **names, int count)
 {
 	static struct hisi_acc_vf vfs[MAX_FUNCTIONS];
-	uint8_t image[DATA_SIZE + 1];
+	uint8_t data[DATA_SIZE + 1];
 	int fds[MAX_FUNCTIONS];
 	ssize_t size = 0;
 	char said[32];
@@ -381,7 +381,7 @@ static int hold(char **names, int count)
 		hisi_acc_guest_up(&vfs[i].guest);
 		must(!device_set_state(vfs[i].fd, STOP_COPY, &fds[i]),
 		     "a save");
-		size = data_receive(fds[i], image, sizeof(image));
+		size = data_receive(fds[i], data, sizeof(data));
 	}
 	snprintf(said, sizeof(said), "saved %zd", size);
 	wait_for_line(said);

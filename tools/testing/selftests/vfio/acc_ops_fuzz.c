@@ -30,7 +30,7 @@ struct worker {
 };
 
 static struct hisi_acc_vf vf;
-static uint8_t image[DATA_END];
+static uint8_t data[DATA_END];
 static int files[FILES];	/* migration files, or -1; a thread owns what it took out */
 static long left;
 
@@ -80,7 +80,7 @@ static void write_file(struct worker *w, int fd)
 	unsigned int from = below(&w->random, 4) ? 0 : below(&w->random, DATA_END);
 	unsigned int length = 1 + below(&w->random, LONGEST);
 
-	memcpy(bytes, image + from, DATA_END - from);
+	memcpy(bytes, data + from, DATA_END - from);
 	if (!below(&w->random, 3))
 		bytes[below(&w->random, LONGEST)] ^= 1 << below(&w->random, 8);
 	if (!below(&w->random, 2))
@@ -193,10 +193,10 @@ static bool saves(struct data_match *match)
 	hisi_acc_guest_up(&vf.guest);
 	if (device_set_state(vf.fd, STOP_COPY, &fd))
 		return false;
-	length = data_receive(fd, image, sizeof(image));
+	length = data_receive(fd, data, sizeof(data));
 	close(fd);
-	*match = data_match_of(image);
-	return length == DATA_END && is_valid_data(image, length, match) &&
+	*match = data_match_of(data);
+	return length == DATA_END && is_valid_data(data, length, match) &&
 	       !device_set_state(vf.fd, RUNNING, NULL);
 }
 

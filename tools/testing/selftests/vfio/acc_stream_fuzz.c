@@ -36,18 +36,18 @@ static unsigned int seed_count;
 static bool refused_only;
 static long left;
 
-static void add_seed(const uint8_t *image, size_t length)
+static void add_seed(const uint8_t *data, size_t length)
 {
-	memcpy(seeds[seed_count].bytes, image, length);
+	memcpy(seeds[seed_count].bytes, data, length);
 	seeds[seed_count++].length = length;
 }
 
-static void save(struct hisi_acc_vf *vf, uint8_t *image)
+static void save(struct hisi_acc_vf *vf, uint8_t *data)
 {
 	int fd;
 
 	if (device_set_state(vf->fd, STOP_COPY, &fd) ||
-	    data_receive(fd, image, DATA_END) != DATA_END) {
+	    data_receive(fd, data, DATA_END) != DATA_END) {
 		fprintf(stderr, "acc_stream_fuzz: %s cannot be saved\n", vf->bdf);
 		exit(1);
 	}
@@ -57,44 +57,44 @@ static void save(struct hisi_acc_vf *vf, uint8_t *image)
 /* What the source sends, and the same as older drivers would send it */
 static void make_seeds(const char *source, bool guest_up)
 {
-	uint8_t image[DATA_END];
+	uint8_t data[DATA_END];
 	struct hisi_acc_vf vf;
 
 	hisi_acc_vf_open(&vf, source);
 	if (guest_up)
 		hisi_acc_guest_up(&vf.guest);
-	save(&vf, image);
+	save(&vf, data);
 	hisi_acc_vf_close(&vf);
-	add_seed(image, DATA_END);
+	add_seed(data, DATA_END);
 	if (guest_up) {
 		uint8_t idle[DATA_END];
 
 		/* the same, before the guest driver has set the last of four addresses */
-		memcpy(idle, image, sizeof(idle));
+		memcpy(idle, data, sizeof(idle));
 		data_put(idle, GUEST, 4, 2);
 		memset(idle + EQ_RING, 0, SQC_TABLE - EQ_RING);
 		data_put(idle, CQC_TABLE, 8, 0);
 		data_put(idle, CHECKSUM, 4, data_sum(idle));
 		add_seed(idle, DATA_END);
 	}
-	data_put(image, MINOR, 2, 0);
-	data_put(image, HW_VERSION, 8, 0);
-	memset(image + GUEST, 0, EQ_RING - GUEST);
+	data_put(data, MINOR, 2, 0);
+	data_put(data, HW_VERSION, 8, 0);
+	memset(data + GUEST, 0, EQ_RING - GUEST);
 	if (!guest_up)
-		data_put(image, GUEST_STATE, 4, 1);
-	add_seed(image, guest_up ? DATA_END : MATCH_END);
-	data_put(image, MAGIC, 8, DATA_MAGIC_1);
-	data_put(image, MAJOR, 4, 0);
-	add_seed(image, DATA_END);
+		data_put(data, GUEST_STATE, 4, 1);
+	add_seed(data, guest_up ? DATA_END : MATCH_END);
+	data_put(data, MAGIC, 8, DATA_MAGIC_1);
+	data_put(data, MAJOR, 4, 0);
+	add_seed(data, DATA_END);
 }
 
 /* Of the destination, which may have another number of queues than the source */
 static void save_match(struct share *s, struct hisi_acc_vf *vf)
 {
-	uint8_t image[DATA_END];
+	uint8_t data[DATA_END];
 
-	save(vf, image);
-	s->match = data_match_of(image);
+	save(vf, data);
+	s->match = data_match_of(data);
 	if (device_set_state(vf->fd, RUNNING, NULL)) {
 		fprintf(stderr, "acc_stream_fuzz: %s cannot be set to RUNNING\n", vf->bdf);
 		exit(1);

@@ -34,7 +34,7 @@ TEST(contents)
 	EXPECT_EQ(data_get(data, SQC_TABLE, 8), GUEST_SQC_TABLE);
 	if (data_get(data, MINOR, 2)) {
 		EXPECT_EQ(data_get(data, HW_VERSION, 4), version);
-		EXPECT_EQ(data_get(data, WINDOW, 4), whole ? 2 : 1);
+		EXPECT_EQ(data_get(data, BAR_LAYOUT, 4), whole ? 2 : 1);
 		EXPECT_EQ(data_get(data, GUEST, 4), 1);
 		EXPECT_EQ(data_get(data, CHECKSUM, 4), data_sum(data));
 	}

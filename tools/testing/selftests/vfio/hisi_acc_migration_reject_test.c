@@ -139,10 +139,10 @@ TEST(refused_hardware)
 	struct rejection cases[] = {
 		{ HW_VERSION, 4, 0x50, -EOPNOTSUPP },
 		{ HW_VERSION, 4, 0, -EOPNOTSUPP },
-		{ WINDOW, 4, 2, -EOPNOTSUPP },
+		{ BAR_LAYOUT, 4, 2, -EOPNOTSUPP },
 		{ GUEST, 4, 0, -ERANGE },
 		{ GUEST, 4, 2, -ERANGE },
-		{ QUESTION, 4, 1, -ERANGE },
+		{ PENDING_READ, 4, 1, -ERANGE },
 		{ RESERVED, 4, 1, -EPROTO },
 		{ PADDING, 4, 1, -EPROTO },
 	};
@@ -153,7 +153,7 @@ TEST(refused_hardware)
 		SKIP(return, "the data has no checksum");
 	if (data_get(data, HW_VERSION, 4) == cases[0].value)
 		cases[0].value = 0x30;
-	if (data_get(data, WINDOW, 4) == cases[2].value)
+	if (data_get(data, BAR_LAYOUT, 4) == cases[2].value)
 		cases[2].value = 1;
 	expect_rejections(_metadata, cases, ARRAY_SIZE(cases));
 }

@@ -19,12 +19,12 @@ STAGES = ("bound", "open", "saved")
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Bytes of slab for each VF, added in each stage, by the allocating module. `image` is
+    """Bytes of slab for each VF, added in each stage, by the allocating module. `size` is
     the size of the migration data, `module` that of the driver's code and data."""
 
     driver: str
     stages: dict[str, kmem.InUse]
-    image: int
+    size: int
     module: int
 
     def own(self, stage: str) -> int:
@@ -69,12 +69,12 @@ def _held(rig: Rig, functions: list[str]) -> tuple[list[kmem.InUse], int]:
         stage("open")
         found.append(kmem.in_use(rig.ssh))
         go_on()
-        image = stage("saved")
+        size = stage("saved")
         found.append(kmem.in_use(rig.ssh))
         go_on()
         process.stdin.close()
         process.wait(60)
-    return found, image
+    return found, size
 
 
 def measure(rig: Rig) -> list[Cost]:
@@ -85,7 +85,7 @@ def measure(rig: Rig) -> list[Cost]:
         rig.use(which)
         _held(rig, some)                    # fill caches
         bound = _bound(rig, some)
-        (opened, saved), image = _held(rig, some)
-        found.append(Cost(which, dict(zip(STAGES, (_each(bound, {}), _each(opened, {}), _each(saved, opened)))), image,
+        (opened, saved), size = _held(rig, some)
+        found.append(Cost(which, dict(zip(STAGES, (_each(bound, {}), _each(opened, {}), _each(saved, opened)))), size,
                           int(rig.ssh.out(f"awk '$1 == \"{VARIANT_DRIVER}\" {{ print $2 }}' /proc/modules"))))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.scenario.timeline import duration
 
-from . import downtime, chance, economy, endurance, latency, memory, scale
+from . import downtime, chance, economy, endurance, fairness, latency, memory, scale
 from .rig import IN_TREE, NAMES, TREE
 
 
@@ -72,10 +72,27 @@ def growth(found: list[scale.Together]) -> list[str]:
 def costs(found: list[memory.Cost]) -> list[str]:
     """Slab memory of a VF in each stage."""
     rows = [[NAMES[c.driver], *(f"{sum(c.stages[s].values()):,} ({c.own(s):,})" for s in memory.STAGES),
-             f"{c.module:,}", str(c.image)]
+             f"{c.module:,}", str(c.size)]
             for c in found]
     return table(["bytes for each VF (by driver and VFIO)", "bound", "+ open", "+ migration file", "module, once",
                   "migration data"], rows)
+
+
+def turns(found: list[fairness.Turns]) -> list[str]:
+    """Longest waits of the PF's driver and of the VFs' users, by both drivers."""
+    by = {(t.driver, t.what, t.count): t for t in found}
+
+    def waits(t: fairness.Turns | None) -> list[str]:
+        if t is None:
+            return ["-", "-"]
+        served = "" if t.taken == fairness.TURNS else f" ({t.taken} of {fairness.TURNS})"
+        return [f"{t.longest_ms}{served}", "hung" if t.users_longest_ms is None else
+                f"{t.users_longest_ms}" + (f" ({t.failed} of {t.operations} failed)" if t.failed else "")]
+
+    rows = [[f"{what}, {count}", *(text for which in (TREE, IN_TREE) for text in waits(by.get((which, what, count))))]
+            for what in fairness.KINDS for count in fairness.COUNTS]
+    return table(["longest wait in ms, by operation and VFs", *(f"{who}, {NAMES[which]}" for which in (TREE, IN_TREE)
+                                                               for who in ("PF's driver", "VF's user"))], rows)
 
 
 def _ms(values: list[float]) -> str:

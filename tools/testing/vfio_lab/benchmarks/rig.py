@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from lab.core import hardware
@@ -104,12 +106,12 @@ class Rig:
             self.host.set_model("sec", name.replace("_", "-"), value)
 
 
-def boot(session: Session, version: str, vfs: int, queues: int = QUEUES) -> Rig:
-    """Boot a host of this kernel that has both drivers, neither loaded."""
+def boot(session: Session, version: str, vfs: int, queues: int = QUEUES, push: Mapping[str, Path] | None = None) -> Rig:
+    """Boot a host of this kernel that has both drivers, neither loaded, and the files `push`."""
     context = session.context
     ours = driver.module(kernel.kernel(version, context), context)
     config = HostConfig(kernel=version, driver=IN_TREE, vfs=vfs,
-                        push={PROGRAM: program(context), MODULE: ours},
+                        push={PROGRAM: program(context), MODULE: ours, **(push or {})},
                         model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", config)])
     accelerator.bring_up(host.ssh, SEC, vfs)

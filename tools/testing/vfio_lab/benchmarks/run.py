@@ -16,14 +16,15 @@ from lab.build.kernel import GUEST
 from lab.scenario.config import HostConfig
 from lab.scenario.session import Session
 
-from . import downtime, economy, endurance, floor, latency, memory, report, rig, scale
+from . import downtime, economy, endurance, fairness, floor, latency, memory, report, rig, scale
 
 MANY = 63
 #: the benchmarks: on one host of each kernel, and with guests that migrate between two
 #: hosts of the newer kernel
 ON_ONE_HOST = ("registers", "latency", "scale", "memory")
+TENANTS = ("fairness",)
 WITH_GUESTS = ("downtime", "endurance")
-WHAT = ON_ONE_HOST + WITH_GUESTS
+WHAT = ON_ONE_HOST + TENANTS + WITH_GUESTS
 
 
 @dataclasses.dataclass
@@ -48,6 +49,8 @@ class Bench:
             found = self.kept.setdefault(version, {})
             self._small(version, found)
             self._large(version, found)
+        if "fairness" in self.what:
+            self._tenants()
         if "downtime" in self.what:
             self._whole()
         if "endurance" in self.what:
@@ -110,6 +113,14 @@ class Bench:
                     used = memory.measure(bed)
                 self._keep(found, "memory", [dataclasses.asdict(c) for c in used])
                 _tell(report.costs(used))
+
+    def _tenants(self) -> None:
+        """Waits of the PF's driver beside busy VFs."""
+        with self.steps.step(f"turns of the PF's driver beside up to {MANY} busy VFs"), \
+                open(self.folder / "fairness.log", "w", encoding="utf-8") as log:
+            found = fairness.measure(lambda: Session(Steps(log), self.folder), CHECKED[0], lambda so_far: self._keep(
+                self.kept, "fairness", [dataclasses.asdict(t) for t in so_far]))
+            _tell(report.turns(found))
 
     def _whole(self) -> None:
         """Downtime of an idle guest, with and without VFs."""

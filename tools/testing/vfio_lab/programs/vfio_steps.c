@@ -47,7 +47,7 @@
 #define FILES	8192
 #define TOKEN	"5c5f6f12-4d4e-4f50-8152-535455565758"
 
-static uint8_t image[DATA_SIZE];
+static uint8_t data[DATA_SIZE];
 static int data_fd = -1, held;
 
 static void keep_data(const char *hex)
@@ -55,13 +55,13 @@ static void keep_data(const char *hex)
 	unsigned int byte;
 
 	for (held = 0; held < DATA_SIZE && sscanf(hex + 2 * held, "%2x", &byte) == 1; held++)
-		image[held] = byte;
+		data[held] = byte;
 }
 
 static void show_data(void)
 {
 	for (int i = 0; i < held; i++)
-		printf("%02x", image[i]);
+		printf("%02x", data[i]);
 	printf("\n");
 }
 
@@ -129,13 +129,13 @@ static void step_transfer(char what, int n)
 
 	switch (what) {
 	case 'd':
-		len = receive_data(data_fd, image, n);
+		len = receive_data(data_fd, data, n);
 		if (len > 0)
 			held = len;
 		printf("%d\n", len);
 		break;
 	case 'w':
-		printf("%zd\n", send_data(data_fd, image, held));
+		printf("%zd\n", send_data(data_fd, data, held));
 		break;
 	case 'p':
 		printf("%d\n", precopy());

@@ -15,6 +15,12 @@ COMPILER = "aarch64-linux-gnu-gcc"
 FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 
+def vfio_program(name: str, context: Context | None = None) -> Path:
+    """A program of programs/ that uses VFs by VFIO, linked with what the selftests know of them."""
+    return static_program([paths.LAB / f"programs/{name}.c", paths.LAB / "programs/vfio_device.c",
+                           paths.ROOT / "tools/testing/selftests/vfio/hisi_acc_guest.c"], context)
+
+
 def static_program(source: Path | Sequence[Path], context: Context | None = None) -> Path:
     """The static arm64 program of one or more C files, compiled if it is not cached.
 

@@ -23,7 +23,7 @@ from ..probe import fuzz
 from ..release import results
 from . import arguments, logs
 
-BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "downtime", "endurance"),
+BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "fairness", "downtime", "endurance"),
                              {"blackout": "downtime", "moves": "endurance"})
 # pytest's exit status if it had no test to run
 NONE_LEFT = 5

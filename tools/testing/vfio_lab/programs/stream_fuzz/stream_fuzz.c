@@ -120,7 +120,7 @@ static void look_at(const struct hisi_acc_saved *saved, const uint8_t *bytes, si
 		for (unsigned int i = 0; i < HISI_ACC_XQC_WORDS; i++)
 			must(saved->eqc[i] == data_get(bytes, EQC + 4 * i, 4) && saved->aeqc[i] == data_get(bytes, AEQC + 4 * i, 4));
 		must(saved->sqc_table == data_get(bytes, SQC_TABLE, 8) && saved->cqc_table == data_get(bytes, CQC_TABLE, 8));
-		must(saved->pending_read == (data_minor(bytes) ? data_get(bytes, QUESTION, 4) : 0));
+		must(saved->pending_read == (data_minor(bytes) ? data_get(bytes, PENDING_READ, 4) : 0));
 	}
 	hisi_acc_vf_data_encode(sent, saved, match);
 	must(is_valid_data(sent, sizeof(sent), &rules));

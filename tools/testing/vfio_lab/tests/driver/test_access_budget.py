@@ -49,12 +49,12 @@ def measure(bench: Bench, trace: Path) -> dict[str, Counts]:
         vf.guest_up()
         step("before", lambda: go(State.PRE_COPY))
         step("downtime", lambda: go(State.STOP_COPY))
-        image = bytearray()
-        while len(image) < DATA_SIZE:
+        data = bytearray()
+        while len(data) < DATA_SIZE:
             assert vf.read_migration_data() > 0
-            image += vf.image()
+            data += vf.migration_data()
         assert vf.reset() == ("", State.RUNNING)
-        vf.load_migration_data(bytes(image))
+        vf.load_migration_data(bytes(data))
         go(State.RESUMING)
         step("write", write)
         step("load", lambda: go(State.RUNNING))

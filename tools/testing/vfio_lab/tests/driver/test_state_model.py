@@ -37,7 +37,7 @@ RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_star
     ("\t\t.undo = hisi_acc_qm_undo_stop,\n", "", "stopped in RUNNING"),
     (".action = hisi_acc_arc_restart", ".action = hisi_acc_arc_noop", "stopped in RUNNING"),
     ("STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_noop", "STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_restart", "running in STOP"),
-    ("\t\t.undo = hisi_acc_arc_load_undo,\n", "", "half an image"),
+    ("\t\t.undo = hisi_acc_arc_load_undo,\n", "", "half of the data"),
     (".action = hisi_acc_arc_end_session", ".action = hisi_acc_arc_noop", "data file"),
     ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_start_saving", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_noop", "data file ''"),
     ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second data file"),

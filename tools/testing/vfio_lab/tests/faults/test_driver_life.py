@@ -200,7 +200,7 @@ def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
         with bench.open() as vf:
             go(vf, State.PRE_COPY)
             assert vf.read_migration_data() > 0
-            return vf.image()[8:24]
+            return vf.migration_data()[8:24]
 
     alone = learnt()
     with bench.rival():

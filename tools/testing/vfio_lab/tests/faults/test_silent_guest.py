@@ -52,11 +52,11 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
         go(vf, State.STOP_COPY)
         assert vf.read_migration_data() > 0
         go(vf, State.RUNNING)
-        image = saved(vf)
+        data = saved(vf)
         go(vf, State.RUNNING)
         go(other, State.RESUMING)
-        other.load_migration_data(image)
-        assert other.write_migration_data() == len(image)
+        other.load_migration_data(data)
+        assert other.write_migration_data() == len(data)
         go(other, State.RUNNING)
         for function in vf, other:
             assert tables(function) == told and function.load(VF_STATE) == NOT_READY

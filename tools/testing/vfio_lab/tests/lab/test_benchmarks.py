@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from benchmarks import downtime, chance, endurance, floor, latency, memory, report, rig, scale
+from benchmarks import downtime, chance, endurance, fairness, floor, latency, memory, report, rig, scale
 from lab.scenario.timeline import Phase
 from lab.probe import kmem
 from lab.probe.kmem import sum_up
@@ -166,6 +166,16 @@ def test_share_of_the_driver():
     text = "\n".join(report.downtimes(found))
     assert "70.0 (60.0 to 80.0)" in text and "1.00  0.50" in text and "no P2P" in text
     assert downtime.typical(found).downtime_ms == 70
+
+
+def test_turns_that_were_not_had():
+    """A missed turn, a failed operation and users that hung must stand in the table."""
+    found = [fairness.Turns(rig.TREE, "flr", 8, fairness.TURNS, 475, 600, 0, 620),
+             fairness.Turns(rig.IN_TREE, "flr", 8, 3, 80_000, 600, 2, 55_985),
+             fairness.Turns(rig.IN_TREE, "sysfs", 8, fairness.TURNS, 12)]
+    rows = {line.split("  ")[1].strip(): line.split() for line in report.turns(found)}
+    assert rows["flr, 8"][2:] == ["475", "620", "80000", "(3", "of", "20)", "55985", "(2", "of", "600", "failed)"]
+    assert rows["sysfs, 8"][2:] == ["-", "-", "12", "hung"] and rows["flr, 1"][2:] == ["-"] * 4
 
 
 def test_nobody_always_comes_second(monkeypatch):

@@ -18,7 +18,7 @@ from lab.core.context import Context
 from lab.core.errors import LabError
 from lab.core.timeouts import MACHINE
 from lab.core.progress import Steps
-from lab.build import kernel
+from lab.build import cross, kernel
 from lab.build.load_module import looping_vfio, rival_module
 from lab.scenario import accelerator
 from lab.scenario.config import MODEL, HostConfig
@@ -41,7 +41,7 @@ def config(context: Context, version: str, driver: str, vfs: int = 2, patch: Pat
         **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
-        steps.LOOP: steps.loop_program(context),
+        steps.LOOP: cross.vfio_program("vfio_loop", context),
         **tap.files(context),
         "/lab/qm_rival.ko": rival_module(built, context),
         "/lab/vfio.ko": looping_vfio(built, context)})

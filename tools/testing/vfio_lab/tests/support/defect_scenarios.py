@@ -39,7 +39,7 @@ def saved(vf: steps.Function) -> bytes:
     """The migration data of a VF in use."""
     go(vf, State.STOP_COPY)
     assert vf.read_migration_data() == DATA_SIZE, "incomplete migration data"
-    return vf.image()
+    return vf.migration_data()
 
 
 def works(vf: steps.Function) -> None:
@@ -163,7 +163,7 @@ def queue_table_has_one_user(bench: Bench) -> None:
     with bench.rival(), bench.open() as vf:
         go(vf, State.PRE_COPY)
         assert vf.read_migration_data() > 0
-        before = vf.image()[8:12]
+        before = vf.migration_data()[8:12]
         go(vf, State.RUNNING)
         for walk in ("save", "open"):
             bench.tell("shape", "1 400")
@@ -172,7 +172,7 @@ def queue_table_has_one_user(bench: Bench) -> None:
                     pass
             else:
                 error, _ = vf.go(State.PRE_COPY)
-                assert error or (vf.read_migration_data() > 0 and vf.image()[8:12] == before), "queues of another VF"
+                assert error or (vf.read_migration_data() > 0 and vf.migration_data()[8:12] == before), "queues of another VF"
                 vf.go(State.RUNNING)
             wait_until("the rival is done", lambda: bench.host.ssh.out(f"cat {RIVAL}/hold") == "0", 5)
             assert not bench.host.ssh.run(f"cat {RIVAL}/shape", check=False).returncode, \
@@ -272,11 +272,11 @@ def neighbour_is_left_alone(bench: Bench) -> None:
     """D17: from V4 on, doorbells of a VF must be in its own migration registers."""
     with bench.open() as vf:
         vf.guest_up(events=1)
-        image = saved(vf)
+        data = saved(vf)
         go(vf, State.RUNNING)
     with bench.open(1) as other:
         go(other, State.RESUMING)
-        other.load_migration_data(image)
+        other.load_migration_data(data)
         assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
     assert not bench.guest_errors(), shown(bench.guest_errors())
@@ -287,11 +287,11 @@ def both_register_layouts_work(bench: Bench) -> None:
     with bench.open() as vf:
         vf.guest_up()
         table = vf.table()
-        image = saved(vf)
-        assert int.from_bytes(image[160:168], "little") == table
+        data = saved(vf)
+        assert int.from_bytes(data[160:168], "little") == table
         assert vf.reset() == ("", State.RUNNING)
         go(vf, State.RESUMING)
-        vf.load_migration_data(image)
+        vf.load_migration_data(data)
         assert vf.write_migration_data() == DATA_SIZE
         go(vf, State.RUNNING)
         assert vf.table() == table
@@ -331,12 +331,12 @@ def guest_gets_its_own_answer(bench: Bench) -> None:
             got = vf.answer()
             assert got == want, f"after {states[-1].name} the guest reads {got:#x}, not {want:#x}"
         vf.begin_command(ASK_QUEUES)
-        image = saved(vf)
+        data = saved(vf)
     with bench.open(1) as other:
         other.begin_command(ASK_QUEUES)
         here = other.answer()
         go(other, State.RESUMING)
-        other.load_migration_data(image)
+        other.load_migration_data(data)
         assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
         assert other.answer() == here, "no reply to the guest on the destination"
@@ -349,10 +349,10 @@ def guests_mask_stays(bench: Bench) -> None:
         vf.store(MESSAGE_MASK, 1)
         go(vf, State.STOP, State.RUNNING)
         assert vf.load(MESSAGE_MASK) == 1, "unmasked by a stop"
-        image = saved(vf)
+        data = saved(vf)
     with bench.open(1) as other:
         go(other, State.RESUMING)
-        other.load_migration_data(image)
+        other.load_migration_data(data)
         assert other.write_migration_data() == DATA_SIZE
         go(other, State.RUNNING)
         assert other.load(MESSAGE_MASK) == 1, "unmasked by a migration"
@@ -408,15 +408,15 @@ def other_hardware_is_refused(older: Bench, newer: Bench) -> None:
     """D16: V4 must reject migration data of V3, whose guest sees fewer registers."""
     with older.open() as vf:
         vf.guest_up()
-        image = saved(vf)
+        data = saved(vf)
     with newer.open() as vf:
         vf.guest_up()
         own = saved(vf)
         assert vf.reset() == ("", State.RUNNING)
         # other differences between the two hosts are not tested here
-        assert own[:28] == image[:28]
+        assert own[:28] == data[:28]
         go(vf, State.RESUMING)
-        vf.load_migration_data(image)
+        vf.load_migration_data(data)
         assert vf.write_migration_data() < 0 or vf.go(State.STOP)[0], "V4 accepted migration data of V3"
 
 

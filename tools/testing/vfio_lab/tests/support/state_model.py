@@ -119,7 +119,7 @@ def _start_resuming(f: Function) -> Outcomes:
 
 
 def _load(f: Function) -> Outcomes:
-    yield "image refused", f
+    yield "data rejected", f
     yield "broke halfway", f.but(half_loaded=True)
     yield "", f.but(stopped=True, paused=True, half_loaded=False, lost=False, data="")
 
@@ -180,12 +180,12 @@ def _check(f: Function, came: str) -> None:
     if f.stopped != f.paused:
         raise Wrong(f"{came}: the driver is wrong about the function in {f.state}")
     if f.half_loaded:
-        raise Wrong(f"{came}: half an image in {f.state}")
+        raise Wrong(f"{came}: half of the data in {f.state}")
     want = {"match", "whole", "error"} if f.state in SENDS else {"incoming"} if f.state == "RESUMING" else {""}
     if f.data not in want:
         raise Wrong(f"{came}: data file '{f.data}' in {f.state}")
     if f.state == "STOP_COPY" and f.data == "match":
-        raise Wrong(f"{came}: the end of the image is missing")
+        raise Wrong(f"{came}: the end of the data is missing")
 
 
 def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) -> tuple[int, int]:

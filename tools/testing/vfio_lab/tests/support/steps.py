@@ -11,14 +11,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.core import paths
 from lab.core.context import Context
 from lab.core.process import killed_after
 from lab.build import cross
 from lab.scenario.host import Host
 
-#: the object that both programs are linked with
-DEVICE = (paths.LAB / "programs/vfio_device.c", paths.ROOT / "tools/testing/selftests/vfio/hisi_acc_guest.c")
 REMOTE = "/lab/vfio_steps"
 LOOP = "/lab/vfio_loop"
 DATA_SIZE = 176
@@ -46,12 +43,7 @@ class State(enum.IntEnum):
 
 def program(context: Context) -> Path:
     """The program in the host; see vfio_steps.c."""
-    return cross.static_program([paths.LAB / "programs/vfio_steps.c", *DEVICE], context)
-
-
-def loop_program(context: Context) -> Path:
-    """The program that keeps several VFs busy; see vfio_loop.c."""
-    return cross.static_program([paths.LAB / "programs/vfio_loop.c", *DEVICE], context)
+    return cross.vfio_program("vfio_steps", context)
 
 
 @dataclasses.dataclass
@@ -250,14 +242,14 @@ class Function:
         """Open so many files and keep them: migration files or event descriptors."""
         assert self._say(f"{'K' if data else 'V'} {count}") == [count]
 
-    def image(self) -> bytes:
+    def migration_data(self) -> bytes:
         """The data read last."""
         self._send("i")
         return bytes.fromhex(self._line())
 
-    def load_migration_data(self, image: bytes) -> None:
+    def load_migration_data(self, data: bytes) -> None:
         """Set the data for write_migration_data()."""
-        assert self._say(f"I {image.hex()}")[0] == len(image)
+        assert self._say(f"I {data.hex()}")[0] == len(data)
 
     def load(self, offset: int) -> int:
         """Read a register of the guest."""

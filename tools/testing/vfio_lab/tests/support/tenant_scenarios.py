@@ -238,7 +238,7 @@ def is_stopped_and_saved(bench: Bench, state: State) -> None:
         assert pauses(bench) == before + 1, "it was not stopped"
         go(vf, State.STOP_COPY)
         assert vf.read_migration_data() == DATA_SIZE, "migration data of a guest without a driver"
-        assert vf.image() == whole
+        assert vf.migration_data() == whole
         go(vf, State.RUNNING)
         assert bench.count("kicks") > kicks and vf.load(VF_STATE) == NOT_READY
 
@@ -252,19 +252,19 @@ def nobody(vf: Function) -> bytes:
     """Migration data of a VF that no guest uses."""
     go(vf, State.STOP_COPY)
     assert vf.read_migration_data() > 0
-    return vf.image()
+    return vf.migration_data()
 
 
 def is_emptied(bench: Bench, ready: int) -> None:
     """A VF whose guest reported ready or not gets the state of an unused one."""
     with bench.open(1) as other:
-        image = nobody(other)
+        data = nobody(other)
     with bench.open() as vf:
         vf.guest_up(events=1)
         vf.store(VF_STATE, ready)
         go(vf, State.STOP, State.RESUMING)
-        vf.load_migration_data(image)
-        assert vf.write_migration_data() == len(image)
+        vf.load_migration_data(data)
+        assert vf.write_migration_data() == len(data)
         before = {what: bench.count(what) for what in ("kicks", "kicks-of-unused-queues", "msi-eq", "resets")}
         go(vf, State.RUNNING)
         after = {what: bench.count(what) for what in before}
@@ -334,11 +334,11 @@ def dead_registers_are_no_state(bench: Bench) -> None:
         vf.guest_up()
         go(vf, State.PRE_COPY)
         assert vf.read_migration_data() > 0
-        before = vf.image()
+        before = vf.migration_data()
         go(vf, State.RUNNING)
         with memory_off(bench):
             error, _ = vf.go(State.PRE_COPY)
-            assert error or vf.read_migration_data() > 0 and vf.image() == before, "migration data from inaccessible registers"
+            assert error or vf.read_migration_data() > 0 and vf.migration_data() == before, "migration data from inaccessible registers"
 
 
 def lost_bar_layout_leaves_the_guest_part(bench: Bench) -> None:
@@ -366,9 +366,9 @@ def function_table_is_left_alone(bench: Bench) -> None:
 
 # Migration data of the in-tree driver
 
-def as_linux_writes(image: bytes) -> bytearray:
+def as_linux_writes(data: bytes) -> bytearray:
     """Data of version 2.0, with masks as a register may have them."""
-    older = bytearray(image)
+    older = bytearray(data)
     for place, length in (30, 2), (32, 8), (120, 24):
         older[place:place + length] = bytes(length)
     for mask in 40, 44, 52:
@@ -381,10 +381,10 @@ def in_tree_migration_data_is_loaded(bench: Bench) -> None:
     which it uses for a VF without a driver."""
     with bench.open() as vf:
         vf.guest_up()
-        image = as_linux_writes(saved(vf))
-    half = bytearray(image)
+        data = as_linux_writes(saved(vf))
+    half = bytearray(data)
     half[144:152] = bytes(8)
-    for sent, table in (image, int.from_bytes(image[160:168], "little")), (half, 0):
+    for sent, table in (data, int.from_bytes(data[160:168], "little")), (half, 0):
         with bench.open(1) as other:
             go(other, State.RESUMING)
             other.load_migration_data(sent)
