@@ -22,7 +22,7 @@ check-all: python	## run every test, also those that take long; continues where 
 	@$(VLAB) check --all
 
 .PHONY: bench
-bench: python	## measure the driver beside the kernel's own: tables, report.json, plots
+bench: python	## compare this driver with the in-tree driver
 	@$(VLAB) bench
 
 .PHONY: check-asan
@@ -30,7 +30,7 @@ check-asan: python	## run the tests on an outer QEMU that ends at its first memo
 	@$(VLAB) check --asan
 
 .PHONY: static
-static: python	## the driver as the kernel's own tools and other compilers see it
+static: python	## static checks and builds by other compilers
 	@$(VLAB) check -- test_static.py test_driver_build.py test_kunit.py
 
 .PHONY: sanitize
@@ -42,11 +42,11 @@ coverage: python	## which lines of the driver its tests run, into build/check/co
 	@$(VLAB) check -- --long test_coverage.py
 
 .PHONY: mutants
-mutants: python	## drivers that lack one thing, each of which a test must catch
+mutants: python	## mutation tests
 	@$(VLAB) check -- --long test_mutants.py test_lab_mutants.py test_migration.py -k 'catches or caught or fails'
 
 .PHONY: fuzz
-fuzz: python	## give the driver what nobody would, at random: images and operations
+fuzz: python	## fuzz migration data and the device API
 	@$(VLAB) fuzz
 
 .PHONY: module
