@@ -150,18 +150,9 @@ class Scenario:
     def _set_up_host(self, host: Host) -> None:
         """Load the PF's driver, create VFs and bind them."""
         vfs = host.spec.config.vfs
-        functions: dict[str, list[str]] = {}
         driver = DRIVER_NAMES[host.spec.config.driver]
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
-            # All first: the variant driver brings the stock ones with it, without parameters
-            for name in self._engines():
-                accelerator.bring_up(host.ssh, hardware.ENGINES[name], vfs)
-            for name in self._engines():
-                engine = hardware.ENGINES[name]
-                functions[name] = accelerator.functions(host.ssh, engine)
-                if len(functions[name]) != vfs:
-                    raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, expected {vfs}")
-                accelerator.bind(host.ssh, functions[name], hardware.VARIANT_DRIVER)
+            functions = accelerator.set_up(host.ssh, [hardware.ENGINES[name] for name in self._engines()], vfs)
             if self._migration.backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
             self._all[host.name] = functions

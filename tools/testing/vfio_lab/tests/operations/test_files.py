@@ -67,9 +67,7 @@ class Place:
         self.engines = engines
         config = dataclasses.replace(config, push={steps.REMOTE: steps.program(context), **push})
         (self.host,) = session.boot([session.spec(name, config, GuestConfig())])
-        for engine in CONFIG.engines:
-            accelerator.bring_up(self.host.ssh, CONFIG.engine(engine), CONFIG.vfs)
-            accelerator.bind(self.host.ssh, self.functions(engine), hardware.VARIANT_DRIVER)
+        accelerator.set_up(self.host.ssh, map(CONFIG.engine, CONFIG.engines), CONFIG.vfs)
         self.host.ssh.run(f"mkdir -p {Path(FILE).parent}")
 
     def functions(self, name: str) -> list[str]:
