@@ -420,7 +420,7 @@ def _states(guest: Guest, since: float, state: str) -> list[float]:
 
 
 def _address(host: Host) -> str:
-    return {"server": "10.0.9.1", "client": "10.0.9.2"}[host.spec.lan[0] if host.spec.lan else "server"]
+    return hardware.LAN[host.spec.lan[0] if host.spec.lan else "server"]
 
 
 def _selftests(console: str) -> list[str]:

@@ -76,9 +76,8 @@ class Session:
         root = rootfs.host_root(versions.VMM[config.vmm], self.context)
         parts = self._images / f"{name}-parts"
         parts.mkdir()
-        env = {"NAME": name, "ADDRESS": ""}
-        if lan:
-            env["ADDRESS"] = "10.0.9.1" if lan[0] == "server" else "10.0.9.2"
+        env = {"NAME": name, "ADDRESS": hardware.LAN[lan[0]] if lan else "", "SOURCE": hardware.LAN["server"],
+               "DESTINATION": hardware.LAN["client"]}
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = kernel.kernel(guest.kernel, self.context)

@@ -34,7 +34,8 @@ from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 VFS = 3
 STOCK, VARIANT = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
 PF = hardware.ENGINES[ENGINE].pf
-VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
+VF = hardware.ENGINES[ENGINE].vf(0)
+NODE = "pci_" + re.sub(r"\W", "_", VF)
 #: commands of the guide
 DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
 XML = blocks("xml", "libvirt")
