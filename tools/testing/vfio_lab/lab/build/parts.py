@@ -30,7 +30,7 @@ class Part:
 
     build: Callable[[Context], object]
     kind: str
-    room: int
+    size: int
     after: tuple[str, ...] = ()
     heavy: bool = False
 
@@ -158,8 +158,8 @@ def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
     machine.check()
     context = Context(steps=steps)
     have = [entry.kind for entry in context.cache.entries() if not entry.is_tree]
-    room = sum(WHAT[name].room for name in _closure(names) if not fnmatch.filter(have, WHAT[name].kind))
-    disk.require(context.cache.root, room, "what is to be built")
+    size = sum(WHAT[name].size for name in _closure(names) if not fnmatch.filter(have, WHAT[name].kind))
+    disk.require(context.cache.root, size, "what is to be built")
     machine.prepare(context)
     lacking = missing(names, context.cache)
     if lacking:

@@ -15,7 +15,7 @@ from ..core.errors import LabError, Refusal
 from ..core.progress import Steps
 from . import accelerator, arcs
 from .config import GuestConfig, MigrationConfig
-from .guest import MIGRATION_PORT, Guest
+from .guest import MIGRATION_PORT, Guest, Start
 from .host import Host
 from .load import LoadRecord, Report
 from .syncs import Sync
@@ -139,7 +139,7 @@ class Scenario:
 
     def _start(self, host: Host, incoming: bool) -> Guest:
         self._guests.append(Guest(host, self._functions[host.name], self.record, self._guest_config, self._migration,
-                                  incoming, self._number, self._machine))
+                                  Start(incoming, number=self._number, machine=self._machine)))
         return self.guest
 
     def set_up(self) -> None:
@@ -374,7 +374,7 @@ class Scenario:
         try:
             self.set_up()
             self.start_guest()
-            for _ in range(self._migration.moves - 1):
+            for _ in range(self._migration.migrations - 1):
                 self.migrate()
                 self.turn_round()
             self.migrate()

@@ -21,7 +21,7 @@ from lab.core.context import Context
 from lab.core.progress import Steps
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
-from lab.scenario.guest import Guest
+from lab.scenario.guest import Guest, Start
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import slow_down
 from lab.scenario.session import Session
@@ -89,7 +89,7 @@ class Place:
     def load(self, functions: list[str], file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
         """Start a QEMU that loads the file."""
         record = LoadRecord()
-        guest = Guest(self.host, functions, record, incoming=True, listen=False)
+        guest = Guest(self.host, functions, record, start=Start(incoming=True, listen=False))
         enable(guest, *capabilities)
         for line in LOAD:
             monitor(guest, line.replace(FILE, file))
