@@ -10,7 +10,7 @@ import tap
 from lab.core import hardware, versions
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE
-from moves import event, running
+from migrations import event, running
 
 VF, VF2 = (hardware.ENGINES[ENGINE].vf(number) for number in range(2))
 FOLDER = f"/sys/kernel/debug/vfio/{VF}/migration/hisi_acc"
