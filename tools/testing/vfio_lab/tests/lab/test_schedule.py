@@ -245,7 +245,7 @@ def test_without_a_terminal_one_line_shows_all(monkeypatch):
     steps.relay("b", {"now": ("build b", " … 2 s")})
     for lane in ("a", "b"):
         steps.relay(lane, {"note": "no kernel 7"})
-    steps._tell(time.monotonic() + 11)
+    steps._print_running(time.monotonic() + 11)
     assert out.getvalue().splitlines() == [
         "  note     no kernel 7", "  ...      build a … 1 s; build b … 2 s (1 of 3 done, about 4 min left)"]
 
@@ -270,9 +270,9 @@ def test_short_steps_of_tests_are_not_shown():
     steps = Steps(out, after=30)
     with steps.step("short"):
         steps.note("look")
-        steps._tell(time.monotonic() + 29)
+        steps._print_running(time.monotonic() + 29)
         assert out.getvalue() == "  note     look\n"
-        steps._tell(time.monotonic() + 31)
+        steps._print_running(time.monotonic() + 31)
     assert "...      short" in out.getvalue() and "ok  " not in out.getvalue()
 
 
