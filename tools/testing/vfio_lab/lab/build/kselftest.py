@@ -48,7 +48,7 @@ def headers(source: Kernel, context: Context) -> Path:
                                context.waiting) / "include"
 
 
-def _libuuid(context: Context) -> Path:
+def libuuid(context: Context) -> Path:
     """Debian's arm64 package of what libvfio links with."""
     return context.package("uuid-dev", apt=Apt(context.cache, "arm64"))
 
@@ -85,26 +85,31 @@ def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
         failure=f"{HOOK} does not apply to the selftests of kernel {series}.")
 
 
+def static_variables(folder: Path, uuid: Path, log: Path) -> dict[str, str]:
+    """Variables of make for programs that need no library of a host; an object file goes to `folder`."""
+    compat = folder / "compat.o"
+    run([f"{CROSS}gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", compat, COMPAT], log=log)
+    return {"EXTRA_CFLAGS": f"-O2 -I{uuid}/usr/include",
+            "USERLDFLAGS": f"-static -L{uuid}/usr/lib/aarch64-linux-gnu {compat}"}
+
+
 def installed(context: Context | None = None, source: Kernel | None = None) -> Path:
     """The installed tests: run_kselftest.sh, and a folder vfio with the programs."""
     context = context or shared()
     source = source or kernel(versions.DEFAULT, context)
-    header, uuid, files = headers(source, context), _libuuid(context), _overlay()
+    header, uuid, files = headers(source, context), libuuid(context), _overlay()
 
     def build(folder: Path) -> None:
         log = context.cache.log("kselftest")
         tree = folder / "tree"
         with context.steps.step("build the selftests of VFIO, the kernel's and this project's", log):
             _lay_out(tree, source.source, header, files, log)
-            compat = folder / "compat.o"
-            run([f"{CROSS}gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", compat, COMPAT], log=log)
+            static = static_variables(tree, uuid, log)
             run([*MAKE, f"-j{processors.count()}", "-C", tree / "tools/testing/selftests",
-                 "TARGETS=vfio", "FORCE_TARGETS=1", f"EXTRA_CFLAGS=-O2 -I{uuid}/usr/include",
-                 f"USERLDFLAGS=-static -L{uuid}/usr/lib/aarch64-linux-gnu {compat}",
+                 "TARGETS=vfio", "FORCE_TARGETS=1", *(f"{name}={value}" for name, value in static.items()),
                  f"KSFT_INSTALL_PATH={folder}/installed", "install"], log=log,
                 failure="The selftests of VFIO cannot be built.")
             shutil.rmtree(tree)
-            compat.unlink()
 
     inputs = {"recipe": RECIPE, "source": source.source.name, "uuid": uuid.name,
               "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),

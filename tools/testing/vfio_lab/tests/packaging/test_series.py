@@ -10,12 +10,16 @@ import subprocess
 
 import pytest
 
+import tap
 from guide import blocks
-from lab.core import paths, versions
+from lab.core import hardware, paths, versions
 from lab.core.errors import LabError
 from lab.core.git import NOBODY, git
-from lab.build import kernel_tree
+from lab.core.run import clean_environment
+from lab.build import kernel_tree, kselftest
 from lab.build.kernel import CROSS, kernel, sources, unmet
+from lab.scenario import accelerator
+from lab.scenario.config import HostConfig
 from lab.release import series
 from lab.release.series_steps import STEPS, states
 from kernels import lasting
@@ -73,6 +77,38 @@ def test_the_configuration_fragment_takes_effect(context, tmp_path, base):
     wanted = (paths.ROOT / "kernel/configs" / name).read_text()
     assert "CONFIG_HISI_ACC_VFIO_PCI=m" in wanted
     assert unmet(wanted, (tmp_path / "out/.config").read_text()) == []
+
+
+def command_lines(page: str) -> list[str]:
+    """The lines of the code block for kselftests on hardware."""
+    (block,) = re.findall(r"^```\n(make headers .*?)^```", page, re.M | re.S)
+    return block.splitlines()
+
+
+@pytest.mark.expect(tap.PROVOKED)
+@pytest.mark.long("builds the selftests in a kernel tree, and runs all in each mode")
+def test_the_kselftests_of_a_patched_tree_pass(boot, context, tmp_path):
+    """In a tree with the patches applied, CONTRIBUTING's commands must build, install and run the
+    kselftests of migration, and all must pass."""
+    build, _, _, run_them = command_lines((paths.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    tree, target, log = tmp_path / "tree", tmp_path / "kselftest", tmp_path / "log"
+    base = sources(versions.DEFAULT, context)
+    subprocess.run(["cp", "--recursive", "--link", base, tree], check=True)
+    for patch in series.make(base, tmp_path / "out", context, builds=False)[1:]:
+        subprocess.run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", "--silent", "-d", tree, "-i", patch], check=True)
+    # on this machine with a cross compiler, and without libraries of the host
+    subprocess.run(build.replace("/tmp/kselftest", str(target)), shell=True, check=True, cwd=tree, stdout=subprocess.DEVNULL,
+                   env={**clean_environment(), "ARCH": "arm64", "CROSS_COMPILE": CROSS, "FORCE_TARGETS": "1",
+                        **kselftest.static_variables(tmp_path, kselftest.libuuid(context), log)})
+    host = boot(HostConfig(push=kselftest.files(target)))
+    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
+    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    said = host.ssh.run(f"cd {kselftest.REMOTE} && export VFIO_SELFTESTS_BDF={functions[0]} "
+                        f"VFIO_SELFTESTS_DESTINATION={functions[1]} && {run_them} 2>&1", timeout=1400, check=False).stdout
+    found = {name: verdict for verdict, name in re.findall(r"^((?:not )?ok) \d+ selftests: vfio: (\w+)", said, re.M)}
+    assert set(found.values()) == {"ok"}, said
+    assert found.keys() == {path.stem for path in kselftest.TREE.glob("*_test.c") if "iommu_dirty" not in path.name} | {
+        "vfio_pci_migration_fail_nth"}
 
 
 def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path:
