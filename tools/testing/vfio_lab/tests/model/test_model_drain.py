@@ -244,6 +244,26 @@ def test_the_function_of_a_long_request_goes_away(start, end):
     assert again.reap(0) == [(0, 0x0D)] and results(vf) == written and not again.guest_errors()
 
 
+def test_a_request_that_a_reset_drops_keeps_no_memory(start):
+    """The memory of requests that were being computed in a reset must be freed."""
+    vf = start(kind=Zip)
+    data = noise(vf, 1)
+    sqe = vf.model.memory(vf.sq(0), 128)
+    vf.wait_completed(1)
+    before = vf.model.resident()
+    for _ in range(20):
+        vf.model.reset(1)
+        vf = Zip(vf.model, 1)
+        vf.start()
+        fetched = vf.events()["requests-fetched"]
+        vf.submit(0, sqe)
+        while vf.events()["requests-fetched"] == fetched:
+            vf.model.run_due()
+    # begins later, and takes as long
+    vf.wait_completed(done(vf) + 1)
+    assert vf.model.resident() < before + 5 * len(data)
+
+
 def test_a_pause_that_holds_a_long_request(start):
     """PAUSE must not wait for it, and it must be computed once more after the restart."""
     vf = start(",pause-inflight=hold", kind=Zip)
