@@ -68,12 +68,12 @@ int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
 }
 
 /* Tells hisi_acc_access_reset_prepare() that its caller blocks resets of the PF */
-static void begin_core_call(struct hisi_acc_vf *vf)
+static void hisi_acc_access_begin_core_call(struct hisi_acc_vf *vf)
 {
 	atomic_inc(&vf->core_calls);
 }
 
-static void end_core_call(struct hisi_acc_vf *vf)
+static void hisi_acc_access_end_core_call(struct hisi_acc_vf *vf)
 {
 	atomic_dec(&vf->core_calls);
 }
@@ -146,7 +146,7 @@ void hisi_acc_access_end(struct hisi_acc_vf *vf)
 }
 
 /* After -EAGAIN; @end is 0 the first time, then until when */
-static bool once_more(unsigned long *end)
+static bool hisi_acc_access_retry(unsigned long *end)
 {
 	if (!*end)
 		*end = jiffies + msecs_to_jiffies(RETRY_MS);
@@ -171,16 +171,16 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 						  TASK_KILLABLE);
 		if (err)
 			return err;
-		begin_core_call(vf);
+		hisi_acc_access_begin_core_call(vf);
 		err = vfio_pci_core_enable(&vf->core);
 		if (!err) {
-			err = learn(vf);
+			err = init(vf);
 			if (err)
 				vfio_pci_core_disable(&vf->core);
 		}
-		end_core_call(vf);
+		hisi_acc_access_end_core_call(vf);
 		hisi_qm_unblock_reset(vf->pf_qm);
-	} while (err == -EAGAIN && once_more(&end));
+	} while (err == -EAGAIN && hisi_acc_access_retry(&end));
 	return err;
 }
 
@@ -204,16 +204,18 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
  * Whether a reset has ended that began after @resets was read. The PCI core does not
  * tell whether it did anything.
  */
-static bool was_reset_since(struct hisi_acc_vf *vf, unsigned int resets)
+static bool hisi_acc_access_was_reset_since(struct hisi_acc_vf *vf,
+					    unsigned int resets)
 {
 	int later = READ_ONCE(vf->resets) - (resets + (resets & 1));
 
 	return later >= 2 && hisi_acc_pci_mem_enabled(vf);
 }
 
-static long core_reset(struct hisi_acc_vf *vf, unsigned long arg)
+static long hisi_acc_access_core_reset(struct hisi_acc_vf *vf,
+				       unsigned long arg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(core_reset, vf, arg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_access_core_reset, vf, arg);
 	return vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
 }
 
@@ -240,14 +242,15 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 						  TASK_KILLABLE);
 		if (err == -EINTR)
 			return err;
-		begin_core_call(vf);
-		ret = core_reset(vf, arg);
-		if (ret == -EAGAIN && was_reset_since(vf, resets))
+		hisi_acc_access_begin_core_call(vf);
+		ret = hisi_acc_access_core_reset(vf, arg);
+		if (ret == -EAGAIN &&
+		    hisi_acc_access_was_reset_since(vf, resets))
 			ret = 0;
-		end_core_call(vf);
+		hisi_acc_access_end_core_call(vf);
 		if (!err)
 			hisi_qm_unblock_reset(vf->pf_qm);
-	} while (ret == -EAGAIN && once_more(&end));
+	} while (ret == -EAGAIN && hisi_acc_access_retry(&end));
 	return ret;
 }
 
@@ -255,7 +258,7 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
  * A function that is kept from memory while it is stopped stays so, whatever its user
  * writes; restarted, it has bus mastering as its user wrote it last.
  */
-static void keep_dma_disabled(struct hisi_acc_vf *vf)
+static void hisi_acc_access_keep_dma_disabled(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	if (vf->dma_disabled)
@@ -293,16 +296,16 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 	if (!(byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8))) {
 		ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
 		if (offset <= PCI_COMMAND && offset + count > PCI_COMMAND)
-			keep_dma_disabled(vf);
+			hisi_acc_access_keep_dma_disabled(vf);
 		return ret;
 	}
 	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 					  TASK_KILLABLE);
 	if (err == -EINTR)
 		return err;
-	begin_core_call(vf);
+	hisi_acc_access_begin_core_call(vf);
 	ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
-	end_core_call(vf);
+	hisi_acc_access_end_core_call(vf);
 	if (!err)
 		hisi_qm_unblock_reset(vf->pf_qm);
 	return ret;

@@ -105,7 +105,7 @@ struct hisi_acc_heads {
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @contexts_cached: ... with its queues' contexts still in the device
- * @unannounced: ... although VF_STATE did not say that it was in use
+ * @vf_state_unset: ... although VF_STATE did not say that it was in use
  * @dma_disabled: kept from memory while it is stopped, instead of being paused
  * @used: it is not as after a reset, as far as was seen when it was stopped
  * @mailbox_used: the driver has used the mailbox since the VF was stopped
@@ -113,7 +113,7 @@ struct hisi_acc_heads {
  * @pending_read: command whose answer the guest may not have read when it was stopped
  * @heads: of the function's event queues while it is stopped
  * @half_loaded: a saved state was loaded only in part
- * @untracked_told: since it was opened, that nothing tracks what it writes
+ * @untracked_logged: since it was opened, that nothing tracks what it writes
  * @data: of the running data transfer, if any
  */
 struct hisi_acc_vf {
@@ -136,7 +136,7 @@ struct hisi_acc_vf {
 	bool blocks_reset;
 	bool paused;
 	bool contexts_cached;
-	bool unannounced;
+	bool vf_state_unset;
 	bool dma_disabled;
 	bool used;
 	bool mailbox_used;
@@ -144,7 +144,7 @@ struct hisi_acc_vf {
 	enum hisi_acc_mb_read pending_read;
 	struct hisi_acc_heads heads;
 	bool half_loaded;
-	bool untracked_told;
+	bool untracked_logged;
 	struct hisi_acc_migf *data;
 };
 
@@ -189,7 +189,7 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf);
 void hisi_acc_qm_close(struct hisi_acc_vf *vf);
 
 /* qm.c */
-int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues);
+int hisi_acc_qm_read_queues(struct hisi_acc_vf *vf, u64 *queues);
 int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms);
 int hisi_acc_qm_stop(struct hisi_acc_vf *vf);
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf);

@@ -31,16 +31,16 @@
 #define MESSAGE_MS	200
 
 /**
- * enum arc_needs - what an arc needs of the device
- * @NOTHING: no register
- * @NOW: registers, soon, or it is better refused: nothing is lost by that
- * @SOMETIME: registers, whatever the PF's driver does with them
+ * enum hisi_acc_arc_needs - what an arc needs of the device
+ * @NEED_NONE: no register
+ * @NEED_NOW: registers, soon, or it is better refused: nothing is lost by that
+ * @NEED_WAIT: registers, whatever the PF's driver does with them
  *	at the moment
  */
-enum arc_needs {
-	NOTHING,
-	NOW,
-	SOMETIME,
+enum hisi_acc_arc_needs {
+	NEED_NONE,
+	NEED_NOW,
+	NEED_WAIT,
 };
 
 /**
@@ -52,7 +52,7 @@ enum arc_needs {
 struct hisi_acc_arc {
 	int (*action)(struct hisi_acc_vf *vf, struct file **file);
 	int (*undo)(struct hisi_acc_vf *vf);
-	enum arc_needs needs;
+	enum hisi_acc_arc_needs needs;
 };
 
 static void hisi_acc_end_session(struct hisi_acc_vf *vf)
@@ -89,34 +89,35 @@ static int hisi_acc_arc_noop(struct hisi_acc_vf *vf, struct file **file)
  * type1 container without a tracking IOMMU takes all of memory for written. The
  * page table in use is not looked at: it may be replaced while we do.
  */
-static void warn_if_untracked(struct hisi_acc_vf *vf)
+static void hisi_acc_warn_untracked(struct hisi_acc_vf *vf)
 {
 #if IS_ENABLED(CONFIG_IOMMUFD)
 	struct pci_dev *pdev = vf->core.pdev;
 
-	if (vf->untracked_told || !vf->core.vdev.iommufd_attached ||
+	if (vf->untracked_logged || !vf->core.vdev.iommufd_attached ||
 	    device_iommu_capable(&pdev->dev, IOMMU_CAP_DIRTY_TRACKING))
 		return;
-	vf->untracked_told = true;
+	vf->untracked_logged = true;
 	dev_warn_ratelimited(&pdev->dev, "migrates, but its IOMMU does not track dirty pages: what the device wrote is lost unless all of memory is sent\n");
 #endif
 }
 
-static int begin_save(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_begin_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_migf *data = hisi_acc_migf_open_save(vf, file);
 
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	vf->data = data;
-	warn_if_untracked(vf);
+	hisi_acc_warn_untracked(vf);
 	return 0;
 }
 
 /* What keeps the state from being moved is best said while the guest runs */
 static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 {
-	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?: begin_save(vf, file);
+	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?:
+	       hisi_acc_begin_save(vf, file);
 }
 
 /*
@@ -131,7 +132,7 @@ static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 	struct hisi_acc_saved saved = {};
 	int err;
 
-	err = vf->data ? 0 : begin_save(vf, file);
+	err = vf->data ? 0 : hisi_acc_begin_save(vf, file);
 	if (err)
 		return err;
 	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &saved, may_write) : -EBUSY;
@@ -193,20 +194,20 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
 		.action = hisi_acc_arc_stop,
 		.undo = hisi_acc_qm_undo_stop,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
 		.action = hisi_acc_arc_stop,
 		.undo = hisi_acc_qm_undo_stop,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(RUNNING_P2P)][STATE(RUNNING)] = {
 		.action = hisi_acc_arc_restart,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = {
 		.action = hisi_acc_arc_restart,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	/* only the name changes */
 	[STATE(RUNNING_P2P)][STATE(STOP)] = {
@@ -218,19 +219,19 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* save: match data first, in pre-copy */
 	[STATE(RUNNING)][STATE(PRE_COPY)] = {
 		.action = hisi_acc_arc_start_saving,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = {
 		.action = hisi_acc_arc_start_saving,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = {
 		.action = hisi_acc_arc_save,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(STOP)][STATE(STOP_COPY)] = {
 		.action = hisi_acc_arc_save,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(PRE_COPY)][STATE(RUNNING)] = {
 		.action = hisi_acc_arc_end_session,
@@ -248,24 +249,27 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	[STATE(RESUMING)][STATE(STOP)] = {
 		.action = hisi_acc_arc_load,
 		.undo = hisi_acc_arc_load_undo,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 };
 
 #undef STATE
 
-static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
-		    enum vfio_device_mig_state target,
-		    enum vfio_device_mig_state *next)
+static int hisi_acc_core_next_state(struct vfio_device *vdev,
+				    enum vfio_device_mig_state from,
+				    enum vfio_device_mig_state target,
+				    enum vfio_device_mig_state *next)
 {
-	KUNIT_STATIC_STUB_REDIRECT(ask_core, vdev, from, target, next);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_core_next_state, vdev, from, target,
+				   next);
 	return vfio_mig_get_next_state(vdev, from, target, next);
 }
 
 /* The next step to a state, as the core has it, or -errno */
-static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
-		      enum vfio_device_mig_state target,
-		      enum vfio_device_mig_state *next)
+static int hisi_acc_next_state(struct hisi_acc_vf *vf,
+			       enum vfio_device_mig_state from,
+			       enum vfio_device_mig_state target,
+			       enum vfio_device_mig_state *next)
 {
 	/* vfio_mig_get_next_state() WARNs if the current state is ERROR */
 	if (from == VFIO_DEVICE_STATE_ERROR)
@@ -275,21 +279,22 @@ static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
 	    (target == VFIO_DEVICE_STATE_PRE_COPY ||
 	     target == VFIO_DEVICE_STATE_PRE_COPY_P2P))
 		return -EINVAL;
-	return ask_core(&vf->core.vdev, from, target, next);
+	return hisi_acc_core_next_state(&vf->core.vdev, from, target, next);
 }
 
-/* Of the first arc on the way that needs anything, or NOTHING */
-static enum arc_needs way_needs(struct hisi_acc_vf *vf,
-				enum vfio_device_mig_state target)
+/* Of the first arc on the way that needs anything, or NEED_NONE */
+static enum hisi_acc_arc_needs
+hisi_acc_walk_needs(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
 {
 	enum vfio_device_mig_state from = vf->state, next;
 
-	while (from != target && !next_state(vf, from, target, &next)) {
-		if (arcs[from][next].needs != NOTHING)
+	while (from != target &&
+	       !hisi_acc_next_state(vf, from, target, &next)) {
+		if (arcs[from][next].needs != NEED_NONE)
 			return arcs[from][next].needs;
 		from = next;
 	}
-	return NOTHING;
+	return NEED_NONE;
 }
 
 static int hisi_acc_walk_arc(struct hisi_acc_vf *vf,
@@ -322,7 +327,7 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 		enum vfio_device_mig_state next;
 		int err;
 
-		err = next_state(vf, vf->state, target, &next) ?:
+		err = hisi_acc_next_state(vf, vf->state, target, &next) ?:
 		      hisi_acc_walk_arc(vf, next, file);
 		if (!err && WARN_ON(*file && vf->state != target))
 			err = -EINVAL;
@@ -343,22 +348,22 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 	unsigned long refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
 
 	for (;;) {
-		enum arc_needs needs;
+		enum hisi_acc_arc_needs needs;
 
 		hisi_acc_access_lock(vf);
-		needs = way_needs(vf, target);
-		vf->blocks_reset = hisi_acc_access_try(vf, needs != NOTHING);
+		needs = hisi_acc_walk_needs(vf, target);
+		vf->blocks_reset = hisi_acc_access_try(vf, needs != NEED_NONE);
 		if (vf->blocks_reset) {
-			vf->blocks_reset = needs != NOTHING;
+			vf->blocks_reset = needs != NEED_NONE;
 			return 0;
 		}
 		/* a reset of the VF is always waited for, REFUSE_MS begin after it */
 		if (vf->resetting)
 			refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
 		if (time_after(jiffies, end) ||
-		    (needs == NOW && time_after(jiffies, refuse))) {
+		    (needs == NEED_NOW && time_after(jiffies, refuse))) {
 			if (target == VFIO_DEVICE_STATE_STOP_COPY &&
-			    needs == NOW && !vf->resetting)
+			    needs == NEED_NOW && !vf->resetting)
 				return 0;
 			hisi_acc_access_unlock(vf);
 			return -EBUSY;
@@ -446,7 +451,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	hisi_acc_migrate_start_over(vf);
-	vf->untracked_told = false;
+	vf->untracked_logged = false;
 	vf->open = true;
 }
 

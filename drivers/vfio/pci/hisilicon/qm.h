@@ -33,14 +33,14 @@
 #define SLEEP_US		10
 
 /* Whether nobody else wants the processor */
-static inline bool qm_alone(void)
+static inline bool hisi_acc_qm_alone(void)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_alone);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_alone);
 	return single_task_running();
 }
 
 /**
- * qm_spin() - whether to look again at once
+ * hisi_acc_qm_spin() - whether to look again at once
  * @end: 0 after the first look; until when to spin, once that is known
  *
  * The device answers within a few microseconds or has something to do: spin
@@ -51,18 +51,18 @@ static inline bool qm_alone(void)
  *
  * Return: true, until the time is over or somebody else wants the processor.
  */
-static inline bool qm_spin(u64 *end)
+static inline bool hisi_acc_qm_spin(u64 *end)
 {
 	u64 now = ktime_get_ns();
 
 	cpu_relax();
 	if (!*end)
 		*end = now + SPIN_NS;
-	return now < *end && qm_alone();
+	return now < *end && hisi_acc_qm_alone();
 }
 
 /**
- * qm_wait() - wait for some bits of a register
+ * hisi_acc_qm_wait() - wait for some bits of a register
  * @reg: the register
  * @mask: which bits count
  * @want: what they should be
@@ -71,32 +71,32 @@ static inline bool qm_spin(u64 *end)
  *
  * Return: 0 or -ETIMEDOUT.
  */
-static inline int qm_wait(void __iomem *reg, u32 mask, u32 want, u64 timeout_us,
-			  u32 *val)
+static inline int hisi_acc_qm_wait(void __iomem *reg, u32 mask, u32 want,
+				   u64 timeout_us, u32 *val)
 {
 	u64 end = 0;
 
 	do {
-		*val = qm_readl(reg);
+		*val = hisi_acc_qm_readl(reg);
 		if ((*val & mask) == want)
 			return 0;
-	} while (qm_spin(&end));
-	return read_poll_timeout(qm_readl, *val, (*val & mask) == want,
+	} while (hisi_acc_qm_spin(&end));
+	return read_poll_timeout(hisi_acc_qm_readl, *val, (*val & mask) == want,
 				 SLEEP_US, timeout_us, false, reg);
 }
 
 /**
- * qm_wait_flag() - qm_wait() for the only bit of a register to be set
+ * hisi_acc_qm_wait_flag() - wait for the only bit of a register to be set
  * @reg: the register
  * @timeout_us: how long to wait, roughly
  *
  * Return: 0 or -ETIMEDOUT.
  */
-static inline int qm_wait_flag(void __iomem *reg, u64 timeout_us)
+static inline int hisi_acc_qm_wait_flag(void __iomem *reg, u64 timeout_us)
 {
 	u32 val;
 
-	return qm_wait(reg, QM_FLAG, QM_FLAG, timeout_us, &val);
+	return hisi_acc_qm_wait(reg, QM_FLAG, QM_FLAG, timeout_us, &val);
 }
 
 #endif

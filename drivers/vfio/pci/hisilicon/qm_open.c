@@ -15,8 +15,8 @@
 #define QM_VFT_COUNT		GENMASK_ULL(54, 45)
 
 /* In the PF's BAR, for each of up to 63 VFs */
-#define QM_MIG_WINDOW_SIZE	0x2000
-#define QM_MIG_REGS(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
+#define QM_MIG_REGS_SIZE	0x2000
+#define QM_MIG_REGS(n)	(0x180000 + (n) * QM_MIG_REGS_SIZE)
 
 /* Where the words of the event queues are in the migration registers */
 #define QM_XQC_IN_VF_BAR	0x8000
@@ -84,7 +84,7 @@ bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 
 	if (pf_qm->ver <= QM_HW_V3)
 		return false;
-	select = qm_readl(pf_qm->io_base + QM_MIG_REGION_SEL);
+	select = hisi_acc_qm_readl(pf_qm->io_base + QM_MIG_REGION_SEL);
 	return !PCI_POSSIBLE_ERROR(select) && select & QM_MIG_REGION_EN;
 }
 
@@ -112,7 +112,7 @@ bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm
  * The PF's driver decides when it is bound. Whether the device
  * remembers it through each reset is not known, so it is asked at each open.
  */
-static int find_mig_regs(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_find_regs(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
@@ -136,13 +136,13 @@ static int find_mig_regs(struct hisi_acc_vf *vf)
 }
 
 /* No guest uses the mailbox yet */
-static int read_match(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_read_match(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	u64 queues;
 	int err;
 
-	err = hisi_acc_qm_ask_queues(vf, &queues);
+	err = hisi_acc_qm_read_queues(vf, &queues);
 	if (err)
 		return err;
 	/* as after the PF's driver has taken them away */
@@ -152,7 +152,7 @@ static int read_match(struct hisi_acc_vf *vf)
 	}
 	vf->match.qp_base = FIELD_GET(QM_VFT_BASE, queues);
 	vf->match.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
-	vf->match.que_iso_cfg = qm_readl(qm->io_base + QM_QUE_ISO_CFG);
+	vf->match.que_iso_cfg = hisi_acc_qm_readl(qm->io_base + QM_QUE_ISO_CFG);
 	vf->match.dev_id = vf->engine->vf_id;
 	vf->match.hw_version = qm->ver;
 	return 0;
@@ -176,7 +176,7 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 			       pci_resource_len(pdev, HISI_ACC_BAR));
 	if (!vf->regs.bar)
 		return -ENOMEM;
-	err = find_mig_regs(vf) ?: read_match(vf);
+	err = hisi_acc_qm_find_regs(vf) ?: hisi_acc_qm_read_match(vf);
 	if (!err)
 		return 0;
 	hisi_acc_qm_close(vf);

@@ -24,13 +24,15 @@ static const struct {
 	{ "PAGE_SIZE", QM_PAGE_SIZE },
 };
 
-static void show_xqc(struct hisi_acc_regs *regs, struct seq_file *seq,
-		     const char *name, u32 offset)
+static void hisi_acc_qm_show_xqc(struct hisi_acc_regs *regs,
+				 struct seq_file *seq, const char *name,
+				 u32 offset)
 {
 	seq_printf(seq, "%s:", name);
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		seq_printf(seq, " %08x", qm_readl(regs->mig_regs + regs->xqc +
-					       offset + 4 * i));
+		seq_printf(seq, " %08x",
+			   hisi_acc_qm_readl(regs->mig_regs + regs->xqc +
+					     offset + 4 * i));
 	seq_putc(seq, '\n');
 }
 
@@ -50,9 +52,10 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
 	seq_printf(seq, "hardware version: 0x%x\n", vf->match.hw_version);
 	for (int i = 0; i < ARRAY_SIZE(shown); i++)
 		seq_printf(seq, "%s: 0x%x\n", shown[i].name,
-			   qm_readl(vf->regs.mig_regs + shown[i].offset));
-	show_xqc(&vf->regs, seq, "EQC", 0);
-	show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
+			   hisi_acc_qm_readl(vf->regs.mig_regs +
+					     shown[i].offset));
+	hisi_acc_qm_show_xqc(&vf->regs, seq, "EQC", 0);
+	hisi_acc_qm_show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
 }
 
 /**
@@ -66,7 +69,7 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
  */
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 {
-	u32 word = qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
+	u32 word = hisi_acc_qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
 
 	lockdep_assert_held(&vf->state_mutex);
 

@@ -13,36 +13,36 @@
 #include "hisi_acc_vfio_pci.h"
 
 /**
- * qm_readl() - readl()
+ * hisi_acc_qm_readl() - readl()
  * @reg: the register
  *
  * Return: its value.
  */
-static inline u32 qm_readl(const void __iomem *reg)
+static inline u32 hisi_acc_qm_readl(const void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_readl, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_readl, reg);
 	return readl(reg);
 }
 
 /**
- * qm_writel() - writel()
+ * hisi_acc_qm_writel() - writel()
  * @value: what to write
  * @reg: the register
  */
-static inline void qm_writel(u32 value, void __iomem *reg)
+static inline void hisi_acc_qm_writel(u32 value, void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_writel, value, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_writel, value, reg);
 	writel(value, reg);
 }
 
 /**
- * qm_writeq() - writeq(), as doorbells are rung
+ * hisi_acc_qm_writeq() - writeq(), as doorbells are rung
  * @value: what to write
  * @reg: the register
  */
-static inline void qm_writeq(u64 value, void __iomem *reg)
+static inline void hisi_acc_qm_writeq(u64 value, void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_writeq, value, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_writeq, value, reg);
 	writeq(value, reg);
 }
 
@@ -57,17 +57,17 @@ struct mailbox {
 };
 
 /**
- * qm_mailbox_store() - give the mailbox a command
+ * hisi_acc_qm_mailbox_store() - give the mailbox a command
  * @regs: of the function
  * @mb: the command
  *
  * In one access of 16 bytes, or the device would start on half of a command. Only
  * arm64 is known to have one.
  */
-static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
-				    struct mailbox mb)
+static inline void hisi_acc_qm_mailbox_store(struct hisi_acc_regs *regs,
+					     struct mailbox mb)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_store, regs, mb);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_mailbox_store, regs, mb);
 #ifdef CONFIG_ARM64
 	wmb();	/* what the command refers to is in memory before it */
 	asm volatile("stp %x0, %x1, [%2]"
@@ -78,15 +78,16 @@ static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
 }
 
 /**
- * qm_mailbox_load() - what the mailbox holds
+ * hisi_acc_qm_mailbox_load() - what the mailbox holds
  * @regs: of the function
  *
  * Return: a command that is not done, for ever where no access of 16 bytes is
  * known, or one with its answer.
  */
-static inline struct mailbox qm_mailbox_load(struct hisi_acc_regs *regs)
+static inline struct mailbox
+hisi_acc_qm_mailbox_load(struct hisi_acc_regs *regs)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_load, regs);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_mailbox_load, regs);
 #ifdef CONFIG_ARM64
 	__le64 lo, hi;
 

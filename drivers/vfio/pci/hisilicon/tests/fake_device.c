@@ -62,7 +62,7 @@ static bool device_error(struct fake_device *fake)
 }
 
 /**
- * fake_readl() - qm_readl() of the fake
+ * fake_readl() - hisi_acc_qm_readl() of the fake
  * @reg: the register
  *
  * Return: its value.
@@ -84,7 +84,7 @@ u32 fake_readl(const void __iomem *reg)
 }
 
 /**
- * fake_writel() - qm_writel() of the fake
+ * fake_writel() - hisi_acc_qm_writel() of the fake
  * @value: what to write
  * @reg: the register
  */
@@ -108,7 +108,7 @@ void fake_writel(u32 value, void __iomem *reg)
 }
 
 /**
- * fake_writeq() - qm_writeq() of the fake: only doorbells are so wide
+ * fake_writeq() - hisi_acc_qm_writeq() of the fake: only doorbells are so wide
  * @value: what to write
  * @reg: the register
  */
@@ -125,7 +125,7 @@ void fake_writeq(u64 value, void __iomem *reg)
 }
 
 /**
- * fake_mailbox_store() - qm_mailbox_store() of the fake
+ * fake_mailbox_store() - hisi_acc_qm_mailbox_store() of the fake
  * @regs: of the function
  * @mb: the command
  */
@@ -161,7 +161,7 @@ void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
 }
 
 /**
- * fake_mailbox_load() - qm_mailbox_load() of the fake
+ * fake_mailbox_load() - hisi_acc_qm_mailbox_load() of the fake
  * @regs: of the function
  *
  * Return: what the mailbox reads as.
@@ -246,7 +246,7 @@ void hisi_qm_unblock_reset(struct hisi_qm *qm)
 }
 
 /**
- * fake_alone() - qm_alone() of the fake
+ * fake_alone() - hisi_acc_qm_alone() of the fake
  *
  * Return: whether nobody else wants the processor.
  */

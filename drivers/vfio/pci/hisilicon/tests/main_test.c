@@ -172,13 +172,13 @@ static void a_vf_can_be_migrated(struct kunit *test)
 	struct fake_device *fake = migratable(test);
 
 	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
-			    migration_qm(&fake->pdev, &fake->engine));
+			    hisi_acc_vf_find_pf_qm(&fake->pdev, &fake->engine));
 	KUNIT_EXPECT_EQ(test, VF_ID + 1, state.number);
 }
 
 #define EXPECT_NONE(test, fake, engine) \
 	KUNIT_EXPECT_PTR_EQ(test, (struct hisi_qm *)NULL, \
-			    migration_qm(&(fake)->pdev, engine))
+			    hisi_acc_vf_find_pf_qm(&(fake)->pdev, engine))
 
 /* Each is enough, and such a device is one of vfio-pci then */
 static void devices_without_migration(struct kunit *test)
@@ -220,7 +220,7 @@ static void half_a_bar_is_a_page(struct kunit *test)
 
 	state.regs_in_pf = true;
 	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
-			    migration_qm(&fake->pdev, &fake->engine));
+			    hisi_acc_vf_find_pf_qm(&fake->pdev, &fake->engine));
 }
 
 /* Userspace reaches the device when all is known of it, and not after that is gone */

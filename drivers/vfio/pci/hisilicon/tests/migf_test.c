@@ -57,20 +57,20 @@ static void begin(struct kunit *test, struct transfer *t, bool save)
 
 static ssize_t get(struct transfer *t, size_t len)
 {
-	return migf_read(t->file, (char __user *)t->user, len, NULL);
+	return hisi_acc_migf_read(t->file, (char __user *)t->user, len, NULL);
 }
 
 static ssize_t put(struct transfer *t, const u8 *bytes, size_t len)
 {
 	if (copy_to_user(t->user, bytes, min(len, PAGE_SIZE)))
 		return -EIO;
-	return migf_write(t->file, (char __user *)t->user, len, NULL);
+	return hisi_acc_migf_write(t->file, (char __user *)t->user, len, NULL);
 }
 
 /* poll() says just that */
 static bool polled(struct transfer *t, __poll_t what)
 {
-	return migf_poll(t->file, NULL) == what;
+	return hisi_acc_migf_poll(t->file, NULL) == what;
 }
 
 /* R4, D23: each byte is read once, also at the end of a chunk */
@@ -120,18 +120,19 @@ static void end_of_what_is_there(struct kunit *test)
 	struct transfer t;
 
 	begin(test, &t, true);
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE), HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENOMSG);
 	KUNIT_EXPECT_EQ(test, get(&t, 0), 0);
 	KUNIT_EXPECT_TRUE(test, polled(&t, 0));
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, 0);
 	hisi_acc_migf_fill(t.data, &a_state);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -EINVAL);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info),
+			-EINVAL);
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE),
 			HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), 0);
@@ -146,17 +147,18 @@ static void memory_that_is_not_there(struct kunit *test)
 	begin(test, &t, true);
 	hisi_acc_migf_fill(t.data, &a_state);
 	end = t.user + PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end, 8, NULL),
+	KUNIT_EXPECT_EQ(test,
+			hisi_acc_migf_read(t.file, (char __user *)end, 8, NULL),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, t.data->position, 0);
-	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end - 3, 8, NULL),
-			3);
+	KUNIT_EXPECT_EQ(test, 3,
+			hisi_acc_migf_read(t.file, (char __user *)end - 3, 8, NULL));
 	KUNIT_EXPECT_EQ(test, t.data->position, 3);
-	KUNIT_EXPECT_EQ(test, migf_write(t.file, (char __user *)end, 8, NULL),
-			-EFAULT);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			hisi_acc_migf_write(t.file, (char __user *)end, 8, NULL));
 	KUNIT_EXPECT_EQ(test, t.data->length, HISI_ACC_DATA_SIZE);
 	/* two that read at once: what one gives back is no longer the next */
-	KUNIT_EXPECT_EQ(test, migf_unread(t.data, 100, 1), -EIO);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_unread(t.data, 100, 1), -EIO);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -EIO);
 }
 
@@ -209,7 +211,8 @@ static void outlives_its_transfer(struct kunit *test)
 	t.fake->vf.data = NULL;
 	hisi_acc_migf_close(t.data);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -ENODEV);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info),
+			-ENODEV);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
 	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
 					   sizeof(t.data->bytes)));

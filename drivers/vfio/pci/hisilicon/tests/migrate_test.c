@@ -81,7 +81,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 
 			if (!arc->action || runs(from) == runs(to))
 				continue;
-			KUNIT_EXPECT_EQ(test, arc->needs, SOMETIME);
+			KUNIT_EXPECT_EQ(test, arc->needs, NEED_WAIT);
 			if (runs(from))
 				KUNIT_EXPECT_TRUE(test, arc->undo ==
 						  hisi_acc_qm_undo_stop);
@@ -96,15 +96,15 @@ static void arcs_have_what_they_need(struct kunit *test)
 		for (int to = 0; to < STATES; to++) {
 			int (*action)(struct hisi_acc_vf *, struct file **) =
 				arcs[from][to].action;
-			enum arc_needs needs = NOTHING;
+			enum hisi_acc_arc_needs needs = NEED_NONE;
 
 			if (action == hisi_acc_arc_stop ||
 			    action == hisi_acc_arc_restart ||
 			    action == hisi_acc_arc_load)
-				needs = SOMETIME;
+				needs = NEED_WAIT;
 			if (action == hisi_acc_arc_start_saving ||
 			    action == hisi_acc_arc_save)
-				needs = NOW;
+				needs = NEED_NOW;
 			KUNIT_EXPECT_EQ_MSG(test, arcs[from][to].needs, needs,
 					    "%d -> %d", from, to);
 		}
@@ -116,25 +116,26 @@ static void arcs_block_pf_resets(struct kunit *test)
 {
 	static const struct {
 		int from, to;
-		enum arc_needs needs;
+		enum hisi_acc_arc_needs needs;
 	} ways[] = {
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY, NOW },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P, NOW },
-		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_STOP, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY, SOMETIME },
-		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_RUNNING, NOTHING },
-		{ VFIO_DEVICE_STATE_ERROR, VFIO_DEVICE_STATE_RUNNING, NOTHING },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY, NEED_NOW },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P, NEED_NOW },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_STOP, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_RUNNING, NEED_NONE },
+		{ VFIO_DEVICE_STATE_ERROR, VFIO_DEVICE_STATE_RUNNING, NEED_NONE },
 	};
 	struct fake_device *fake = fake_device(test);
 
 	for (int i = 0; i < ARRAY_SIZE(ways); i++) {
 		fake->vf.state = ways[i].from;
-		KUNIT_EXPECT_EQ_MSG(test, way_needs(&fake->vf, ways[i].to),
+		KUNIT_EXPECT_EQ_MSG(test,
+				    hisi_acc_walk_needs(&fake->vf, ways[i].to),
 				    ways[i].needs, "%d -> %d", ways[i].from,
 				    ways[i].to);
 	}
@@ -223,7 +224,7 @@ static void refused_arcs_do_not_hang(struct kunit *test)
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP_COPY);
 	asked_in_vain = 0;
-	kunit_activate_static_stub(test, ask_core, count_asked);
+	kunit_activate_static_stub(test, hisi_acc_core_next_state, count_asked);
 	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test,
@@ -568,7 +569,8 @@ static void a_reset_by_others_is_enough(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 	struct later later = { .fake = fake };
 
-	kunit_activate_static_stub(test, core_reset, lock_is_taken);
+	kunit_activate_static_stub(test, hisi_acc_access_core_reset,
+				   lock_is_taken);
 	hisi_acc_access_reset_prepare(&fake->vf);
 	INIT_DELAYED_WORK_ONSTACK(&later.work, one_reset_ends_and_one_follows);
 	schedule_delayed_work(&later.work, msecs_to_jiffies(50));

@@ -14,12 +14,14 @@
  */
 void fake_registers(struct kunit *test)
 {
-	kunit_activate_static_stub(test, qm_readl, fake_readl);
-	kunit_activate_static_stub(test, qm_writel, fake_writel);
-	kunit_activate_static_stub(test, qm_writeq, fake_writeq);
-	kunit_activate_static_stub(test, qm_mailbox_store, fake_mailbox_store);
-	kunit_activate_static_stub(test, qm_mailbox_load, fake_mailbox_load);
-	kunit_activate_static_stub(test, qm_alone, fake_alone);
+	kunit_activate_static_stub(test, hisi_acc_qm_readl, fake_readl);
+	kunit_activate_static_stub(test, hisi_acc_qm_writel, fake_writel);
+	kunit_activate_static_stub(test, hisi_acc_qm_writeq, fake_writeq);
+	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_store,
+				   fake_mailbox_store);
+	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_load,
+				   fake_mailbox_load);
+	kunit_activate_static_stub(test, hisi_acc_qm_alone, fake_alone);
 }
 
 static int stop(struct fake_device *fake)

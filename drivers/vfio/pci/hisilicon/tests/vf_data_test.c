@@ -90,7 +90,7 @@ static void put_checksum(u8 *bytes)
 	struct acc_vf_data wire;
 
 	memcpy(&wire, bytes, sizeof(wire));
-	put_unaligned_le32(checksum(wire), bytes + 136);
+	put_unaligned_le32(hisi_acc_data_checksum(wire), bytes + 136);
 }
 
 /* What minor version 1 adds to the golden state */
