@@ -3,7 +3,7 @@
  * Three files in hisi_acc/, below the directory "migration" that the VFIO core
  * creates for each device.
  *
- * They show the present only: nothing of a device that is not open, and no
+ * They show the current state only: nothing of a device that is not open, and no
  * migration data after the end of the session.
  */
 #include <linux/cleanup.h>

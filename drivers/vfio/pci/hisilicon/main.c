@@ -81,8 +81,8 @@ static const struct vfio_device_ops hisi_acc_vf_ops = {
 
 /*
  * The PF's queue manager when @pdev can be migrated, otherwise
- * NULL, and one line says why. Both are constant for as long as @pdev is bound:
- * its PF's driver goes only after us.
+ * NULL, and the reason is logged. Both are constant while @pdev is bound: its PF's
+ * driver is unbound only after this one.
  */
 static struct hisi_qm *
 hisi_acc_vf_find_pf_qm(struct pci_dev *pdev,
@@ -109,7 +109,7 @@ hisi_acc_vf_find_pf_qm(struct pci_dev *pdev,
 		pci_info(pdev, "no migration: its BAR is too small\n");
 		return NULL;
 	}
-	/* what hisi_acc_qm_open() finds, unless the device forgets it in a reset */
+	/* what hisi_acc_qm_open() finds, unless a reset of the device changes it */
 	if (!hisi_acc_qm_regs_in_pf(qm) &&
 	    pci_resource_len(pdev, HISI_ACC_BAR) / 2 < PAGE_SIZE) {
 		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
@@ -202,4 +202,4 @@ static struct pci_driver hisi_acc_vfio_pci_driver = {
 module_pci_driver(hisi_acc_vfio_pci_driver);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("VFIO PCI driver with live migration for HiSilicon SEC, HPRE and ZIP functions");
+MODULE_DESCRIPTION("VFIO PCI driver with live migration for HiSilicon SEC, HPRE and ZIP VFs");

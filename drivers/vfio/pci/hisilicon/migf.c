@@ -36,15 +36,15 @@
  * struct hisi_acc_migf - a migration file
  * @ref: held by the file and, while the transfer is on, by the device
  * @wait: for poll
- * @vdev: the device, referenced: what userspace has asked of it stays
- *	readable, its registers do not
+ * @vdev: the device, referenced: its migration flags stay readable, its
+ *	registers do not
  * @name: of the device, for messages
  * @match: what migration data must agree with, constant
  * @lock: protects all below
- * @whole: nothing will follow @bytes
+ * @whole: @bytes are complete
  * @length: valid bytes in @bytes
  * @position: of the next read
- * @error: what every access is answered with, 0 while all is well
+ * @error: what every access fails with, 0 if there is none
  * @bytes: the migration data
  */
 struct hisi_acc_migf {
@@ -82,7 +82,7 @@ static int hisi_acc_migf_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* After one refused write the session fails: what follows has no place in it */
+/* After one rejected write the session fails: later bytes have no offset in it */
 static int hisi_acc_migf_fail_locked(struct hisi_acc_migf *data, int err)
 {
 	lockdep_assert_held(&data->lock);
@@ -123,7 +123,7 @@ static ssize_t hisi_acc_migf_read_chunk(struct hisi_acc_migf *data, u8 *bounce,
 	return len;
 }
 
-/* What userspace could not take is the next to be read, unless it is lost */
+/* Bytes that could not be copied to userspace are read again, or the session fails */
 static int hisi_acc_migf_unread(struct hisi_acc_migf *data, size_t end,
 				size_t len)
 {
@@ -179,7 +179,7 @@ static ssize_t hisi_acc_migf_write(struct file *file, const char __user *buf,
 {
 	struct hisi_acc_migf *data = file->private_data;
 	u8 bounce[HISI_ACC_DATA_SIZE];
-	/* more than migration data have is refused below, whatever it contains */
+	/* a write beyond the size of migration data is rejected below */
 	size_t seen = min(len, sizeof(bounce));
 
 	if (copy_from_user(bounce, buf, seen))
@@ -287,7 +287,7 @@ hisi_acc_migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops,
  * @file: the file to hand to userspace, it has the match part until
  *	hisi_acc_migf_fill()
  *
- * Return: the object, to be given back by hisi_acc_migf_close(), or an
+ * Return: the object, to be released by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_migf *
@@ -309,7 +309,7 @@ hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file)
  * @vf: whose match data the migration data must agree with
  * @file: the file to hand to userspace
  *
- * Return: the object, to be given back by hisi_acc_migf_close(), or an
+ * Return: the object, to be released by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_migf *
@@ -347,7 +347,7 @@ void hisi_acc_migf_fill(struct hisi_acc_migf *data,
 /**
  * hisi_acc_migf_fail() - let read() fail: nothing was saved
  * @data: opened by hisi_acc_migf_open_save()
- * @err: what read() says from now on
+ * @err: what read() returns from now on
  */
 void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
 {
@@ -360,11 +360,11 @@ void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
  * @data: opened by hisi_acc_migf_open_resume()
  * @saved: where it goes
  *
- * All of it was checked in one go when the last of it was written, and nobody
- * but write() changes it. Data that are only too short do not end the
+ * All of it was checked at once when the last byte was written, and only write()
+ * changes it. Data that are only too short do not end the
  * session: it can still be completed.
  *
- * Return: 0, what hisi_acc_vf_data_decode() says, or what was said when the
+ * Return: 0, what hisi_acc_vf_data_decode() returns, or the error with which the
  * session has failed.
  */
 int hisi_acc_migf_decode(struct hisi_acc_migf *data,
@@ -404,7 +404,7 @@ void hisi_acc_migf_close(struct hisi_acc_migf *data)
 }
 
 /**
- * hisi_acc_migf_show() - tell how far a transfer has come
+ * hisi_acc_migf_show() - show the progress of a transfer, and its data
  * @data: the transfer, not closed
  * @seq: where to write it
  */

@@ -8,8 +8,8 @@
  *
  * These devices are endpoints of the root complex that nothing on the bus can
  * address but processors, and they stop as a whole or not at all. In RUNNING_P2P
- * and PRE_COPY_P2P the function therefore is as stopped as it will be in STOP:
- * whoever enters these states has stopped what rings doorbells before.
+ * and PRE_COPY_P2P the VF therefore is as stopped as it will be in STOP: a VMM
+ * stops the vCPUs, which ring its doorbells, before it enters these states.
  */
 #include <kunit/static_stub.h>
 #include <linux/cleanup.h>
@@ -33,9 +33,8 @@
 /**
  * enum hisi_acc_arc_needs - what an arc needs of the device
  * @NEED_NONE: no register
- * @NEED_NOW: registers, soon, or it is better refused: nothing is lost by that
- * @NEED_WAIT: registers, whatever the PF's driver does with them
- *	at the moment
+ * @NEED_NOW: registers; fails soon while the PF's driver uses them, without loss
+ * @NEED_WAIT: registers; waits for the PF's driver
  */
 enum hisi_acc_arc_needs {
 	NEED_NONE,
@@ -44,10 +43,10 @@ enum hisi_acc_arc_needs {
 };
 
 /**
- * struct hisi_acc_arc - one step that vfio_mig_get_next_state() can ask for
+ * struct hisi_acc_arc - one step that vfio_mig_get_next_state() may return
  * @action: does it; may return a file for userspace
- * @undo: called when @action failed; NULL when it cannot leave a trace
- * @needs: what has to be had before
+ * @undo: called when @action failed; NULL if there is nothing to undo
+ * @needs: what it requires
  */
 struct hisi_acc_arc {
 	int (*action)(struct hisi_acc_vf *vf, struct file **file);
@@ -78,16 +77,16 @@ static int hisi_acc_arc_restart(struct hisi_acc_vf *vf, struct file **file)
 	return err;
 }
 
-/* STOP is the function stopped, which it already is */
+/* The VF already is as stopped as in the other state */
 static int hisi_acc_arc_noop(struct hisi_acc_vf *vf, struct file **file)
 {
 	return 0;
 }
 
 /*
- * By iommufd, a VMM learns what a device wrote from the IOMMU or not at all; the
- * type1 container without a tracking IOMMU takes all of memory for written. The
- * page table in use is not looked at: it may be replaced while we do.
+ * With iommufd, a VMM gets the pages that a device wrote from the IOMMU or not at all;
+ * the type1 container without a tracking IOMMU reports all of memory as dirty. The
+ * page table in use is not checked: it may be replaced meanwhile.
  */
 static void hisi_acc_warn_untracked(struct hisi_acc_vf *vf)
 {
@@ -113,7 +112,7 @@ static int hisi_acc_begin_save(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
-/* What keeps the state from being moved is best said while the guest runs */
+/* What prevents a migration is best reported while the guest runs */
 static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 {
 	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?:
@@ -121,9 +120,9 @@ static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 }
 
 /*
- * Of all that can fail here a VMM's answer would be a reset of the device. The
- * guest can go on from where it was stopped, though: so the arc succeeds, and
- * read() of the migration file says that nothing was saved.
+ * If this arc fails, a VMM resets the device, although the guest could go on from
+ * where it was stopped. Therefore the arc succeeds, and read() of the migration file
+ * fails.
  */
 static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
@@ -190,7 +189,7 @@ static int hisi_acc_arc_end_session(struct hisi_acc_vf *vf, struct file **file)
 
 static const struct hisi_acc_arc
 arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
-	/* the function stops, or runs again */
+	/* the VF stops, or runs again */
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
 		.action = hisi_acc_arc_stop,
 		.undo = hisi_acc_qm_undo_stop,
@@ -282,7 +281,7 @@ static int hisi_acc_next_state(struct hisi_acc_vf *vf,
 	return hisi_acc_core_next_state(&vf->core.vdev, from, target, next);
 }
 
-/* Of the first arc on the way that needs anything, or NEED_NONE */
+/* Of the first arc on the way to a state that needs registers, or NEED_NONE */
 static enum hisi_acc_arc_needs
 hisi_acc_walk_needs(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
 {
@@ -338,8 +337,8 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 }
 
 /*
- * Locks, and resets blocked where the way asks for that. A save that does not get it goes
- * on to say so in its file.
+ * Take the locks, and block resets if an arc on the way needs registers. A save that
+ * cannot block them continues: read() of its file fails.
  */
 static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			       enum vfio_device_mig_state target)

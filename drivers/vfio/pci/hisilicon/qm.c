@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue manager of one function, from the host's side: stop it, save and
- * load what it is made of, let it run again.
+ * The queue manager of one VF, from the host's side: stop it, save and load its
+ * state, restart it.
  *
- * What a function is made of, and where it is while the function is stopped:
+ * What the state consists of, and where it is while the VF is stopped:
  * - queue contexts: in guest memory, once the device has written its cache
  *   back, so write-back has to come before the last dirty pages are sent;
  * - the tables of these contexts: their addresses, set by mailbox;
  * - the two event queues: seven words each of migration registers;
  * - a handful of plain registers.
  *
- * PAUSE stops a function until a submission queue's doorbell of high priority
- * makes it take up its contexts again. That doorbell must not be rung where the
- * guest's driver is not up: the tables may then be memory that the guest has
- * freed. Such a function has no queue at work. It is not paused but kept from
- * memory, and what its registers hold is moved as it is.
+ * PAUSE stops a VF until a submission queue's doorbell of high priority makes it
+ * read its contexts again. That doorbell must not be rung if the guest's driver is
+ * not up: the tables may then be memory that the guest has freed. Such a VF has no
+ * active queue. It is not paused: its bus mastering is disabled, and its registers
+ * are migrated as they are.
  *
- * VF_STATE tells that the driver is up, not that it is not: Linux before 5.18 does
- * not know it, and later ones write it last of all. All four addresses and an
- * interrupt that is not masked tell it, too. Linux masks both to stop.
+ * VF_STATE shows that the driver is up, but not that it is down: Linux before 5.18
+ * does not write it, later versions write it last. A driver is also up if all four
+ * addresses are set and an interrupt is not masked. Linux masks both to stop.
  */
 #include <linux/bitfield.h>
 #include <linux/lockdep.h>
@@ -27,7 +27,7 @@
 
 #include "qm.h"
 
-/* Registers of a function that only stopping needs */
+/* Registers of a VF that only stopping needs */
 #define QM_CACHE_WB_START	0x0204
 #define QM_CACHE_WB_DONE	0x0208
 
@@ -70,7 +70,7 @@ static int hisi_acc_qm_mailbox_wait(struct hisi_acc_regs *regs,
 				 timeout_us, false, regs);
 }
 
-/* The guest may have left a command to the device when it was stopped */
+/* A command of the guest may be in progress when the guest was stopped */
 static int hisi_acc_qm_mailbox_idle(struct hisi_acc_regs *regs,
 				    struct mailbox *mb)
 {
@@ -114,7 +114,7 @@ static int hisi_acc_qm_mailbox_get(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 }
 
 /**
- * hisi_acc_qm_read_queues() - ask a function which queues it owns
+ * hisi_acc_qm_read_queues() - read which queues a VF owns
  * @vf: the VF, its registers mapped, with no guest on it
  * @queues: the answer, 0 for none
  *
@@ -129,16 +129,16 @@ int hisi_acc_qm_read_queues(struct hisi_acc_vf *vf, u64 *queues)
 }
 
 /*
- * The guest may also have been stopped between the device's answer and its look
- * at it. Commands of this driver replace an answer that is in registers, so
- * such a command has to be given again before the guest goes on. Of all others
- * the guest reads no more than that they are done.
+ * The guest may also have been stopped after the device's answer and before reading
+ * it. Commands of this driver overwrite an answer that is in registers, so such a
+ * command is replayed before the guest goes on. Of all other commands the guest reads
+ * only that they are done.
  */
 static enum hisi_acc_mb_read hisi_acc_qm_pending_read(struct mailbox mb)
 {
 	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
 
-	/* Linux before 7.2 did not say that it reads */
+	/* Linux before 7.2 did not set the read bit of this command */
 	if (cmd == HISI_ACC_MB_READ_MESSAGE && !(mb.lo & QM_MB_QUEUE))
 		return cmd;
 	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
@@ -147,7 +147,7 @@ static enum hisi_acc_mb_read hisi_acc_qm_pending_read(struct mailbox mb)
 	return cmd;
 }
 
-/* From here on only this driver uses the mailbox of a function that is being stopped */
+/* From here on only this driver uses the mailbox of a VF that is being stopped */
 static int hisi_acc_qm_mailbox_begin(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
@@ -163,7 +163,7 @@ static int hisi_acc_qm_mailbox_begin(struct hisi_acc_vf *vf)
 	return 0;
 }
 
-/* What the device does not answer, the guest reads as an error as well */
+/* A command that the device fails, fails for the guest as well */
 static int hisi_acc_qm_mailbox_replay(struct hisi_acc_vf *vf)
 {
 	u64 answer;
@@ -189,7 +189,7 @@ static void hisi_acc_qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue,
 
 /* Stopping */
 
-/* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
+/* Whether the guest's driver has set VF_STATE, or -EIO: the VF is gone */
 static int hisi_acc_qm_vf_ready(struct hisi_acc_vf *vf)
 {
 	u32 state = hisi_acc_qm_readl(vf->regs.mig_regs + QM_VF_STATE);
@@ -211,7 +211,7 @@ static bool hisi_acc_qm_has_event_queue(struct hisi_acc_vf *vf)
 	return hisi_acc_qm_ring_base(vf, 0);
 }
 
-/* Whether a driver that has not set VF_STATE uses the function, or -errno */
+/* Whether a driver that has not set VF_STATE uses the VF, or -errno */
 static int hisi_acc_qm_queues_active(struct hisi_acc_vf *vf)
 {
 	void __iomem *mig_regs = vf->regs.mig_regs;
@@ -270,8 +270,8 @@ static void __iomem *hisi_acc_qm_engine_status(struct hisi_acc_vf *vf)
 
 /*
  * Errors and messages are not in migration data, so they have to be over. Most of them
- * are a matter of milliseconds. An error that is not ends with a reset of the
- * whole device, a message to the guest with its driver's look at it.
+ * last for milliseconds. Other errors end with a reset of the whole device; a message
+ * to the guest ends when the guest's driver reads it.
  */
 static int hisi_acc_qm_wait_errors(struct hisi_acc_vf *vf)
 {
@@ -291,7 +291,7 @@ static int hisi_acc_qm_wait_messages(struct hisi_acc_vf *vf, u64 to_guest_us)
 				      "message from guest", ERROR_US);
 }
 
-/* What only a function with its registers in reach can be asked for */
+/* For what requires access to the registers of the VF */
 static int hisi_acc_qm_check_accessible(struct hisi_acc_vf *vf)
 {
 	if (!hisi_acc_pci_in_d3(vf) && hisi_acc_pci_mem_enabled(vf))
@@ -302,12 +302,12 @@ static int hisi_acc_qm_check_accessible(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_can_save() - whether the state of a function could be saved
+ * hisi_acc_qm_can_save() - whether the state of a VF could be saved
  * @vf: the VF, running or not, with resets blocked
- * @message_ms: how long to wait for the guest to take a message
+ * @message_ms: how long to wait for the guest to read a message
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, -EBUSY or -EIO, and a line in the log says what is in the way.
+ * Return: 0, or -EBUSY or -EIO with the reason logged.
  */
 int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 {
@@ -323,9 +323,9 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 }
 
 /*
- * Queue contexts that the device has cached go to guest memory, but not while there is
- * an error: it may keep the device from memory. A write-back cannot be taken back, and
- * the device would do it, and drop the contexts, when the function runs again.
+ * Queue contexts that the device has cached go to guest memory, but not during an
+ * error, which may keep the device from memory. A write-back cannot be cancelled: the
+ * device would do it, and drop the contexts, when the VF runs again.
  */
 static int hisi_acc_qm_write_back(struct hisi_acc_vf *vf)
 {
@@ -345,8 +345,8 @@ static int hisi_acc_qm_write_back(struct hisi_acc_vf *vf)
 }
 
 /*
- * In STOP guest memory must not change: the VMM may have sent the last of it. There, a
- * function whose contexts are still in the device can only go on.
+ * In STOP guest memory must not change: the VMM may have sent the last of it. A VF
+ * whose contexts are still in the device then cannot be saved, only restarted.
  */
 static int hisi_acc_qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
 {
@@ -361,16 +361,16 @@ static int hisi_acc_qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
 }
 
 /**
- * hisi_acc_qm_stop() - stop a function, with all its contexts in memory
+ * hisi_acc_qm_stop() - stop a VF, with all its contexts in memory
  * @vf: a running VF, with resets blocked
  *
- * Errors of the device and messages do not matter yet: they do not keep a guest
- * from being stopped and going on in the same place. With an error, contexts stay in
- * the device, which hisi_acc_qm_save() is left to deal with.
+ * Errors of the device and messages do not matter yet: they do not prevent a guest
+ * from being stopped and continued on the same host. With an error, contexts stay in
+ * the device until hisi_acc_qm_save().
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, or -errno with the function anywhere between running and
- * stopped, for hisi_acc_qm_undo_stop() to bring back:
+ * Return: 0, or -errno with the VF anywhere between running and stopped, for
+ * hisi_acc_qm_undo_stop() to restart:
  * -ETIMEDOUT: the device did not answer;
  * -EIO: it did not accept PAUSE, or is gone.
  */
@@ -405,12 +405,12 @@ int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
  * hisi_acc_qm_undo_stop() - undo a hisi_acc_qm_stop() that failed
  * @vf: the VF
  *
- * A PAUSE without an answer must not come into force after the restart, and
- * contexts are written back before the restart makes the device take them up
- * again: the stop may not have come so far.
+ * A PAUSE that timed out must not take effect after the restart, and contexts are
+ * written back before the restart makes the device read them again: the stop may
+ * have failed before.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function running, or -errno when that cannot be had.
+ * Return: 0 with the VF running, or -errno.
  */
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 {
@@ -425,7 +425,7 @@ int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_forget() - what was known of a function that was reset
+ * hisi_acc_qm_forget() - clear what was recorded of a VF that was reset
  * @vf: the VF
  *
  * Context: under @vf->state_mutex.
@@ -447,7 +447,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->pending_read = HISI_ACC_MB_READ_NOTHING;
 }
 
-/* Whether a stopped function was reset since */
+/* Whether a stopped VF was reset since */
 static bool hisi_acc_qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 {
 	return vf->paused &&
@@ -496,8 +496,8 @@ static void hisi_acc_qm_save_registers(struct hisi_acc_regs *regs,
 	saved->eq_int_mask = hisi_acc_qm_readl(mig_regs + QM_EQ_INT_MASK) &
 			     QM_FLAG;
 	/*
-	 * The message source stays 0: unmasked, it keeps the function from
-	 * being stopped, and no reader could make it pending again.
+	 * The message source stays 0: unmasked, it prevents the VF from
+	 * being saved, and no reader could make it pending again.
 	 */
 	saved->ifc_int_mask = hisi_acc_qm_readl(mig_regs + QM_IFC_INT_MASK) &
 			      QM_FLAG;
@@ -512,8 +512,8 @@ static void hisi_acc_qm_load_registers(struct hisi_acc_vf *vf,
 	hisi_acc_qm_writel(saved->page_size, mig_regs + QM_PAGE_SIZE);
 	hisi_acc_qm_writel(vf->match.que_iso_cfg, mig_regs + QM_QUE_ISO_CFG);
 	/*
-	 * A message cannot be made pending by writing, only dropped: what the
-	 * PF here said before the guest came is not for it.
+	 * A message cannot be made pending by writing, only dropped: one that
+	 * the PF of this host has sent before is not for this guest.
 	 */
 	hisi_acc_qm_writel(QM_FLAG, mig_regs + QM_IFC_INT_SOURCE);
 	hisi_acc_qm_writel(saved->ifc_int_mask, mig_regs + QM_IFC_INT_MASK);
@@ -522,8 +522,8 @@ static void hisi_acc_qm_load_registers(struct hisi_acc_vf *vf,
 }
 
 /*
- * The doorbell tells the head again, so the device interrupts anew for entries
- * behind it: the guest may have been stopped before it saw the interrupt.
+ * The doorbell writes the head again, so the device raises the interrupt again for
+ * entries behind it: the guest may have been stopped before it saw the interrupt.
  */
 static void hisi_acc_qm_ring_event_queues(struct hisi_acc_vf *vf)
 {
@@ -533,7 +533,7 @@ static void hisi_acc_qm_ring_event_queues(struct hisi_acc_vf *vf)
 			 QM_DOORBELL_CMD_AEQ, vf->heads.aeq, 0);
 }
 
-/* A stopped function moves no head, so they are good until it is restarted */
+/* The heads of a stopped VF do not change, so they are valid until it is restarted */
 static void hisi_acc_qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 				    const u32 *aeqc)
 {
@@ -545,19 +545,18 @@ static void hisi_acc_qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 }
 
 /**
- * hisi_acc_qm_save() - read the state of a stopped function
+ * hisi_acc_qm_save() - read the state of a stopped VF
  * @vf: the VF, with resets blocked
  * @saved: where the state goes
- * @may_write: guest memory may still change; the function has been stopped just now
+ * @may_write: guest memory may still change; the VF has been stopped just now
  *
- * Changes nothing in the function, but what its event queues have not yet been
- * relieved of is interrupted for once more.
+ * Changes nothing in the VF, but the interrupt is raised again for unconsumed events.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno:
  * -EBUSY: an error of the device or a message would be lost, or contexts;
- * -ESTALE: the function was reset since it was stopped, its state is lost;
- * -EAGAIN: the guest's driver came up after the function was stopped;
+ * -ESTALE: the VF was reset since it was stopped, its state is lost;
+ * -EAGAIN: the guest's driver came up after the VF was stopped;
  * -EIO, -ETIMEDOUT: the device does not answer.
  */
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
@@ -579,10 +578,10 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 		return -ESTALE;
 	if (ready && !vf->paused)
 		return -EAGAIN;
-	/* else the stop has found none */
+	/* else the stop has found no error */
 	err = vf->contexts_cached || !may_write || !vf->paused ?
 	      hisi_acc_qm_wait_errors(vf) : 0;
-	/* its processors stand: the guest cannot take a message */
+	/* vCPUs are stopped: the guest cannot read a message */
 	err = err ?: hisi_acc_qm_wait_messages(vf, 0);
 	if (err)
 		return err;
@@ -620,7 +619,7 @@ static int hisi_acc_qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 	return address ? hisi_acc_qm_mailbox_set(vf, cmd, address) : 0;
 }
 
-/* "Nothing" is what a function holds after a reset, and so is what it did before */
+/* Without a guest's driver, migration data stand for the state after a reset */
 static int hisi_acc_qm_reset_used(struct hisi_acc_vf *vf)
 {
 	int err;
@@ -644,16 +643,16 @@ static int hisi_acc_qm_reset_used(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_load() - give a stopped function the state of another
+ * hisi_acc_qm_load() - load a saved state into a stopped VF
  * @vf: the VF, with resets blocked
- * @saved: the state, as hisi_acc_vf_data_decode() gave it
+ * @saved: the state, as returned by hisi_acc_vf_data_decode()
  *
- * Without PAUSE: a function stands still until a doorbell tells it of a queue,
- * and nobody knows what PAUSE does to one that has none.
+ * Without PAUSE: a VF is idle until a doorbell is rung, and what PAUSE does to one
+ * without queues is not specified.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function waiting for its restart, or -errno; with
- * @vf->half_loaded the function is in no defined state then.
+ * Return: 0 with the VF ready to be restarted, or -errno; with @vf->half_loaded the
+ * VF is in no defined state then.
  */
 int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 {
@@ -677,7 +676,7 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 	      hisi_acc_qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
 	if (err)
 		return err;
-	/* an interrupt that is unmasked before its ring is known stays silent */
+	/* an interrupt that is unmasked before its ring is set is never raised */
 	hisi_acc_qm_load_registers(vf, saved);
 	hisi_acc_qm_load_event_queues(regs, saved);
 	vf->pending_read = saved->pending_read;
@@ -710,7 +709,7 @@ static void hisi_acc_qm_read_heads(struct hisi_acc_vf *vf)
 	hisi_acc_qm_cache_heads(vf, &eq, &aeq);
 }
 
-/* The guest's driver finds a function as after a reset, which it will notice */
+/* The guest's driver finds the VF as after any reset */
 static int hisi_acc_qm_forget_lost(struct hisi_acc_vf *vf)
 {
 	dev_warn_ratelimited(&vf->core.pdev->dev,
@@ -720,19 +719,18 @@ static int hisi_acc_qm_forget_lost(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_restart() - let a stopped function run again
+ * hisi_acc_qm_restart() - restart a stopped VF
  * @vf: the VF, with resets blocked
  *
- * The same on the source, where migration was cancelled or never meant, and on
- * the destination. The number of queues is the function's own in both. A message
- * of the PF that came meanwhile is still pending, masked or not
- * as the guest has it.
+ * The same on the source, after a cancelled migration or a mere stop, and on the
+ * destination. The number of queues is the VF's own in both. A message of the PF
+ * that came meanwhile is still pending, masked or not as the guest has it.
  *
- * A function that was reset since it was stopped runs, with nothing to do: to
- * refuse would have a VMM reset it once more.
+ * Succeeds for a VF that was reset since it was stopped: on an error a VMM would
+ * reset it once more.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, or -errno with the function still stopped: -EIO when it is gone,
+ * Return: 0, or -errno with the VF still stopped: -EIO when it is gone,
  * -ETIMEDOUT when it does not answer.
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What qm.c, qm_open.c and qm_show.c share: nobody else touches a register.
+ * What qm.c, qm_open.c and qm_show.c share: no other file accesses a register.
  *
  * Which register is where, here and in these files, is from
  * drivers/crypto/hisilicon, Copyright (c) 2019 HiSilicon Limited.
@@ -17,7 +17,7 @@
 #include "hisi_acc_vfio_pci.h"
 #include "registers.h"
 
-/* Registers of a function */
+/* Registers of a VF */
 #define QM_AEQ_INT_MASK		0x0004
 #define QM_EQ_INT_MASK		0x000c
 #define QM_IFC_INT_SOURCE	0x0020	/* write 1 to clear */
@@ -32,7 +32,7 @@
 #define SPIN_NS			(30 * NSEC_PER_USEC)
 #define SLEEP_US		10
 
-/* Whether nobody else wants the processor */
+/* Whether no other task is ready to run on this processor */
 static inline bool hisi_acc_qm_alone(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_alone);
@@ -40,16 +40,16 @@ static inline bool hisi_acc_qm_alone(void)
 }
 
 /**
- * hisi_acc_qm_spin() - whether to look again at once
- * @end: 0 after the first look; until when to spin, once that is known
+ * hisi_acc_qm_spin() - whether to poll again without sleeping
+ * @end: 0 after the first read; then the time at which spinning ends
  *
- * The device answers within a few microseconds or has something to do: spin
- * first, a sleep would be most of the downtime. By the clock, as the
- * looks themselves may be most of it; what the first look finds costs no clock.
- * Not where others want the processor: of many functions that are saved at once,
- * the next can go on meanwhile.
+ * The device answers within a few microseconds, or is busy: spin first, as a sleep
+ * would be most of the downtime. Limited by time, not by a number of reads, which
+ * differ in cost; if the first read succeeds, the clock is not read. Do not spin while
+ * other tasks are ready to run: when many VFs are saved at once, the next can go on
+ * meanwhile.
  *
- * Return: true, until the time is over or somebody else wants the processor.
+ * Return: true, until the time is over or another task is ready to run.
  */
 static inline bool hisi_acc_qm_spin(u64 *end)
 {

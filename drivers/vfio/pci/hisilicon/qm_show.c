@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue manager of one function, for a person to look at. Only what can be
- * read beside a running guest: its mailbox is its own.
+ * Debugfs dump of the queue manager of one VF: only what can be read while a guest
+ * runs, which uses the mailbox itself.
  */
 #include <linux/lockdep.h>
 #include <linux/seq_file.h>
@@ -37,7 +37,7 @@ static void hisi_acc_qm_show_xqc(struct hisi_acc_regs *regs,
 }
 
 /**
- * hisi_acc_qm_show() - the registers that make up a function's state
+ * hisi_acc_qm_show() - dump the registers of a VF's state
  * @vf: the VF, with resets blocked
  * @seq: where to write them
  *
@@ -59,7 +59,7 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
 }
 
 /**
- * hisi_acc_qm_show_mailbox() - whether a function would take a command
+ * hisi_acc_qm_show_mailbox() - show whether the mailbox accepts a command
  * @vf: the VF, with resets blocked
  * @seq: where to write it
  *

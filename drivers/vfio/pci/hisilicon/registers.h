@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every access to a register. KUnit tests put functions of their own in place of
- * these.
+ * Every access to a register. KUnit tests replace these functions by their own.
  */
 #ifndef HISI_ACC_REGISTERS_H
 #define HISI_ACC_REGISTERS_H
@@ -47,7 +46,7 @@ static inline void hisi_acc_qm_writeq(u64 value, void __iomem *reg)
 }
 
 /**
- * struct mailbox - a command or an answer, as the registers hold it
+ * struct mailbox - a mailbox command or its answer, as in the registers
  * @lo: in the first eight bytes
  * @hi: in the next eight
  */
@@ -57,8 +56,8 @@ struct mailbox {
 };
 
 /**
- * hisi_acc_qm_mailbox_store() - give the mailbox a command
- * @regs: of the function
+ * hisi_acc_qm_mailbox_store() - start a mailbox command
+ * @regs: of the VF
  * @mb: the command
  *
  * In one access of 16 bytes, or the device would start on half of a command. Only
@@ -78,11 +77,11 @@ static inline void hisi_acc_qm_mailbox_store(struct hisi_acc_regs *regs,
 }
 
 /**
- * hisi_acc_qm_mailbox_load() - what the mailbox holds
- * @regs: of the function
+ * hisi_acc_qm_mailbox_load() - read the mailbox
+ * @regs: of the VF
  *
- * Return: a command that is not done, for ever where no access of 16 bytes is
- * known, or one with its answer.
+ * Return: a command in progress, always so where no access of 16 bytes exists, or one
+ * with its answer.
  */
 static inline struct mailbox
 hisi_acc_qm_mailbox_load(struct hisi_acc_regs *regs)

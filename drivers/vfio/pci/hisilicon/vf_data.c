@@ -5,22 +5,21 @@
  * The layout is the one that Linux has sent since 6.16 and that is called
  * version 2 here: a match part of 40 bytes, then the registers. Linux before
  * 6.16 sent the same layout under another magic, without a version and, from
- * 6.1 on, with the two ring addresses put together from the wrong words. They
- * are therefore never believed for version 1: the context words hold the same
+ * 6.1 on, with the two ring addresses assembled from the wrong words. They are
+ * therefore ignored in version 1: the context words hold the same
  * addresses, in the same place in all versions.
  *
- * Minor version 1, written here, says more in words that are 0 in minor version
- * 0 and that nobody reads there: what the guest sees of the hardware, in the
- * match part; in the rest whether the guest's driver was up, what it had asked
- * its mailbox, and a checksum.
+ * Minor version 1, written here, uses words that are 0 in minor version 0 and that no
+ * reader of it reads: what the guest sees of the hardware, in the match part; in the
+ * rest whether the guest's driver was up, its pending mailbox read, and a checksum.
  *
  * Without these words "the guest's driver is not up" has two forms: data of
  * 40 bytes, as Linux writes it, and a whole one in which one of the four addresses
- * is 0. The second is also how minor version 1 sends what an idle function holds:
+ * is 0. The second is also how minor version 1 sends the state of an idle VF:
  * the address of the event queue is left out, which its context has anyway, and
- * other readers load nothing, as they would have done of such a function. The
- * state in the match part does not tell: that part is sent while the guest runs
- * and may yet load its driver, or remove it.
+ * other readers load nothing, as they would have done for such a VF. The state in
+ * the match part is not used for this: that part is sent while the guest runs and may
+ * yet load its driver, or remove it.
  */
 #include <asm/byteorder.h>
 #include <linux/align.h>
@@ -160,8 +159,8 @@ static int hisi_acc_data_check_version(const struct acc_vf_data *wire,
 }
 
 /*
- * A newer minor version may put to use what is reserved here, in a way that
- * an older reader can do without; in the versions known here it is 0.
+ * A newer minor version may use what is reserved here, in a way that an older reader
+ * can ignore; in the versions supported here it is 0.
  */
 static int hisi_acc_data_check_reserved(const struct acc_vf_data *wire,
 					size_t from, size_t to,
@@ -261,7 +260,7 @@ static int hisi_acc_data_check_ring(const char *what, const __le32 *wire_xqc,
 	return hisi_acc_data_check_address(what, hisi_acc_xqc_base(xqc), why);
 }
 
-/* Version 1 has them put together from the wrong words */
+/* Version 1 assembles them from the wrong words */
 static int hisi_acc_data_check_base(const struct acc_vf_data *wire,
 				    const char *what, const __le32 *wire_xqc,
 				    __le64 wire_base,
@@ -282,7 +281,7 @@ static int hisi_acc_data_check_registers(const struct acc_vf_data *wire,
 	u32 page_size = le32_to_cpu(wire->page_size);
 	u32 set = le32_to_cpu(wire->ifc_int_set);
 
-	if (set)	/* the state of such a function is not saved */
+	if (set)	/* the state of such a VF is not saved */
 		return hisi_acc_data_reject(why, -ERANGE, "IFC interrupt set",
 					    set, 0);
 	if (page_size > PAGE_SIZE_CODE_MAX)
@@ -305,7 +304,7 @@ static bool hisi_acc_data_has_addresses(const struct acc_vf_data *wire)
 	       (hisi_acc_data_is_v1(wire) || (wire->eqe_dma && wire->aeqe_dma));
 }
 
-/* What the guest's driver did: a field since minor version 1, else concluded */
+/* What the guest's driver did: a field since minor version 1, else derived */
 static enum hisi_acc_guest hisi_acc_data_guest(const struct acc_vf_data *wire)
 {
 	if (!hisi_acc_data_minor(wire))
@@ -352,14 +351,14 @@ static int hisi_acc_data_check_additions(const struct acc_vf_data *wire,
 	if (guest != DATA_GUEST_UP && guest != DATA_GUEST_DOWN)
 		return hisi_acc_data_reject(why, -ERANGE, "guest driver", guest,
 					    DATA_GUEST_UP);
-	/* left out, so that no other reader takes it for a live function */
+	/* left out, so that no other reader treats it as a live VF */
 	if (guest == DATA_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))
 		return hisi_acc_data_reject(why, -ERANGE,
-					    "guest driver of a live function",
+					    "guest driver of a live VF",
 					    guest, DATA_GUEST_UP);
 	if (guest == DATA_GUEST_UP && !hisi_acc_data_has_addresses(wire))
 		return hisi_acc_data_reject(why, -EBADMSG,
-					    "an address of a live function", 0,
+					    "an address of a live VF", 0,
 					    ADDRESS_ALIGN);
 	if (!hisi_acc_vf_data_is_mb_read(pending_read))
 		return hisi_acc_data_reject(why, -ERANGE,
@@ -386,7 +385,7 @@ static int hisi_acc_data_check_body(const struct acc_vf_data *wire,
 		return err;
 	if (state != DATA_GUEST_READY)
 		return hisi_acc_data_reject(why, -ERANGE,
-					    "guest driver state of a live function",
+					    "guest driver state of a live VF",
 					    state, DATA_GUEST_READY);
 	return hisi_acc_data_check_base(wire, "EQ ring", wire->eqc,
 					wire->eqe_dma, why) ?:
@@ -399,16 +398,16 @@ static int hisi_acc_data_check_body(const struct acc_vf_data *wire,
  * @bytes: the migration data so far, aligned to HISI_ACC_DATA_ALIGN
  * @len: how much of it there is
  * @match: what it must agree with
- * @why: filled in when it is refused
+ * @why: filled in when they are rejected
  *
  * The answer for a prefix holds for all data that begin with it, however
  * it was cut into writes.
  *
- * Return: 0 when nothing speaks against it so far, otherwise
+ * Return: 0 if they are valid so far, otherwise
  * -EBADMSG: other data, or not what was sent, or with an address
  * that is missing, misaligned or contradicts another;
  * -EPROTONOSUPPORT: a major version from the future;
- * -EOPNOTSUPP: of a function that this one is not like: another kind of
+ * -EOPNOTSUPP: of a VF that this one is not compatible with: another kind of
  * accelerator, version of the hardware, number of queues, layout of doorbells or
  * BAR layout;
  * -ERANGE: a value that the register or context cannot hold;
@@ -436,11 +435,11 @@ int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
 
 /**
  * hisi_acc_vf_data_decode() - the fields of complete migration data
- * @bytes: the data, hisi_acc_vf_data_check() had nothing against all of it;
- *	aligned to HISI_ACC_DATA_ALIGN
+ * @bytes: the data, all of them valid for hisi_acc_vf_data_check(); aligned to
+ *	HISI_ACC_DATA_ALIGN
  * @len: its length
  * @saved: where the fields go
- * @why: filled in when it is refused
+ * @why: filled in when they are rejected
  *
  * Return: 0, or -ENODATA when the data are not complete. @saved is untouched
  * unless 0 is returned.
@@ -499,10 +498,10 @@ static void hisi_acc_match_to_wire(struct acc_vf_data *wire,
 }
 
 /**
- * hisi_acc_vf_data_encode_match() - write what is known while the guest runs
+ * hisi_acc_vf_data_encode_match() - encode what can be sent while the guest runs
  * @bytes: where it goes, the match part of it is written; aligned to
  *	HISI_ACC_DATA_ALIGN
- * @match: of the function
+ * @match: of the VF
  */
 void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
 				   const struct hisi_acc_match *match)
@@ -515,7 +514,7 @@ void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
  * @bytes: where it goes, all of it is written, the match part as
  *	hisi_acc_vf_data_encode_match() does; aligned as there
  * @saved: the state
- * @match: of the function that it was read from
+ * @match: of the VF that it was read from
  */
 void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
 			     const struct hisi_acc_saved *saved,
