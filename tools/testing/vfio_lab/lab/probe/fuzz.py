@@ -76,9 +76,7 @@ def config(context: Context, patches: tuple[Path, ...] = ()) -> HostConfig:
 def bring_up(session: Session, picked: HostConfig) -> Host:
     """Boot it, and bind all functions to the driver."""
     (host,) = session.boot([session.spec("host", picked)])
-    engine = hardware.ENGINES["sec"]
-    accelerator.bring_up(host.ssh, engine, picked.vfs)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], picked.vfs)
     return host
 
 

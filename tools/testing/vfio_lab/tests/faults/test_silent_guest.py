@@ -14,7 +14,7 @@ from bench import Bench
 from defect_scenarios import go, saved
 from lab.scenario.config import GuestConfig
 from lab.scenario.migration import ENGINE, slow_down
-from moves import event, goes_on, states
+from migrations import event, goes_on, states
 from steps import State
 from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
 

@@ -82,9 +82,7 @@ def boot(new_session: Callable[[], Session], context: Context, config: HostConfi
                                                     model={**config.model, "ras": "off"}))
     spec.extra = DEVICES + extra
     (host,) = session.boot([spec], program)
-    engine = hardware.ENGINES["sec"]
-    accelerator.bring_up(host.ssh, engine, config.vfs)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], config.vfs)
     host.ssh.run(f"modprobe vfio_pci && echo {DISK} > /sys/bus/pci/devices/{DISK}/driver/unbind")
     accelerator.bind(host.ssh, [EDU, DISK], "vfio-pci")
     return DirtyHost(host)
