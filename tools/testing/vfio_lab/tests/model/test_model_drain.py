@@ -13,7 +13,7 @@ import pytest
 from registers import Function
 from test_model_engines import Zip
 from test_model_power import D0, D3HOT, power
-from test_model_versions import Window, windows
+from test_model_versions import MigRegs, put_mig_regs
 
 STOP, FLUSH, PAUSE = 0x8, 0x9, 0xE
 BUSY, STATUS = 0x2000, 0x1E00
@@ -116,14 +116,14 @@ def test_a_bus_that_closes_ends_it(start, command):
 def test_it_waits_for_d0(start, command):
     """In D3hot the command must wait for D0."""
     vf = start(SLOW + ",hw-version=v4,no-soft-reset=on")
-    windows(vf, 1)
-    window = Window(vf)
+    put_mig_regs(vf, 1)
+    mig_regs = MigRegs(vf)
     vf.submit(0)
     vf.model.step(1)
     power(vf, D3HOT)
-    window.mailbox(command)
+    mig_regs.mailbox(command)
     vf.model.step(10_000)
-    assert window.read(0x300, 2) & BUSY and done(vf) == 0
+    assert mig_regs.read(0x300, 2) & BUSY and done(vf) == 0
     power(vf, D0)
     vf.model.run_due()
     assert not busy(vf) and done(vf) == 1
