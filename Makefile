@@ -34,16 +34,16 @@ static: python	## static checks and builds by other compilers
 	@$(VLAB) check -- test_static.py test_driver_build.py test_kunit.py
 
 .PHONY: sanitize
-sanitize: python	## the driver on kernels that watch memory, locks, data races; with 64K pages
+sanitize: python	## test the driver with KASAN, lockdep and KCSAN, and with 64K pages
 	@$(VLAB) check -- --long test_sanitize.py
 
 .PHONY: coverage
-coverage: python	## which lines of the driver its tests run, into build/check/coverage.txt
+coverage: python	## line coverage of the driver by its tests, into build/check/coverage.txt
 	@$(VLAB) check -- --long test_coverage.py
 
 .PHONY: mutants
-mutants: python	## mutation tests
-	@$(VLAB) check -- --long test_mutants.py test_lab_mutants.py test_migration.py -k 'catches or caught or fails'
+mutants: python	## mutation tests: drivers with one part missing or wrong must fail a test
+	@$(VLAB) check -- --long test_mutants.py test_lab_mutants.py test_migration.py -k 'fail or caught'
 
 .PHONY: fuzz
 fuzz: python	## fuzz migration data and the device API
@@ -63,14 +63,14 @@ deb: python	## build the driver's DKMS package and the lab's, into build/deb
 
 .PHONY: series
 series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.3
-	@[ -n "$(BASE)" ] || { echo "BASE is not set: it has to name a kernel's tree, such as linux-7.3 or linux-7.2" >&2; exit 2; }
+	@[ -n "$(BASE)" ] || { echo "BASE is not set: it must be a kernel tree, such as linux-7.3 or linux-7.2" >&2; exit 2; }
 	@$(VLAB) series "$(BASE)"
 
 .PHONY: clean
 clean:	## remove what was built here; "vlab clean" empties the lab's cache
 	rm -rf build
 
-# The lab is written in Python and brings all else itself
+# The lab is written in Python and installs everything else itself
 .PHONY: python
 python:
 	@[ -x /usr/bin/python3 ] || { $(SUDO) apt-get update && \

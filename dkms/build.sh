@@ -17,7 +17,7 @@ fail() {
 kdir=$1 out=$2
 shift 2
 
-[ -n "$kdir" ] || fail "KDIR is not set: it has to name a kernel's build folder"
+[ -n "$kdir" ] || fail "KDIR is not set: it must be a kernel's build folder"
 [ -d "$kdir" ] || fail "there is no folder $kdir to build for"
 conf=$kdir/include/config/auto.conf
 if [ ! -f "$conf" ]; then
@@ -47,7 +47,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # a package has the driver's files beside this one
 driver=$here/../drivers/vfio/pci/hisilicon
 [ -d "$driver" ] || driver=$here
-mkdir -p "$out" && [ -w "$out" ] || fail "nothing can be written to $out: OUT has to name another folder"
+mkdir -p "$out" && [ -w "$out" ] || fail "$out is not writable: set OUT to another folder"
 out=$(cd "$out" && pwd)
 [ "$here" != "$out" ] || exec make -C "$kdir" "M=$out" "$@" modules
 
@@ -58,7 +58,7 @@ copy() {
 copy "$out"
 case $out in
 *[[:space:]:]*)
-	# the kernel's build takes no such path
+	# the kernel's build does not support such a path
 	work=$(mktemp -d /tmp/hisi_acc_vfio_pci.XXXXXX)
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM

@@ -37,7 +37,7 @@
 #endif
 
 #ifdef COMPAT_DIRTY_TRACKING
-/* No IOMMU there says that it has what it does not know */
+/* An unknown capability, which no IOMMU driver reports */
 #define IOMMU_CAP_DIRTY_TRACKING	((enum iommu_cap)-1)
 #endif
 
@@ -65,7 +65,7 @@ struct compat_device_ops {
 				    struct vfio_info_cap *caps);
 #endif
 #ifdef COMPAT_MATCH_TOKEN
-	/* only .match asks for a token there, and knows it by itself */
+	/* only .match checks the token there, and does so itself */
 	int (*match_token_uuid)(struct vfio_device *vdev, const uuid_t *uuid);
 #endif
 };
@@ -90,7 +90,7 @@ compat_ops(struct vfio_device *vdev)
 #endif
 
 #ifdef COMPAT_PRECOPY_CHECK
-/* Nobody can ask for a meaning of the flags there: they stay as they came */
+/* The flags have no meaning there: they are not changed */
 static inline int vfio_check_precopy_ioctl(struct vfio_device *vdev,
 					   unsigned int cmd, unsigned long arg,
 					   struct vfio_precopy_info *info)
@@ -106,7 +106,7 @@ static inline int vfio_check_precopy_ioctl(struct vfio_device *vdev,
 #endif
 
 #ifdef COMPAT_REGION_INFO
-/* Describes a BAR of a device without MSI-X: that is all it is called for */
+/* Describes a BAR of a device without MSI-X: it is not called for others */
 static inline int compat_bar_info(struct vfio_device *vdev,
 				  struct vfio_region_info *info,
 				  struct vfio_info_cap *caps)

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For builds out of tree: hisi_qm_try_block_reset() and what belongs to it, for
- * kernels whose hisi_qm does not have it.
+ * For builds out of tree: hisi_qm_try_block_reset() and related functions, for kernels
+ * whose hisi_qm lacks them.
  *
  * The PF's driver resets the device, reassigns queues and changes bandwidth limits
  * under QM_RESETTING. All VFs of this driver that are being used hold that bit
  * once: the first user sets it, the last one clears it, so that they exclude the
- * PF's driver without excluding each other. Only who has set the bit clears it.
+ * PF's driver without excluding each other. A bit set by the PF's driver is never
+ * cleared here.
  *
  * The PF's driver polls for the bit, after 1, 2, 3... and at last every 400 ms, and
- * gives up for good after 80 s. Users that come and go could keep it out for ever.
- * When the bit has been held for SPELL_MS, nobody may join, and after the last
- * user it stays free for longer than that driver sleeps between two polls.
+ * fails after 80 s. Users that overlap could keep it out for ever. When the bit has
+ * been held for BLOCK_MS, no more users may join, and after the last user it stays
+ * clear for longer than that driver sleeps between two polls.
  */
 #include <linux/cleanup.h>
 #include <linux/hisi_acc_qm.h>
@@ -25,18 +26,18 @@
  * After a time t the PF's driver polls at intervals of sqrt(2 t), in ms, and a tick
  * or two more.
  */
-#define SPELL_MS	300
-#define LONG_SPELL_MS	2000
-#define REST_MS		100	/* after a spell of less than LONG_SPELL_MS */
-#define LONG_REST_MS	450
+#define BLOCK_MS	300
+#define LONG_BLOCK_MS	2000
+#define PAUSE_MS	100	/* after a block of less than LONG_BLOCK_MS */
+#define LONG_PAUSE_MS	450
 
 /**
  * struct compat_qm - a device whose resets were blocked
  * @qm: of the PF; NULL for none
- * @blocks: how many rely on the bit
- * @begun: in jiffies, when the last spell of use began
- * @left: in jiffies, when the bit was last cleared by us
- * @fresh: nobody has used it, or its driver had it, since the last spell
+ * @blocks: number of users of the bit
+ * @begun: in jiffies, when the bit was last set here
+ * @left: in jiffies, when the bit was last cleared here
+ * @fresh: not used yet, or the PF's driver held the bit since @left
  */
 struct compat_qm {
 	struct hisi_qm *qm;
@@ -46,7 +47,7 @@ struct compat_qm {
 	bool fresh;
 };
 
-/* More devices than a machine has: the one whose last use is longest ago goes */
+/* More devices than a machine has: the least recently used entry is replaced */
 #define DEVICES	64
 static struct compat_qm compat_qms[DEVICES];
 static DEFINE_MUTEX(compat_qm_lock);
@@ -72,23 +73,23 @@ static struct compat_qm *compat_qm_of(struct hisi_qm *qm)
 	return of;
 }
 
-static bool rested(const struct compat_qm *of)
+static bool compat_qm_may_begin(const struct compat_qm *of)
 {
-	unsigned long spell = of->left - of->begun;
-	unsigned int rest = spell > msecs_to_jiffies(LONG_SPELL_MS) ?
-			    LONG_REST_MS : REST_MS;
+	unsigned long block = of->left - of->begun;
+	unsigned int pause = block > msecs_to_jiffies(LONG_BLOCK_MS) ?
+			     LONG_PAUSE_MS : PAUSE_MS;
 
 	lockdep_assert_held(&compat_qm_lock);
 	return of->fresh ||
-	       time_after(jiffies, of->left + msecs_to_jiffies(rest));
+	       time_after(jiffies, of->left + msecs_to_jiffies(pause));
 }
 
 /**
  * compat_qm_try_block_reset() - hisi_qm_try_block_reset()
  * @qm: of the PF
  *
- * Return: true, to be undone by compat_qm_unblock_reset(); false while the bit is
- * the driver's, or is kept free for it.
+ * Return: true, to be undone by compat_qm_unblock_reset(); false while the PF's driver
+ * holds the bit, or while it is kept clear for that driver.
  */
 bool compat_qm_try_block_reset(struct hisi_qm *qm)
 {
@@ -98,9 +99,9 @@ bool compat_qm_try_block_reset(struct hisi_qm *qm)
 	of = compat_qm_of(qm);
 	if (!of)
 		return false;
-	if (!of->blocks && rested(of))
+	if (!of->blocks && compat_qm_may_begin(of))
 		of->begun = jiffies;
-	else if (time_after(jiffies, of->begun + msecs_to_jiffies(SPELL_MS)))
+	else if (time_after(jiffies, of->begun + msecs_to_jiffies(BLOCK_MS)))
 		return false;
 	if (!of->blocks && test_and_set_bit(QM_RESETTING, &qm->misc_ctl)) {
 		of->fresh = true;
@@ -115,8 +116,8 @@ bool compat_qm_try_block_reset(struct hisi_qm *qm)
  * compat_qm_extend_reset_block() - hisi_qm_extend_reset_block()
  * @qm: of the PF
  *
- * Return: true, to be undone by compat_qm_unblock_reset(); false when nobody
- * blocks resets.
+ * Return: true, to be undone by compat_qm_unblock_reset(); false if resets
+ * are not blocked.
  */
 bool compat_qm_extend_reset_block(struct hisi_qm *qm)
 {

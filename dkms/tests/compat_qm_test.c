@@ -23,7 +23,7 @@ static struct compat_qm *a_device(struct kunit *test)
 /* As hisi_acc_access_block_reset() waits, for a time */
 static bool block_reset(struct hisi_qm *qm)
 {
-	for (int i = 0; i < 10 * REST_MS; i++) {
+	for (int i = 0; i < 10 * PAUSE_MS; i++) {
 		if (compat_qm_try_block_reset(qm))
 			return true;
 		usleep_range(1000, 2000);
@@ -32,7 +32,7 @@ static bool block_reset(struct hisi_qm *qm)
 }
 
 /* VFs of this driver share the bit, and the last one clears it */
-static void ours_share_the_bit(struct kunit *test)
+static void vfs_share_the_bit(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test), *other = a_device(test);
 
@@ -47,8 +47,8 @@ static void ours_share_the_bit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
 }
 
-/* D4: a bit that is another's stays set */
-static void another_has_it(struct kunit *test)
+/* D4: a bit set by the PF's driver stays set */
+static void pf_driver_holds_the_bit(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test);
 
@@ -61,7 +61,7 @@ static void another_has_it(struct kunit *test)
 }
 
 /* Each device gets an entry of its own, also when all were in use */
-static void more_devices_than_places(struct kunit *test)
+static void more_devices_than_entries(struct kunit *test)
 {
 	struct hisi_qm *qms = kunit_kcalloc(test, DEVICES + 1, sizeof(*qms),
 					    GFP_KERNEL);
@@ -82,18 +82,18 @@ static void more_devices_than_places(struct kunit *test)
 }
 
 /* Users that overlap do not keep the PF's driver out */
-static void a_spell_ends(struct kunit *test)
+static void users_do_not_keep_pf_driver_out(struct kunit *test)
 {
-	unsigned long rest = msecs_to_jiffies(REST_MS), left;
+	unsigned long pause = msecs_to_jiffies(PAUSE_MS), left;
 	struct compat_qm *of = a_device(test);
 
 	KUNIT_ASSERT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
 	/* as if it had begun so long ago */
-	of->begun -= msecs_to_jiffies(SPELL_MS) + 1;
+	of->begun -= msecs_to_jiffies(BLOCK_MS) + 1;
 	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
-	/* a reset that somebody waits for who blocks others */
+	/* a reset on behalf of a user that blocks resets */
 	KUNIT_EXPECT_TRUE(test, compat_qm_extend_reset_block(of->qm));
 	compat_qm_unblock_reset(of->qm);
 	KUNIT_EXPECT_TRUE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
@@ -102,27 +102,27 @@ static void a_spell_ends(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_bit(QM_RESETTING, &of->qm->misc_ctl));
 	KUNIT_EXPECT_FALSE(test, compat_qm_extend_reset_block(of->qm));
 
-	/* then nobody has it for a while, and everybody after it */
+	/* the bit stays clear for a pause, then all users may set it */
 	KUNIT_ASSERT_TRUE(test, block_reset(of->qm));
-	KUNIT_EXPECT_TRUE(test, time_after(jiffies, left + rest));
+	KUNIT_EXPECT_TRUE(test, time_after(jiffies, left + pause));
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
 	compat_qm_unblock_reset(of->qm);
 
-	/* the longer it was kept waiting, the longer the driver sleeps */
-	of->begun -= msecs_to_jiffies(LONG_SPELL_MS) + 1;
+	/* the longer the PF's driver has waited, the longer it sleeps */
+	of->begun -= msecs_to_jiffies(LONG_BLOCK_MS) + 1;
 	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
-	of->left -= rest + 1;
-	of->begun -= rest + 1;
+	of->left -= pause + 1;
+	of->begun -= pause + 1;
 	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
-	of->left -= msecs_to_jiffies(LONG_REST_MS);
-	of->begun -= msecs_to_jiffies(LONG_REST_MS);
+	of->left -= msecs_to_jiffies(LONG_PAUSE_MS);
+	of->begun -= msecs_to_jiffies(LONG_PAUSE_MS);
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
 }
 
-/* No rest follows once the PF's driver had its turn */
-static void the_drivers_turn_is_a_rest(struct kunit *test)
+/* No pause follows once the PF's driver has held the bit */
+static void no_pause_after_pf_driver(struct kunit *test)
 {
 	struct compat_qm *of = a_device(test);
 
@@ -131,32 +131,32 @@ static void the_drivers_turn_is_a_rest(struct kunit *test)
 	set_bit(QM_RESETTING, &of->qm->misc_ctl);
 	KUNIT_EXPECT_FALSE(test, compat_qm_try_block_reset(of->qm));
 	clear_bit(QM_RESETTING, &of->qm->misc_ctl);
-	of->begun -= msecs_to_jiffies(SPELL_MS) + 1;
+	of->begun -= msecs_to_jiffies(BLOCK_MS) + 1;
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
 }
 
-/* A short spell has a short rest: guests are not stopped longer than needed */
-static void a_short_spell_has_a_short_rest(struct kunit *test)
+/* A short block has a short pause: guests are not stopped longer than needed */
+static void short_block_short_pause(struct kunit *test)
 {
-	unsigned long rest = msecs_to_jiffies(REST_MS) + 1;
+	unsigned long pause = msecs_to_jiffies(PAUSE_MS) + 1;
 	struct compat_qm *of = a_device(test);
 
 	KUNIT_ASSERT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
-	of->left -= rest;
-	of->begun -= rest + msecs_to_jiffies(SPELL_MS) + 1;
+	of->left -= pause;
+	of->begun -= pause + msecs_to_jiffies(BLOCK_MS) + 1;
 	KUNIT_EXPECT_TRUE(test, compat_qm_try_block_reset(of->qm));
 	compat_qm_unblock_reset(of->qm);
 }
 
 static struct kunit_case compat_qm_cases[] = {
-	KUNIT_CASE(ours_share_the_bit),
-	KUNIT_CASE(another_has_it),
-	KUNIT_CASE(more_devices_than_places),
-	KUNIT_CASE(a_spell_ends),
-	KUNIT_CASE(the_drivers_turn_is_a_rest),
-	KUNIT_CASE(a_short_spell_has_a_short_rest),
+	KUNIT_CASE(vfs_share_the_bit),
+	KUNIT_CASE(pf_driver_holds_the_bit),
+	KUNIT_CASE(more_devices_than_entries),
+	KUNIT_CASE(users_do_not_keep_pf_driver_out),
+	KUNIT_CASE(no_pause_after_pf_driver),
+	KUNIT_CASE(short_block_short_pause),
 	{ }
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The part of VFIO's user interface that a migration driver, its tests and the
- * kernel's libvfio speak: opening a device by group or by character device,
+ * kernel's libvfio use: opening a device by group or by character device,
  * regions, interrupts, resets, DMA mappings of the type 1 IOMMU, device
  * features, migration.
  *
@@ -24,9 +24,9 @@
 
 /*
  * Most structures begin with argsz, which the caller sets to the size of what
- * it passes, and flags. A size smaller than the kernel needs is refused; where
- * there are capabilities to tell, the kernel returns in argsz how much room they
- * take, and the caller asks again with as much.
+ * it passes, and flags. A size smaller than the kernel needs fails; if there are
+ * capabilities, the kernel returns in argsz the size that they need, and the caller
+ * repeats the call with that size.
  *
  * Capabilities are a list: next is the offset of the following one from the
  * start of the structure that they were asked with, 0 in the last.
@@ -37,9 +37,9 @@ struct vfio_info_cap_header {
 	__u32	next;
 };
 
-/* Container: /dev/vfio/vfio, or /dev/iommu where iommufd stands in for it */
+/* Container: /dev/vfio/vfio, or /dev/iommu where iommufd emulates it */
 
-/* What a container may be asked for, and what it may be made */
+/* Extensions that a container may support, and IOMMU types that it may be set to */
 #define VFIO_TYPE1_IOMMU	1
 #define VFIO_TYPE1v2_IOMMU	3
 #define VFIO_DMA_CC_IOMMU	4
@@ -102,7 +102,7 @@ struct vfio_region_info {
 
 #define VFIO_DEVICE_GET_REGION_INFO	_IO(VFIO_TYPE, VFIO_BASE + 8)
 
-/* Where it is there, only these parts of the region can be mapped */
+/* If present, only these parts of the region can be mapped */
 #define VFIO_REGION_INFO_CAP_SPARSE_MMAP	1
 
 struct vfio_region_sparse_mmap_area {
@@ -141,7 +141,7 @@ struct vfio_irq_info {
 
 #define VFIO_DEVICE_GET_IRQ_INFO	_IO(VFIO_TYPE, VFIO_BASE + 9)
 
-/* One kind of data and one action; count of 0 with no data ends the index' use */
+/* One kind of data and one action; count of 0 with no data disables the index */
 struct vfio_irq_set {
 	__u32	argsz;
 	__u32	flags;
@@ -190,7 +190,7 @@ enum {
 	VFIO_PCI_NUM_IRQS = 5,
 };
 
-/* Hot reset: all devices that one reset of a bus or slot concerns */
+/* Hot reset: all devices that one reset of a bus or slot affects */
 
 struct vfio_pci_dependent_device {
 	union {
@@ -275,9 +275,9 @@ struct vfio_device_detach_iommufd_pt {
 
 /*
  * Device features: the number in the low bits of flags, with GET or SET, which
- * the feature's structure follows as data. PROBE asks whether this would work
- * and needs no data; PROBE with GET or SET asks of that, PROBE with both or with
- * neither of both.
+ * the feature's structure follows as data. PROBE checks whether this is supported
+ * and needs no data; PROBE with GET or SET checks that one, PROBE with both or with
+ * neither checks both.
  *
  * Fails with ENOTTY for a feature that the device does not have, EINVAL for
  * arguments that it does not take.
@@ -294,12 +294,12 @@ struct vfio_device_feature {
 
 #define VFIO_DEVICE_FEATURE	_IO(VFIO_TYPE, VFIO_BASE + 17)
 
-/* SET, on a physical function: the UUID that its virtual functions' users show */
+/* SET, on a PF: the UUID that users of its VFs have to present */
 #define VFIO_DEVICE_FEATURE_PCI_VF_TOKEN	(0)
 
 /*
- * GET: which of the states below the device has. STOP_COPY stands for STOP,
- * STOP_COPY and RESUMING, and the others come on top of it.
+ * GET: which of the states below the device supports. STOP_COPY stands for STOP,
+ * STOP_COPY and RESUMING; the others are in addition to it.
  */
 struct vfio_device_feature_migration {
 	__aligned_u64	flags;
@@ -311,9 +311,9 @@ struct vfio_device_feature_migration {
 #define VFIO_DEVICE_FEATURE_MIGRATION	1
 
 /*
- * GET: the state. SET: go there, through the states on the shortest way; where
- * that begins a session, data_fd is its data file, else -1. On failure the
- * device is where it was, at a state on the way, or at ERROR: ask.
+ * GET: the state. SET: change it, through the states on the shortest way; if that
+ * begins a session, data_fd is its migration file, else -1. On failure the device is
+ * in its former state, a state on the way, or ERROR: use GET.
  */
 struct vfio_device_feature_mig_state {
 	__u32	device_state;
@@ -326,23 +326,23 @@ enum vfio_device_mig_state {
 	VFIO_DEVICE_STATE_ERROR = 0,		/* only a reset leads out */
 	VFIO_DEVICE_STATE_STOP = 1,		/* state cannot change */
 	VFIO_DEVICE_STATE_RUNNING = 2,		/* after open and after reset */
-	VFIO_DEVICE_STATE_STOP_COPY = 3,	/* stopped; the file gives the state */
-	VFIO_DEVICE_STATE_RESUMING = 4,		/* stopped; the file takes a state */
+	VFIO_DEVICE_STATE_STOP_COPY = 3,	/* stopped; the state is read from the file */
+	VFIO_DEVICE_STATE_RESUMING = 4,		/* stopped; a state is written to the file */
 	VFIO_DEVICE_STATE_RUNNING_P2P = 5,	/* starts no peer-to-peer DMA */
-	VFIO_DEVICE_STATE_PRE_COPY = 6,		/* runs; the file gives a part already */
+	VFIO_DEVICE_STATE_PRE_COPY = 6,		/* runs; a part is read from the file */
 	VFIO_DEVICE_STATE_PRE_COPY_P2P = 7,
 	VFIO_DEVICE_STATE_NR = 8,
 };
 
 /*
- * Asked of the data file, in the two states of PRE_COPY: what there is to read
- * now. initial_bytes should travel before the device stops, dirty_bytes is an
- * estimate of what changed since. A read beyond both fails with ENOMSG; the end
- * of all, which only STOP_COPY has, is a read of 0 bytes.
+ * On the migration file, in the two PRE_COPY states: how much can be read now.
+ * initial_bytes should be sent before the device stops, dirty_bytes is an estimate of
+ * what changed since. A read beyond both fails with ENOMSG; at the end of the
+ * migration data, in STOP_COPY only, a read returns 0 bytes.
  */
 struct vfio_precopy_info {
 	__u32	argsz;
-	__u32	flags;		/* meaningless unless the user chose version 2 */
+	__u32	flags;		/* undefined unless version 2 was selected */
 #define VFIO_PRECOPY_INFO_REINIT	(1 << 0)	/* there is new initial data */
 	__aligned_u64	initial_bytes;
 	__aligned_u64	dirty_bytes;
@@ -350,7 +350,7 @@ struct vfio_precopy_info {
 
 #define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
 
-/* SET: idle as low as the platform can; the next access or EXIT ends it */
+/* SET: lowest power state of the platform; the next access or EXIT ends it */
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY	3
 
 struct vfio_device_low_power_entry_with_wakeup {
@@ -361,7 +361,7 @@ struct vfio_device_low_power_entry_with_wakeup {
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP	4
 #define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT		5
 
-/* SET: the device itself records which pages it writes, in these ranges */
+/* SET: the device tracks which pages in these ranges it writes */
 struct vfio_device_feature_dma_logging_control {
 	__aligned_u64	page_size;
 	__u32	num_ranges;
@@ -377,7 +377,7 @@ struct vfio_device_feature_dma_logging_range {
 #define VFIO_DEVICE_FEATURE_DMA_LOGGING_START	6
 #define VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP	7
 
-/* GET: the record of one range, which it then begins anew; sets bits only */
+/* GET: the dirty bitmap of one range, and clear it in the device; sets bits only */
 struct vfio_device_feature_dma_logging_report {
 	__aligned_u64	iova;
 	__aligned_u64	length;
@@ -387,7 +387,7 @@ struct vfio_device_feature_dma_logging_report {
 
 #define VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT	8
 
-/* GET, in any state: an estimate of what STOP_COPY would give to read */
+/* GET, in any state: an estimate of the size of the migration data in STOP_COPY */
 struct vfio_device_feature_mig_data_size {
 	__aligned_u64	stop_copy_length;
 };
@@ -403,10 +403,10 @@ struct vfio_device_feature_bus_master {
 
 #define VFIO_DEVICE_FEATURE_BUS_MASTER	10
 
-/* SET, without data, before PRE_COPY: flags of vfio_precopy_info has a meaning */
+/* SET, without data, before PRE_COPY: flags of vfio_precopy_info are defined */
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2	12	/* 6.12 has none */
 
-/* A container of type 1: its limits, and what DMA reaches */
+/* A type1 container: its limits, and DMA mappings */
 
 struct vfio_iommu_type1_info {
 	__u32	argsz;

@@ -2,14 +2,14 @@
 /*
  * Access to the registers of a VF: locks, blocked resets of the PF, timeouts.
  *
- * To change the state of a VF, or to show it, takes three things: memory_lock of
+ * To change the state of a VF, or to show it, requires three things: memory_lock of
  * vfio-pci-core, so that neither the power state nor a reset by ioctl makes the
- * registers inaccessible; state_mutex; and resets of the PF blocked. Nobody waits
+ * registers inaccessible; state_mutex; and resets of the PF blocked. No caller waits
  * for the last with one of the locks held: on failure both are dropped before the
  * next try.
  *
  * Resets of the VF come with memory_lock or the lock of the device held. When
- * this driver is asked for one, it blocks resets of the PF before it calls the
+ * userspace requests one, this driver blocks resets of the PF before it calls the
  * core, and until the core has returned.
  */
 #include <kunit/static_stub.h>
@@ -25,15 +25,15 @@
 #include "hisi_acc_vfio_pci.h"
 
 /*
- * How long to try again where the core says -EAGAIN, as the lock of the device is
- * taken. Whoever resets it has it for a moment; whoever unbinds it, until its user,
- * who may be kept waiting here, has closed it.
+ * How long to retry while the core returns -EAGAIN because the device lock is held.
+ * A reset holds it briefly; unbind holds it until the user, who may be waiting here,
+ * has closed the device.
  */
 #define RETRY_MS	5000
 
 /**
- * hisi_acc_access_pause() - sleep a little before the next look
- * @state: TASK_KILLABLE, or TASK_UNINTERRUPTIBLE for who has to go on
+ * hisi_acc_access_pause() - sleep for 1 to 2 ms before the next try
+ * @state: TASK_KILLABLE, or TASK_UNINTERRUPTIBLE for callers that must continue
  *
  * Return: 0, or -EINTR when the caller was killed meanwhile.
  */
@@ -46,11 +46,11 @@ int hisi_acc_access_pause(unsigned int state)
 /**
  * hisi_acc_access_block_reset() - keep the device from being reset or reassigned
  * @pf_qm: of the PF
- * @timeout_ms: how long to wait, for what its own driver does at the moment
+ * @timeout_ms: how long to wait for its own driver
  * @state: TASK_KILLABLE or TASK_UNINTERRUPTIBLE
  *
- * Context: no lock held that anybody waits for who blocks resets: memory_lock or
- * state_mutex of a function. To be undone by hisi_qm_unblock_reset().
+ * Context: without memory_lock and state_mutex of any VF, which other callers take
+ * with resets blocked. To be undone by hisi_qm_unblock_reset().
  * Return: 0, -EBUSY when the wait was too long, or -EINTR.
  */
 int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
@@ -67,13 +67,13 @@ int hisi_acc_access_block_reset(struct hisi_qm *pf_qm, unsigned int timeout_ms,
 	return 0;
 }
 
-/* Tells hisi_acc_access_reset_prepare() that its caller blocks resets of the PF */
-static void begin_core_call(struct hisi_acc_vf *vf)
+/* Lets hisi_acc_access_reset_prepare() see that its caller blocks resets of the PF */
+static void hisi_acc_access_begin_core_call(struct hisi_acc_vf *vf)
 {
 	atomic_inc(&vf->core_calls);
 }
 
-static void end_core_call(struct hisi_acc_vf *vf)
+static void hisi_acc_access_end_core_call(struct hisi_acc_vf *vf)
 {
 	atomic_dec(&vf->core_calls);
 }
@@ -99,7 +99,7 @@ void hisi_acc_access_unlock(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_access_try() - have all that the use of registers needs, or nothing
+ * hisi_acc_access_try() - begin to use registers, without waiting
  * @vf: the VF, open
  * @block: whether registers will be used
  *
@@ -113,7 +113,7 @@ bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool block)
 }
 
 /**
- * hisi_acc_access_begin() - have all that the use of registers needs
+ * hisi_acc_access_begin() - begin to use registers
  * @vf: the VF
  * @timeout_ms: how long to wait
  *
@@ -146,7 +146,7 @@ void hisi_acc_access_end(struct hisi_acc_vf *vf)
 }
 
 /* After -EAGAIN; @end is 0 the first time, then until when */
-static bool once_more(unsigned long *end)
+static bool hisi_acc_access_retry(unsigned long *end)
 {
 	if (!*end)
 		*end = jiffies + msecs_to_jiffies(RETRY_MS);
@@ -156,12 +156,12 @@ static bool once_more(unsigned long *end)
 /**
  * hisi_acc_access_open() - open and reset a VF, with resets of the PF blocked
  * @vf: the VF
- * @learn: called with the VF reset, and resets of the PF still blocked
+ * @init: called with the VF reset, and resets of the PF still blocked
  *
  * Return: 0 with the VF open, or -errno.
  */
 int hisi_acc_access_open(struct hisi_acc_vf *vf,
-			 int (*learn)(struct hisi_acc_vf *vf))
+			 int (*init)(struct hisi_acc_vf *vf))
 {
 	unsigned long end = 0;
 	int err;
@@ -171,16 +171,16 @@ int hisi_acc_access_open(struct hisi_acc_vf *vf,
 						  TASK_KILLABLE);
 		if (err)
 			return err;
-		begin_core_call(vf);
+		hisi_acc_access_begin_core_call(vf);
 		err = vfio_pci_core_enable(&vf->core);
 		if (!err) {
-			err = learn(vf);
+			err = init(vf);
 			if (err)
 				vfio_pci_core_disable(&vf->core);
 		}
-		end_core_call(vf);
+		hisi_acc_access_end_core_call(vf);
 		hisi_qm_unblock_reset(vf->pf_qm);
-	} while (err == -EAGAIN && once_more(&end));
+	} while (err == -EAGAIN && hisi_acc_access_retry(&end));
 	return err;
 }
 
@@ -202,18 +202,20 @@ void hisi_acc_access_close(struct hisi_acc_vf *vf)
 
 /*
  * Whether a reset has ended that began after @resets was read. The PCI core does not
- * tell whether it did anything.
+ * report whether it reset the device.
  */
-static bool was_reset_since(struct hisi_acc_vf *vf, unsigned int resets)
+static bool hisi_acc_access_was_reset_since(struct hisi_acc_vf *vf,
+					    unsigned int resets)
 {
 	int later = READ_ONCE(vf->resets) - (resets + (resets & 1));
 
 	return later >= 2 && hisi_acc_pci_mem_enabled(vf);
 }
 
-static long core_reset(struct hisi_acc_vf *vf, unsigned long arg)
+static long hisi_acc_access_core_reset(struct hisi_acc_vf *vf,
+				       unsigned long arg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(core_reset, vf, arg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_access_core_reset, vf, arg);
 	return vfio_pci_core_ioctl(&vf->core.vdev, VFIO_DEVICE_RESET, arg);
 }
 
@@ -222,9 +224,9 @@ static long core_reset(struct hisi_acc_vf *vf, unsigned long arg)
  * @vf: the VF
  * @arg: of the ioctl
  *
- * A VMM takes -EAGAIN, which the core has for a reset that is under way already,
- * for the end of its device. Somebody who resets the function in a loop may keep the
- * core from its lock for ever: one of these resets, begun after this call, is as good.
+ * A VMM treats -EAGAIN, which the core returns while another reset is in progress, as
+ * a fatal error. A user on the host who resets the VF in a loop may keep the core from
+ * its lock for ever: one of these resets, begun after this call, counts as this one.
  *
  * Return: what vfio_pci_core_ioctl() does, or -EINTR.
  */
@@ -240,22 +242,23 @@ long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg)
 						  TASK_KILLABLE);
 		if (err == -EINTR)
 			return err;
-		begin_core_call(vf);
-		ret = core_reset(vf, arg);
-		if (ret == -EAGAIN && was_reset_since(vf, resets))
+		hisi_acc_access_begin_core_call(vf);
+		ret = hisi_acc_access_core_reset(vf, arg);
+		if (ret == -EAGAIN &&
+		    hisi_acc_access_was_reset_since(vf, resets))
 			ret = 0;
-		end_core_call(vf);
+		hisi_acc_access_end_core_call(vf);
 		if (!err)
 			hisi_qm_unblock_reset(vf->pf_qm);
-	} while (ret == -EAGAIN && once_more(&end));
+	} while (ret == -EAGAIN && hisi_acc_access_retry(&end));
 	return ret;
 }
 
 /*
- * A function that is kept from memory while it is stopped stays so, whatever its user
- * writes; restarted, it has bus mastering as its user wrote it last.
+ * Bus mastering of a VF that was stopped by disabling it stays off, whatever its user
+ * writes; after the restart it is as its user wrote it last.
  */
-static void keep_dma_disabled(struct hisi_acc_vf *vf)
+static void hisi_acc_access_keep_dma_disabled(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	if (vf->dma_disabled)
@@ -269,10 +272,10 @@ static void keep_dma_disabled(struct hisi_acc_vf *vf)
  * @count: how much
  * @ppos: where
  *
- * These functions have one way to be reset from there: the bit in the second byte
+ * These VFs have one way to be reset from there: the bit in the second byte
  * of Device Control. Any other write must not wait: a guest's driver restores its
  * configuration space while the PF's driver, in a reset, waits for it. Userspace
- * that sets the bit behind the look at it here gets a reset that waits in
+ * that sets the bit after it was checked here gets a reset that waits in
  * hisi_acc_access_reset_prepare(), with memory_lock of this VF held.
  *
  * Return: what vfio_pci_core_write() does, -EFAULT or -EINTR.
@@ -293,16 +296,16 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
 	if (!(byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8))) {
 		ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
 		if (offset <= PCI_COMMAND && offset + count > PCI_COMMAND)
-			keep_dma_disabled(vf);
+			hisi_acc_access_keep_dma_disabled(vf);
 		return ret;
 	}
 	err = hisi_acc_access_block_reset(vf->pf_qm, HISI_ACC_RESET_WAIT_MS,
 					  TASK_KILLABLE);
 	if (err == -EINTR)
 		return err;
-	begin_core_call(vf);
+	hisi_acc_access_begin_core_call(vf);
 	ret = vfio_pci_core_write(&vf->core.vdev, buf, count, ppos);
-	end_core_call(vf);
+	hisi_acc_access_end_core_call(vf);
 	if (!err)
 		hisi_qm_unblock_reset(vf->pf_qm);
 	return ret;
@@ -312,7 +315,7 @@ ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
  * hisi_acc_access_reset_prepare() - stop using the registers before a reset
  * @vf: the VF
  *
- * Resets of a function come one at a time: the core holds the lock of its device.
+ * Resets of a VF come one at a time: the core holds the lock of its device.
  * Those that came through this driver block resets of the PF already.
  *
  * When the PF stays busy for too long, the reset goes on all the same: it may be

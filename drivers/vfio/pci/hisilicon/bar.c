@@ -13,7 +13,8 @@
 #include "hisi_acc_vfio_pci.h"
 
 /* How much of an access that starts at @pos is inside; 0 is none */
-static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
+static size_t hisi_acc_bar_clip(struct hisi_acc_vf *vf, loff_t pos,
+				size_t count)
 {
 	u64 offset = pos & VFIO_PCI_OFFSET_MASK;
 
@@ -36,7 +37,7 @@ static size_t clip(struct hisi_acc_vf *vf, loff_t pos, size_t count)
 ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
 			  size_t count, loff_t *ppos)
 {
-	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
+	size_t inside = hisi_acc_bar_clip(hisi_acc_vf(vdev), *ppos, count);
 
 	if (count && !inside)
 		return -EINVAL;
@@ -56,7 +57,7 @@ ssize_t hisi_acc_bar_read(struct vfio_device *vdev, char __user *buf,
 ssize_t hisi_acc_bar_write(struct vfio_device *vdev, const char __user *buf,
 			   size_t count, loff_t *ppos)
 {
-	size_t inside = clip(hisi_acc_vf(vdev), *ppos, count);
+	size_t inside = hisi_acc_bar_clip(hisi_acc_vf(vdev), *ppos, count);
 
 	if (count && !inside)
 		return -EINVAL;
@@ -80,7 +81,7 @@ int hisi_acc_bar_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	loff_t pos = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
 	u64 length = vma->vm_end - vma->vm_start;
 
-	if (clip(vf, pos, length) != length)
+	if (hisi_acc_bar_clip(vf, pos, length) != length)
 		return -EINVAL;
 	return vfio_pci_core_mmap(vdev, vma);
 }

@@ -3,7 +3,7 @@
  * Three files in hisi_acc/, below the directory "migration" that the VFIO core
  * creates for each device.
  *
- * They show the present only: nothing of a device that is not open, and no
+ * They show the current state only: nothing of a device that is not open, and no
  * migration data after the end of the session.
  */
 #include <linux/cleanup.h>
@@ -16,9 +16,9 @@
 
 #define SHOW_WAIT_MS	100
 
-static int show_registers(struct seq_file *seq,
-			  void (*show)(struct hisi_acc_vf *vf,
-				       struct seq_file *seq))
+static int hisi_acc_debugfs_show(struct seq_file *seq,
+				 void (*show)(struct hisi_acc_vf *vf,
+					      struct seq_file *seq))
 {
 	struct hisi_acc_vf *vf = seq->private;
 	struct device *dev = &vf->core.pdev->dev;
@@ -41,19 +41,19 @@ static int show_registers(struct seq_file *seq,
 	return err;
 }
 
-static int dev_data_show(struct seq_file *seq, void *unused)
+static int hisi_acc_dev_data_show(struct seq_file *seq, void *unused)
 {
-	return show_registers(seq, hisi_acc_qm_show);
+	return hisi_acc_debugfs_show(seq, hisi_acc_qm_show);
 }
-DEFINE_SHOW_ATTRIBUTE(dev_data);
+DEFINE_SHOW_ATTRIBUTE(hisi_acc_dev_data);
 
-static int cmd_state_show(struct seq_file *seq, void *unused)
+static int hisi_acc_cmd_state_show(struct seq_file *seq, void *unused)
 {
-	return show_registers(seq, hisi_acc_qm_show_mailbox);
+	return hisi_acc_debugfs_show(seq, hisi_acc_qm_show_mailbox);
 }
-DEFINE_SHOW_ATTRIBUTE(cmd_state);
+DEFINE_SHOW_ATTRIBUTE(hisi_acc_cmd_state);
 
-static int migf_data_show(struct seq_file *seq, void *unused)
+static int hisi_acc_migf_data_show(struct seq_file *seq, void *unused)
 {
 	struct hisi_acc_vf *vf = seq->private;
 
@@ -64,7 +64,7 @@ static int migf_data_show(struct seq_file *seq, void *unused)
 		seq_puts(seq, "no transfer\n");
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(migf_data);
+DEFINE_SHOW_ATTRIBUTE(hisi_acc_migf_data);
 
 /**
  * hisi_acc_debugfs_init() - add the files of a device
@@ -84,7 +84,10 @@ void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
 		return;
 	folder = debugfs_create_dir("hisi_acc", migration);
 	dput(migration);
-	debugfs_create_file("dev_data", 0400, folder, vf, &dev_data_fops);
-	debugfs_create_file("migf_data", 0400, folder, vf, &migf_data_fops);
-	debugfs_create_file("cmd_state", 0400, folder, vf, &cmd_state_fops);
+	debugfs_create_file("dev_data", 0400, folder, vf,
+			    &hisi_acc_dev_data_fops);
+	debugfs_create_file("migf_data", 0400, folder, vf,
+			    &hisi_acc_migf_data_fops);
+	debugfs_create_file("cmd_state", 0400, folder, vf,
+			    &hisi_acc_cmd_state_fops);
 }

@@ -9,10 +9,10 @@
  * migf.c      migration files: read, write, poll, pre-copy ioctl
  * vf_data.c   migration data: encode, decode, validate
  * qm.c        queue management registers: stop, save, load, restart
- * qm_open.c   the same: where they are, what the function owns
- * qm_show.c   the same, for a person to look at
- * pci.c       what configuration space says and does: power, memory, reset
- * debugfs.c   what an operator may look at
+ * qm_open.c   the same: find them, and read which queues the VF owns
+ * qm_show.c   the same: debugfs dump
+ * pci.c       configuration space: power state, memory space, bus mastering, reset
+ * debugfs.c   files in debugfs
  *
  * Locks, outermost first: memory_lock of vfio-pci-core (written by a reset, read
  * by all who use registers), state_mutex, then the lock of a migration file. None
@@ -32,7 +32,7 @@
 #define HISI_ACC_BAR		VFIO_PCI_BAR2_REGION_INDEX
 
 /*
- * How long callers that must not be refused wait for the PF's driver. The longest
+ * How long callers that must not fail wait for the PF's driver. The longest
  * that Linux 7.3 takes to reset the whole device is 21 s for each message to VFs
  * and 20 s for each of their answers, both twice: 82 s, and some seconds for the
  * device itself.
@@ -47,7 +47,7 @@ struct seq_file;
  * struct hisi_acc_engine - what differs between the accelerators
  * @name: for messages
  * @vf_id: PCI device id of the VF
- * @core_status: register of the PF that tells engine errors
+ * @core_status: register of the PF with the engine's errors
  * @pf_driver: the driver that must own the PF
  */
 struct hisi_acc_engine {
@@ -58,9 +58,9 @@ struct hisi_acc_engine {
 };
 
 /**
- * struct hisi_acc_regs - the registers of one function, as the host sees them
+ * struct hisi_acc_regs - the registers of one VF, as the host sees them
  * @bar: BAR2 of the VF; doorbells are always rung here, where
- *	no other function's registers can be hit
+ *	no register of another VF can be hit
  * @mig_regs: the registers that the guest sees too, and those of migration
  * @xqc: offset in @mig_regs of the words of the event queues' contexts
  */
@@ -71,8 +71,8 @@ struct hisi_acc_regs {
 };
 
 /**
- * struct hisi_acc_heads - what of its event queues a stopped function has seen used
- * @cached: since it was stopped, the words below were read or written
+ * struct hisi_acc_heads - heads of the event queues of a stopped VF
+ * @cached: read or written since the VF was stopped
  * @eq: head of the event queue
  * @aeq: head of the queue of asynchronous events
  */
@@ -88,10 +88,10 @@ struct hisi_acc_heads {
  * @pf_qm: of the PF, NULL when no migration is offered; all below
  *	but @guest_bar_len is unused then
  * @engine: what kind of accelerator it is
- * @number: of the function in the registers of the PF
+ * @number: of the VF in the registers of the PF, from 1 on
  * @sriov_cap: where the PF's SR-IOV capability is
- * @core_calls: calls to the VFIO core at the moment that may reset the function,
- *	by somebody who has waited for the PF
+ * @core_calls: calls to the VFIO core in progress that may reset the VF and whose
+ *	caller has waited for the PF
  * @blocks_others: the reset of the VF under way blocks resets of @pf_qm; owned by
  *	the reset
  * @guest_bar_len: how much of BAR2 belongs to userspace, constant while it is open
@@ -105,15 +105,16 @@ struct hisi_acc_heads {
  * @blocks_reset: the change of state under way blocks resets of @pf_qm
  * @paused: stopped by PAUSE, or loaded, and not restarted since
  * @contexts_cached: ... with its queues' contexts still in the device
- * @unannounced: ... although VF_STATE did not say that it was in use
- * @dma_disabled: kept from memory while it is stopped, instead of being paused
- * @used: it is not as after a reset, as far as was seen when it was stopped
+ * @vf_state_unset: ... although the guest's driver had not set VF_STATE
+ * @dma_disabled: bus mastering is off while it is stopped, instead of PAUSE
+ * @used: it may hold state of a guest, as far as was found when it was stopped
  * @mailbox_used: the driver has used the mailbox since the VF was stopped
- * @mailbox_hung: the last of them had no answer in time
+ * @mailbox_hung: the last command timed out
  * @pending_read: command whose answer the guest may not have read when it was stopped
- * @heads: of the function's event queues while it is stopped
+ * @heads: of the VF's event queues while it is stopped
  * @half_loaded: a saved state was loaded only in part
- * @untracked_told: since it was opened, that nothing tracks what it writes
+ * @untracked_logged: a warning that nothing tracks its writes was logged since it
+ *	was opened
  * @data: of the running data transfer, if any
  */
 struct hisi_acc_vf {
@@ -136,7 +137,7 @@ struct hisi_acc_vf {
 	bool blocks_reset;
 	bool paused;
 	bool contexts_cached;
-	bool unannounced;
+	bool vf_state_unset;
 	bool dma_disabled;
 	bool used;
 	bool mailbox_used;
@@ -144,7 +145,7 @@ struct hisi_acc_vf {
 	enum hisi_acc_mb_read pending_read;
 	struct hisi_acc_heads heads;
 	bool half_loaded;
-	bool untracked_told;
+	bool untracked_logged;
 	struct hisi_acc_migf *data;
 };
 
@@ -170,7 +171,7 @@ bool hisi_acc_access_try(struct hisi_acc_vf *vf, bool block);
 int hisi_acc_access_begin(struct hisi_acc_vf *vf, unsigned int timeout_ms);
 void hisi_acc_access_end(struct hisi_acc_vf *vf);
 int hisi_acc_access_open(struct hisi_acc_vf *vf,
-			 int (*learn)(struct hisi_acc_vf *vf));
+			 int (*init)(struct hisi_acc_vf *vf));
 void hisi_acc_access_close(struct hisi_acc_vf *vf);
 long hisi_acc_access_reset(struct hisi_acc_vf *vf, unsigned long arg);
 ssize_t hisi_acc_access_config_write(struct hisi_acc_vf *vf,
@@ -189,7 +190,7 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf);
 void hisi_acc_qm_close(struct hisi_acc_vf *vf);
 
 /* qm.c */
-int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues);
+int hisi_acc_qm_read_queues(struct hisi_acc_vf *vf, u64 *queues);
 int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms);
 int hisi_acc_qm_stop(struct hisi_acc_vf *vf);
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf);

@@ -12,7 +12,7 @@
 
 #include "hisi_acc_vfio_pci.h"
 
-static struct hisi_acc_vf *pci_to_vf(struct pci_dev *pdev)
+static struct hisi_acc_vf *hisi_acc_vf_from_pci(struct pci_dev *pdev)
 {
 	return container_of(dev_get_drvdata(&pdev->dev), struct hisi_acc_vf,
 			    core);
@@ -81,11 +81,12 @@ static const struct vfio_device_ops hisi_acc_vf_ops = {
 
 /*
  * The PF's queue manager when @pdev can be migrated, otherwise
- * NULL, and one line says why. Both are constant for as long as @pdev is bound:
- * its PF's driver goes only after us.
+ * NULL, and the reason is logged. Both are constant while @pdev is bound: its PF's
+ * driver is unbound only after this one.
  */
-static struct hisi_qm *migration_qm(struct pci_dev *pdev,
-				    const struct hisi_acc_engine *engine)
+static struct hisi_qm *
+hisi_acc_vf_find_pf_qm(struct pci_dev *pdev,
+		       const struct hisi_acc_engine *engine)
 {
 	struct hisi_qm *qm;
 
@@ -108,7 +109,7 @@ static struct hisi_qm *migration_qm(struct pci_dev *pdev,
 		pci_info(pdev, "no migration: its BAR is too small\n");
 		return NULL;
 	}
-	/* what hisi_acc_qm_open() finds, unless the device forgets it in a reset */
+	/* what hisi_acc_qm_open() finds, unless a reset of the device changes it */
 	if (!hisi_acc_qm_regs_in_pf(qm) &&
 	    pci_resource_len(pdev, HISI_ACC_BAR) / 2 < PAGE_SIZE) {
 		pci_info(pdev, "no migration: its registers share a page of %lu KiB with the guest's\n",
@@ -128,7 +129,7 @@ static int hisi_acc_vf_probe(struct pci_dev *pdev,
 	vf = vfio_alloc_device(hisi_acc_vf, core.vdev, &pdev->dev, &hisi_acc_vf_ops);
 	if (IS_ERR(vf))
 		return PTR_ERR(vf);
-	vf->pf_qm = migration_qm(pdev, engine);
+	vf->pf_qm = hisi_acc_vf_find_pf_qm(pdev, engine);
 	vf->engine = engine;
 	vf->number = vf->pf_qm ? pci_iov_vf_id(pdev) + 1 : 0;
 	vf->guest_bar_len = pci_resource_len(pdev, HISI_ACC_BAR);
@@ -151,7 +152,7 @@ static int hisi_acc_vf_probe(struct pci_dev *pdev,
 
 static void hisi_acc_vf_remove(struct pci_dev *pdev)
 {
-	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+	struct hisi_acc_vf *vf = hisi_acc_vf_from_pci(pdev);
 
 	vfio_pci_core_unregister_device(&vf->core);
 	vfio_put_device(&vf->core.vdev);
@@ -159,7 +160,7 @@ static void hisi_acc_vf_remove(struct pci_dev *pdev)
 
 static void hisi_acc_vf_reset_prepare(struct pci_dev *pdev)
 {
-	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+	struct hisi_acc_vf *vf = hisi_acc_vf_from_pci(pdev);
 
 	if (vf->pf_qm)
 		hisi_acc_access_reset_prepare(vf);
@@ -167,7 +168,7 @@ static void hisi_acc_vf_reset_prepare(struct pci_dev *pdev)
 
 static void hisi_acc_vf_reset_done(struct pci_dev *pdev)
 {
-	struct hisi_acc_vf *vf = pci_to_vf(pdev);
+	struct hisi_acc_vf *vf = hisi_acc_vf_from_pci(pdev);
 
 	if (vf->pf_qm)
 		hisi_acc_access_reset_done(vf);
@@ -201,4 +202,4 @@ static struct pci_driver hisi_acc_vfio_pci_driver = {
 module_pci_driver(hisi_acc_vfio_pci_driver);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("VFIO PCI driver with live migration for HiSilicon SEC, HPRE and ZIP functions");
+MODULE_DESCRIPTION("VFIO PCI driver with live migration for HiSilicon SEC, HPRE and ZIP VFs");

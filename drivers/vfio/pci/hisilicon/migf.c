@@ -36,15 +36,15 @@
  * struct hisi_acc_migf - a migration file
  * @ref: held by the file and, while the transfer is on, by the device
  * @wait: for poll
- * @vdev: the device, referenced: what userspace has asked of it stays
- *	readable, its registers do not
+ * @vdev: the device, referenced: its migration flags stay readable, its
+ *	registers do not
  * @name: of the device, for messages
  * @match: what migration data must agree with, constant
  * @lock: protects all below
- * @whole: nothing will follow @bytes
+ * @whole: @bytes are complete
  * @length: valid bytes in @bytes
  * @position: of the next read
- * @error: what every access is answered with, 0 while all is well
+ * @error: what every access fails with, 0 if there is none
  * @bytes: the migration data
  */
 struct hisi_acc_migf {
@@ -61,7 +61,7 @@ struct hisi_acc_migf {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 };
 
-static void migf_free(struct kref *ref)
+static void hisi_acc_migf_free(struct kref *ref)
 {
 	struct hisi_acc_migf *data =
 		container_of(ref, struct hisi_acc_migf, ref);
@@ -71,19 +71,19 @@ static void migf_free(struct kref *ref)
 	kfree(data);
 }
 
-static void migf_put(struct hisi_acc_migf *data)
+static void hisi_acc_migf_put(struct hisi_acc_migf *data)
 {
-	kref_put(&data->ref, migf_free);
+	kref_put(&data->ref, hisi_acc_migf_free);
 }
 
-static int migf_release(struct inode *inode, struct file *file)
+static int hisi_acc_migf_release(struct inode *inode, struct file *file)
 {
-	migf_put(file->private_data);
+	hisi_acc_migf_put(file->private_data);
 	return 0;
 }
 
-/* After one refused write the session fails: what follows has no place in it */
-static int migf_fail_locked(struct hisi_acc_migf *data, int err)
+/* After one rejected write the session fails: later bytes have no offset in it */
+static int hisi_acc_migf_fail_locked(struct hisi_acc_migf *data, int err)
 {
 	lockdep_assert_held(&data->lock);
 	if (!data->error)
@@ -92,8 +92,8 @@ static int migf_fail_locked(struct hisi_acc_migf *data, int err)
 	return data->error;
 }
 
-static void migf_log(struct hisi_acc_migf *data, int err,
-		     const struct hisi_acc_mismatch *why)
+static void hisi_acc_migf_log(struct hisi_acc_migf *data, int err,
+			      const struct hisi_acc_mismatch *why)
 {
 	trace_hisi_acc_vf_refused(data->name, err, why->what, why->got,
 				  why->want);
@@ -101,15 +101,15 @@ static void migf_log(struct hisi_acc_migf *data, int err,
 			    data->name, why->what, why->got, why->want);
 }
 
-static int migf_reject_locked(struct hisi_acc_migf *data, int err,
-			      const struct hisi_acc_mismatch *why)
+static int hisi_acc_migf_reject_locked(struct hisi_acc_migf *data, int err,
+				       const struct hisi_acc_mismatch *why)
 {
-	migf_log(data, err, why);
-	return migf_fail_locked(data, err);
+	hisi_acc_migf_log(data, err, why);
+	return hisi_acc_migf_fail_locked(data, err);
 }
 
-static ssize_t migf_read_chunk(struct hisi_acc_migf *data, u8 *bounce,
-			       size_t len, size_t *end)
+static ssize_t hisi_acc_migf_read_chunk(struct hisi_acc_migf *data, u8 *bounce,
+					size_t len, size_t *end)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
@@ -123,21 +123,21 @@ static ssize_t migf_read_chunk(struct hisi_acc_migf *data, u8 *bounce,
 	return len;
 }
 
-/* What userspace could not take is the next to be read, unless it is lost */
-static int migf_unread(struct hisi_acc_migf *data, size_t end,
-		       size_t len)
+/* Bytes that could not be copied to userspace are read again, or the session fails */
+static int hisi_acc_migf_unread(struct hisi_acc_migf *data, size_t end,
+				size_t len)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
 	if (data->position != end)
-		return migf_fail_locked(data, -EIO);
+		return hisi_acc_migf_fail_locked(data, -EIO);
 	data->position -= len;
 	return 0;
 }
 
-static ssize_t migf_read(struct file *file, char __user *buf, size_t len,
-			 loff_t *pos)
+static ssize_t hisi_acc_migf_read(struct file *file, char __user *buf,
+				  size_t len, loff_t *pos)
 {
 	struct hisi_acc_migf *data = file->private_data;
 	u8 bounce[HISI_ACC_DATA_SIZE];
@@ -145,20 +145,20 @@ static ssize_t migf_read(struct file *file, char __user *buf, size_t len,
 	ssize_t got;
 	int err;
 
-	got = migf_read_chunk(data, bounce, len, &end);
+	got = hisi_acc_migf_read_chunk(data, bounce, len, &end);
 	if (got <= 0)
 		return got;
 	left = copy_to_user(buf, bounce, got);
 	if (!left)
 		return got;
-	err = migf_unread(data, end, left);
+	err = hisi_acc_migf_unread(data, end, left);
 	if (err)
 		return err;
 	return got > left ? got - left : -EFAULT;
 }
 
-static ssize_t migf_append(struct hisi_acc_migf *data, const u8 *bounce,
-			   size_t len)
+static ssize_t hisi_acc_migf_append(struct hisi_acc_migf *data,
+				    const u8 *bounce, size_t len)
 {
 	struct hisi_acc_mismatch why = { "length", data->length + len,
 					 HISI_ACC_DATA_SIZE };
@@ -166,20 +166,20 @@ static ssize_t migf_append(struct hisi_acc_migf *data, const u8 *bounce,
 
 	lockdep_assert_held(&data->lock);
 	if (len > HISI_ACC_DATA_SIZE - data->length)
-		return migf_reject_locked(data, -EFBIG, &why);
+		return hisi_acc_migf_reject_locked(data, -EFBIG, &why);
 	memcpy(data->bytes + data->length, bounce, len);
 	data->length += len;
 	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->match,
 				     &why);
-	return err ? migf_reject_locked(data, err, &why) : len;
+	return err ? hisi_acc_migf_reject_locked(data, err, &why) : len;
 }
 
-static ssize_t migf_write(struct file *file, const char __user *buf, size_t len,
-			  loff_t *pos)
+static ssize_t hisi_acc_migf_write(struct file *file, const char __user *buf,
+				   size_t len, loff_t *pos)
 {
 	struct hisi_acc_migf *data = file->private_data;
 	u8 bounce[HISI_ACC_DATA_SIZE];
-	/* more than migration data have is refused below, whatever it contains */
+	/* a write beyond the size of migration data is rejected below */
 	size_t seen = min(len, sizeof(bounce));
 
 	if (copy_from_user(bounce, buf, seen))
@@ -188,10 +188,10 @@ static ssize_t migf_write(struct file *file, const char __user *buf, size_t len,
 	guard(mutex)(&data->lock);
 	if (data->error)
 		return data->error;
-	return migf_append(data, bounce, len);
+	return hisi_acc_migf_append(data, bounce, len);
 }
 
-static __poll_t migf_poll(struct file *file, poll_table *wait)
+static __poll_t hisi_acc_migf_poll(struct file *file, poll_table *wait)
 {
 	struct hisi_acc_migf *data = file->private_data;
 	__poll_t ready = file->f_mode & FMODE_READ ? EPOLLIN | EPOLLRDNORM :
@@ -207,8 +207,8 @@ static __poll_t migf_poll(struct file *file, poll_table *wait)
 	return ready;
 }
 
-static int migf_precopy_info(struct hisi_acc_migf *data,
-			     struct vfio_precopy_info *info)
+static int hisi_acc_migf_precopy_info(struct hisi_acc_migf *data,
+				      struct vfio_precopy_info *info)
 {
 	guard(mutex)(&data->lock);
 	if (data->error)
@@ -220,14 +220,15 @@ static int migf_precopy_info(struct hisi_acc_migf *data,
 	return 0;
 }
 
-static long migf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long hisi_acc_migf_ioctl(struct file *file, unsigned int cmd,
+				unsigned long arg)
 {
 	struct hisi_acc_migf *data = file->private_data;
 	struct vfio_precopy_info info;
 	int err;
 
 	err = vfio_check_precopy_ioctl(data->vdev, cmd, arg, &info) ?:
-	      migf_precopy_info(data, &info);
+	      hisi_acc_migf_precopy_info(data, &info);
 	if (err)
 		return err;
 	return copy_to_user((void __user *)arg, &info, sizeof(info)) ? -EFAULT :
@@ -236,23 +237,23 @@ static long migf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static const struct file_operations save_fops = {
 	.owner = THIS_MODULE,
-	.read = migf_read,
-	.poll = migf_poll,
-	.unlocked_ioctl = migf_ioctl,
+	.read = hisi_acc_migf_read,
+	.poll = hisi_acc_migf_poll,
+	.unlocked_ioctl = hisi_acc_migf_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.release = migf_release,
+	.release = hisi_acc_migf_release,
 };
 
 static const struct file_operations resume_fops = {
 	.owner = THIS_MODULE,
-	.write = migf_write,
-	.poll = migf_poll,
-	.release = migf_release,
+	.write = hisi_acc_migf_write,
+	.poll = hisi_acc_migf_poll,
+	.release = hisi_acc_migf_release,
 };
 
 static struct hisi_acc_migf *
-migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
-	  struct file **file)
+hisi_acc_migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops,
+		   int flags, struct file **file)
 {
 	struct vfio_device *vdev = &vf->core.vdev;
 	struct hisi_acc_migf *data;
@@ -272,7 +273,7 @@ migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
 	if (IS_ERR(*file)) {
 		int err = PTR_ERR(*file);
 
-		migf_put(data);
+		hisi_acc_migf_put(data);
 		return ERR_PTR(err);
 	}
 	stream_open((*file)->f_inode, *file);
@@ -286,7 +287,7 @@ migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops, int flags,
  * @file: the file to hand to userspace, it has the match part until
  *	hisi_acc_migf_fill()
  *
- * Return: the object, to be given back by hisi_acc_migf_close(), or an
+ * Return: the object, to be released by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_migf *
@@ -294,7 +295,7 @@ hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_migf *data;
 
-	data = migf_open(vf, &save_fops, O_RDONLY, file);
+	data = hisi_acc_migf_open(vf, &save_fops, O_RDONLY, file);
 	if (IS_ERR(data))
 		return data;
 	guard(mutex)(&data->lock);
@@ -308,13 +309,13 @@ hisi_acc_migf_open_save(struct hisi_acc_vf *vf, struct file **file)
  * @vf: whose match data the migration data must agree with
  * @file: the file to hand to userspace
  *
- * Return: the object, to be given back by hisi_acc_migf_close(), or an
+ * Return: the object, to be released by hisi_acc_migf_close(), or an
  * ERR_PTR().
  */
 struct hisi_acc_migf *
 hisi_acc_migf_open_resume(struct hisi_acc_vf *vf, struct file **file)
 {
-	return migf_open(vf, &resume_fops, O_WRONLY, file);
+	return hisi_acc_migf_open(vf, &resume_fops, O_WRONLY, file);
 }
 
 /**
@@ -338,7 +339,7 @@ void hisi_acc_migf_fill(struct hisi_acc_migf *data,
 	err = hisi_acc_vf_data_check(data->bytes, data->length, &data->match,
 				     &why);
 	if (err)
-		migf_reject_locked(data, err, &why);
+		hisi_acc_migf_reject_locked(data, err, &why);
 	else
 		wake_up_interruptible(&data->wait);
 }
@@ -346,12 +347,12 @@ void hisi_acc_migf_fill(struct hisi_acc_migf *data,
 /**
  * hisi_acc_migf_fail() - let read() fail: nothing was saved
  * @data: opened by hisi_acc_migf_open_save()
- * @err: what read() says from now on
+ * @err: what read() returns from now on
  */
 void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
 {
 	guard(mutex)(&data->lock);
-	migf_fail_locked(data, err);
+	hisi_acc_migf_fail_locked(data, err);
 }
 
 /**
@@ -359,11 +360,11 @@ void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
  * @data: opened by hisi_acc_migf_open_resume()
  * @saved: where it goes
  *
- * All of it was checked in one go when the last of it was written, and nobody
- * but write() changes it. Data that are only too short do not end the
+ * All of it was checked at once when the last byte was written, and only write()
+ * changes it. Data that are only too short do not end the
  * session: it can still be completed.
  *
- * Return: 0, what hisi_acc_vf_data_decode() says, or what was said when the
+ * Return: 0, what hisi_acc_vf_data_decode() returns, or the error with which the
  * session has failed.
  */
 int hisi_acc_migf_decode(struct hisi_acc_migf *data,
@@ -377,7 +378,7 @@ int hisi_acc_migf_decode(struct hisi_acc_migf *data,
 		return data->error;
 	err = hisi_acc_vf_data_decode(data->bytes, data->length, saved, &why);
 	if (err)
-		migf_log(data, err, &why);
+		hisi_acc_migf_log(data, err, &why);
 	return err;
 }
 
@@ -399,11 +400,11 @@ void hisi_acc_migf_close(struct hisi_acc_migf *data)
 		memzero_explicit(data->bytes, sizeof(data->bytes));
 		wake_up_interruptible(&data->wait);
 	}
-	migf_put(data);
+	hisi_acc_migf_put(data);
 }
 
 /**
- * hisi_acc_migf_show() - tell how far a transfer has come
+ * hisi_acc_migf_show() - show the progress of a transfer, and its data
  * @data: the transfer, not closed
  * @seq: where to write it
  */

@@ -8,8 +8,8 @@
  *
  * These devices are endpoints of the root complex that nothing on the bus can
  * address but processors, and they stop as a whole or not at all. In RUNNING_P2P
- * and PRE_COPY_P2P the function therefore is as stopped as it will be in STOP:
- * whoever enters these states has stopped what rings doorbells before.
+ * and PRE_COPY_P2P the VF therefore is as stopped as it will be in STOP: a VMM
+ * stops the vCPUs, which ring its doorbells, before it enters these states.
  */
 #include <kunit/static_stub.h>
 #include <linux/cleanup.h>
@@ -31,28 +31,27 @@
 #define MESSAGE_MS	200
 
 /**
- * enum arc_needs - what an arc needs of the device
- * @NOTHING: no register
- * @NOW: registers, soon, or it is better refused: nothing is lost by that
- * @SOMETIME: registers, whatever the PF's driver does with them
- *	at the moment
+ * enum hisi_acc_arc_needs - what an arc needs of the device
+ * @NEED_NONE: no register
+ * @NEED_NOW: registers; fails soon while the PF's driver uses them, without loss
+ * @NEED_WAIT: registers; waits for the PF's driver
  */
-enum arc_needs {
-	NOTHING,
-	NOW,
-	SOMETIME,
+enum hisi_acc_arc_needs {
+	NEED_NONE,
+	NEED_NOW,
+	NEED_WAIT,
 };
 
 /**
- * struct hisi_acc_arc - one step that vfio_mig_get_next_state() can ask for
+ * struct hisi_acc_arc - one step that vfio_mig_get_next_state() may return
  * @action: does it; may return a file for userspace
- * @undo: called when @action failed; NULL when it cannot leave a trace
- * @needs: what has to be had before
+ * @undo: called when @action failed; NULL if there is nothing to undo
+ * @needs: what it requires
  */
 struct hisi_acc_arc {
 	int (*action)(struct hisi_acc_vf *vf, struct file **file);
 	int (*undo)(struct hisi_acc_vf *vf);
-	enum arc_needs needs;
+	enum hisi_acc_arc_needs needs;
 };
 
 static void hisi_acc_end_session(struct hisi_acc_vf *vf)
@@ -78,51 +77,52 @@ static int hisi_acc_arc_restart(struct hisi_acc_vf *vf, struct file **file)
 	return err;
 }
 
-/* STOP is the function stopped, which it already is */
+/* The VF already is as stopped as in the other state */
 static int hisi_acc_arc_noop(struct hisi_acc_vf *vf, struct file **file)
 {
 	return 0;
 }
 
 /*
- * By iommufd, a VMM learns what a device wrote from the IOMMU or not at all; the
- * type1 container without a tracking IOMMU takes all of memory for written. The
- * page table in use is not looked at: it may be replaced while we do.
+ * With iommufd, a VMM gets the pages that a device wrote from the IOMMU or not at all;
+ * the type1 container without a tracking IOMMU reports all of memory as dirty. The
+ * page table in use is not checked: it may be replaced meanwhile.
  */
-static void warn_if_untracked(struct hisi_acc_vf *vf)
+static void hisi_acc_warn_untracked(struct hisi_acc_vf *vf)
 {
 #if IS_ENABLED(CONFIG_IOMMUFD)
 	struct pci_dev *pdev = vf->core.pdev;
 
-	if (vf->untracked_told || !vf->core.vdev.iommufd_attached ||
+	if (vf->untracked_logged || !vf->core.vdev.iommufd_attached ||
 	    device_iommu_capable(&pdev->dev, IOMMU_CAP_DIRTY_TRACKING))
 		return;
-	vf->untracked_told = true;
+	vf->untracked_logged = true;
 	dev_warn_ratelimited(&pdev->dev, "migrates, but its IOMMU does not track dirty pages: what the device wrote is lost unless all of memory is sent\n");
 #endif
 }
 
-static int begin_save(struct hisi_acc_vf *vf, struct file **file)
+static int hisi_acc_begin_save(struct hisi_acc_vf *vf, struct file **file)
 {
 	struct hisi_acc_migf *data = hisi_acc_migf_open_save(vf, file);
 
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	vf->data = data;
-	warn_if_untracked(vf);
+	hisi_acc_warn_untracked(vf);
 	return 0;
 }
 
-/* What keeps the state from being moved is best said while the guest runs */
+/* What prevents a migration is best reported while the guest runs */
 static int hisi_acc_arc_start_saving(struct hisi_acc_vf *vf, struct file **file)
 {
-	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?: begin_save(vf, file);
+	return hisi_acc_qm_can_save(vf, MESSAGE_MS) ?:
+	       hisi_acc_begin_save(vf, file);
 }
 
 /*
- * Of all that can fail here a VMM's answer would be a reset of the device. The
- * guest can go on from where it was stopped, though: so the arc succeeds, and
- * read() of the migration file says that nothing was saved.
+ * If this arc fails, a VMM resets the device, although the guest could go on from
+ * where it was stopped. Therefore the arc succeeds, and read() of the migration file
+ * fails.
  */
 static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 {
@@ -131,7 +131,7 @@ static int hisi_acc_arc_save(struct hisi_acc_vf *vf, struct file **file)
 	struct hisi_acc_saved saved = {};
 	int err;
 
-	err = vf->data ? 0 : begin_save(vf, file);
+	err = vf->data ? 0 : hisi_acc_begin_save(vf, file);
 	if (err)
 		return err;
 	err = vf->blocks_reset ? hisi_acc_qm_save(vf, &saved, may_write) : -EBUSY;
@@ -189,24 +189,24 @@ static int hisi_acc_arc_end_session(struct hisi_acc_vf *vf, struct file **file)
 
 static const struct hisi_acc_arc
 arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
-	/* the function stops, or runs again */
+	/* the VF stops, or runs again */
 	[STATE(RUNNING)][STATE(RUNNING_P2P)] = {
 		.action = hisi_acc_arc_stop,
 		.undo = hisi_acc_qm_undo_stop,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(PRE_COPY)][STATE(PRE_COPY_P2P)] = {
 		.action = hisi_acc_arc_stop,
 		.undo = hisi_acc_qm_undo_stop,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(RUNNING_P2P)][STATE(RUNNING)] = {
 		.action = hisi_acc_arc_restart,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(PRE_COPY)] = {
 		.action = hisi_acc_arc_restart,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 	/* only the name changes */
 	[STATE(RUNNING_P2P)][STATE(STOP)] = {
@@ -218,19 +218,19 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/* save: match data first, in pre-copy */
 	[STATE(RUNNING)][STATE(PRE_COPY)] = {
 		.action = hisi_acc_arc_start_saving,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(RUNNING_P2P)][STATE(PRE_COPY_P2P)] = {
 		.action = hisi_acc_arc_start_saving,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(PRE_COPY_P2P)][STATE(STOP_COPY)] = {
 		.action = hisi_acc_arc_save,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(STOP)][STATE(STOP_COPY)] = {
 		.action = hisi_acc_arc_save,
-		.needs = NOW,
+		.needs = NEED_NOW,
 	},
 	[STATE(PRE_COPY)][STATE(RUNNING)] = {
 		.action = hisi_acc_arc_end_session,
@@ -248,24 +248,27 @@ arcs[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	[STATE(RESUMING)][STATE(STOP)] = {
 		.action = hisi_acc_arc_load,
 		.undo = hisi_acc_arc_load_undo,
-		.needs = SOMETIME,
+		.needs = NEED_WAIT,
 	},
 };
 
 #undef STATE
 
-static int ask_core(struct vfio_device *vdev, enum vfio_device_mig_state from,
-		    enum vfio_device_mig_state target,
-		    enum vfio_device_mig_state *next)
+static int hisi_acc_core_next_state(struct vfio_device *vdev,
+				    enum vfio_device_mig_state from,
+				    enum vfio_device_mig_state target,
+				    enum vfio_device_mig_state *next)
 {
-	KUNIT_STATIC_STUB_REDIRECT(ask_core, vdev, from, target, next);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_core_next_state, vdev, from, target,
+				   next);
 	return vfio_mig_get_next_state(vdev, from, target, next);
 }
 
 /* The next step to a state, as the core has it, or -errno */
-static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
-		      enum vfio_device_mig_state target,
-		      enum vfio_device_mig_state *next)
+static int hisi_acc_next_state(struct hisi_acc_vf *vf,
+			       enum vfio_device_mig_state from,
+			       enum vfio_device_mig_state target,
+			       enum vfio_device_mig_state *next)
 {
 	/* vfio_mig_get_next_state() WARNs if the current state is ERROR */
 	if (from == VFIO_DEVICE_STATE_ERROR)
@@ -275,21 +278,22 @@ static int next_state(struct hisi_acc_vf *vf, enum vfio_device_mig_state from,
 	    (target == VFIO_DEVICE_STATE_PRE_COPY ||
 	     target == VFIO_DEVICE_STATE_PRE_COPY_P2P))
 		return -EINVAL;
-	return ask_core(&vf->core.vdev, from, target, next);
+	return hisi_acc_core_next_state(&vf->core.vdev, from, target, next);
 }
 
-/* Of the first arc on the way that needs anything, or NOTHING */
-static enum arc_needs way_needs(struct hisi_acc_vf *vf,
-				enum vfio_device_mig_state target)
+/* Of the first arc on the way to a state that needs registers, or NEED_NONE */
+static enum hisi_acc_arc_needs
+hisi_acc_walk_needs(struct hisi_acc_vf *vf, enum vfio_device_mig_state target)
 {
 	enum vfio_device_mig_state from = vf->state, next;
 
-	while (from != target && !next_state(vf, from, target, &next)) {
-		if (arcs[from][next].needs != NOTHING)
+	while (from != target &&
+	       !hisi_acc_next_state(vf, from, target, &next)) {
+		if (arcs[from][next].needs != NEED_NONE)
 			return arcs[from][next].needs;
 		from = next;
 	}
-	return NOTHING;
+	return NEED_NONE;
 }
 
 static int hisi_acc_walk_arc(struct hisi_acc_vf *vf,
@@ -322,7 +326,7 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 		enum vfio_device_mig_state next;
 		int err;
 
-		err = next_state(vf, vf->state, target, &next) ?:
+		err = hisi_acc_next_state(vf, vf->state, target, &next) ?:
 		      hisi_acc_walk_arc(vf, next, file);
 		if (!err && WARN_ON(*file && vf->state != target))
 			err = -EINVAL;
@@ -333,8 +337,8 @@ static int hisi_acc_walk(struct hisi_acc_vf *vf,
 }
 
 /*
- * Locks, and resets blocked where the way asks for that. A save that does not get it goes
- * on to say so in its file.
+ * Take the locks, and block resets if an arc on the way needs registers. A save that
+ * cannot block them continues: read() of its file fails.
  */
 static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 			       enum vfio_device_mig_state target)
@@ -343,22 +347,22 @@ static int hisi_acc_begin_walk(struct hisi_acc_vf *vf,
 	unsigned long refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
 
 	for (;;) {
-		enum arc_needs needs;
+		enum hisi_acc_arc_needs needs;
 
 		hisi_acc_access_lock(vf);
-		needs = way_needs(vf, target);
-		vf->blocks_reset = hisi_acc_access_try(vf, needs != NOTHING);
+		needs = hisi_acc_walk_needs(vf, target);
+		vf->blocks_reset = hisi_acc_access_try(vf, needs != NEED_NONE);
 		if (vf->blocks_reset) {
-			vf->blocks_reset = needs != NOTHING;
+			vf->blocks_reset = needs != NEED_NONE;
 			return 0;
 		}
 		/* a reset of the VF is always waited for, REFUSE_MS begin after it */
 		if (vf->resetting)
 			refuse = jiffies + msecs_to_jiffies(REFUSE_MS);
 		if (time_after(jiffies, end) ||
-		    (needs == NOW && time_after(jiffies, refuse))) {
+		    (needs == NEED_NOW && time_after(jiffies, refuse))) {
 			if (target == VFIO_DEVICE_STATE_STOP_COPY &&
-			    needs == NOW && !vf->resetting)
+			    needs == NEED_NOW && !vf->resetting)
 				return 0;
 			hisi_acc_access_unlock(vf);
 			return -EBUSY;
@@ -446,7 +450,7 @@ void hisi_acc_migrate_open(struct hisi_acc_vf *vf)
 {
 	guard(mutex)(&vf->state_mutex);
 	hisi_acc_migrate_start_over(vf);
-	vf->untracked_told = false;
+	vf->untracked_logged = false;
 	vf->open = true;
 }
 

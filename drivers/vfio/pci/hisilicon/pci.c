@@ -7,10 +7,10 @@
 #include "hisi_acc_vfio_pci.h"
 
 /**
- * hisi_acc_pci_in_d3() - whether a function is in a power state without registers
+ * hisi_acc_pci_in_d3() - whether a VF is in a power state without registers
  * @vf: the VF
  *
- * Userspace may have put it there. Such a function accesses no memory either.
+ * Userspace may have put it there. Such a VF accesses no memory either.
  *
  * Context: under memory_lock of the VFIO core.
  * Return: true when it is.
@@ -23,11 +23,11 @@ bool hisi_acc_pci_in_d3(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_mem_enabled() - whether the registers of a function can be read
+ * hisi_acc_pci_mem_enabled() - whether the registers of a VF can be read
  * @vf: the VF
  *
- * The PF's driver turns the memory space of itself and of all
- * VFs off to reset the device, and leaves it so when that fails.
+ * The PF's driver turns off the memory space of the PF and of all VFs to reset the
+ * device, and leaves it off when that fails.
  *
  * Context: resets blocked by the caller.
  * Return: true when they can.
@@ -44,11 +44,11 @@ bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_disable_dma() - keep a function from memory
+ * hisi_acc_pci_disable_dma() - turn off bus mastering of a VF
  * @vf: the VF
  *
- * Not for one with queues at work: what silicon makes of an access under way is
- * not known.
+ * Not for one with active queues: what the hardware does with an access in progress
+ * is not specified.
  *
  * Return: true when it could access memory before, so that
  * hisi_acc_pci_enable_dma() has something to undo.
@@ -80,16 +80,16 @@ void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_pci_reset() - reset a function from within an arc
+ * hisi_acc_pci_reset() - reset a VF from within an arc
  * @vf: the VF
  *
- * Configuration space stays as it is. The calls around a reset are not made: the
- * caller has what they would ask for.
+ * Configuration space stays as it is. reset_prepare() and reset_done() are not called:
+ * the caller holds what they would take.
  *
  * Context: under state_mutex, with resets blocked. Sleeps for 100 ms
  * and more.
- * Return: 0, -EAGAIN when somebody else resets or removes it, or what the PCI
- * core says.
+ * Return: 0, -EAGAIN if it is being reset or removed already, or what the PCI core
+ * returns.
  */
 int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
 {

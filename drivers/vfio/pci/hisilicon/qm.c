@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue manager of one function, from the host's side: stop it, save and
- * load what it is made of, let it run again.
+ * The queue manager of one VF, from the host's side: stop it, save and load its
+ * state, restart it.
  *
- * What a function is made of, and where it is while the function is stopped:
+ * What the state consists of, and where it is while the VF is stopped:
  * - queue contexts: in guest memory, once the device has written its cache
  *   back, so write-back has to come before the last dirty pages are sent;
  * - the tables of these contexts: their addresses, set by mailbox;
  * - the two event queues: seven words each of migration registers;
  * - a handful of plain registers.
  *
- * PAUSE stops a function until a submission queue's doorbell of high priority
- * makes it take up its contexts again. That doorbell must not be rung where the
- * guest's driver is not up: the tables may then be memory that the guest has
- * freed. Such a function has no queue at work. It is not paused but kept from
- * memory, and what its registers hold is moved as it is.
+ * PAUSE stops a VF until a submission queue's doorbell of high priority makes it
+ * read its contexts again. That doorbell must not be rung if the guest's driver is
+ * not up: the tables may then be memory that the guest has freed. Such a VF has no
+ * active queue. It is not paused: its bus mastering is disabled, and its registers
+ * are migrated as they are.
  *
- * VF_STATE tells that the driver is up, not that it is not: Linux before 5.18 does
- * not know it, and later ones write it last of all. All four addresses and an
- * interrupt that is not masked tell it, too. Linux masks both to stop.
+ * VF_STATE shows that the driver is up, but not that it is down: Linux before 5.18
+ * does not write it, later versions write it last. A driver is also up if all four
+ * addresses are set and an interrupt is not masked. Linux masks both to stop.
  */
 #include <linux/bitfield.h>
 #include <linux/lockdep.h>
@@ -27,7 +27,7 @@
 
 #include "qm.h"
 
-/* Registers of a function that only stopping needs */
+/* Registers of a VF that only stopping needs */
 #define QM_CACHE_WB_START	0x0204
 #define QM_CACHE_WB_DONE	0x0208
 
@@ -50,32 +50,34 @@
 
 /* Mailbox */
 
-static bool qm_mailbox_done(struct mailbox mb)
+static bool hisi_acc_qm_mailbox_done(struct mailbox mb)
 {
 	return !(mb.lo & QM_MB_BUSY);
 }
 
-static int qm_mailbox_wait(struct hisi_acc_regs *regs, struct mailbox *mb,
-			   u64 timeout_us)
+static int hisi_acc_qm_mailbox_wait(struct hisi_acc_regs *regs,
+				    struct mailbox *mb, u64 timeout_us)
 {
 	u64 end = 0;
 
 	do {
-		*mb = qm_mailbox_load(regs);
-		if (qm_mailbox_done(*mb))
+		*mb = hisi_acc_qm_mailbox_load(regs);
+		if (hisi_acc_qm_mailbox_done(*mb))
 			return 0;
-	} while (qm_spin(&end));
-	return read_poll_timeout(qm_mailbox_load, *mb, qm_mailbox_done(*mb), SLEEP_US,
+	} while (hisi_acc_qm_spin(&end));
+	return read_poll_timeout(hisi_acc_qm_mailbox_load, *mb,
+				 hisi_acc_qm_mailbox_done(*mb), SLEEP_US,
 				 timeout_us, false, regs);
 }
 
-/* The guest may have left a command to the device when it was stopped */
-static int qm_mailbox_idle(struct hisi_acc_regs *regs, struct mailbox *mb)
+/* A command of the guest may be in progress when the guest was stopped */
+static int hisi_acc_qm_mailbox_idle(struct hisi_acc_regs *regs,
+				    struct mailbox *mb)
 {
-	return qm_mailbox_wait(regs, mb, MAILBOX_IDLE_US);
+	return hisi_acc_qm_mailbox_wait(regs, mb, MAILBOX_IDLE_US);
 }
 
-static int qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
+static int hisi_acc_qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 {
 	struct hisi_acc_regs *regs = &vf->regs;
 	struct mailbox mb = {
@@ -86,11 +88,11 @@ static int qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 	struct mailbox before;
 	int err;
 
-	err = vf->mailbox_hung ? qm_mailbox_idle(regs, &before) : 0;
+	err = vf->mailbox_hung ? hisi_acc_qm_mailbox_idle(regs, &before) : 0;
 	if (err)
 		return err;
-	qm_mailbox_store(regs, mb);
-	err = qm_mailbox_wait(regs, &mb, MAILBOX_DONE_US);
+	hisi_acc_qm_mailbox_store(regs, mb);
+	err = hisi_acc_qm_mailbox_wait(regs, &mb, MAILBOX_DONE_US);
 	vf->mailbox_hung = err;
 	if (err)
 		return err;
@@ -100,43 +102,43 @@ static int qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 	return 0;
 }
 
-static int qm_mailbox_set(struct hisi_acc_vf *vf, u64 cmd, u64 base)
+static int hisi_acc_qm_mailbox_set(struct hisi_acc_vf *vf, u64 cmd, u64 base)
 {
-	return qm_mailbox_run(vf, cmd, &base);
+	return hisi_acc_qm_mailbox_run(vf, cmd, &base);
 }
 
-static int qm_mailbox_get(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
+static int hisi_acc_qm_mailbox_get(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 {
 	*base = 0;
-	return qm_mailbox_run(vf, cmd | QM_MB_GET, base);
+	return hisi_acc_qm_mailbox_run(vf, cmd | QM_MB_GET, base);
 }
 
 /**
- * hisi_acc_qm_ask_queues() - ask a function which queues it owns
+ * hisi_acc_qm_read_queues() - read which queues a VF owns
  * @vf: the VF, its registers mapped, with no guest on it
  * @queues: the answer, 0 for none
  *
  * Return: 0, -ETIMEDOUT or -EIO.
  */
-int hisi_acc_qm_ask_queues(struct hisi_acc_vf *vf, u64 *queues)
+int hisi_acc_qm_read_queues(struct hisi_acc_vf *vf, u64 *queues)
 {
 	struct mailbox mb;
 
-	return qm_mailbox_idle(&vf->regs, &mb) ?:
-	       qm_mailbox_get(vf, QM_MB_CMD_SQC_VFT_V2, queues);
+	return hisi_acc_qm_mailbox_idle(&vf->regs, &mb) ?:
+	       hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_SQC_VFT_V2, queues);
 }
 
 /*
- * The guest may also have been stopped between the device's answer and its look
- * at it. Commands of this driver replace an answer that is in registers, so
- * such a command has to be given again before the guest goes on. Of all others
- * the guest reads no more than that they are done.
+ * The guest may also have been stopped after the device's answer and before reading
+ * it. Commands of this driver overwrite an answer that is in registers, so such a
+ * command is replayed before the guest goes on. Of all other commands the guest reads
+ * only that they are done.
  */
-static enum hisi_acc_mb_read qm_pending_read(struct mailbox mb)
+static enum hisi_acc_mb_read hisi_acc_qm_pending_read(struct mailbox mb)
 {
 	u32 cmd = FIELD_GET(QM_MB_CMD, mb.lo);
 
-	/* Linux before 7.2 did not say that it reads */
+	/* Linux before 7.2 did not set the read bit of this command */
 	if (cmd == HISI_ACC_MB_READ_MESSAGE && !(mb.lo & QM_MB_QUEUE))
 		return cmd;
 	if (!(mb.lo & QM_MB_GET) || mb.lo & QM_MB_QUEUE ||
@@ -145,30 +147,30 @@ static enum hisi_acc_mb_read qm_pending_read(struct mailbox mb)
 	return cmd;
 }
 
-/* From here on only this driver uses the mailbox of a function that is being stopped */
-static int qm_mailbox_begin(struct hisi_acc_vf *vf)
+/* From here on only this driver uses the mailbox of a VF that is being stopped */
+static int hisi_acc_qm_mailbox_begin(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
 	int err;
 
 	if (vf->mailbox_used)
 		return 0;
-	err = qm_mailbox_idle(&vf->regs, &mb);
+	err = hisi_acc_qm_mailbox_idle(&vf->regs, &mb);
 	if (err)
 		return err;
-	vf->pending_read = qm_pending_read(mb);
+	vf->pending_read = hisi_acc_qm_pending_read(mb);
 	vf->mailbox_used = true;
 	return 0;
 }
 
-/* What the device does not answer, the guest reads as an error as well */
-static int qm_mailbox_replay(struct hisi_acc_vf *vf)
+/* A command that the device fails, fails for the guest as well */
+static int hisi_acc_qm_mailbox_replay(struct hisi_acc_vf *vf)
 {
 	u64 answer;
 	int err = 0;
 
 	if (vf->pending_read != HISI_ACC_MB_READ_NOTHING)
-		err = qm_mailbox_get(vf, vf->pending_read, &answer);
+		err = hisi_acc_qm_mailbox_get(vf, vf->pending_read, &answer);
 	if (err && err != -EIO)
 		return err;
 	vf->pending_read = HISI_ACC_MB_READ_NOTHING;
@@ -176,115 +178,121 @@ static int qm_mailbox_replay(struct hisi_acc_vf *vf)
 	return 0;
 }
 
-static void qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue, u64 cmd,
-		    u64 index, u64 priority)
+static void hisi_acc_qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue,
+			     u64 cmd, u64 index, u64 priority)
 {
-	qm_writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
-		  index << QM_DB_INDEX_SHIFT_V2 |
-		  priority << QM_DB_PRIORITY_SHIFT_V2, regs->bar + offset);
+	hisi_acc_qm_writeq(queue | cmd << QM_DB_CMD_SHIFT_V2 |
+			   index << QM_DB_INDEX_SHIFT_V2 |
+			   priority << QM_DB_PRIORITY_SHIFT_V2,
+			   regs->bar + offset);
 }
 
 /* Stopping */
 
-/* Whether the guest's driver says it has the function in use, or -EIO: it is gone */
-static int qm_vf_ready(struct hisi_acc_vf *vf)
+/* Whether the guest's driver has set VF_STATE, or -EIO: the VF is gone */
+static int hisi_acc_qm_vf_ready(struct hisi_acc_vf *vf)
 {
-	u32 state = qm_readl(vf->regs.mig_regs + QM_VF_STATE);
+	u32 state = hisi_acc_qm_readl(vf->regs.mig_regs + QM_VF_STATE);
 
 	return PCI_POSSIBLE_ERROR(state) ? -EIO : !(state & QM_FLAG);
 }
 
-static u64 qm_ring_base(struct hisi_acc_vf *vf, u32 offset)
+static u64 hisi_acc_qm_ring_base(struct hisi_acc_vf *vf, u32 offset)
 {
 	void __iomem *xqc = vf->regs.mig_regs + vf->regs.xqc + offset;
 
-	return (u64)qm_readl(xqc + 8) << 32 | qm_readl(xqc + 4);
+	return (u64)hisi_acc_qm_readl(xqc + 8) << 32 |
+	       hisi_acc_qm_readl(xqc + 4);
 }
 
 /* The event queue is the first that a driver sets up */
-static bool qm_has_event_queue(struct hisi_acc_vf *vf)
+static bool hisi_acc_qm_has_event_queue(struct hisi_acc_vf *vf)
 {
-	return qm_ring_base(vf, 0);
+	return hisi_acc_qm_ring_base(vf, 0);
 }
 
-/* Whether a driver that has not set VF_STATE uses the function, or -errno */
-static int qm_queues_active(struct hisi_acc_vf *vf)
+/* Whether a driver that has not set VF_STATE uses the VF, or -errno */
+static int hisi_acc_qm_queues_active(struct hisi_acc_vf *vf)
 {
 	void __iomem *mig_regs = vf->regs.mig_regs;
 	u64 sqc_table, cqc_table;
 	int err;
 
-	if (!qm_has_event_queue(vf) || !qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
-	    qm_readl(mig_regs + QM_EQ_INT_MASK) & qm_readl(mig_regs + QM_AEQ_INT_MASK) &
-	    QM_FLAG)
+	if (!hisi_acc_qm_has_event_queue(vf) ||
+	    !hisi_acc_qm_ring_base(vf, QM_AEQC_FROM_EQC) ||
+	    hisi_acc_qm_readl(mig_regs + QM_EQ_INT_MASK) &
+	    hisi_acc_qm_readl(mig_regs + QM_AEQ_INT_MASK) & QM_FLAG)
 		return 0;
-	err = qm_mailbox_begin(vf) ?:
-	      qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &sqc_table) ?:
-	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &cqc_table);
+	err = hisi_acc_qm_mailbox_begin(vf) ?:
+	      hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &sqc_table) ?:
+	      hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &cqc_table);
 	return err ?: sqc_table && cqc_table;
 }
 
-static int qm_pause_function(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_pause(struct hisi_acc_vf *vf)
 {
 	int err;
 
-	err = qm_mailbox_begin(vf);
+	err = hisi_acc_qm_mailbox_begin(vf);
 	if (err)
 		return err;
 	vf->heads.cached = false;
-	err = qm_mailbox_set(vf, QM_MB_CMD_PAUSE, 0);
+	err = hisi_acc_qm_mailbox_set(vf, QM_MB_CMD_PAUSE, 0);
 	/* without an answer it may have been paused all the same */
 	vf->paused = !err || err == -ETIMEDOUT;
 	return err;
 }
 
-static int qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
-			 const char *what, u64 timeout_us)
+static int hisi_acc_qm_wait_clear(struct hisi_acc_vf *vf, void __iomem *reg,
+				  const char *what, u64 timeout_us)
 {
 	u32 val;
 
 	/* for readl_poll_timeout(), 0 is for ever */
-	val = timeout_us ? ~0 : qm_readl(reg);
-	if (!val || (timeout_us && !qm_wait(reg, ~0, 0, timeout_us, &val)))
+	val = timeout_us ? ~0 : hisi_acc_qm_readl(reg);
+	if (!val ||
+	    (timeout_us && !hisi_acc_qm_wait(reg, ~0, 0, timeout_us, &val)))
 		return 0;
 	dev_warn_ratelimited(&vf->core.pdev->dev,
 			     "cannot be migrated now: %s is 0x%x\n", what, val);
 	return -EBUSY;
 }
 
-static void __iomem *qm_device_status(struct hisi_acc_vf *vf)
+static void __iomem *hisi_acc_qm_device_status(struct hisi_acc_vf *vf)
 {
 	return vf->pf_qm->io_base + QM_ABNORMAL_INT_STATUS;
 }
 
-static void __iomem *qm_engine_status(struct hisi_acc_vf *vf)
+static void __iomem *hisi_acc_qm_engine_status(struct hisi_acc_vf *vf)
 {
 	return vf->pf_qm->io_base + vf->engine->core_status;
 }
 
 /*
  * Errors and messages are not in migration data, so they have to be over. Most of them
- * are a matter of milliseconds. An error that is not ends with a reset of the
- * whole device, a message to the guest with its driver's look at it.
+ * last for milliseconds. Other errors end with a reset of the whole device; a message
+ * to the guest ends when the guest's driver reads it.
  */
-static int qm_wait_errors(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_wait_errors(struct hisi_acc_vf *vf)
 {
-	return qm_wait_clear(vf, qm_device_status(vf), "device error", ERROR_US) ?:
-	       qm_wait_clear(vf, qm_engine_status(vf), "engine error", ERROR_US);
+	return hisi_acc_qm_wait_clear(vf, hisi_acc_qm_device_status(vf),
+				      "device error", ERROR_US) ?:
+	       hisi_acc_qm_wait_clear(vf, hisi_acc_qm_engine_status(vf),
+				      "engine error", ERROR_US);
 }
 
-static int qm_wait_messages(struct hisi_acc_vf *vf, u64 to_guest_us)
+static int hisi_acc_qm_wait_messages(struct hisi_acc_vf *vf, u64 to_guest_us)
 {
 	void __iomem *mig_regs = vf->regs.mig_regs;
 
-	return qm_wait_clear(vf, mig_regs + QM_IFC_INT_STATUS, "message to guest",
-			     to_guest_us) ?:
-	       qm_wait_clear(vf, mig_regs + QM_IFC_INT_SET, "message from guest",
-			     ERROR_US);
+	return hisi_acc_qm_wait_clear(vf, mig_regs + QM_IFC_INT_STATUS,
+				      "message to guest", to_guest_us) ?:
+	       hisi_acc_qm_wait_clear(vf, mig_regs + QM_IFC_INT_SET,
+				      "message from guest", ERROR_US);
 }
 
-/* What only a function with its registers in reach can be asked for */
-static int qm_check_accessible(struct hisi_acc_vf *vf)
+/* For what requires access to the registers of the VF */
+static int hisi_acc_qm_check_accessible(struct hisi_acc_vf *vf)
 {
 	if (!hisi_acc_pci_in_d3(vf) && hisi_acc_pci_mem_enabled(vf))
 		return 0;
@@ -294,12 +302,12 @@ static int qm_check_accessible(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_can_save() - whether the state of a function could be saved
+ * hisi_acc_qm_can_save() - whether the state of a VF could be saved
  * @vf: the VF, running or not, with resets blocked
- * @message_ms: how long to wait for the guest to take a message
+ * @message_ms: how long to wait for the guest to read a message
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, -EBUSY or -EIO, and a line in the log says what is in the way.
+ * Return: 0, or -EBUSY or -EIO with the reason logged.
  */
 int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 {
@@ -307,41 +315,44 @@ int hisi_acc_qm_can_save(struct hisi_acc_vf *vf, unsigned int message_ms)
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	ready = qm_check_accessible(vf) ?: qm_vf_ready(vf);
+	ready = hisi_acc_qm_check_accessible(vf) ?: hisi_acc_qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
-	return qm_wait_errors(vf) ?:
-	       qm_wait_messages(vf, message_ms * USEC_PER_MSEC);
+	return hisi_acc_qm_wait_errors(vf) ?:
+	       hisi_acc_qm_wait_messages(vf, message_ms * USEC_PER_MSEC);
 }
 
 /*
- * Queue contexts that the device has cached go to guest memory, but not while there is
- * an error: it may keep the device from memory. A write-back cannot be taken back, and
- * the device would do it, and drop the contexts, when the function runs again.
+ * Queue contexts that the device has cached go to guest memory, but not during an
+ * error, which may keep the device from memory. A write-back cannot be cancelled: the
+ * device would do it, and drop the contexts, when the VF runs again.
  */
-static int qm_write_back(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_write_back(struct hisi_acc_vf *vf)
 {
 	void __iomem *mig_regs = vf->regs.mig_regs;
 	u32 val;
 
 	vf->contexts_cached =
-		qm_wait(qm_device_status(vf), ~0, 0, ERROR_US, &val) ||
-		qm_wait(qm_engine_status(vf), ~0, 0, ERROR_US, &val);
+		hisi_acc_qm_wait(hisi_acc_qm_device_status(vf), ~0, 0,
+				 ERROR_US, &val) ||
+		hisi_acc_qm_wait(hisi_acc_qm_engine_status(vf), ~0, 0,
+				 ERROR_US, &val);
 	if (vf->contexts_cached)
 		return 0;
-	qm_writel(QM_FLAG, mig_regs + QM_CACHE_WB_START);
-	return qm_wait_flag(mig_regs + QM_CACHE_WB_DONE, WRITE_BACK_US);
+	hisi_acc_qm_writel(QM_FLAG, mig_regs + QM_CACHE_WB_START);
+	return hisi_acc_qm_wait_flag(mig_regs + QM_CACHE_WB_DONE,
+				     WRITE_BACK_US);
 }
 
 /*
- * In STOP guest memory must not change: the VMM may have sent the last of it. There, a
- * function whose contexts are still in the device can only go on.
+ * In STOP guest memory must not change: the VMM may have sent the last of it. A VF
+ * whose contexts are still in the device then cannot be saved, only restarted.
  */
-static int qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
+static int hisi_acc_qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
 {
 	int err;
 
-	err = vf->contexts_cached && may_write ? qm_write_back(vf) : 0;
+	err = vf->contexts_cached && may_write ? hisi_acc_qm_write_back(vf) : 0;
 	if (err || !vf->contexts_cached)
 		return err;
 	dev_warn_ratelimited(&vf->core.pdev->dev,
@@ -350,16 +361,16 @@ static int qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
 }
 
 /**
- * hisi_acc_qm_stop() - stop a function, with all its contexts in memory
+ * hisi_acc_qm_stop() - stop a VF, with all its contexts in memory
  * @vf: a running VF, with resets blocked
  *
- * Errors of the device and messages do not matter yet: they do not keep a guest
- * from being stopped and going on in the same place. With an error, contexts stay in
- * the device, which hisi_acc_qm_save() is left to deal with.
+ * Errors of the device and messages do not matter yet: they do not prevent a guest
+ * from being stopped and continued on the same host. With an error, contexts stay in
+ * the device until hisi_acc_qm_save().
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, or -errno with the function anywhere between running and
- * stopped, for hisi_acc_qm_undo_stop() to bring back:
+ * Return: 0, or -errno with the VF anywhere between running and stopped, for
+ * hisi_acc_qm_undo_stop() to restart:
  * -ETIMEDOUT: the device did not answer;
  * -EIO: it did not accept PAUSE, or is gone.
  */
@@ -375,17 +386,17 @@ int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
 	}
 	if (!hisi_acc_pci_mem_enabled(vf))
 		return -EIO;
-	ready = qm_vf_ready(vf);
+	ready = hisi_acc_qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
-	vf->used = vf->used || ready || qm_has_event_queue(vf);
-	vf->unannounced = !ready;
+	vf->used = vf->used || ready || hisi_acc_qm_has_event_queue(vf);
+	vf->vf_state_unset = !ready;
 	if (!ready && vf->used)
-		ready = qm_queues_active(vf);
+		ready = hisi_acc_qm_queues_active(vf);
 	if (ready < 0)
 		return ready;
 	if (ready)
-		return qm_pause_function(vf) ?: qm_write_back(vf);
+		return hisi_acc_qm_pause(vf) ?: hisi_acc_qm_write_back(vf);
 	vf->dma_disabled = hisi_acc_pci_disable_dma(vf);
 	return 0;
 }
@@ -394,12 +405,12 @@ int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
  * hisi_acc_qm_undo_stop() - undo a hisi_acc_qm_stop() that failed
  * @vf: the VF
  *
- * A PAUSE without an answer must not come into force after the restart, and
- * contexts are written back before the restart makes the device take them up
- * again: the stop may not have come so far.
+ * A PAUSE that timed out must not take effect after the restart, and contexts are
+ * written back before the restart makes the device read them again: the stop may
+ * have failed before.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function running, or -errno when that cannot be had.
+ * Return: 0 with the VF running, or -errno.
  */
 int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 {
@@ -409,12 +420,12 @@ int hisi_acc_qm_undo_stop(struct hisi_acc_vf *vf)
 
 	if (!vf->paused)
 		return hisi_acc_qm_restart(vf);
-	return qm_mailbox_idle(&vf->regs, &mb) ?: qm_write_back(vf) ?:
-	       hisi_acc_qm_restart(vf);
+	return hisi_acc_qm_mailbox_idle(&vf->regs, &mb) ?:
+	       hisi_acc_qm_write_back(vf) ?: hisi_acc_qm_restart(vf);
 }
 
 /**
- * hisi_acc_qm_forget() - what was known of a function that was reset
+ * hisi_acc_qm_forget() - clear what was recorded of a VF that was reset
  * @vf: the VF
  *
  * Context: under @vf->state_mutex.
@@ -428,7 +439,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->dma_disabled = false;
 	vf->paused = false;
 	vf->contexts_cached = false;
-	vf->unannounced = false;
+	vf->vf_state_unset = false;
 	vf->used = false;
 	vf->half_loaded = false;
 	vf->mailbox_used = false;
@@ -436,87 +447,95 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->pending_read = HISI_ACC_MB_READ_NOTHING;
 }
 
-/* Whether a stopped function was reset since */
-static bool qm_was_reset(struct hisi_acc_vf *vf, bool ready)
+/* Whether a stopped VF was reset since */
+static bool hisi_acc_qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 {
-	return vf->paused && (vf->unannounced ? !qm_has_event_queue(vf) : !ready);
+	return vf->paused &&
+	       (vf->vf_state_unset ? !hisi_acc_qm_has_event_queue(vf) : !ready);
 }
 
 /* Saving and loading */
 
-static void qm_save_xqc(struct hisi_acc_regs *regs, u32 offset, u32 *xqc)
+static void hisi_acc_qm_save_xqc(struct hisi_acc_regs *regs, u32 offset,
+				 u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		xqc[i] = qm_readl(regs->mig_regs + regs->xqc + offset + 4 * i);
+		xqc[i] = hisi_acc_qm_readl(regs->mig_regs + regs->xqc + offset +
+					   4 * i);
 }
 
-static void qm_load_xqc(struct hisi_acc_regs *regs, u32 offset, const u32 *xqc)
+static void hisi_acc_qm_load_xqc(struct hisi_acc_regs *regs, u32 offset,
+				 const u32 *xqc)
 {
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		qm_writel(xqc[i], regs->mig_regs + regs->xqc + offset + 4 * i);
+		hisi_acc_qm_writel(xqc[i],
+				   regs->mig_regs + regs->xqc + offset + 4 * i);
 }
 
-static void qm_save_event_queues(struct hisi_acc_regs *regs,
-				 struct hisi_acc_saved *saved)
+static void hisi_acc_qm_save_event_queues(struct hisi_acc_regs *regs,
+					  struct hisi_acc_saved *saved)
 {
-	qm_save_xqc(regs, 0, saved->eqc);
-	qm_save_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
+	hisi_acc_qm_save_xqc(regs, 0, saved->eqc);
+	hisi_acc_qm_save_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
 }
 
-static void qm_load_event_queues(struct hisi_acc_regs *regs,
-				 const struct hisi_acc_saved *saved)
+static void hisi_acc_qm_load_event_queues(struct hisi_acc_regs *regs,
+					  const struct hisi_acc_saved *saved)
 {
-	qm_load_xqc(regs, 0, saved->eqc);
-	qm_load_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
+	hisi_acc_qm_load_xqc(regs, 0, saved->eqc);
+	hisi_acc_qm_load_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
 }
 
-static void qm_save_registers(struct hisi_acc_regs *regs,
-			      struct hisi_acc_saved *saved)
+static void hisi_acc_qm_save_registers(struct hisi_acc_regs *regs,
+				       struct hisi_acc_saved *saved)
 {
 	void __iomem *mig_regs = regs->mig_regs;
 
-	saved->aeq_int_mask = qm_readl(mig_regs + QM_AEQ_INT_MASK) & QM_FLAG;
-	saved->eq_int_mask = qm_readl(mig_regs + QM_EQ_INT_MASK) & QM_FLAG;
+	saved->aeq_int_mask = hisi_acc_qm_readl(mig_regs + QM_AEQ_INT_MASK) &
+			      QM_FLAG;
+	saved->eq_int_mask = hisi_acc_qm_readl(mig_regs + QM_EQ_INT_MASK) &
+			     QM_FLAG;
 	/*
-	 * The message source stays 0: unmasked, it keeps the function from
-	 * being stopped, and no reader could make it pending again.
+	 * The message source stays 0: unmasked, it prevents the VF from
+	 * being saved, and no reader could make it pending again.
 	 */
-	saved->ifc_int_mask = qm_readl(mig_regs + QM_IFC_INT_MASK) & QM_FLAG;
-	saved->page_size = qm_readl(mig_regs + QM_PAGE_SIZE);
+	saved->ifc_int_mask = hisi_acc_qm_readl(mig_regs + QM_IFC_INT_MASK) &
+			      QM_FLAG;
+	saved->page_size = hisi_acc_qm_readl(mig_regs + QM_PAGE_SIZE);
 }
 
-static void qm_load_registers(struct hisi_acc_vf *vf,
-			      const struct hisi_acc_saved *saved)
+static void hisi_acc_qm_load_registers(struct hisi_acc_vf *vf,
+				       const struct hisi_acc_saved *saved)
 {
 	void __iomem *mig_regs = vf->regs.mig_regs;
 
-	qm_writel(saved->page_size, mig_regs + QM_PAGE_SIZE);
-	qm_writel(vf->match.que_iso_cfg, mig_regs + QM_QUE_ISO_CFG);
+	hisi_acc_qm_writel(saved->page_size, mig_regs + QM_PAGE_SIZE);
+	hisi_acc_qm_writel(vf->match.que_iso_cfg, mig_regs + QM_QUE_ISO_CFG);
 	/*
-	 * A message cannot be made pending by writing, only dropped: what the
-	 * PF here said before the guest came is not for it.
+	 * A message cannot be made pending by writing, only dropped: one that
+	 * the PF of this host has sent before is not for this guest.
 	 */
-	qm_writel(QM_FLAG, mig_regs + QM_IFC_INT_SOURCE);
-	qm_writel(saved->ifc_int_mask, mig_regs + QM_IFC_INT_MASK);
-	qm_writel(saved->aeq_int_mask, mig_regs + QM_AEQ_INT_MASK);
-	qm_writel(saved->eq_int_mask, mig_regs + QM_EQ_INT_MASK);
+	hisi_acc_qm_writel(QM_FLAG, mig_regs + QM_IFC_INT_SOURCE);
+	hisi_acc_qm_writel(saved->ifc_int_mask, mig_regs + QM_IFC_INT_MASK);
+	hisi_acc_qm_writel(saved->aeq_int_mask, mig_regs + QM_AEQ_INT_MASK);
+	hisi_acc_qm_writel(saved->eq_int_mask, mig_regs + QM_EQ_INT_MASK);
 }
 
 /*
- * The doorbell tells the head again, so the device interrupts anew for entries
- * behind it: the guest may have been stopped before it saw the interrupt.
+ * The doorbell writes the head again, so the device raises the interrupt again for
+ * entries behind it: the guest may have been stopped before it saw the interrupt.
  */
-static void qm_ring_event_queues(struct hisi_acc_vf *vf)
+static void hisi_acc_qm_ring_event_queues(struct hisi_acc_vf *vf)
 {
-	qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_EQ,
-		vf->heads.eq, 0);
-	qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0, QM_DOORBELL_CMD_AEQ,
-		vf->heads.aeq, 0);
+	hisi_acc_qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0,
+			 QM_DOORBELL_CMD_EQ, vf->heads.eq, 0);
+	hisi_acc_qm_ring(&vf->regs, QM_DOORBELL_EQ_AEQ_BASE_V2, 0,
+			 QM_DOORBELL_CMD_AEQ, vf->heads.aeq, 0);
 }
 
-/* A stopped function moves no head, so they are good until it is restarted */
-static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
-			   const u32 *aeqc)
+/* The heads of a stopped VF do not change, so they are valid until it is restarted */
+static void hisi_acc_qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
+				    const u32 *aeqc)
 {
 	vf->heads = (struct hisi_acc_heads) {
 		.cached = true,
@@ -526,19 +545,18 @@ static void qm_cache_heads(struct hisi_acc_vf *vf, const u32 *eqc,
 }
 
 /**
- * hisi_acc_qm_save() - read the state of a stopped function
+ * hisi_acc_qm_save() - read the state of a stopped VF
  * @vf: the VF, with resets blocked
  * @saved: where the state goes
- * @may_write: guest memory may still change; the function has been stopped just now
+ * @may_write: guest memory may still change; the VF has been stopped just now
  *
- * Changes nothing in the function, but what its event queues have not yet been
- * relieved of is interrupted for once more.
+ * Changes nothing in the VF, but the interrupt is raised again for unconsumed events.
  *
  * Context: under @vf->state_mutex. Sleeps.
  * Return: 0, or -errno:
  * -EBUSY: an error of the device or a message would be lost, or contexts;
- * -ESTALE: the function was reset since it was stopped, its state is lost;
- * -EAGAIN: the guest's driver came up after the function was stopped;
+ * -ESTALE: the VF was reset since it was stopped, its state is lost;
+ * -EAGAIN: the guest's driver came up after the VF was stopped;
  * -EIO, -ETIMEDOUT: the device does not answer.
  */
 int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
@@ -550,39 +568,41 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 	lockdep_assert_held(&vf->state_mutex);
 
 	*saved = (struct hisi_acc_saved) {};
-	err = qm_check_accessible(vf);
+	err = hisi_acc_qm_check_accessible(vf);
 	if (err)
 		return err;
-	ready = qm_vf_ready(vf);
+	ready = hisi_acc_qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
-	if (qm_was_reset(vf, ready))
+	if (hisi_acc_qm_was_reset(vf, ready))
 		return -ESTALE;
 	if (ready && !vf->paused)
 		return -EAGAIN;
-	/* else the stop has found none */
+	/* else the stop has found no error */
 	err = vf->contexts_cached || !may_write || !vf->paused ?
-	      qm_wait_errors(vf) : 0;
-	/* its processors stand: the guest cannot take a message */
-	err = err ?: qm_wait_messages(vf, 0);
+	      hisi_acc_qm_wait_errors(vf) : 0;
+	/* vCPUs are stopped: the guest cannot read a message */
+	err = err ?: hisi_acc_qm_wait_messages(vf, 0);
 	if (err)
 		return err;
 	if (!vf->used)
 		return 0;
-	err = qm_check_contexts(vf, may_write) ?: qm_mailbox_begin(vf);
+	err = hisi_acc_qm_check_contexts(vf, may_write) ?:
+	      hisi_acc_qm_mailbox_begin(vf);
 	if (err)
 		return err;
 	if (vf->pending_read == HISI_ACC_MB_READ_MESSAGE)
 		return -EBUSY;
-	qm_save_registers(regs, saved);
-	qm_save_event_queues(regs, saved);
+	hisi_acc_qm_save_registers(regs, saved);
+	hisi_acc_qm_save_event_queues(regs, saved);
 	if (vf->paused) {
-		qm_cache_heads(vf, saved->eqc, saved->aeqc);
+		hisi_acc_qm_cache_heads(vf, saved->eqc, saved->aeqc);
 		/* Linux since 6.16 loads migration data and leaves this to the source */
-		qm_ring_event_queues(vf);
+		hisi_acc_qm_ring_event_queues(vf);
 	}
-	err = qm_mailbox_get(vf, QM_MB_CMD_SQC_BT, &saved->sqc_table) ?:
-	      qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &saved->cqc_table);
+	err = hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_SQC_BT,
+				      &saved->sqc_table) ?:
+	      hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &saved->cqc_table);
 	if (err)
 		return err;
 	saved->pending_read = vf->pending_read;
@@ -594,13 +614,13 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 }
 
 /* An address of 0 is one that the guest has not set yet */
-static int qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
+static int hisi_acc_qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 {
-	return address ? qm_mailbox_set(vf, cmd, address) : 0;
+	return address ? hisi_acc_qm_mailbox_set(vf, cmd, address) : 0;
 }
 
-/* "Nothing" is what a function holds after a reset, and so is what it did before */
-static int qm_reset_used(struct hisi_acc_vf *vf)
+/* Without a guest's driver, migration data stand for the state after a reset */
+static int hisi_acc_qm_reset_used(struct hisi_acc_vf *vf)
 {
 	int err;
 
@@ -615,7 +635,7 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
 	vf->half_loaded = false;
 	vf->paused = false;
 	vf->contexts_cached = false;
-	vf->unannounced = false;
+	vf->vf_state_unset = false;
 	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
 	vf->used = false;
@@ -623,16 +643,16 @@ static int qm_reset_used(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_load() - give a stopped function the state of another
+ * hisi_acc_qm_load() - load a saved state into a stopped VF
  * @vf: the VF, with resets blocked
- * @saved: the state, as hisi_acc_vf_data_decode() gave it
+ * @saved: the state, as returned by hisi_acc_vf_data_decode()
  *
- * Without PAUSE: a function stands still until a doorbell tells it of a queue,
- * and nobody knows what PAUSE does to one that has none.
+ * Without PAUSE: a VF is idle until a doorbell is rung, and what PAUSE does to one
+ * without queues is not specified.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0 with the function waiting for its restart, or -errno; with
- * @vf->half_loaded the function is in no defined state then.
+ * Return: 0 with the VF ready to be restarted, or -errno; with @vf->half_loaded the
+ * VF is in no defined state then.
  */
 int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 {
@@ -644,27 +664,27 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 
 	if (!vf->used && saved->guest == HISI_ACC_GUEST_NONE)
 		return 0;
-	err = qm_check_accessible(vf) ?: qm_reset_used(vf);
+	err = hisi_acc_qm_check_accessible(vf) ?: hisi_acc_qm_reset_used(vf);
 	if (err || saved->guest == HISI_ACC_GUEST_NONE)
 		return err;
-	err = qm_mailbox_idle(regs, &mb);
+	err = hisi_acc_qm_mailbox_idle(regs, &mb);
 	if (err)
 		return err;
 	vf->half_loaded = true;
 	vf->used = true;
-	err = qm_load_table(vf, QM_MB_CMD_SQC_BT, saved->sqc_table) ?:
-	      qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
+	err = hisi_acc_qm_load_table(vf, QM_MB_CMD_SQC_BT, saved->sqc_table) ?:
+	      hisi_acc_qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
 	if (err)
 		return err;
-	/* an interrupt that is unmasked before its ring is known stays silent */
-	qm_load_registers(vf, saved);
-	qm_load_event_queues(regs, saved);
+	/* an interrupt that is unmasked before its ring is set is never raised */
+	hisi_acc_qm_load_registers(vf, saved);
+	hisi_acc_qm_load_event_queues(regs, saved);
 	vf->pending_read = saved->pending_read;
 	vf->mailbox_used = true;
 	if (saved->guest == HISI_ACC_GUEST_UP) {
-		qm_cache_heads(vf, saved->eqc, saved->aeqc);
-		qm_writel(QM_READY, regs->mig_regs + QM_VF_STATE);
-		vf->unannounced = false;
+		hisi_acc_qm_cache_heads(vf, saved->eqc, saved->aeqc);
+		hisi_acc_qm_writel(QM_READY, regs->mig_regs + QM_VF_STATE);
+		vf->vf_state_unset = false;
 		vf->paused = true;
 	}
 	vf->half_loaded = false;
@@ -673,23 +693,24 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 
 /* Restarting */
 
-static void qm_ring_queues(struct hisi_acc_vf *vf)
+static void hisi_acc_qm_ring_queues(struct hisi_acc_vf *vf)
 {
 	for (u32 i = 0; i < vf->match.qp_num; i++)
-		qm_ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
-			QM_DOORBELL_CMD_SQ, 0, 1);
+		hisi_acc_qm_ring(&vf->regs, QM_DOORBELL_SQ_CQ_BASE_V2, i,
+				 QM_DOORBELL_CMD_SQ, 0, 1);
 }
 
-static void qm_read_heads(struct hisi_acc_vf *vf)
+static void hisi_acc_qm_read_heads(struct hisi_acc_vf *vf)
 {
 	void __iomem *eqc = vf->regs.mig_regs + vf->regs.xqc;
-	u32 eq = qm_readl(eqc), aeq = qm_readl(eqc + QM_AEQC_FROM_EQC);
+	u32 eq = hisi_acc_qm_readl(eqc);
+	u32 aeq = hisi_acc_qm_readl(eqc + QM_AEQC_FROM_EQC);
 
-	qm_cache_heads(vf, &eq, &aeq);
+	hisi_acc_qm_cache_heads(vf, &eq, &aeq);
 }
 
-/* The guest's driver finds a function as after a reset, which it will notice */
-static int qm_forget_lost(struct hisi_acc_vf *vf)
+/* The guest's driver finds the VF as after any reset */
+static int hisi_acc_qm_forget_lost(struct hisi_acc_vf *vf)
 {
 	dev_warn_ratelimited(&vf->core.pdev->dev,
 			     "was reset while it was stopped\n");
@@ -698,19 +719,18 @@ static int qm_forget_lost(struct hisi_acc_vf *vf)
 }
 
 /**
- * hisi_acc_qm_restart() - let a stopped function run again
+ * hisi_acc_qm_restart() - restart a stopped VF
  * @vf: the VF, with resets blocked
  *
- * The same on the source, where migration was cancelled or never meant, and on
- * the destination. The number of queues is the function's own in both. A message
- * of the PF that came meanwhile is still pending, masked or not
- * as the guest has it.
+ * The same on the source, after a cancelled migration or a mere stop, and on the
+ * destination. The number of queues is the VF's own in both. A message of the PF
+ * that came meanwhile is still pending, masked or not as the guest has it.
  *
- * A function that was reset since it was stopped runs, with nothing to do: to
- * refuse would have a VMM reset it once more.
+ * Succeeds for a VF that was reset since it was stopped: on an error a VMM would
+ * reset it once more.
  *
  * Context: under @vf->state_mutex. Sleeps.
- * Return: 0, or -errno with the function still stopped: -EIO when it is gone,
+ * Return: 0, or -errno with the VF still stopped: -EIO when it is gone,
  * -ETIMEDOUT when it does not answer.
  */
 int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
@@ -725,21 +745,21 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 	if (!vf->paused && !vf->mailbox_used)
 		return 0;
 	if (hisi_acc_pci_in_d3(vf))
-		return qm_forget_lost(vf);
+		return hisi_acc_qm_forget_lost(vf);
 	if (!hisi_acc_pci_mem_enabled(vf))
 		return -EIO;
-	ready = qm_vf_ready(vf);
+	ready = hisi_acc_qm_vf_ready(vf);
 	if (ready < 0)
 		return ready;
-	if (qm_was_reset(vf, ready))
-		return qm_forget_lost(vf);
-	err = qm_mailbox_replay(vf);
+	if (hisi_acc_qm_was_reset(vf, ready))
+		return hisi_acc_qm_forget_lost(vf);
+	err = hisi_acc_qm_mailbox_replay(vf);
 	if (err || !vf->paused)
 		return err;
-	qm_ring_queues(vf);
+	hisi_acc_qm_ring_queues(vf);
 	if (!vf->heads.cached)
-		qm_read_heads(vf);
-	qm_ring_event_queues(vf);
+		hisi_acc_qm_read_heads(vf);
+	hisi_acc_qm_ring_event_queues(vf);
 	vf->paused = false;
 	vf->contexts_cached = false;
 	return 0;

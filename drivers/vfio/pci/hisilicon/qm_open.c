@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What has to be known of a function before its state can be saved or loaded:
- * where its registers are, how many queues it owns.
+ * What is read of a VF before its state can be saved or loaded: where its registers
+ * are, how many queues it owns.
  */
 #include <linux/bitfield.h>
 #include <linux/io.h>
@@ -10,13 +10,13 @@
 
 #include "qm.h"
 
-/* What the mailbox answers when it is asked which queues the function owns */
+/* The mailbox's answer to SQC_VFT: the queues that the VF owns */
 #define QM_VFT_BASE		GENMASK_ULL(43, 28)
 #define QM_VFT_COUNT		GENMASK_ULL(54, 45)
 
 /* In the PF's BAR, for each of up to 63 VFs */
-#define QM_MIG_WINDOW_SIZE	0x2000
-#define QM_MIG_REGS(n)	(0x180000 + (n) * QM_MIG_WINDOW_SIZE)
+#define QM_MIG_REGS_SIZE	0x2000
+#define QM_MIG_REGS(n)	(0x180000 + (n) * QM_MIG_REGS_SIZE)
 
 /* Where the words of the event queues are in the migration registers */
 #define QM_XQC_IN_VF_BAR	0x8000
@@ -45,7 +45,7 @@ static const struct hisi_acc_engine engines[] = {
 };
 
 /**
- * hisi_acc_qm_engine() - what kind of accelerator a function belongs to
+ * hisi_acc_qm_engine() - what kind of accelerator a VF belongs to
  * @pdev: the VF
  *
  * Return: its description, or NULL when it is none.
@@ -59,12 +59,12 @@ const struct hisi_acc_engine *hisi_acc_qm_engine(struct pci_dev *pdev)
 }
 
 /**
- * hisi_acc_qm_can_migrate() - whether the hardware can save and load functions
+ * hisi_acc_qm_can_migrate() - whether the hardware can save and load VFs
  * @pf_qm: of the PF
  *
- * The mailbox wants a store of 16 bytes, which only arm64 is known to do.
+ * The mailbox requires a store of 16 bytes, which only arm64 is known to do.
  *
- * Return: true when they can.
+ * Return: true if it can.
  */
 bool hisi_acc_qm_can_migrate(const struct hisi_qm *pf_qm)
 {
@@ -84,7 +84,7 @@ bool hisi_acc_qm_regs_in_pf(const struct hisi_qm *pf_qm)
 
 	if (pf_qm->ver <= QM_HW_V3)
 		return false;
-	select = qm_readl(pf_qm->io_base + QM_MIG_REGION_SEL);
+	select = hisi_acc_qm_readl(pf_qm->io_base + QM_MIG_REGION_SEL);
 	return !PCI_POSSIBLE_ERROR(select) && select & QM_MIG_REGION_EN;
 }
 
@@ -109,10 +109,10 @@ bool hisi_acc_qm_has_registers(struct pci_dev *pdev, const struct hisi_qm *pf_qm
 /*
  * Where the registers of migration are: in the BAR of the PF, with
  * the whole BAR of the VF for the guest, or in the upper half of that.
- * The PF's driver decides when it is bound. Whether the device
- * remembers it through each reset is not known, so it is asked at each open.
+ * The PF's driver decides when it is bound. Whether the setting survives each reset of
+ * the device is not specified, so it is read at each open.
  */
-static int find_mig_regs(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_find_regs(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	resource_size_t bar = pci_resource_len(vf->core.pdev, HISI_ACC_BAR);
@@ -136,30 +136,30 @@ static int find_mig_regs(struct hisi_acc_vf *vf)
 }
 
 /* No guest uses the mailbox yet */
-static int read_match(struct hisi_acc_vf *vf)
+static int hisi_acc_qm_read_match(struct hisi_acc_vf *vf)
 {
 	const struct hisi_qm *qm = vf->pf_qm;
 	u64 queues;
 	int err;
 
-	err = hisi_acc_qm_ask_queues(vf, &queues);
+	err = hisi_acc_qm_read_queues(vf, &queues);
 	if (err)
 		return err;
-	/* as after the PF's driver has taken them away */
+	/* as after the PF's driver has removed them */
 	if (!queues) {
 		pci_err(vf->core.pdev, "owns no queues\n");
 		return -ENODEV;
 	}
 	vf->match.qp_base = FIELD_GET(QM_VFT_BASE, queues);
 	vf->match.qp_num = FIELD_GET(QM_VFT_COUNT, queues) + 1;
-	vf->match.que_iso_cfg = qm_readl(qm->io_base + QM_QUE_ISO_CFG);
+	vf->match.que_iso_cfg = hisi_acc_qm_readl(qm->io_base + QM_QUE_ISO_CFG);
 	vf->match.dev_id = vf->engine->vf_id;
 	vf->match.hw_version = qm->ver;
 	return 0;
 }
 
 /**
- * hisi_acc_qm_open() - make the function's registers usable
+ * hisi_acc_qm_open() - map the registers of a VF and read its match data
  * @vf: the VF, reset, with no guest running on it yet; resets
  *	blocked
  *
@@ -176,7 +176,7 @@ int hisi_acc_qm_open(struct hisi_acc_vf *vf)
 			       pci_resource_len(pdev, HISI_ACC_BAR));
 	if (!vf->regs.bar)
 		return -ENOMEM;
-	err = find_mig_regs(vf) ?: read_match(vf);
+	err = hisi_acc_qm_find_regs(vf) ?: hisi_acc_qm_read_match(vf);
 	if (!err)
 		return 0;
 	hisi_acc_qm_close(vf);

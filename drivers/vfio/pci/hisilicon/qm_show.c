@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue manager of one function, for a person to look at. Only what can be
- * read beside a running guest: its mailbox is its own.
+ * Debugfs dump of the queue manager of one VF: only what can be read while a guest
+ * runs, which uses the mailbox itself.
  */
 #include <linux/lockdep.h>
 #include <linux/seq_file.h>
@@ -24,18 +24,20 @@ static const struct {
 	{ "PAGE_SIZE", QM_PAGE_SIZE },
 };
 
-static void show_xqc(struct hisi_acc_regs *regs, struct seq_file *seq,
-		     const char *name, u32 offset)
+static void hisi_acc_qm_show_xqc(struct hisi_acc_regs *regs,
+				 struct seq_file *seq, const char *name,
+				 u32 offset)
 {
 	seq_printf(seq, "%s:", name);
 	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		seq_printf(seq, " %08x", qm_readl(regs->mig_regs + regs->xqc +
-					       offset + 4 * i));
+		seq_printf(seq, " %08x",
+			   hisi_acc_qm_readl(regs->mig_regs + regs->xqc +
+					     offset + 4 * i));
 	seq_putc(seq, '\n');
 }
 
 /**
- * hisi_acc_qm_show() - the registers that make up a function's state
+ * hisi_acc_qm_show() - dump the registers of a VF's state
  * @vf: the VF, with resets blocked
  * @seq: where to write them
  *
@@ -50,13 +52,14 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
 	seq_printf(seq, "hardware version: 0x%x\n", vf->match.hw_version);
 	for (int i = 0; i < ARRAY_SIZE(shown); i++)
 		seq_printf(seq, "%s: 0x%x\n", shown[i].name,
-			   qm_readl(vf->regs.mig_regs + shown[i].offset));
-	show_xqc(&vf->regs, seq, "EQC", 0);
-	show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
+			   hisi_acc_qm_readl(vf->regs.mig_regs +
+					     shown[i].offset));
+	hisi_acc_qm_show_xqc(&vf->regs, seq, "EQC", 0);
+	hisi_acc_qm_show_xqc(&vf->regs, seq, "AEQC", QM_AEQC_FROM_EQC);
 }
 
 /**
- * hisi_acc_qm_show_mailbox() - whether a function would take a command
+ * hisi_acc_qm_show_mailbox() - show whether the mailbox accepts a command
  * @vf: the VF, with resets blocked
  * @seq: where to write it
  *
@@ -66,7 +69,7 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
  */
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 {
-	u32 word = qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
+	u32 word = hisi_acc_qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
 
 	lockdep_assert_held(&vf->state_mutex);
 

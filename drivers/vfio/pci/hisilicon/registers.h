@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every access to a register. KUnit tests put functions of their own in place of
- * these.
+ * Every access to a register. KUnit tests replace these functions by their own.
  */
 #ifndef HISI_ACC_REGISTERS_H
 #define HISI_ACC_REGISTERS_H
@@ -13,41 +12,41 @@
 #include "hisi_acc_vfio_pci.h"
 
 /**
- * qm_readl() - readl()
+ * hisi_acc_qm_readl() - readl()
  * @reg: the register
  *
  * Return: its value.
  */
-static inline u32 qm_readl(const void __iomem *reg)
+static inline u32 hisi_acc_qm_readl(const void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_readl, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_readl, reg);
 	return readl(reg);
 }
 
 /**
- * qm_writel() - writel()
+ * hisi_acc_qm_writel() - writel()
  * @value: what to write
  * @reg: the register
  */
-static inline void qm_writel(u32 value, void __iomem *reg)
+static inline void hisi_acc_qm_writel(u32 value, void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_writel, value, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_writel, value, reg);
 	writel(value, reg);
 }
 
 /**
- * qm_writeq() - writeq(), as doorbells are rung
+ * hisi_acc_qm_writeq() - writeq(), as doorbells are rung
  * @value: what to write
  * @reg: the register
  */
-static inline void qm_writeq(u64 value, void __iomem *reg)
+static inline void hisi_acc_qm_writeq(u64 value, void __iomem *reg)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_writeq, value, reg);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_writeq, value, reg);
 	writeq(value, reg);
 }
 
 /**
- * struct mailbox - a command or an answer, as the registers hold it
+ * struct mailbox - a mailbox command or its answer, as in the registers
  * @lo: in the first eight bytes
  * @hi: in the next eight
  */
@@ -57,17 +56,17 @@ struct mailbox {
 };
 
 /**
- * qm_mailbox_store() - give the mailbox a command
- * @regs: of the function
+ * hisi_acc_qm_mailbox_store() - start a mailbox command
+ * @regs: of the VF
  * @mb: the command
  *
  * In one access of 16 bytes, or the device would start on half of a command. Only
  * arm64 is known to have one.
  */
-static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
-				    struct mailbox mb)
+static inline void hisi_acc_qm_mailbox_store(struct hisi_acc_regs *regs,
+					     struct mailbox mb)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_store, regs, mb);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_mailbox_store, regs, mb);
 #ifdef CONFIG_ARM64
 	wmb();	/* what the command refers to is in memory before it */
 	asm volatile("stp %x0, %x1, [%2]"
@@ -78,15 +77,16 @@ static inline void qm_mailbox_store(struct hisi_acc_regs *regs,
 }
 
 /**
- * qm_mailbox_load() - what the mailbox holds
- * @regs: of the function
+ * hisi_acc_qm_mailbox_load() - read the mailbox
+ * @regs: of the VF
  *
- * Return: a command that is not done, for ever where no access of 16 bytes is
- * known, or one with its answer.
+ * Return: a command in progress, always so where no access of 16 bytes exists, or one
+ * with its answer.
  */
-static inline struct mailbox qm_mailbox_load(struct hisi_acc_regs *regs)
+static inline struct mailbox
+hisi_acc_qm_mailbox_load(struct hisi_acc_regs *regs)
 {
-	KUNIT_STATIC_STUB_REDIRECT(qm_mailbox_load, regs);
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_mailbox_load, regs);
 #ifdef CONFIG_ARM64
 	__le64 lo, hi;
 

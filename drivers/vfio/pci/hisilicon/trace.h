@@ -23,8 +23,8 @@
 #endif
 
 /*
- * An arc of the state machine, walked or failed, and how long it took; @start:
- * by ktime_get_ns(), 0 when nobody traced by then
+ * An arc of the state machine, completed or failed, and how long it took; @start: by
+ * ktime_get_ns(), 0 if tracing was not enabled then
  */
 TRACE_EVENT(hisi_acc_vf_arc,
 	TP_PROTO(const struct device *dev, enum vfio_device_mig_state from,
@@ -53,7 +53,7 @@ TRACE_EVENT(hisi_acc_vf_arc,
 		  __entry->err, __entry->ns)
 );
 
-/* What an arc did with the function; @in_use: the guest's driver was up */
+/* What an arc did with the VF; @in_use: the guest's driver was up */
 DECLARE_EVENT_CLASS(hisi_acc_vf_work,
 	TP_PROTO(const struct device *dev, bool in_use, int err),
 	TP_ARGS(dev, in_use, err),

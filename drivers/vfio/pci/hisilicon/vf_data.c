@@ -5,22 +5,21 @@
  * The layout is the one that Linux has sent since 6.16 and that is called
  * version 2 here: a match part of 40 bytes, then the registers. Linux before
  * 6.16 sent the same layout under another magic, without a version and, from
- * 6.1 on, with the two ring addresses put together from the wrong words. They
- * are therefore never believed for version 1: the context words hold the same
+ * 6.1 on, with the two ring addresses assembled from the wrong words. They are
+ * therefore ignored in version 1: the context words hold the same
  * addresses, in the same place in all versions.
  *
- * Minor version 1, written here, says more in words that are 0 in minor version
- * 0 and that nobody reads there: what the guest sees of the hardware, in the
- * match part; in the rest whether the guest's driver was up, what it had asked
- * its mailbox, and a checksum.
+ * Minor version 1, written here, uses words that are 0 in minor version 0 and that no
+ * reader of it reads: what the guest sees of the hardware, in the match part; in the
+ * rest whether the guest's driver was up, its pending mailbox read, and a checksum.
  *
  * Without these words "the guest's driver is not up" has two forms: data of
  * 40 bytes, as Linux writes it, and a whole one in which one of the four addresses
- * is 0. The second is also how minor version 1 sends what an idle function holds:
+ * is 0. The second is also how minor version 1 sends the state of an idle VF:
  * the address of the event queue is left out, which its context has anyway, and
- * other readers load nothing, as they would have done of such a function. The
- * state in the match part does not tell: that part is sent while the guest runs
- * and may yet load its driver, or remove it.
+ * other readers load nothing, as they would have done for such a VF. The state in
+ * the match part is not used for this: that part is sent while the guest runs and may
+ * yet load its driver, or remove it.
  */
 #include <asm/byteorder.h>
 #include <linux/align.h>
@@ -107,31 +106,32 @@ static_assert(offsetof(struct acc_vf_data, aeqe_dma) == 152);
 static_assert(offsetof(struct acc_vf_data, sqc_dma) == 160);
 static_assert(offsetof(struct acc_vf_data, cqc_dma) == 168);
 
-static int refuse(struct hisi_acc_mismatch *why, int err, const char *what,
-		  u64 got, u64 want)
+static int hisi_acc_data_reject(struct hisi_acc_mismatch *why, int err,
+				const char *what, u64 got, u64 want)
 {
 	*why = (struct hisi_acc_mismatch) { what, got, want };
 	return err;
 }
 
-static bool is_v1(const struct acc_vf_data *wire)
+static bool hisi_acc_data_is_v1(const struct acc_vf_data *wire)
 {
 	return le64_to_cpu(wire->magic) == DATA_MAGIC_V1;
 }
 
-static u16 minor_of(const struct acc_vf_data *wire)
+static u16 hisi_acc_data_minor(const struct acc_vf_data *wire)
 {
-	return is_v1(wire) ? 0 : le16_to_cpu(wire->minor);
+	return hisi_acc_data_is_v1(wire) ? 0 : le16_to_cpu(wire->minor);
 }
 
-static u32 checksum(struct acc_vf_data wire)
+static u32 hisi_acc_data_checksum(struct acc_vf_data wire)
 {
 	wire.checksum = 0;
 	return ~crc32_le(~0, (const u8 *)&wire, sizeof(wire));
 }
 
 /* From one offset to another, both of words */
-static bool all_zero(const struct acc_vf_data *wire, size_t from, size_t to)
+static bool hisi_acc_data_all_zero(const struct acc_vf_data *wire, size_t from,
+				   size_t to)
 {
 	const __le32 *words = (const __le32 *)wire;
 
@@ -141,57 +141,64 @@ static bool all_zero(const struct acc_vf_data *wire, size_t from, size_t to)
 	return true;
 }
 
-static int check_version(const struct acc_vf_data *wire,
-			 struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_version(const struct acc_vf_data *wire,
+				       struct hisi_acc_mismatch *why)
 {
 	u64 magic = le64_to_cpu(wire->magic);
 	u16 major = le16_to_cpu(wire->major);
 
 	if (magic != DATA_MAGIC_V1 && magic != DATA_MAGIC_V2)
-		return refuse(why, -EBADMSG, "magic", magic, DATA_MAGIC_V2);
-	if (is_v1(wire))
+		return hisi_acc_data_reject(why, -EBADMSG, "magic", magic,
+					    DATA_MAGIC_V2);
+	if (hisi_acc_data_is_v1(wire))
 		return 0;
 	if (major != DATA_MAJOR)
-		return refuse(why, -EPROTONOSUPPORT, "major version", major,
-			      DATA_MAJOR);
+		return hisi_acc_data_reject(why, -EPROTONOSUPPORT,
+					    "major version", major, DATA_MAJOR);
 	return 0;
 }
 
 /*
- * A newer minor version may put to use what is reserved here, in a way that
- * an older reader can do without; in the versions known here it is 0.
+ * A newer minor version may use what is reserved here, in a way that an older reader
+ * can ignore; in the versions supported here it is 0.
  */
-static int check_reserved(const struct acc_vf_data *wire, size_t from,
-			  size_t to, struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_reserved(const struct acc_vf_data *wire,
+					size_t from, size_t to,
+					struct hisi_acc_mismatch *why)
 {
-	if (minor_of(wire) > DATA_MINOR || all_zero(wire, from, to))
+	if (hisi_acc_data_minor(wire) > DATA_MINOR ||
+	    hisi_acc_data_all_zero(wire, from, to))
 		return 0;
-	return refuse(why, -EPROTO, "reserved word near offset", from, 0);
+	return hisi_acc_data_reject(why, -EPROTO, "reserved word near offset",
+				    from, 0);
 }
 
-static int check_hardware(const struct acc_vf_data *wire,
-			  const struct hisi_acc_match *match,
-			  struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_hardware(const struct acc_vf_data *wire,
+					const struct hisi_acc_match *match,
+					struct hisi_acc_mismatch *why)
 {
-	size_t reserved = is_v1(wire) ? offsetof(struct acc_vf_data, major) :
+	size_t reserved = hisi_acc_data_is_v1(wire) ?
+			  offsetof(struct acc_vf_data, major) :
 			  offsetof(struct acc_vf_data, hw_version);
 	u32 version = le32_to_cpu(wire->hw_version);
 	u32 bar_layout = le32_to_cpu(wire->bar_layout);
 
-	if (!minor_of(wire))
-		return check_reserved(wire, reserved, HISI_ACC_MATCH_SIZE, why);
+	if (!hisi_acc_data_minor(wire))
+		return hisi_acc_data_check_reserved(wire, reserved,
+						    HISI_ACC_MATCH_SIZE, why);
 	if (version != match->hw_version)
-		return refuse(why, -EOPNOTSUPP, "hardware version", version,
-			      match->hw_version);
+		return hisi_acc_data_reject(why, -EOPNOTSUPP,
+					    "hardware version", version,
+					    match->hw_version);
 	if (bar_layout != match->bar_layout)
-		return refuse(why, -EOPNOTSUPP, "BAR layout", bar_layout,
-			      match->bar_layout);
+		return hisi_acc_data_reject(why, -EOPNOTSUPP, "BAR layout",
+					    bar_layout, match->bar_layout);
 	return 0;
 }
 
-static int check_match(const struct acc_vf_data *wire,
-		       const struct hisi_acc_match *match,
-		       struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_match(const struct acc_vf_data *wire,
+				     const struct hisi_acc_match *match,
+				     struct hisi_acc_mismatch *why)
 {
 	u32 dev_id = le32_to_cpu(wire->dev_id);
 	u32 qp_num = le32_to_cpu(wire->qp_num);
@@ -199,104 +206,114 @@ static int check_match(const struct acc_vf_data *wire,
 	u32 state = le32_to_cpu(wire->guest_state);
 
 	if (dev_id != match->dev_id)
-		return refuse(why, -EOPNOTSUPP, "device id", dev_id, match->dev_id);
+		return hisi_acc_data_reject(why, -EOPNOTSUPP, "device id",
+					    dev_id, match->dev_id);
 	if (qp_num != match->qp_num)
-		return refuse(why, -EOPNOTSUPP, "number of queues", qp_num,
-			      match->qp_num);
+		return hisi_acc_data_reject(why, -EOPNOTSUPP,
+					    "number of queues", qp_num,
+					    match->qp_num);
 	if (iso != match->que_iso_cfg)
-		return refuse(why, -EOPNOTSUPP, "doorbell isolation", iso,
-			      match->que_iso_cfg);
+		return hisi_acc_data_reject(why, -EOPNOTSUPP,
+					    "doorbell isolation", iso,
+					    match->que_iso_cfg);
 	if (state > DATA_GUEST_NOT_READY)
-		return refuse(why, -ERANGE, "guest driver state", state,
-			      DATA_GUEST_READY);
-	return check_hardware(wire, match, why);
+		return hisi_acc_data_reject(why, -ERANGE, "guest driver state",
+					    state, DATA_GUEST_READY);
+	return hisi_acc_data_check_hardware(wire, match, why);
 }
 
-static void xqc_to_cpu(u32 *words, const __le32 *wire)
+static void hisi_acc_xqc_to_cpu(u32 *words, const __le32 *wire)
 {
 	memcpy(words, wire, HISI_ACC_XQC_WORDS * sizeof(*words));
 	le32_to_cpu_array(words, HISI_ACC_XQC_WORDS);
 }
 
-static int check_address(const char *what, u64 address,
-			 struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_address(const char *what, u64 address,
+				       struct hisi_acc_mismatch *why)
 {
 	if (!IS_ALIGNED(address, ADDRESS_ALIGN))
-		return refuse(why, -EBADMSG, what, address,
-			      ADDRESS_ALIGN);
+		return hisi_acc_data_reject(why, -EBADMSG, what, address,
+					    ADDRESS_ALIGN);
 	return 0;
 }
 
-static u64 ring_base(const __le32 *wire_xqc)
+static u64 hisi_acc_data_ring_base(const __le32 *wire_xqc)
 {
 	u32 xqc[HISI_ACC_XQC_WORDS];
 
-	xqc_to_cpu(xqc, wire_xqc);
+	hisi_acc_xqc_to_cpu(xqc, wire_xqc);
 	return hisi_acc_xqc_base(xqc);
 }
 
-static int check_ring(const char *what, const __le32 *wire_xqc,
-		      struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_ring(const char *what, const __le32 *wire_xqc,
+				    struct hisi_acc_mismatch *why)
 {
 	u32 xqc[HISI_ACC_XQC_WORDS];
 	u16 head, tail, last;
 
-	xqc_to_cpu(xqc, wire_xqc);
+	hisi_acc_xqc_to_cpu(xqc, wire_xqc);
 	head = hisi_acc_xqc_head(xqc);
 	tail = xqc[0] >> 16;
 	last = xqc[6] & XQC_DEPTH_MASK;
 	if (head > last || tail > last)
-		return refuse(why, -ERANGE, what, xqc[0], last);
-	return check_address(what, hisi_acc_xqc_base(xqc), why);
+		return hisi_acc_data_reject(why, -ERANGE, what, xqc[0], last);
+	return hisi_acc_data_check_address(what, hisi_acc_xqc_base(xqc), why);
 }
 
-/* Version 1 has them put together from the wrong words */
-static int check_base(const struct acc_vf_data *wire, const char *what,
-		      const __le32 *wire_xqc, __le64 wire_base,
-		      struct hisi_acc_mismatch *why)
+/* Version 1 assembles them from the wrong words */
+static int hisi_acc_data_check_base(const struct acc_vf_data *wire,
+				    const char *what, const __le32 *wire_xqc,
+				    __le64 wire_base,
+				    struct hisi_acc_mismatch *why)
 {
 	u64 sent = le64_to_cpu(wire_base);
 
-	if (is_v1(wire) || sent == ring_base(wire_xqc))
+	if (hisi_acc_data_is_v1(wire) ||
+	    sent == hisi_acc_data_ring_base(wire_xqc))
 		return 0;
-	return refuse(why, -EBADMSG, what, sent, ring_base(wire_xqc));
+	return hisi_acc_data_reject(why, -EBADMSG, what, sent,
+				    hisi_acc_data_ring_base(wire_xqc));
 }
 
-static int check_registers(const struct acc_vf_data *wire,
-			   struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_registers(const struct acc_vf_data *wire,
+					 struct hisi_acc_mismatch *why)
 {
 	u32 page_size = le32_to_cpu(wire->page_size);
 	u32 set = le32_to_cpu(wire->ifc_int_set);
 
-	if (set)	/* the state of such a function is not saved */
-		return refuse(why, -ERANGE, "IFC interrupt set", set, 0);
+	if (set)	/* the state of such a VF is not saved */
+		return hisi_acc_data_reject(why, -ERANGE, "IFC interrupt set",
+					    set, 0);
 	if (page_size > PAGE_SIZE_CODE_MAX)
-		return refuse(why, -ERANGE, "page size", page_size,
-			      PAGE_SIZE_CODE_MAX);
-	return check_ring("EQ ring", wire->eqc, why) ?:
-	       check_ring("AEQ ring", wire->aeqc, why) ?:
-	       check_address("SQC table", le64_to_cpu(wire->sqc_dma), why) ?:
-	       check_address("CQC table", le64_to_cpu(wire->cqc_dma), why);
+		return hisi_acc_data_reject(why, -ERANGE, "page size",
+					    page_size, PAGE_SIZE_CODE_MAX);
+	return hisi_acc_data_check_ring("EQ ring", wire->eqc, why) ?:
+	       hisi_acc_data_check_ring("AEQ ring", wire->aeqc, why) ?:
+	       hisi_acc_data_check_address("SQC table",
+					   le64_to_cpu(wire->sqc_dma), why) ?:
+	       hisi_acc_data_check_address("CQC table",
+					   le64_to_cpu(wire->cqc_dma), why);
 }
 
 /* All four, in fields of their own or in the words of the context */
-static bool has_addresses(const struct acc_vf_data *wire)
+static bool hisi_acc_data_has_addresses(const struct acc_vf_data *wire)
 {
-	return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&
-	       ring_base(wire->aeqc) &&
-	       (is_v1(wire) || (wire->eqe_dma && wire->aeqe_dma));
+	return wire->sqc_dma && wire->cqc_dma &&
+	       hisi_acc_data_ring_base(wire->eqc) &&
+	       hisi_acc_data_ring_base(wire->aeqc) &&
+	       (hisi_acc_data_is_v1(wire) || (wire->eqe_dma && wire->aeqe_dma));
 }
 
-/* What the guest's driver did: a field since minor version 1, else concluded */
-static enum hisi_acc_guest guest_of(const struct acc_vf_data *wire)
+/* What the guest's driver did: a field since minor version 1, else derived */
+static enum hisi_acc_guest hisi_acc_data_guest(const struct acc_vf_data *wire)
 {
-	if (!minor_of(wire))
-		return has_addresses(wire) ? HISI_ACC_GUEST_UP :
-					     HISI_ACC_GUEST_NONE;
+	if (!hisi_acc_data_minor(wire))
+		return hisi_acc_data_has_addresses(wire) ? HISI_ACC_GUEST_UP :
+							   HISI_ACC_GUEST_NONE;
 	if (le32_to_cpu(wire->guest) == DATA_GUEST_UP)
 		return HISI_ACC_GUEST_UP;
-	return all_zero(wire, offsetof(struct acc_vf_data, eqc),
-			offsetof(struct acc_vf_data, guest)) &&
+	return hisi_acc_data_all_zero(wire, offsetof(struct acc_vf_data, eqc),
+				      offsetof(struct acc_vf_data, guest)) &&
 	       !wire->sqc_dma && !wire->cqc_dma ? HISI_ACC_GUEST_NONE :
 						  HISI_ACC_GUEST_IDLE;
 }
@@ -316,54 +333,64 @@ bool hisi_acc_vf_data_is_mb_read(u32 value)
 	       value == HISI_ACC_MB_READ_QUEUES;
 }
 
-static int check_additions(const struct acc_vf_data *wire,
-			   struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_additions(const struct acc_vf_data *wire,
+					 struct hisi_acc_mismatch *why)
 {
 	u32 guest = le32_to_cpu(wire->guest);
 	u32 pending_read = le32_to_cpu(wire->pending_read);
 
-	if (!minor_of(wire))
-		return check_reserved(wire, offsetof(struct acc_vf_data, guest),
-				      offsetof(struct acc_vf_data, eqe_dma), why);
-	if (le32_to_cpu(wire->checksum) != checksum(*wire))
-		return refuse(why, -EBADMSG, "checksum",
-			      le32_to_cpu(wire->checksum), checksum(*wire));
+	if (!hisi_acc_data_minor(wire))
+		return hisi_acc_data_check_reserved(wire,
+						    offsetof(struct acc_vf_data, guest),
+						    offsetof(struct acc_vf_data, eqe_dma),
+						    why);
+	if (le32_to_cpu(wire->checksum) != hisi_acc_data_checksum(*wire))
+		return hisi_acc_data_reject(why, -EBADMSG, "checksum",
+					    le32_to_cpu(wire->checksum),
+					    hisi_acc_data_checksum(*wire));
 	if (guest != DATA_GUEST_UP && guest != DATA_GUEST_DOWN)
-		return refuse(why, -ERANGE, "guest driver", guest,
-			      DATA_GUEST_UP);
-	/* left out, so that no other reader takes it for a live function */
+		return hisi_acc_data_reject(why, -ERANGE, "guest driver", guest,
+					    DATA_GUEST_UP);
+	/* left out, so that no other reader treats it as a live VF */
 	if (guest == DATA_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))
-		return refuse(why, -ERANGE, "guest driver of a live function",
-			      guest, DATA_GUEST_UP);
-	if (guest == DATA_GUEST_UP && !has_addresses(wire))
-		return refuse(why, -EBADMSG, "an address of a live function",
-			      0, ADDRESS_ALIGN);
+		return hisi_acc_data_reject(why, -ERANGE,
+					    "guest driver of a live VF",
+					    guest, DATA_GUEST_UP);
+	if (guest == DATA_GUEST_UP && !hisi_acc_data_has_addresses(wire))
+		return hisi_acc_data_reject(why, -EBADMSG,
+					    "an address of a live VF", 0,
+					    ADDRESS_ALIGN);
 	if (!hisi_acc_vf_data_is_mb_read(pending_read))
-		return refuse(why, -ERANGE, "pending mailbox read", pending_read,
-			      HISI_ACC_MB_READ_NOTHING);
-	return check_reserved(wire, offsetof(struct acc_vf_data, reserved),
-			      offsetof(struct acc_vf_data, checksum), why) ?:
-	       check_reserved(wire, offsetof(struct acc_vf_data, padding),
-			      offsetof(struct acc_vf_data, eqe_dma), why);
+		return hisi_acc_data_reject(why, -ERANGE,
+					    "pending mailbox read",
+					    pending_read,
+					    HISI_ACC_MB_READ_NOTHING);
+	return hisi_acc_data_check_reserved(wire, offsetof(struct acc_vf_data, reserved),
+					    offsetof(struct acc_vf_data, checksum), why) ?:
+	       hisi_acc_data_check_reserved(wire, offsetof(struct acc_vf_data, padding),
+					    offsetof(struct acc_vf_data, eqe_dma), why);
 }
 
-static int check_body(const struct acc_vf_data *wire,
-		      struct hisi_acc_mismatch *why)
+static int hisi_acc_data_check_body(const struct acc_vf_data *wire,
+				    struct hisi_acc_mismatch *why)
 {
 	u32 state = le32_to_cpu(wire->guest_state);
 	int err;
 
-	err = check_additions(wire, why);
-	if (err || guest_of(wire) == HISI_ACC_GUEST_NONE)
+	err = hisi_acc_data_check_additions(wire, why);
+	if (err || hisi_acc_data_guest(wire) == HISI_ACC_GUEST_NONE)
 		return err;
-	err = check_registers(wire, why);
-	if (err || guest_of(wire) == HISI_ACC_GUEST_IDLE)
+	err = hisi_acc_data_check_registers(wire, why);
+	if (err || hisi_acc_data_guest(wire) == HISI_ACC_GUEST_IDLE)
 		return err;
 	if (state != DATA_GUEST_READY)
-		return refuse(why, -ERANGE, "guest driver state of a live function",
-			      state, DATA_GUEST_READY);
-	return check_base(wire, "EQ ring", wire->eqc, wire->eqe_dma, why) ?:
-	       check_base(wire, "AEQ ring", wire->aeqc, wire->aeqe_dma, why);
+		return hisi_acc_data_reject(why, -ERANGE,
+					    "guest driver state of a live VF",
+					    state, DATA_GUEST_READY);
+	return hisi_acc_data_check_base(wire, "EQ ring", wire->eqc,
+					wire->eqe_dma, why) ?:
+	       hisi_acc_data_check_base(wire, "AEQ ring", wire->aeqc,
+					wire->aeqe_dma, why);
 }
 
 /**
@@ -371,16 +398,16 @@ static int check_body(const struct acc_vf_data *wire,
  * @bytes: the migration data so far, aligned to HISI_ACC_DATA_ALIGN
  * @len: how much of it there is
  * @match: what it must agree with
- * @why: filled in when it is refused
+ * @why: filled in when they are rejected
  *
  * The answer for a prefix holds for all data that begin with it, however
  * it was cut into writes.
  *
- * Return: 0 when nothing speaks against it so far, otherwise
+ * Return: 0 if they are valid so far, otherwise
  * -EBADMSG: other data, or not what was sent, or with an address
  * that is missing, misaligned or contradicts another;
  * -EPROTONOSUPPORT: a major version from the future;
- * -EOPNOTSUPP: of a function that this one is not like: another kind of
+ * -EOPNOTSUPP: of a VF that this one is not compatible with: another kind of
  * accelerator, version of the hardware, number of queues, layout of doorbells or
  * BAR layout;
  * -ERANGE: a value that the register or context cannot hold;
@@ -395,22 +422,24 @@ int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
 	int err;
 
 	if (len > sizeof(*wire))
-		return refuse(why, -EFBIG, "length", len, sizeof(*wire));
+		return hisi_acc_data_reject(why, -EFBIG, "length", len,
+					    sizeof(*wire));
 	if (len < HISI_ACC_MATCH_SIZE)
 		return 0;
-	err = check_version(wire, why) ?: check_match(wire, match, why);
+	err = hisi_acc_data_check_version(wire, why) ?:
+	      hisi_acc_data_check_match(wire, match, why);
 	if (err || len < sizeof(*wire))
 		return err;
-	return check_body(wire, why);
+	return hisi_acc_data_check_body(wire, why);
 }
 
 /**
  * hisi_acc_vf_data_decode() - the fields of complete migration data
- * @bytes: the data, hisi_acc_vf_data_check() had nothing against all of it;
- *	aligned to HISI_ACC_DATA_ALIGN
+ * @bytes: the data, all of them valid for hisi_acc_vf_data_check(); aligned to
+ *	HISI_ACC_DATA_ALIGN
  * @len: its length
  * @saved: where the fields go
- * @why: filled in when it is refused
+ * @why: filled in when they are rejected
  *
  * Return: 0, or -ENODATA when the data are not complete. @saved is untouched
  * unless 0 is returned.
@@ -422,11 +451,13 @@ int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
 	const struct acc_vf_data *wire = (const struct acc_vf_data *)bytes;
 	bool whole = len == sizeof(*wire);
 
-	if (!whole && (len != HISI_ACC_MATCH_SIZE || minor_of(wire)))
-		return refuse(why, -ENODATA, "length", len, sizeof(*wire));
+	if (!whole && (len != HISI_ACC_MATCH_SIZE || hisi_acc_data_minor(wire)))
+		return hisi_acc_data_reject(why, -ENODATA, "length", len,
+					    sizeof(*wire));
 
 	*saved = (struct hisi_acc_saved) {
-		.guest = whole ? guest_of(wire) : HISI_ACC_GUEST_NONE,
+		.guest = whole ? hisi_acc_data_guest(wire) :
+			 HISI_ACC_GUEST_NONE,
 	};
 	if (saved->guest == HISI_ACC_GUEST_NONE)
 		return 0;
@@ -436,23 +467,23 @@ int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,
 	saved->ifc_int_source = le32_to_cpu(wire->ifc_int_source) & FLAG;
 	saved->ifc_int_mask = le32_to_cpu(wire->ifc_int_mask) & FLAG;
 	saved->page_size = le32_to_cpu(wire->page_size);
-	xqc_to_cpu(saved->eqc, wire->eqc);
-	xqc_to_cpu(saved->aeqc, wire->aeqc);
+	hisi_acc_xqc_to_cpu(saved->eqc, wire->eqc);
+	hisi_acc_xqc_to_cpu(saved->aeqc, wire->aeqc);
 	saved->sqc_table = le64_to_cpu(wire->sqc_dma);
 	saved->cqc_table = le64_to_cpu(wire->cqc_dma);
-	if (minor_of(wire))
+	if (hisi_acc_data_minor(wire))
 		saved->pending_read = le32_to_cpu(wire->pending_read);
 	return 0;
 }
 
-static void xqc_to_wire(__le32 *wire, const u32 *words)
+static void hisi_acc_xqc_to_wire(__le32 *wire, const u32 *words)
 {
 	memcpy(wire, words, HISI_ACC_XQC_WORDS * sizeof(*wire));
 	cpu_to_le32_array((__force u32 *)wire, HISI_ACC_XQC_WORDS);
 }
 
-static void match_to_wire(struct acc_vf_data *wire,
-			  const struct hisi_acc_match *match)
+static void hisi_acc_match_to_wire(struct acc_vf_data *wire,
+				   const struct hisi_acc_match *match)
 {
 	wire->magic = cpu_to_le64(DATA_MAGIC_V2);
 	wire->qp_num = cpu_to_le32(match->qp_num);
@@ -467,15 +498,15 @@ static void match_to_wire(struct acc_vf_data *wire,
 }
 
 /**
- * hisi_acc_vf_data_encode_match() - write what is known while the guest runs
+ * hisi_acc_vf_data_encode_match() - encode what can be sent while the guest runs
  * @bytes: where it goes, the match part of it is written; aligned to
  *	HISI_ACC_DATA_ALIGN
- * @match: of the function
+ * @match: of the VF
  */
 void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
 				   const struct hisi_acc_match *match)
 {
-	match_to_wire((struct acc_vf_data *)bytes, match);
+	hisi_acc_match_to_wire((struct acc_vf_data *)bytes, match);
 }
 
 /**
@@ -483,7 +514,7 @@ void hisi_acc_vf_data_encode_match(u8 bytes[HISI_ACC_DATA_SIZE],
  * @bytes: where it goes, all of it is written, the match part as
  *	hisi_acc_vf_data_encode_match() does; aligned as there
  * @saved: the state
- * @match: of the function that it was read from
+ * @match: of the VF that it was read from
  */
 void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
 			     const struct hisi_acc_saved *saved,
@@ -491,7 +522,7 @@ void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
 {
 	struct acc_vf_data *wire = (struct acc_vf_data *)bytes;
 
-	match_to_wire(wire, match);
+	hisi_acc_match_to_wire(wire, match);
 	memset(bytes + HISI_ACC_MATCH_SIZE, 0,
 	       HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
 	wire->guest = cpu_to_le32(saved->guest == HISI_ACC_GUEST_UP ?
@@ -502,8 +533,8 @@ void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
 		wire->ifc_int_source = cpu_to_le32(saved->ifc_int_source);
 		wire->ifc_int_mask = cpu_to_le32(saved->ifc_int_mask);
 		wire->page_size = cpu_to_le32(saved->page_size);
-		xqc_to_wire(wire->eqc, saved->eqc);
-		xqc_to_wire(wire->aeqc, saved->aeqc);
+		hisi_acc_xqc_to_wire(wire->eqc, saved->eqc);
+		hisi_acc_xqc_to_wire(wire->aeqc, saved->aeqc);
 		if (saved->guest == HISI_ACC_GUEST_UP) {
 			u64 eqe = hisi_acc_xqc_base(saved->eqc);
 			u64 aeqe = hisi_acc_xqc_base(saved->aeqc);
@@ -515,5 +546,5 @@ void hisi_acc_vf_data_encode(u8 bytes[HISI_ACC_DATA_SIZE],
 		wire->cqc_dma = cpu_to_le64(saved->cqc_table);
 		wire->pending_read = cpu_to_le32(saved->pending_read);
 	}
-	wire->checksum = cpu_to_le32(checksum(*wire));
+	wire->checksum = cpu_to_le32(hisi_acc_data_checksum(*wire));
 }

@@ -10,14 +10,14 @@
 
 #include <linux/types.h>
 
-#define HISI_ACC_MATCH_SIZE	40	/* enough to tell whether it fits here */
+#define HISI_ACC_MATCH_SIZE	40	/* enough to check compatibility */
 #define HISI_ACC_DATA_SIZE	176
 #define HISI_ACC_DATA_ALIGN	8
 #define HISI_ACC_XQC_WORDS	7	/* of the 8 words of an EQC or AEQC */
 
 /**
  * enum hisi_acc_bar_layout - BAR layout, as numbered in migration data
- * @HISI_ACC_BAR_HALF: the BAR's upper half is kept from the guest
+ * @HISI_ACC_BAR_HALF: the guest sees the lower half of the BAR
  * @HISI_ACC_BAR_WHOLE: the guest sees all of it
  */
 enum hisi_acc_bar_layout {
@@ -31,7 +31,7 @@ enum hisi_acc_bar_layout {
  * @HISI_ACC_MB_READ_NOTHING: none
  * @HISI_ACC_MB_READ_SQC_TABLE: address of the table of submission queues
  * @HISI_ACC_MB_READ_CQC_TABLE: address of the table of completion queues
- * @HISI_ACC_MB_READ_QUEUES: queues that the function owns
+ * @HISI_ACC_MB_READ_QUEUES: queues that the VF owns
  * @HISI_ACC_MB_READ_MESSAGE: message of the PF; not in migration data, as it is
  *	another one's at the destination
  */
@@ -45,11 +45,11 @@ enum hisi_acc_mb_read {
 
 /**
  * struct hisi_acc_match - match data: what migration data must agree with
- * @dev_id: PCI device id of the function
- * @qp_num: queues that the function owns
+ * @dev_id: PCI device id of the VF
+ * @qp_num: queues that the VF owns
  * @que_iso_cfg: doorbell isolation of the whole device
- * @qp_base: where the device's queues of this function begin; sent along for
- *	a person who looks, never compared
+ * @qp_base: first of the device's queues that belong to this VF; sent for
+ *	debugging, never compared
  * @hw_version: of the whole device; the guest's driver goes by it
  * @bar_layout: how much of the BAR the guest sees
  *
@@ -65,12 +65,12 @@ struct hisi_acc_match {
 };
 
 /**
- * enum hisi_acc_guest - what a guest's driver does with a function
+ * enum hisi_acc_guest - what a guest's driver does with a VF
  * @HISI_ACC_GUEST_NONE: nothing since the last reset; no other field of the state
  *	has a meaning then
- * @HISI_ACC_GUEST_IDLE: it is being started, or was stopped: the function holds
- *	what was set, some addresses may be 0, and no queue is at work
- * @HISI_ACC_GUEST_UP: queues may be at work
+ * @HISI_ACC_GUEST_IDLE: it is being started, or was stopped: the VF holds what
+ *	was set, some addresses may be 0, and no queue is active
+ * @HISI_ACC_GUEST_UP: queues may be active
  */
 enum hisi_acc_guest {
 	HISI_ACC_GUEST_NONE,
@@ -79,7 +79,7 @@ enum hisi_acc_guest {
 };
 
 /**
- * struct hisi_acc_saved - the saved state of a stopped function
+ * struct hisi_acc_saved - the saved state of a stopped VF
  * @guest: what the guest's driver did with it
  * @aeq_int_mask: AEQ interrupt mask
  * @eq_int_mask: EQ interrupt mask
@@ -112,7 +112,7 @@ struct hisi_acc_saved {
  * struct hisi_acc_mismatch - why migration data were rejected
  * @what: the field, for the log
  * @got: its value in the migration data
- * @want: what this function would have taken, where that is one value
+ * @want: the value that this VF requires, if that is a single one
  */
 struct hisi_acc_mismatch {
 	const char *what;
@@ -121,7 +121,7 @@ struct hisi_acc_mismatch {
 };
 
 /**
- * hisi_acc_xqc_head() - first entry of a ring that nobody has consumed
+ * hisi_acc_xqc_head() - first entry of a ring that was not consumed
  * @xqc: words of its context
  *
  * Return: the entry.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO driver for the virtual functions of HiSilicon's SEC, HPRE and ZIP
- * accelerators: vfio-pci.
+ * VFIO driver for the VFs of HiSilicon's SEC, HPRE and ZIP accelerators: vfio-pci.
  */
 #include <linux/module.h>
 #include <linux/pci.h>

@@ -136,8 +136,8 @@ static void other_regions_are_passed_on(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PASSED_WRITE, passed);
 }
 
-/* A mapping that is not all inside is refused */
-static void mappings_are_inside_or_refused(struct kunit *test)
+/* A mapping that is not all inside is rejected */
+static void mappings_are_inside_or_rejected(struct kunit *test)
 {
 	struct vfio_device *vdev = &guest_part(test)->vf.core.vdev;
 	static const struct {
@@ -205,7 +205,7 @@ static void region_has_the_size_of_it(struct kunit *test)
 static struct kunit_case bar_cases[] = {
 	KUNIT_CASE(reads_and_writes_end_with_it),
 	KUNIT_CASE(other_regions_are_passed_on),
-	KUNIT_CASE(mappings_are_inside_or_refused),
+	KUNIT_CASE(mappings_are_inside_or_rejected),
 	KUNIT_CASE(other_accesses_are_closed),
 	KUNIT_CASE(region_has_the_size_of_it),
 	{ }

@@ -78,8 +78,8 @@ static void expect_file(struct kunit *test,
 static void registers_of_an_open_device_are_shown(struct kunit *test)
 {
 	fake_device(test);
-	expect_file(test, dev_data_show, "registers\n", 0);
-	expect_file(test, cmd_state_show, "mailbox\n", 0);
+	expect_file(test, hisi_acc_dev_data_show, "registers\n", 0);
+	expect_file(test, hisi_acc_cmd_state_show, "mailbox\n", 0);
 }
 
 /* A register of a device that is closed, asleep or off is not read */
@@ -88,13 +88,15 @@ static void other_devices_are_not_read(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 
 	fake->off = true;
-	expect_file(test, dev_data_show, "device does not answer\n", 0);
+	expect_file(test, hisi_acc_dev_data_show, "device does not answer\n",
+		    0);
 	fake->off = false;
 	fake->asleep = true;
-	expect_file(test, cmd_state_show, "device does not answer\n", 0);
+	expect_file(test, hisi_acc_cmd_state_show, "device does not answer\n",
+		    0);
 	fake->asleep = false;
 	fake->vf.open = false;
-	expect_file(test, dev_data_show, "device is not open\n", 0);
+	expect_file(test, hisi_acc_dev_data_show, "device is not open\n", 0);
 	fake->vf.open = true;
 }
 
@@ -103,10 +105,10 @@ static void errors_are_those_of_the_device(struct kunit *test)
 {
 	fake_device(test);
 	state.power_error = -EACCES;
-	expect_file(test, dev_data_show, "", -EACCES);
+	expect_file(test, hisi_acc_dev_data_show, "", -EACCES);
 	state.power_error = 0;
 	state.access_error = -EAGAIN;
-	expect_file(test, cmd_state_show, "", -EAGAIN);
+	expect_file(test, hisi_acc_cmd_state_show, "", -EAGAIN);
 	state.access_error = 0;
 }
 
@@ -114,7 +116,7 @@ static void errors_are_those_of_the_device(struct kunit *test)
 static void without_a_session_there_is_no_transfer(struct kunit *test)
 {
 	fake_device(test);
-	expect_file(test, migf_data_show, "no transfer\n", 0);
+	expect_file(test, hisi_acc_migf_data_show, "no transfer\n", 0);
 }
 
 static struct kunit_case debugfs_cases[] = {

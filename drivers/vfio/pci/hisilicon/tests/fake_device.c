@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: a function whose registers are memory. It does what the device is known
- * to do, as far as the driver waits for it, and fails where a test has it fail.
+ * KUnit: a VF whose registers are memory. It does what the driver waits for, and
+ * fails where a test makes it fail.
  */
 #include <kunit/test-bug.h>
 #include <linux/bitfield.h>
@@ -20,7 +20,7 @@
 #define MB_BASE_L		GENMASK_ULL(63, 32)
 #define DB_PRIORITY		BIT_ULL(QM_DB_PRIORITY_SHIFT_V2)
 
-/* Addresses that nothing is at: whoever bypasses the fake is found out */
+/* Addresses without memory: an access that bypasses the fake faults */
 #define BAR_AT			((void __iomem *)0x10000)
 #define PF_AT			((void __iomem *)0x1000000)
 
@@ -37,7 +37,7 @@ static void take_down(struct fake_device *fake, char kind, u32 where, u64 value)
 	fake->count++;
 }
 
-/* The register at an address: its place, and its offset as the driver knows it */
+/* The register at an address: its memory, and its offset in the BAR */
 static u32 *find(struct fake_device *fake, const void __iomem *reg, u32 *offset,
 		 bool *in_pf)
 {
@@ -55,14 +55,14 @@ static u32 *find(struct fake_device *fake, const void __iomem *reg, u32 *offset,
 	return &fake->pf_bar[(*offset - FAKE_PF_FIRST) / 4];
 }
 
-/* An error of the PF's, which keeps the device from memory */
+/* An error of the PF, which keeps the device from memory */
 static bool device_error(struct fake_device *fake)
 {
 	return fake->busy_register >= FAKE_PF_FIRST && fake->busy_reads > 0;
 }
 
 /**
- * fake_readl() - qm_readl() of the fake
+ * fake_readl() - hisi_acc_qm_readl() of the fake
  * @reg: the register
  *
  * Return: its value.
@@ -84,7 +84,7 @@ u32 fake_readl(const void __iomem *reg)
 }
 
 /**
- * fake_writel() - qm_writel() of the fake
+ * fake_writel() - hisi_acc_qm_writel() of the fake
  * @value: what to write
  * @reg: the register
  */
@@ -108,7 +108,7 @@ void fake_writel(u32 value, void __iomem *reg)
 }
 
 /**
- * fake_writeq() - qm_writeq() of the fake: only doorbells are so wide
+ * fake_writeq() - hisi_acc_qm_writeq() of the fake: only doorbells are so wide
  * @value: what to write
  * @reg: the register
  */
@@ -125,8 +125,8 @@ void fake_writeq(u64 value, void __iomem *reg)
 }
 
 /**
- * fake_mailbox_store() - qm_mailbox_store() of the fake
- * @regs: of the function
+ * fake_mailbox_store() - hisi_acc_qm_mailbox_store() of the fake
+ * @regs: of the VF
  * @mb: the command
  */
 void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
@@ -161,8 +161,8 @@ void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb)
 }
 
 /**
- * fake_mailbox_load() - qm_mailbox_load() of the fake
- * @regs: of the function
+ * fake_mailbox_load() - hisi_acc_qm_mailbox_load() of the fake
+ * @regs: of the VF
  *
  * Return: what the mailbox reads as.
  */
@@ -246,21 +246,21 @@ void hisi_qm_unblock_reset(struct hisi_qm *qm)
 }
 
 /**
- * fake_alone() - qm_alone() of the fake
+ * fake_alone() - hisi_acc_qm_alone() of the fake
  *
- * Return: whether nobody else wants the processor.
+ * Return: whether no other task is ready to run.
  */
 bool fake_alone(void)
 {
 	struct fake_device *fake = the_fake();
 
-	fake->asked++;
+	fake->alone_calls++;
 	return !fake->others;
 }
 
 /**
  * fake_count() - how often the code under test did something
- * @fake: the function
+ * @fake: the VF
  * @kind: as in struct fake_access
  * @where: as there, or FAKE_ANYWHERE
  *
@@ -279,7 +279,7 @@ unsigned int fake_count(const struct fake_device *fake, char kind, u32 where)
 
 /**
  * fake_when() - when the code under test did something first
- * @fake: the function
+ * @fake: the VF
  * @kind: as in struct fake_access
  * @where: as there
  *
@@ -296,7 +296,7 @@ int fake_when(const struct fake_device *fake, char kind, u32 where)
 
 /**
  * fake_forget() - count accesses from now on
- * @fake: the function
+ * @fake: the VF
  */
 void fake_forget(struct fake_device *fake)
 {
@@ -306,7 +306,7 @@ void fake_forget(struct fake_device *fake)
 
 /**
  * fake_guest_up() - what a guest's driver leaves in the registers
- * @fake: the function
+ * @fake: the VF
  */
 void fake_guest_up(struct fake_device *fake)
 {
@@ -332,7 +332,7 @@ static void put(void *vf)
 {
 	struct fake_device *fake = vf;
 
-	/* a file's last breath is drawn elsewhere, and needs the device */
+	/* fput() releases a file later, and the release needs the device */
 	flush_delayed_fput();
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_migf_close(fake->vf.data);
@@ -340,10 +340,10 @@ static void put(void *vf)
 }
 
 /**
- * fake_device() - a function just opened, with no guest on it
+ * fake_device() - a VF just opened, without a guest
  * @test: it lives as long as this
  *
- * Return: the function, never NULL.
+ * Return: the VF, never NULL.
  */
 struct fake_device *fake_device(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * KUnit: a function whose registers are memory, and that can be made to fail.
+ * KUnit: a VF whose registers are memory, and that can be made to fail.
  *
  * qm_test.c has qm.c use it; the other tests use what is built there.
  */
@@ -24,7 +24,7 @@
 
 /**
  * struct fake_access - one access of the code under test
- * @kind: 'r' and 'w' for a register of the function, 'R' and 'W' for one of the
+ * @kind: 'r' and 'w' for a register of the VF, 'R' and 'W' for one of the
  *	PF, 'm' for a command of the mailbox, 'd' for a doorbell
  * @where: offset, or number of the command
  * @value: what was read, written, rung
@@ -37,18 +37,18 @@ struct fake_access {
 
 /**
  * struct fake_device - a VF and what it needs of its PF
- * @vf: as the driver knows it
+ * @vf: the driver's structure
  * @pdev: its PCI device, as far as messages need it
  * @qm: of the PF
  * @engine: what kind of accelerator it is
- * @bar: registers of the function
+ * @bar: registers of the VF
  * @pf_bar: registers of the PF
- * @sqc_table: what the mailbox answers
- * @cqc_table: what the mailbox answers
+ * @sqc_table: as set and read by mailbox
+ * @cqc_table: as set and read by mailbox
  * @mailbox: what the mailbox reads as
  * @paused: by PAUSE, and not rung since
  * @fail_command: this command of the mailbox fails, 0 is none
- * @hang_command: this one is never done, 0 is none
+ * @hang_command: this command never completes, 0 is none
  * @write_back_hangs: contexts are never written back
  * @busy_register: this register is not 0 ...
  * @busy_reads: ... for so many reads
@@ -56,11 +56,11 @@ struct fake_access {
  * @off: its memory space is off
  * @dma_disabled: it cannot access memory
  * @resets: how often the code under test has reset it
- * @reset_error: what a reset says
+ * @reset_error: what a reset returns
  * @reset_blocks: how many block resets
- * @reset_waits: somebody waits for one, so that no more may
- * @others: somebody else wants the processor
- * @asked: how often the code under test asked whether somebody does
+ * @reset_waits: the PF's driver waits for a reset, so that no more may block it
+ * @others: another task is ready to run
+ * @alone_calls: how often the code under test has checked that
  * @accesses: what the code under test has done
  * @count: how many @accesses there are
  */
@@ -88,7 +88,7 @@ struct fake_device {
 	unsigned int reset_blocks;
 	bool reset_waits;
 	bool others;
-	int asked;
+	int alone_calls;
 	struct fake_access accesses[FAKE_ACCESSES];
 	unsigned int count;
 };
@@ -102,7 +102,7 @@ int fake_when(const struct fake_device *fake, char kind, u32 where);
 
 #define FAKE_ANYWHERE		U32_MAX
 
-/* What fake_registers() puts in place of the functions of qm.h and registers.h */
+/* fake_registers() replaces the functions of qm.h and registers.h by these */
 u32 fake_readl(const void __iomem *reg);
 void fake_writel(u32 value, void __iomem *reg);
 void fake_writeq(u64 value, void __iomem *reg);

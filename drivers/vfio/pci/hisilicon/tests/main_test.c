@@ -11,7 +11,7 @@
 
 #define VF_ID	3
 
-/* What the PCI core, the PF's driver and the device say */
+/* What the PCI core, the PF's driver and the device return */
 static struct {
 	int vf_id;
 	void *pf_qm;
@@ -152,7 +152,7 @@ static struct fake_device *migratable(struct kunit *test)
 	fake->engine.pf_driver = no_driver;
 	fake->pdev.is_virtfn = 1;
 #ifdef CONFIG_PCI_IOV
-	/* only its name is looked at */
+	/* only its name is used */
 	fake->pdev.physfn = &fake->pdev;
 #endif
 	fake->pdev.resource[HISI_ACC_BAR] =
@@ -172,13 +172,13 @@ static void a_vf_can_be_migrated(struct kunit *test)
 	struct fake_device *fake = migratable(test);
 
 	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
-			    migration_qm(&fake->pdev, &fake->engine));
+			    hisi_acc_vf_find_pf_qm(&fake->pdev, &fake->engine));
 	KUNIT_EXPECT_EQ(test, VF_ID + 1, state.number);
 }
 
 #define EXPECT_NONE(test, fake, engine) \
 	KUNIT_EXPECT_PTR_EQ(test, (struct hisi_qm *)NULL, \
-			    migration_qm(&(fake)->pdev, engine))
+			    hisi_acc_vf_find_pf_qm(&(fake)->pdev, engine))
 
 /* Each is enough, and such a device is one of vfio-pci then */
 static void devices_without_migration(struct kunit *test)
@@ -220,10 +220,10 @@ static void half_a_bar_is_a_page(struct kunit *test)
 
 	state.regs_in_pf = true;
 	KUNIT_EXPECT_PTR_EQ(test, &fake->qm,
-			    migration_qm(&fake->pdev, &fake->engine));
+			    hisi_acc_vf_find_pf_qm(&fake->pdev, &fake->engine));
 }
 
-/* Userspace reaches the device when all is known of it, and not after that is gone */
+/* Userspace reaches the device only while its match data are valid */
 static void open_and_close_are_in_order(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);
@@ -260,7 +260,7 @@ static void without_migration_it_is_vfio_pci(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "prepare done ", state.steps);
 }
 
-/* Only who asks for it by driver_override gets this driver */
+/* Devices are bound to this driver by driver_override only */
 static void no_device_is_bound_by_itself(struct kunit *test)
 {
 	for (const struct pci_device_id *id = hisi_acc_vfio_pci_driver.id_table;

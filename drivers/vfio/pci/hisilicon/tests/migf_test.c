@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: what is read from a migration file and written to one, in pieces of any size,
- * and what is said when it cannot be.
+ * KUnit: reads from migration files and writes to them, in pieces of any size, and
+ * their errors.
  */
 #include <kunit/test.h>
 #include <linux/file.h>
@@ -16,7 +16,7 @@ struct transfer {
 	struct fake_device *fake;
 	struct hisi_acc_migf *data;
 	struct file *file;
-	u8 __user *user;	/* a page that is there, and none behind it */
+	u8 __user *user;	/* a mapped page, followed by an unmapped one */
 };
 
 static const struct hisi_acc_saved a_state = {
@@ -49,7 +49,7 @@ static void begin(struct kunit *test, struct transfer *t, bool save)
 	t->data = save ? hisi_acc_migf_open_save(&t->fake->vf, &t->file) :
 			 hisi_acc_migf_open_resume(&t->fake->vf, &t->file);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(t->data));
-	/* closed with the function, as in life; the file may go earlier or later */
+	/* closed with the VF, as by the driver; the file may go earlier or later */
 	t->fake->vf.data = t->data;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_file,
 							   t->file));
@@ -57,20 +57,20 @@ static void begin(struct kunit *test, struct transfer *t, bool save)
 
 static ssize_t get(struct transfer *t, size_t len)
 {
-	return migf_read(t->file, (char __user *)t->user, len, NULL);
+	return hisi_acc_migf_read(t->file, (char __user *)t->user, len, NULL);
 }
 
 static ssize_t put(struct transfer *t, const u8 *bytes, size_t len)
 {
 	if (copy_to_user(t->user, bytes, min(len, PAGE_SIZE)))
 		return -EIO;
-	return migf_write(t->file, (char __user *)t->user, len, NULL);
+	return hisi_acc_migf_write(t->file, (char __user *)t->user, len, NULL);
 }
 
-/* poll() says just that */
+/* poll() returns exactly these events */
 static bool polled(struct transfer *t, __poll_t what)
 {
-	return migf_poll(t->file, NULL) == what;
+	return hisi_acc_migf_poll(t->file, NULL) == what;
 }
 
 /* R4, D23: each byte is read once, also at the end of a chunk */
@@ -113,32 +113,33 @@ static void any_pieces(struct kunit *test)
 	}
 }
 
-/* D12: the end of what is there so far is not the end of all data */
-static void end_of_what_is_there(struct kunit *test)
+/* D12: the end of the data so far is not the end of all data */
+static void end_of_data_so_far(struct kunit *test)
 {
 	struct vfio_precopy_info info = {};
 	struct transfer t;
 
 	begin(test, &t, true);
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE), HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENOMSG);
 	KUNIT_EXPECT_EQ(test, get(&t, 0), 0);
 	KUNIT_EXPECT_TRUE(test, polled(&t, 0));
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), 0);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.initial_bytes, 0);
 	hisi_acc_migf_fill(t.data, &a_state);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM));
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -EINVAL);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info),
+			-EINVAL);
 	KUNIT_EXPECT_EQ(test, get(&t, PAGE_SIZE),
 			HISI_ACC_DATA_SIZE - HISI_ACC_MATCH_SIZE);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), 0);
 }
 
-/* Bytes that userspace could not take are read again */
-static void memory_that_is_not_there(struct kunit *test)
+/* Bytes that could not be copied to userspace are read again */
+static void unmapped_user_memory(struct kunit *test)
 {
 	u8 __user *end;
 	struct transfer t;
@@ -146,22 +147,23 @@ static void memory_that_is_not_there(struct kunit *test)
 	begin(test, &t, true);
 	hisi_acc_migf_fill(t.data, &a_state);
 	end = t.user + PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end, 8, NULL),
+	KUNIT_EXPECT_EQ(test,
+			hisi_acc_migf_read(t.file, (char __user *)end, 8, NULL),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, t.data->position, 0);
-	KUNIT_EXPECT_EQ(test, migf_read(t.file, (char __user *)end - 3, 8, NULL),
-			3);
+	KUNIT_EXPECT_EQ(test, 3,
+			hisi_acc_migf_read(t.file, (char __user *)end - 3, 8, NULL));
 	KUNIT_EXPECT_EQ(test, t.data->position, 3);
-	KUNIT_EXPECT_EQ(test, migf_write(t.file, (char __user *)end, 8, NULL),
-			-EFAULT);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			hisi_acc_migf_write(t.file, (char __user *)end, 8, NULL));
 	KUNIT_EXPECT_EQ(test, t.data->length, HISI_ACC_DATA_SIZE);
-	/* two that read at once: what one gives back is no longer the next */
-	KUNIT_EXPECT_EQ(test, migf_unread(t.data, 100, 1), -EIO);
+	/* two readers at once: what one returns is no longer next */
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_unread(t.data, 100, 1), -EIO);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -EIO);
 }
 
 /* D1, D2: no byte is written beyond the end, and the session has failed then */
-static void too_much(struct kunit *test)
+static void too_many_bytes(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 	struct hisi_acc_saved saved;
@@ -178,8 +180,8 @@ static void too_much(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM | EPOLLERR));
 }
 
-/* D2: migration data of which a write was refused are never loaded */
-static void refused_once(struct kunit *test)
+/* D2: migration data are never loaded after a write was rejected */
+static void rejected_once(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 	struct hisi_acc_saved saved;
@@ -209,107 +211,108 @@ static void outlives_its_transfer(struct kunit *test)
 	t.fake->vf.data = NULL;
 	hisi_acc_migf_close(t.data);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ENODEV);
-	KUNIT_EXPECT_EQ(test, migf_precopy_info(t.data, &info), -ENODEV);
+	KUNIT_EXPECT_EQ(test, hisi_acc_migf_precopy_info(t.data, &info),
+			-ENODEV);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
 	KUNIT_EXPECT_NULL(test, memchr_inv(t.data->bytes, 0,
 					   sizeof(t.data->bytes)));
 	hisi_acc_migf_close(NULL);
 }
 
-struct sleeper {
+struct waiter {
 	struct wait_queue_entry entry;
 	unsigned int woken;
 };
 
-static int wake_sleeper(struct wait_queue_entry *entry, unsigned int mode,
-			int flags, void *key)
+static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode,
+		       int flags, void *key)
 {
-	container_of(entry, struct sleeper, entry)->woken++;
+	container_of(entry, struct waiter, entry)->woken++;
 	return 0;
 }
 
 /* poll() wakes up when the session ends */
-static void sleepers_are_woken(struct kunit *test)
+static void poll_is_woken(struct kunit *test)
 {
-	struct sleeper sleeper = {};
+	struct waiter waiter = {};
 	struct transfer t;
 
 	begin(test, &t, true);
-	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
-	add_wait_queue(&t.data->wait, &sleeper.entry);
+	init_waitqueue_func_entry(&waiter.entry, wake_waiter);
+	add_wait_queue(&t.data->wait, &waiter.entry);
 	hisi_acc_migf_fill(t.data, &a_state);
-	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, waiter.woken, 1);
 	t.fake->vf.data = NULL;
 	hisi_acc_migf_close(t.data);
-	KUNIT_EXPECT_EQ(test, sleeper.woken, 2);
-	remove_wait_queue(&t.data->wait, &sleeper.entry);
+	KUNIT_EXPECT_EQ(test, waiter.woken, 2);
+	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
-/* Who sleeps is woken when the data are rejected */
-static void a_refusal_wakes(struct kunit *test)
+/* poll() wakes up when the data are rejected */
+static void rejection_wakes_poll(struct kunit *test)
 {
 	u8 more[HISI_ACC_DATA_SIZE + 1] = {};
-	struct sleeper sleeper = {};
+	struct waiter waiter = {};
 	struct transfer t;
 
 	begin(test, &t, false);
-	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
-	add_wait_queue(&t.data->wait, &sleeper.entry);
+	init_waitqueue_func_entry(&waiter.entry, wake_waiter);
+	add_wait_queue(&t.data->wait, &waiter.entry);
 	KUNIT_EXPECT_EQ(test, put(&t, more, sizeof(more)), -EFBIG);
-	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
-	remove_wait_queue(&t.data->wait, &sleeper.entry);
+	KUNIT_EXPECT_EQ(test, waiter.woken, 1);
+	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
 /* What every destination would reject is not sent */
 static void unloadable_state_is_not_sent(struct kunit *test)
 {
 	struct hisi_acc_saved saved = a_state;
-	struct sleeper sleeper = {};
+	struct waiter waiter = {};
 	struct transfer t;
 
 	saved.page_size = 3;
 	begin(test, &t, true);
-	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
-	add_wait_queue(&t.data->wait, &sleeper.entry);
+	init_waitqueue_func_entry(&waiter.entry, wake_waiter);
+	add_wait_queue(&t.data->wait, &waiter.entry);
 	hisi_acc_migf_fill(t.data, &saved);
-	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, waiter.woken, 1);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -ERANGE);
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLIN | EPOLLRDNORM | EPOLLERR));
-	remove_wait_queue(&t.data->wait, &sleeper.entry);
+	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
 /* A reader does not wait for data that will not come */
-static void there_is_no_data(struct kunit *test)
+static void save_without_data(struct kunit *test)
 {
-	struct sleeper sleeper = {};
+	struct waiter waiter = {};
 	struct transfer t;
 
 	begin(test, &t, true);
-	init_waitqueue_func_entry(&sleeper.entry, wake_sleeper);
-	add_wait_queue(&t.data->wait, &sleeper.entry);
+	init_waitqueue_func_entry(&waiter.entry, wake_waiter);
+	add_wait_queue(&t.data->wait, &waiter.entry);
 	hisi_acc_migf_fail(t.data, -EBUSY);
-	KUNIT_EXPECT_EQ(test, sleeper.woken, 1);
+	KUNIT_EXPECT_EQ(test, waiter.woken, 1);
 	KUNIT_EXPECT_EQ(test, get(&t, 1), -EBUSY);
-	remove_wait_queue(&t.data->wait, &sleeper.entry);
+	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
-static struct kunit_case data_file_cases[] = {
+static struct kunit_case migf_cases[] = {
 	KUNIT_CASE(any_pieces),
-	KUNIT_CASE(end_of_what_is_there),
-	KUNIT_CASE(memory_that_is_not_there),
-	KUNIT_CASE(too_much),
-	KUNIT_CASE(refused_once),
+	KUNIT_CASE(end_of_data_so_far),
+	KUNIT_CASE(unmapped_user_memory),
+	KUNIT_CASE(too_many_bytes),
+	KUNIT_CASE(rejected_once),
 	KUNIT_CASE(outlives_its_transfer),
-	KUNIT_CASE(sleepers_are_woken),
-	KUNIT_CASE(a_refusal_wakes),
+	KUNIT_CASE(poll_is_woken),
+	KUNIT_CASE(rejection_wakes_poll),
 	KUNIT_CASE(unloadable_state_is_not_sent),
-	KUNIT_CASE(there_is_no_data),
+	KUNIT_CASE(save_without_data),
 	{ }
 };
 
-static struct kunit_suite data_file_suite = {
+static struct kunit_suite migf_suite = {
 	.name = "hisi_acc_migf",
-	.test_cases = data_file_cases,
+	.test_cases = migf_cases,
 };
 
-kunit_test_suite(data_file_suite);
+kunit_test_suite(migf_suite);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the table of arcs against what the VFIO core can ask for, and all ways
+ * KUnit: the table of arcs against what the VFIO core can request, and all ways
  * through the states on a device that does or does not as it should.
  */
 #include <kunit/test.h>
@@ -17,21 +17,22 @@
 
 #define STATES	(VFIO_DEVICE_STATE_PRE_COPY_P2P + 1)
 
-static unsigned int asked_in_vain;
+static unsigned int looping_calls;
 
-/* Of a kernel before 7.2, the core's own never returns for some of them */
-static int count_asked(struct vfio_device *vdev, enum vfio_device_mig_state from,
-		       enum vfio_device_mig_state to,
-		       enum vfio_device_mig_state *next)
+/* Before Linux 7.2, the core's own function never returns for some of them */
+static int count_looping_calls(struct vfio_device *vdev,
+			       enum vfio_device_mig_state from,
+			       enum vfio_device_mig_state to,
+			       enum vfio_device_mig_state *next)
 {
-	asked_in_vain += from == VFIO_DEVICE_STATE_STOP_COPY &&
+	looping_calls += from == VFIO_DEVICE_STATE_STOP_COPY &&
 			 (to == VFIO_DEVICE_STATE_PRE_COPY ||
 			  to == VFIO_DEVICE_STATE_PRE_COPY_P2P);
 	return vfio_mig_get_next_state(vdev, from, to, next);
 }
 
-/* What is said to somebody who is refused a change of state */
-static long refusal(struct vfio_device *vdev, enum vfio_device_mig_state to)
+/* The error of a change of state that fails */
+static long state_error(struct vfio_device *vdev, enum vfio_device_mig_state to)
 {
 	return PTR_ERR(hisi_acc_set_state(vdev, to));
 }
@@ -48,7 +49,7 @@ static void close_file(struct file *file)
 		fput(file);
 }
 
-/* Each arc that the core can ask for has an entry, and no other */
+/* Each arc that the core can request has an entry, and no other */
 static void arcs_are_those_of_the_core(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -72,7 +73,7 @@ static void arcs_are_those_of_the_core(struct kunit *test)
 					    to);
 }
 
-/* Each arc that stops or starts the function has an undo */
+/* Each arc that stops or starts the VF has an undo */
 static void arcs_that_stop_can_be_undone(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
@@ -81,7 +82,7 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 
 			if (!arc->action || runs(from) == runs(to))
 				continue;
-			KUNIT_EXPECT_EQ(test, arc->needs, SOMETIME);
+			KUNIT_EXPECT_EQ(test, arc->needs, NEED_WAIT);
 			if (runs(from))
 				KUNIT_EXPECT_TRUE(test, arc->undo ==
 						  hisi_acc_qm_undo_stop);
@@ -89,22 +90,22 @@ static void arcs_that_stop_can_be_undone(struct kunit *test)
 	}
 }
 
-/* Registers are used with resets blocked only; where none is used nobody waits */
+/* Registers are used with resets blocked only; arcs without registers do not wait */
 static void arcs_have_what_they_need(struct kunit *test)
 {
 	for (int from = 0; from < STATES; from++) {
 		for (int to = 0; to < STATES; to++) {
 			int (*action)(struct hisi_acc_vf *, struct file **) =
 				arcs[from][to].action;
-			enum arc_needs needs = NOTHING;
+			enum hisi_acc_arc_needs needs = NEED_NONE;
 
 			if (action == hisi_acc_arc_stop ||
 			    action == hisi_acc_arc_restart ||
 			    action == hisi_acc_arc_load)
-				needs = SOMETIME;
+				needs = NEED_WAIT;
 			if (action == hisi_acc_arc_start_saving ||
 			    action == hisi_acc_arc_save)
-				needs = NOW;
+				needs = NEED_NOW;
 			KUNIT_EXPECT_EQ_MSG(test, arcs[from][to].needs, needs,
 					    "%d -> %d", from, to);
 		}
@@ -116,31 +117,32 @@ static void arcs_block_pf_resets(struct kunit *test)
 {
 	static const struct {
 		int from, to;
-		enum arc_needs needs;
+		enum hisi_acc_arc_needs needs;
 	} ways[] = {
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY, NOW },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P, NOW },
-		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_STOP, NOTHING },
-		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING, SOMETIME },
-		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY, SOMETIME },
-		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_RUNNING, NOTHING },
-		{ VFIO_DEVICE_STATE_ERROR, VFIO_DEVICE_STATE_RUNNING, NOTHING },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY, NEED_NOW },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P, NEED_NOW },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_STOP, NEED_NONE },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY, NEED_WAIT },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_RUNNING, NEED_NONE },
+		{ VFIO_DEVICE_STATE_ERROR, VFIO_DEVICE_STATE_RUNNING, NEED_NONE },
 	};
 	struct fake_device *fake = fake_device(test);
 
 	for (int i = 0; i < ARRAY_SIZE(ways); i++) {
 		fake->vf.state = ways[i].from;
-		KUNIT_EXPECT_EQ_MSG(test, way_needs(&fake->vf, ways[i].to),
+		KUNIT_EXPECT_EQ_MSG(test,
+				    hisi_acc_walk_needs(&fake->vf, ways[i].to),
 				    ways[i].needs, "%d -> %d", ways[i].from,
 				    ways[i].to);
 	}
 }
 
-/* Bring a function, just opened or reset, into a state */
+/* Bring a VF, just opened or reset, into a state */
 static void bring(struct kunit *test, struct fake_device *fake, int state)
 {
 	struct vfio_device *vdev = &fake->vf.core.vdev;
@@ -179,7 +181,7 @@ static bool has_no_state(struct file *file)
 	return vfs_poll(file, NULL) & EPOLLERR;
 }
 
-/* A function runs in the states in which it should, and only there */
+/* A VF runs in the states in which it should, and only there */
 static void all_arcs(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -187,7 +189,7 @@ static void all_arcs(struct kunit *test)
 
 	for (int from = 1; from < STATES; from++) {
 		for (int to = 0; to < STATES + 1; to++) {
-			enum vfio_device_mig_state next, told;
+			enum vfio_device_mig_state next, reported;
 			struct file *file;
 			bool refused;
 
@@ -197,13 +199,13 @@ static void all_arcs(struct kunit *test)
 				   vfio_mig_get_next_state(vdev, from, to,
 							   &next));
 			file = hisi_acc_set_state(vdev, to);
-			/* data that nobody has written are refused */
+			/* data that were not written are rejected */
 			if (from == VFIO_DEVICE_STATE_RESUMING && from != to)
 				refused = true;
 			KUNIT_EXPECT_EQ_MSG(test, IS_ERR(file), refused,
 					    "%d -> %d", from, to);
-			hisi_acc_get_state(vdev, &told);
-			KUNIT_EXPECT_EQ(test, told, fake->vf.state);
+			hisi_acc_get_state(vdev, &reported);
+			KUNIT_EXPECT_EQ(test, reported, fake->vf.state);
 			KUNIT_EXPECT_EQ(test, fake->vf.state,
 					refused ? from : to);
 			sound(test, fake, from, to);
@@ -216,19 +218,20 @@ static void all_arcs(struct kunit *test)
 }
 
 /* No change of state hangs, whatever the kernel's core does */
-static void refused_arcs_do_not_hang(struct kunit *test)
+static void invalid_arcs_do_not_hang(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct vfio_device *vdev = &fake->vf.core.vdev;
 
 	bring(test, fake, VFIO_DEVICE_STATE_STOP_COPY);
-	asked_in_vain = 0;
-	kunit_activate_static_stub(test, ask_core, count_asked);
-	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
+	looping_calls = 0;
+	kunit_activate_static_stub(test, hisi_acc_core_next_state,
+				   count_looping_calls);
+	KUNIT_EXPECT_EQ(test, state_error(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test,
-			refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY_P2P), -EINVAL);
-	KUNIT_EXPECT_EQ(test, asked_in_vain, 0);
+			state_error(vdev, VFIO_DEVICE_STATE_PRE_COPY_P2P), -EINVAL);
+	KUNIT_EXPECT_EQ(test, looping_calls, 0);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_STOP_COPY);
 }
 
@@ -241,11 +244,11 @@ struct fault {
 };
 
 static const struct fault faults[] = {
-	{ "PAUSE refused", 0xe },
-	{ "PAUSE unanswered", 0, 0xe },
-	{ "SQC_BT refused", QM_MB_CMD_SQC_BT },
-	{ "CQC_BT unanswered", 0, QM_MB_CMD_CQC_BT },
-	{ "write-back unanswered", 0, 0, true },
+	{ "PAUSE fails", 0xe },
+	{ "PAUSE times out", 0, 0xe },
+	{ "SQC_BT fails", QM_MB_CMD_SQC_BT },
+	{ "CQC_BT times out", 0, QM_MB_CMD_CQC_BT },
+	{ "write-back times out", 0, 0, true },
 	{ "engine error", 0, 0, false, FAKE_ENGINE_STATUS },
 };
 
@@ -288,7 +291,7 @@ static void one_arc_with_a_fault(struct kunit *test, struct fake_device *fake,
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 }
 
-/* D9, D24: after a failure the state is what the function does */
+/* D9, D24: after a failure the state is that of the VF */
 static void all_arcs_with_a_fault(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -300,7 +303,7 @@ static void all_arcs_with_a_fault(struct kunit *test)
 						     test->param_value, from, to);
 }
 
-/* D24: a function that was loaded in part is in ERROR */
+/* D24: a VF that was loaded in part is in ERROR */
 static void a_load_that_fails_half_way(struct kunit *test)
 {
 	static const struct hisi_acc_saved saved = {
@@ -316,12 +319,12 @@ static void a_load_that_fails_half_way(struct kunit *test)
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
 	hisi_acc_migf_fill(fake->vf.data, &saved);
 	fake->fail_command = QM_MB_CMD_CQC_BT;
-	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
+	KUNIT_EXPECT_EQ(test, state_error(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
 	fake->fail_command = 0;
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_ERROR);
 	KUNIT_EXPECT_NULL(test, fake->vf.data);
-	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_STOP),
+	KUNIT_EXPECT_EQ(test, state_error(vdev, VFIO_DEVICE_STATE_STOP),
 			-EIO);
 
 	bring(test, fake, VFIO_DEVICE_STATE_RESUMING);
@@ -332,8 +335,8 @@ static void a_load_that_fails_half_way(struct kunit *test)
 }
 
 /*
- * D19: a function that has lost its state is not saved, and not refused either,
- * which would have the VMM reset it
+ * D19: a VF that has lost its state is not saved, but the arc succeeds: on an error
+ * the VMM would reset it
  */
 static void a_lost_state_is_no_data(struct kunit *test)
 {
@@ -401,7 +404,7 @@ static void precopy_checks_conditions(struct kunit *test)
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	fake->busy_register = FAKE_ENGINE_STATUS;
 	fake->busy_reads = FAKE_ALWAYS;
-	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
+	KUNIT_EXPECT_EQ(test, state_error(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_NULL(test, fake->vf.data);
@@ -411,7 +414,7 @@ static void precopy_checks_conditions(struct kunit *test)
 	close_file(file);
 }
 
-/* What somebody else does while the code under test waits */
+/* What another task does while the code under test waits */
 struct later {
 	struct delayed_work work;
 	struct fake_device *fake;
@@ -443,7 +446,7 @@ static void end_later(struct later *later)
 	destroy_delayed_work_on_stack(&later->work);
 }
 
-/* What a VMM answers with a reset of the function is not refused */
+/* Arcs whose failure makes a VMM reset the VF wait */
 static void arcs_that_cannot_fail_wait(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -479,7 +482,7 @@ static void a_reset_is_waited_for(struct kunit *test)
 	end_later(&later);
 }
 
-/* RUNNING to PRE_COPY is not refused for the time that a reset of the VF took */
+/* RUNNING to PRE_COPY does not fail because a reset of the VF took long */
 static void a_migration_begins_after_a_reset(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -496,7 +499,7 @@ static void a_migration_begins_after_a_reset(struct kunit *test)
 	end_later(&later);
 }
 
-/* A short wait for the registers does not fail a look at them */
+/* A short wait for the registers does not fail a debugfs read */
 static void debugfs_read_waits(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -510,7 +513,7 @@ static void debugfs_read_waits(struct kunit *test)
 	end_later(&later);
 }
 
-/* D4: a wait for the PF ends, and a bit that is another's stays set */
+/* D4: a wait for the PF ends, and a bit set by its driver stays set */
 static void bit_of_another_is_kept(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -532,7 +535,7 @@ static void a_reset_of_who_blocks_them(struct kunit *test)
 	struct hisi_acc_vf *vf = &fake->vf;
 
 	KUNIT_ASSERT_TRUE(test, hisi_qm_try_block_reset(vf->pf_qm));
-	/* nobody else can have one */
+	/* no other caller can block resets */
 	fake->reset_waits = true;
 	atomic_inc(&vf->core_calls);
 	hisi_acc_access_reset_prepare(vf);
@@ -562,13 +565,14 @@ static void one_reset_ends_and_one_follows(struct work_struct *work)
 	hisi_acc_access_reset_done(&later->fake->vf);
 }
 
-/* A user's reset is fulfilled by another's that began after it, not by an earlier one */
+/* Another reset counts as the user's if it began after it, not if it began before */
 static void a_reset_by_others_is_enough(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct later later = { .fake = fake };
 
-	kunit_activate_static_stub(test, core_reset, lock_is_taken);
+	kunit_activate_static_stub(test, hisi_acc_access_core_reset,
+				   lock_is_taken);
 	hisi_acc_access_reset_prepare(&fake->vf);
 	INIT_DELAYED_WORK_ONSTACK(&later.work, one_reset_ends_and_one_follows);
 	schedule_delayed_work(&later.work, msecs_to_jiffies(50));
@@ -577,7 +581,7 @@ static void a_reset_by_others_is_enough(struct kunit *test)
 	end_later(&later);
 }
 
-/* No arc is walked while the function is being reset, and none of these waits */
+/* No arc is walked while the VF is being reset, and none of these waits */
 static void nothing_during_a_reset(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -604,7 +608,7 @@ static void nothing_during_a_reset(struct kunit *test)
 }
 
 /*
- * A stop does not fail, and no guest is kept waiting, where refusing costs nothing
+ * A stop does not fail; an arc that can fail without loss does not wait long
  */
 static void while_the_device_is_reset(struct kunit *test)
 {
@@ -616,7 +620,7 @@ static void while_the_device_is_reset(struct kunit *test)
 
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 	set_bit(QM_RESETTING, &fake->qm.misc_ctl);
-	KUNIT_EXPECT_EQ(test, refusal(vdev, VFIO_DEVICE_STATE_PRE_COPY),
+	KUNIT_EXPECT_EQ(test, state_error(vdev, VFIO_DEVICE_STATE_PRE_COPY),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, fake->vf.state, VFIO_DEVICE_STATE_RUNNING);
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
@@ -627,7 +631,7 @@ static void while_the_device_is_reset(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(file));
 	KUNIT_EXPECT_TRUE(test, has_no_state(file));
 	close_file(file);
-	/* no register is needed for it, so nobody is waited for */
+	/* no register is needed for it, so it does not wait */
 	KUNIT_EXPECT_NULL(test, hisi_acc_set_state(vdev, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + wait));
 	clear_bit(QM_RESETTING, &fake->qm.misc_ctl);
@@ -651,7 +655,7 @@ static struct kunit_case migrate_cases[] = {
 	KUNIT_CASE(arcs_have_what_they_need),
 	KUNIT_CASE(arcs_block_pf_resets),
 	KUNIT_CASE(all_arcs),
-	KUNIT_CASE(refused_arcs_do_not_hang),
+	KUNIT_CASE(invalid_arcs_do_not_hang),
 	KUNIT_CASE_PARAM(all_arcs_with_a_fault, fault_gen_params),
 	KUNIT_CASE(a_load_that_fails_half_way),
 	KUNIT_CASE(a_lost_state_is_no_data),

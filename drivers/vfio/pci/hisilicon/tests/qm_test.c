@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: what is done to the registers to stop a function, to save, to load and to
- * restart it, in which order, and what comes of a device that does not answer.
+ * KUnit: register accesses to stop, save, load and restart a VF, their order, and the
+ * errors of a device that does not answer.
  */
 #include <kunit/static_stub.h>
 
@@ -14,12 +14,14 @@
  */
 void fake_registers(struct kunit *test)
 {
-	kunit_activate_static_stub(test, qm_readl, fake_readl);
-	kunit_activate_static_stub(test, qm_writel, fake_writel);
-	kunit_activate_static_stub(test, qm_writeq, fake_writeq);
-	kunit_activate_static_stub(test, qm_mailbox_store, fake_mailbox_store);
-	kunit_activate_static_stub(test, qm_mailbox_load, fake_mailbox_load);
-	kunit_activate_static_stub(test, qm_alone, fake_alone);
+	kunit_activate_static_stub(test, hisi_acc_qm_readl, fake_readl);
+	kunit_activate_static_stub(test, hisi_acc_qm_writel, fake_writel);
+	kunit_activate_static_stub(test, hisi_acc_qm_writeq, fake_writeq);
+	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_store,
+				   fake_mailbox_store);
+	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_load,
+				   fake_mailbox_load);
+	kunit_activate_static_stub(test, hisi_acc_qm_alone, fake_alone);
 }
 
 static int stop(struct fake_device *fake)
@@ -59,7 +61,7 @@ static int load(struct fake_device *fake, const struct hisi_acc_saved *saved)
 	return hisi_acc_qm_load(&fake->vf, saved);
 }
 
-/* A function whose guest works */
+/* A VF with active queues */
 static struct fake_device *working(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -78,7 +80,7 @@ static struct fake_device *stopped(struct kunit *test)
 	return fake;
 }
 
-/* The write-back comes after the pause, and after a look for errors */
+/* The write-back comes after the pause, and after the check for errors */
 static void stop_in_order(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -102,7 +104,7 @@ static void stop_in_order(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->dma_disabled);
 }
 
-/* A function without a guest's driver is not paused */
+/* A VF without a guest's driver is not paused */
 static void stop_without_guest(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -120,7 +122,7 @@ static void stop_without_guest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Linux before 5.18: VF_STATE alone does not tell whether the function is used */
+/* Linux before 5.18: VF_STATE alone does not show whether the VF is used */
 static void guest_without_vf_state(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -189,7 +191,7 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* A function is not paused if it may have no tables to read contexts from */
+/* A VF is not paused if it may have no tables to read contexts from */
 static void no_pause_without_tables(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -224,7 +226,7 @@ static void partly_loaded_state_is_kept(struct kunit *test)
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_saved saved;
 
-	/* what the PF here said is not for this guest */
+	/* a message of this host's PF is not for this guest */
 	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
 	KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
 	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 0);
@@ -236,7 +238,7 @@ static void partly_loaded_state_is_kept(struct kunit *test)
 }
 
 /* Bus mastering is enabled again after a reset */
-static void a_reset_lets_it_in(struct kunit *test)
+static void a_reset_enables_dma(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 
@@ -266,7 +268,7 @@ static void condition_name(const struct condition *condition, char *name)
 
 KUNIT_ARRAY_PARAM(condition, conditions, condition_name);
 
-static int movable(struct fake_device *fake)
+static int can_save(struct fake_device *fake)
 {
 	guard(mutex)(&fake->vf.state_mutex);
 	return hisi_acc_qm_can_save(&fake->vf, 200);
@@ -280,7 +282,7 @@ static void migratable_waits(struct kunit *test)
 
 	fake->busy_register = condition->where;
 	fake->busy_reads = 25;
-	KUNIT_EXPECT_EQ(test, movable(fake), 0);
+	KUNIT_EXPECT_EQ(test, can_save(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
 }
 
@@ -293,14 +295,13 @@ static void migratable_sleeps(struct kunit *test)
 	/* a sleep is up to two ticks long here, and the wait 200 ms */
 	fake->busy_reads = 5;
 	fake->others = true;
-	KUNIT_EXPECT_EQ(test, movable(fake), 0);
+	KUNIT_EXPECT_EQ(test, can_save(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
-	KUNIT_EXPECT_EQ(test, fake->asked, 1);
+	KUNIT_EXPECT_EQ(test, fake->alone_calls, 1);
 }
 
 /*
- * D11: a stop does not fail for what lies outside the function; a save does not
- * miss it
+ * D11: a stop does not fail for conditions outside the VF; a save fails for them
  */
 static void migratable_or_not(struct kunit *test)
 {
@@ -310,7 +311,7 @@ static void migratable_or_not(struct kunit *test)
 
 	fake->busy_register = condition->where;
 	fake->busy_reads = FAKE_ALWAYS;
-	KUNIT_EXPECT_EQ(test, movable(fake), -EBUSY);
+	KUNIT_EXPECT_EQ(test, can_save(fake), -EBUSY);
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
@@ -325,7 +326,7 @@ static const struct condition errors[] = {
 
 KUNIT_ARRAY_PARAM(error, errors, condition_name);
 
-/* A function with a guest, stopped during an error of the device */
+/* A VF with a guest, stopped during an error of the device */
 static struct fake_device *stopped_during(struct kunit *test, u32 error)
 {
 	struct fake_device *fake = working(test);
@@ -378,7 +379,7 @@ static void stop_waits_for_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 }
 
-/* A function can be saved again when an error is over */
+/* A VF can be saved again when an error is over */
 static void after_a_stop_during_an_error(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -407,7 +408,7 @@ static void after_a_stop_during_an_error(struct kunit *test)
 				hisi_acc_qm_forget(&fake->vf);
 			break;
 		}
-		/* or the function is reset by the load */
+		/* or the VF is reset by the load */
 		KUNIT_EXPECT_EQ(test, save(fake, &saved), i < 2 ? 0 : -EBUSY);
 		KUNIT_EXPECT_EQ(test, load(fake, &sent), 0);
 		KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
@@ -426,7 +427,7 @@ static void errors_are_checked(struct kunit *test)
 	fake->busy_register = FAKE_ENGINE_STATUS;
 	fake->busy_reads = FAKE_ALWAYS;
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EBUSY);
-	/* and a stop that has not looked */
+	/* and a stop that has not checked */
 	scoped_guard(mutex, &fake->vf.state_mutex)
 		hisi_acc_qm_forget(&fake->vf);
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
@@ -457,11 +458,11 @@ static void registers_in_d3(struct kunit *test)
 	const struct hisi_acc_saved nothing = {};
 
 	fake->asleep = true;
-	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, can_save(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
 	KUNIT_EXPECT_EQ(test, load(fake, &saved), -EIO);
-	/* nobody has seen that it is as after a reset */
+	/* it could not be checked that it is as after a reset */
 	KUNIT_EXPECT_EQ(test, load(fake, &nothing), -EIO);
 	KUNIT_EXPECT_FALSE(test, fake->vf.half_loaded);
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
@@ -479,13 +480,13 @@ static void registers_in_d3(struct kunit *test)
 }
 
 /* The same where a reset of the PF has failed */
-static void off(struct kunit *test)
+static void registers_with_memory_off(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
 	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
 
 	fake->off = true;
-	KUNIT_EXPECT_EQ(test, movable(fake), -EIO);
+	KUNIT_EXPECT_EQ(test, can_save(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, stop(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EIO);
 	KUNIT_EXPECT_EQ(test, load(fake, &saved), -EIO);
@@ -494,7 +495,7 @@ static void off(struct kunit *test)
 }
 
 /* What was not paused is not restarted */
-static void pause_refused(struct kunit *test)
+static void pause_fails(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -509,7 +510,7 @@ static void pause_refused(struct kunit *test)
 }
 
 /* A late pause does not take effect after the restart */
-static void pause_unanswered(struct kunit *test)
+static void pause_times_out(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -520,8 +521,8 @@ static void pause_unanswered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Contexts that were not written back are not taken for written back */
-static void write_back_unanswered(struct kunit *test)
+/* Contexts that were not written back do not count as written back */
+static void write_back_times_out(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
 
@@ -532,7 +533,7 @@ static void write_back_unanswered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, undo_stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 
-	/* with an error, the function goes on with what the device has */
+	/* with an error, the VF continues with the contexts in the device */
 	fake->hang_command = QM_MB_CMD_PAUSE;
 	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
 	fake->mailbox.lo = 0;
@@ -543,7 +544,7 @@ static void write_back_unanswered(struct kunit *test)
 }
 
 /* D19: a device that is gone is not one without a guest */
-static void gone(struct kunit *test)
+static void device_is_gone(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
 	struct hisi_acc_saved saved;
@@ -555,8 +556,8 @@ static void gone(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
 }
 
-/* D19: a function that was reset while it was stopped is neither saved nor restarted */
-static void reset_under_us(struct kunit *test)
+/* D19: a VF that was reset while it was stopped is neither saved nor restarted */
+static void reset_while_stopped(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
 	struct hisi_acc_saved saved;
@@ -610,7 +611,7 @@ static void save_half_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 }
 
-/* A function whose driver came up after the stop is not saved */
+/* A VF whose driver came up after the stop is not saved */
 static void save_after_late_driver(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -660,7 +661,7 @@ static void load_is_the_inverse_of_save(struct kunit *test)
 	fake_forget(fake);
 
 	KUNIT_ASSERT_EQ(test, load(fake, &saved), 0);
-	/* a function without queues has nothing that PAUSE could stop */
+	/* a VF without queues has nothing that PAUSE could stop */
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 2);
 	KUNIT_EXPECT_TRUE(test, fake->vf.paused);
 	/* D24: the guest's driver is up when all of it is there, not before */
@@ -672,8 +673,8 @@ static void load_is_the_inverse_of_save(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &again, &saved, sizeof(saved));
 }
 
-/* R12: no address of nothing is given to the device */
-static void load_nothing(struct kunit *test)
+/* R12: no address 0 is written to the device */
+static void load_of_no_guest(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
 	struct hisi_acc_saved saved = {};
@@ -684,7 +685,7 @@ static void load_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
-/* Data without a guest's driver leave the function as after a reset */
+/* Data without a guest's driver leave the VF as after a reset */
 static void load_without_guest_driver(struct kunit *test)
 {
 	struct hisi_acc_saved nothing = {}, saved, idle;
@@ -732,7 +733,7 @@ static void command_name(const u32 *command, char *name)
 
 KUNIT_ARRAY_PARAM(command, load_commands, command_name);
 
-/* A function that was loaded in part is not ready; no command is sent while busy */
+/* A VF that was loaded in part is not ready; no command is sent while busy */
 static void load_fails(struct kunit *test)
 {
 	const struct hisi_acc_saved saved = {
@@ -756,7 +757,7 @@ static void load_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
 }
 
-/* D2, D10, R8: each of the function's queues is rung, and no other */
+/* D2, D10, R8: each of the VF's queues is rung, and no other */
 static void restart_rings(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -814,7 +815,7 @@ static void restart_rings_heads(struct kunit *test)
 }
 
 /*
- * A function that was unused at the stop is loaded and restarted with as few
+ * A VF that was unused at the stop is loaded and restarted with as few
  * accesses as any other
  */
 static void restart_of_what_was_unused(struct kunit *test)
@@ -853,7 +854,7 @@ static void pending_read_is_answered(struct kunit *test)
 			fake->cqc_table);
 }
 
-/* A guest keeps its function when a pending mailbox read has no answer */
+/* A guest keeps its VF when a pending mailbox read fails */
 static void pending_read_without_an_answer(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -911,7 +912,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(idle),
 	KUNIT_CASE(no_pause_without_tables),
 	KUNIT_CASE(partly_loaded_state_is_kept),
-	KUNIT_CASE(a_reset_lets_it_in),
+	KUNIT_CASE(a_reset_enables_dma),
 	KUNIT_CASE_PARAM(migratable_waits, condition_gen_params),
 	KUNIT_CASE(migratable_sleeps),
 	KUNIT_CASE_PARAM(migratable_or_not, condition_gen_params),
@@ -921,18 +922,18 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(errors_are_checked),
 	KUNIT_CASE(save_does_not_wait_for_the_guest),
 	KUNIT_CASE(registers_in_d3),
-	KUNIT_CASE(off),
-	KUNIT_CASE(pause_refused),
-	KUNIT_CASE(pause_unanswered),
-	KUNIT_CASE(write_back_unanswered),
-	KUNIT_CASE(gone),
-	KUNIT_CASE(reset_under_us),
+	KUNIT_CASE(registers_with_memory_off),
+	KUNIT_CASE(pause_fails),
+	KUNIT_CASE(pause_times_out),
+	KUNIT_CASE(write_back_times_out),
+	KUNIT_CASE(device_is_gone),
+	KUNIT_CASE(reset_while_stopped),
 	KUNIT_CASE(save_reads),
 	KUNIT_CASE(save_half_up),
 	KUNIT_CASE(save_after_late_driver),
 	KUNIT_CASE(save_mailbox_fails),
 	KUNIT_CASE(load_is_the_inverse_of_save),
-	KUNIT_CASE(load_nothing),
+	KUNIT_CASE(load_of_no_guest),
 	KUNIT_CASE(load_without_guest_driver),
 	KUNIT_CASE_PARAM(load_fails, command_gen_params),
 	KUNIT_CASE(restart_rings),

@@ -90,7 +90,7 @@ static void put_checksum(u8 *bytes)
 	struct acc_vf_data wire;
 
 	memcpy(&wire, bytes, sizeof(wire));
-	put_unaligned_le32(checksum(wire), bytes + 136);
+	put_unaligned_le32(hisi_acc_data_checksum(wire), bytes + 136);
 }
 
 /* What minor version 1 adds to the golden state */
@@ -218,7 +218,7 @@ static void flipped_bits_2_1(struct kunit *test)
 	}
 }
 
-/* What a newer minor version says in reserved words can be ignored */
+/* What a newer minor version has in reserved words can be ignored */
 static void newer_minor(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -256,7 +256,7 @@ static const struct hisi_acc_saved idle_state = {
 	.pending_read = HISI_ACC_MB_READ_QUEUES,
 };
 
-/* What a driver has set in part is neither lost nor taken for all of it */
+/* State that a driver has set in part is neither lost nor treated as complete */
 static void idle(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -285,19 +285,19 @@ static void idle(struct kunit *test)
 			-EBADMSG);
 }
 
-static const struct refusal {
+static const struct reject {
 	const char *name;
 	unsigned int offset;
 	u32 value;
 	int err;
-} refusals[] = {
+} rejects[] = {
 	{ "magic", 4, 0, -EBADMSG },
 	{ "major version", 28, 2, -EPROTONOSUPPORT },
 	{ "device", 12, 0xa259, -EOPNOTSUPP },
 	{ "queues", 8, U32_MAX, -EOPNOTSUPP },
 	{ "isolation", 16, 0, -EOPNOTSUPP },
 	{ "state", 24, 2, -ERANGE },
-	{ "state of a live function", 24, 1, -ERANGE },
+	{ "state of a live VF", 24, 1, -ERANGE },
 	{ "reserved in the match part", 36, 1, -EPROTO },
 	{ "message under way", 56, 1, -ERANGE },
 	{ "page size", 60, 3, -ERANGE },
@@ -308,7 +308,7 @@ static const struct refusal {
 	{ "SQC table alignment", 160, 0x10, -EBADMSG },
 };
 
-static const struct refusal refusals_2_1[] = {
+static const struct reject rejects_2_1[] = {
 	{ "hardware version", 32, 0x50, -EOPNOTSUPP },
 	{ "BAR layout", 36, HISI_ACC_BAR_WHOLE, -EOPNOTSUPP },
 	{ "guest", 120, 0, -ERANGE },
@@ -318,17 +318,17 @@ static const struct refusal refusals_2_1[] = {
 	{ "SQC table alignment", 160, 0x10, -EBADMSG },
 };
 
-static void refusal_name(const struct refusal *r, char *name)
+static void reject_name(const struct reject *r, char *name)
 {
 	strscpy(name, r->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(refusal, refusals, refusal_name);
+KUNIT_ARRAY_PARAM(reject, rejects, reject_name);
 
 /* R1, D16: each check rejects with its own errno */
-static void refused(struct kunit *test)
+static void rejected(struct kunit *test)
 {
-	const struct refusal *r = test->param_value;
+	const struct reject *r = test->param_value;
 	struct hisi_acc_saved saved = golden_state;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
@@ -338,12 +338,12 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &saved, &golden_state, sizeof(saved));
 }
 
-KUNIT_ARRAY_PARAM(refusal_2_1, refusals_2_1, refusal_name);
+KUNIT_ARRAY_PARAM(reject_2_1, rejects_2_1, reject_name);
 
 /* The same for what minor version 1 adds */
-static void refused_2_1(struct kunit *test)
+static void rejected_2_1(struct kunit *test)
 {
-	const struct refusal *r = test->param_value;
+	const struct reject *r = test->param_value;
 	struct hisi_acc_saved saved;
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
 
@@ -353,7 +353,7 @@ static void refused_2_1(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), r->err);
 }
 
-/* A missing address is not taken for one */
+/* A missing address is not used as one */
 static void missing_addresses(struct kunit *test)
 {
 	/* each in its own word, that of a ring in its context as well */
@@ -371,7 +371,7 @@ static void missing_addresses(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, decode(bytes, sizeof(bytes), &saved),
 				    -EBADMSG, "at %u", places[i][0]);
 
-		/* Linux takes it for a function that is not in use */
+		/* Linux treats it as a VF that is not in use */
 		memcpy(bytes, golden_v2, sizeof(bytes));
 		put_unaligned_le64(0, bytes + places[i][0]);
 		KUNIT_EXPECT_EQ(test, decode(bytes, sizeof(bytes), &saved), 0);
@@ -390,7 +390,7 @@ static void too_long(struct kunit *test)
 					       &match, &why), -EFBIG);
 }
 
-static struct kunit_case stream_cases[] = {
+static struct kunit_case vf_data_cases[] = {
 	KUNIT_CASE(encodes_version_2_1),
 	KUNIT_CASE(decodes_version_2),
 	KUNIT_CASE(decodes_version_1),
@@ -401,19 +401,19 @@ static struct kunit_case stream_cases[] = {
 	KUNIT_CASE(newer_minor),
 	KUNIT_CASE(masks_have_one_bit),
 	KUNIT_CASE(idle),
-	KUNIT_CASE_PARAM(refused, refusal_gen_params),
-	KUNIT_CASE_PARAM(refused_2_1, refusal_2_1_gen_params),
+	KUNIT_CASE_PARAM(rejected, reject_gen_params),
+	KUNIT_CASE_PARAM(rejected_2_1, reject_2_1_gen_params),
 	KUNIT_CASE(missing_addresses),
 	KUNIT_CASE(too_long),
 	{ }
 };
 
-static struct kunit_suite stream_suite = {
+static struct kunit_suite vf_data_suite = {
 	.name = "hisi_acc_vf_data",
-	.test_cases = stream_cases,
+	.test_cases = vf_data_cases,
 };
 
-kunit_test_suite(stream_suite);
+kunit_test_suite(vf_data_suite);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("KUnit tests of the VFIO PCI driver for HiSilicon functions");
+MODULE_DESCRIPTION("KUnit tests of the VFIO PCI driver for HiSilicon VFs");

@@ -25,6 +25,7 @@ from ..release import results
 from . import arguments, logs
 
 BENCHMARKS = arguments.Named(benchmarks.WHAT, {"blackout": "downtime", "moves": "endurance"})
+FUZZERS = arguments.Named(fuzz.WHAT.keys(), {"streams": "data"})
 # pytest's exit status if it had no test to run
 NONE_LEFT = 5
 # Memory of the hosts of one process that runs tests, in KiB
@@ -163,11 +164,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     random = commands.add_parser("fuzz", parents=[common], help="random migration data, operations and decoder input",
                                  description="Give the driver's decoder, and VFs in a host, random input. A failure "
                                              "ends the run and prints the seed.",
-                                 epilog="example: vlab fuzz streams --count 10000 --seed 7")
+                                 epilog="example: vlab fuzz data --count 10000 --seed 7")
     random.add_argument("--count", type=arguments.Number(1, 10**9), metavar="N",
                         help=f"inputs of each kind (default: {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
     random.add_argument("--seed", type=arguments.Number(0, 2**24 - 1), metavar="N", help="repeat a run with its seed (default: random)")
-    random.add_argument("what", nargs="*", type=arguments.Named(fuzz.WHAT.keys()), metavar="WHAT",
+    random.add_argument("what", nargs="*", type=FUZZERS, metavar="WHAT",
                         help=f"any of {', '.join(fuzz.WHAT)} (default: all)")
     random.set_defaults(func=run_fuzz, parser=random)
 

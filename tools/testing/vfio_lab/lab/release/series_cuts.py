@@ -112,9 +112,9 @@ def without_pre_copy(files: Files) -> None:
     files[place] = without_function(without_function(text, "hisi_acc_arc_noop"), "hisi_acc_arc_start_saving")
 
     place = f"{DRIVER}/migf.c"
-    text = cut(files[place], r"^\t\.(?:unlocked_ioctl = migf_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)
+    text = cut(files[place], r"^\t\.(?:unlocked_ioctl = hisi_acc_migf_ioctl|compat_ioctl = compat_ptr_ioctl),\n", count=2)
     text = cut(text, r"^ \* A file that was opened in PRE_COPY first.*?^ \*\n")
-    files[place] = without_function(without_function(text, "migf_ioctl"), "migf_precopy_info")
+    files[place] = without_function(without_function(text, "hisi_acc_migf_ioctl"), "hisi_acc_migf_precopy_info")
     place = f"{DRIVER}/main.c"
     files[place] = cut(files[place], r"VFIO_MIGRATION_STOP_COPY \|[^;]*;", "VFIO_MIGRATION_STOP_COPY;")
 

@@ -98,9 +98,20 @@ class Guest:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         host.guests.append(self.unexpected)
-        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        self.enable("events", *migration.capabilities)
+        parameters: dict[str, object] = dict(migration.parameters)
+        if migration.psk:
+            self.qmp.cmd("object-add", qom_type="tls-creds-psk", id="tls", dir=migration.psk,
+                         endpoint="server" if start.incoming else "client")
+            parameters["tls-creds"] = "tls"
+        if parameters:
+            self.qmp.cmd("migrate-set-parameters", **parameters)
         if start.incoming and start.listen:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + self.number}")
+
+    def enable(self, *capabilities: str, state: bool = True) -> None:
+        """Enable, or disable, capabilities of QEMU's migration."""
+        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": c, "state": state} for c in capabilities])
 
     def _keep_stacks(self) -> None:
         """Write where in the kernel the threads of the host's QEMUs are to a file beside the console's."""

@@ -27,19 +27,19 @@ def of(folder: str):
 
 
 @of("kunit")
-def test_kunit_catches(context, mutant):
+def test_kunit_fails_on_a_mutant(context, mutant):
     """The KUnit tests must fail on each mutant."""
     text = kunit.kunit(context, [mutant])
-    assert kunit.failures(text) != [], f"{mutant.name} survives"
+    assert kunit.failures(text) != [], f"{mutant.name} passes"
 
 
 @of("kselftest")
-def test_the_kselftest_catches(boot, context, mutant):
+def test_kselftests_fail_on_a_mutant(boot, context, mutant):
     """The hisi_acc kselftests must fail on each mutant."""
     host = boot(HostConfig(patches=(mutant,), push=tap.files(context)))
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
-    assert "ok 1 " in said
-    assert re.findall(r"^not ok .*", said, re.M) + host.unexpected() != [], f"{mutant.name} survives"
+    output = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
+    assert "ok 1 " in output
+    assert re.findall(r"^not ok .*", output, re.M) + host.unexpected() != [], f"{mutant.name} passes"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages

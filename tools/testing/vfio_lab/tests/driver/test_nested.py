@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.core import hardware, paths, versions
+from lab.core import hardware, versions
 from lab.build import cross, driver, kernel
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
@@ -44,7 +44,7 @@ def test_a_vf_in_a_guest(new_session, context, tmp_path, version, whose):
     inner = kernel.kernel(version, context)
     session = new_session()
     inside = GuestConfig(version, script=script, stock=False, push={
-        USER: cross.static_program(paths.LAB / "programs/vfio_noiommu.c", context),
+        USER: cross.vfio_program("vfio_noiommu", context),
         f"/lab/{VARIANT}.ko": driver.module(inner, context)})
     (host,) = session.boot([session.spec("host", HostConfig(), inside)])
     accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], HostConfig.vfs)

@@ -121,7 +121,7 @@ def test_64k_pages_migrate_with_the_registers_of_v5(boot, context):
 FOUND_BY = {
     "dma-buf-of-whole-bars": (DEBUG, ("reach_of_dma_buf",), "not ok 1"),
     # repeated: one lost reference may go unnoticed
-    "leak-of-a-data-file": (DEBUG, 8 * ("reset_everywhere", "precopy_end"), "hisi_acc_migf_open"),
+    "leak-of-a-migration-file": (DEBUG, 8 * ("reset_everywhere", "precopy_end"), "hisi_acc_migf_open"),
     "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": (DEBUG, ("two_writers",), "KASAN"),

@@ -102,6 +102,7 @@ def test_the_list_of_commands_is_whole():
     (("migrate", "--moves", "3", "--lose-pages"), ("migrate", "--migrations", "3", "--allow-data-loss")),
     (("migrate", "--backend", "legacy"), ("migrate", "--backend", "container")),
     (("matrix", "--backend", "legacy"), ("matrix", "--backend", "container")),
+    (("fuzz", "streams"), ("fuzz", "data")),
     (("bench", "blackout", "moves", "--moves", "2"), ("bench", "downtime", "endurance", "--migrations", "2")),
 ])
 def test_names_of_earlier_releases_are_taken(old, new):

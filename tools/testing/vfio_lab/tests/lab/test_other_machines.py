@@ -276,7 +276,7 @@ def test_make_module_reports_where_it_cannot_write(context):
     """make module must name the variable to set if it cannot write."""
     done = in_mounts_of_its_own(READ_ONLY + 'make -s module KDIR="$2" OUT=build/nowhere', paths.ROOT,
                                 kernel(versions.DEFAULT, context).build)
-    assert done.returncode and "OUT has to name another folder" in done.stderr, done.stderr
+    assert done.returncode and "set OUT to another folder" in done.stderr, done.stderr
 
 
 def test_tests_write_where_outcomes_go():

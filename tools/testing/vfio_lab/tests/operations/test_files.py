@@ -45,11 +45,6 @@ def monitor(guest: Guest, line: str) -> str:
     return guest.qmp.cmd("human-monitor-command", timeout=120, command_line=line)
 
 
-def enable(guest: Guest, *capabilities: str) -> None:
-    """Enable capabilities of QEMU's migration."""
-    guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": name, "state": True} for name in capabilities])
-
-
 def complete(guest: Guest, record: LoadRecord) -> None:
     """End the load; all of its requests must be there."""
     guest.stop_load()
@@ -90,7 +85,7 @@ class Place:
         """Start a QEMU that loads the file."""
         record = LoadRecord()
         guest = Guest(self.host, vfs, record, start=Start(incoming=True, listen=False))
-        enable(guest, *capabilities)
+        guest.enable(*capabilities)
         for line in LOAD:
             monitor(guest, line.replace(FILE, file))
         return guest, record
@@ -171,7 +166,7 @@ def test_mapped_ram(home):
     guest, record = home.load(home.set())
     try:
         record.wait_progress("each lane goes on", 20, 60, guest.alive)
-        enable(guest, "mapped-ram")
+        guest.enable("mapped-ram")
         home.save(guest, COPY)
     finally:
         guest.console()
