@@ -51,11 +51,11 @@ def test_a_trace_that_lost_events_is_refused():
     assert kmem.in_use(Shell(HEAD + event("kmalloc", "0001", 8))) == {"hisi_acc_vfio_pci": 8}
 
 
-def moves(count: int, leak: int) -> endurance.Long:
+def migrations(count: int, leak: int) -> endurance.Long:
     """A run whose two hosts differ by a megabyte, with noise, and perhaps a leak."""
     noise = random.Random(1)
     return endurance.Long(count, [
-        endurance.Move(n, ("source", "destination")[n % 2], 70, 900, n * 100, 2 ** 30,
+        endurance.Migration(n, ("source", "destination")[n % 2], 70, 900, n * 100, 2 ** 30,
                        (n % 2) * 2 ** 20 + noise.randint(-4000, 4000) + n * leak, 0, 0, 300)
         for n in range(1, count + 1)], 1, [], {})
 
@@ -63,7 +63,7 @@ def moves(count: int, leak: int) -> endurance.Long:
 @pytest.mark.parametrize("leak, said", [(0, "none"), (200, "RISES"), (-200, "FALLS")])
 def test_a_leak_is_a_slope(leak, said):
     """A leak must be found in the noise, and the hosts' difference must not be taken for one."""
-    found = moves(200, leak)
+    found = migrations(200, leak)
     assert abs(found.slope("slab").each - leak) < 100
     (row,) = [line for line in report.long(found) if line.strip().startswith("slab")]
     assert row.endswith(said)
@@ -71,7 +71,7 @@ def test_a_leak_is_a_slope(leak, said):
 
 def test_a_run_too_short_has_no_slope():
     """A run of few migrations must not report a slope."""
-    assert math.isnan(moves(5, 200).slope("slab").error) and moves(5, 200).slope("slab").flat
+    assert math.isnan(migrations(5, 200).slope("slab").error) and migrations(5, 200).slope("slab").flat
 
 
 def test_a_figure_that_follows_itself_is_no_slope():
@@ -182,7 +182,7 @@ def test_turns_that_were_not_had():
 def test_nobody_always_comes_second(monkeypatch):
     """No driver may always run second."""
     monkeypatch.setattr(downtime, "_hosts", lambda session: [])
-    monkeypatch.setattr(downtime, "_move", lambda session, rigs, which, functions: downtime.Downtime(which, functions))
+    monkeypatch.setattr(downtime, "_migrate", lambda session, rigs, which, functions: downtime.Downtime(which, functions))
     found = downtime.measure(None, 2)
     cases = [(b.driver, b.functions) for b in found]
     assert cases == [*downtime.CASES, *reversed(downtime.CASES)]
