@@ -66,15 +66,15 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
 
 
 def config(context: Context, patches: tuple[Path, ...] = ()) -> HostConfig:
-    """A host with functions and programs for data() and operations(); `patches`
-    bend its driver."""
+    """A host with VFs and programs for data() and operations(); `patches`
+    change its driver."""
     return HostConfig(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
                       push={DATA: kselftest.program("acc_data_fuzz", context),
                             OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
 
 
 def bring_up(session: Session, picked: HostConfig) -> Host:
-    """Boot it, and bind all functions to the driver."""
+    """Boot it, and bind all VFs to the driver."""
     (host,) = session.boot([session.spec("host", picked)])
     accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], picked.vfs)
     return host

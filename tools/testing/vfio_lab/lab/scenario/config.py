@@ -25,7 +25,7 @@ BACKENDS = ("iommufd", "container")
 
 # Queues that the stock driver uses for each transform; a lane has one transform
 LANE_QUEUES = 2
-# Lanes that the last of several functions gets, and what programs/load.c can do
+# Lanes that the last of several VFs gets, and what programs/load.c can do
 MIN_LANES, MAX_LANES = 12, 64
 
 
