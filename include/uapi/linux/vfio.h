@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The part of VFIO's user interface that a migration driver, its tests and the
- * kernel's libvfio use: opening a device by group or by character device,
+ * kernel's libvfio use: opening a device by its group or by its character device,
  * regions, interrupts, resets, DMA mappings of the type 1 IOMMU, device
  * features, migration.
  *

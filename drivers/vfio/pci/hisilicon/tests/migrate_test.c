@@ -19,7 +19,7 @@
 
 static unsigned int looping_calls;
 
-/* Before Linux 7.2, the core's own function never returns for some of them */
+/* Before Linux 7.2, vfio_mig_get_next_state() never returns for some of them */
 static int count_looping_calls(struct vfio_device *vdev,
 			       enum vfio_device_mig_state from,
 			       enum vfio_device_mig_state to,
