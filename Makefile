@@ -22,7 +22,7 @@ check-all: python	## run every test, also those that take long; continues where 
 	@$(VLAB) check --all
 
 .PHONY: bench
-bench: python	## compare this driver with the in-tree one: tables, report.json, plots
+bench: python	## compare this driver with the in-tree driver
 	@$(VLAB) bench
 
 .PHONY: check-asan
@@ -30,7 +30,7 @@ check-asan: python	## run the tests on an outer QEMU that ends at its first memo
 	@$(VLAB) check --asan
 
 .PHONY: static
-static: python	## check the driver with sparse, checkpatch, KUnit and other compilers
+static: python	## static checks and builds by other compilers
 	@$(VLAB) check -- test_static.py test_driver_build.py test_kunit.py
 
 .PHONY: sanitize

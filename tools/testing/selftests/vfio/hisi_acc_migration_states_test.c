@@ -137,7 +137,7 @@ TEST(precopy_info)
 	if (data_fd < 0)
 		SKIP(return, "no PRE_COPY");
 	for (unsigned int i = 0; i <= ARRAY_SIZE(chunks); i++) {
-		EXPECT_EQ(data_file_precopy_info(data_fd, &info), 0);
+		EXPECT_EQ(migf_precopy_info(data_fd, &info), 0);
 		EXPECT_EQ(info.initial_bytes, left);
 		EXPECT_EQ(info.dirty_bytes, 0);
 		if (i == ARRAY_SIZE(chunks))

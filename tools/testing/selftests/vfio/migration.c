@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
@@ -12,6 +11,7 @@
 
 #include "kselftest.h"
 #include "migration.h"
+#include "vfio_cdev.h"
 
 #define ALL	(1 << 20)
 #define SPLITS	512
@@ -83,37 +83,12 @@ static int open_group_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The character device, for iommufd */
-static int open_cdev(const char *path)
-{
-	char name[PATH_MAX];
-	struct dirent *entry;
-	int fd = -ENOENT;
-	DIR *dir;
-
-	snprintf_assert(name, sizeof(name), "%s/vfio-dev", path);
-	dir = opendir(name);
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "vfio", 4))
-			continue;
-		snprintf_assert(name, sizeof(name), "/dev/vfio/devices/%s",
-				entry->d_name);
-		fd = open(name, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			fd = -errno;
-	}
-	closedir(dir);
-	return fd;
-}
-
 bool migration_mode_works(const char *path, const char *mode)
 {
-	bool legacy = !strncmp(mode, "vfio_", 5);
+	bool container = !strncmp(mode, "vfio_", 5);
 	int fd;
 
-	if (access(legacy ? "/dev/vfio/vfio" : "/dev/iommu", R_OK | W_OK))
+	if (access(container ? "/dev/vfio/vfio" : "/dev/iommu", R_OK | W_OK))
 		return false;
 	fd = strcmp(mode, MODE_IOMMUFD) ? open_group_file(path) : open_cdev(path);
 	if (fd >= 0)
@@ -160,13 +135,13 @@ static int bind_and_attach(int fd, struct iommu *iommu)
 
 int __migration_device_get_fd(struct migration_device *device)
 {
-	bool legacy = device->iommu->mode->container_path;
-	int fd = legacy ? get_device_fd(device) : open_cdev(device->path);
+	bool container = device->iommu->mode->container_path;
+	int fd = container ? get_device_fd(device) : open_cdev(device->path);
 	int ret;
 
 	if (fd < 0)
 		return fd;
-	ret = legacy ? 0 : bind_and_attach(fd, device->iommu);
+	ret = container ? 0 : bind_and_attach(fd, device->iommu);
 	if (ret)
 		close(fd);
 	else
@@ -345,7 +320,7 @@ int device_reset(int fd)
 	return ioctl(fd, VFIO_DEVICE_RESET) ? -errno : 0;
 }
 
-int data_file_precopy_info(int data_fd, struct vfio_precopy_info *info)
+int migf_precopy_info(int data_fd, struct vfio_precopy_info *info)
 {
 	info->argsz = sizeof(*info);
 	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? -errno : 0;

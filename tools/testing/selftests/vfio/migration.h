@@ -76,7 +76,7 @@ int device_enter(int fd, int state);
 int device_set_running(int fd);
 int device_data_size(int fd, u64 *size);
 int device_reset(int fd);
-int data_file_precopy_info(int data_fd, struct vfio_precopy_info *info);
+int migf_precopy_info(int data_fd, struct vfio_precopy_info *info);
 
 /* Save all of a device's state; it is in STOP afterwards */
 int device_save(int fd, struct migration_data *data);

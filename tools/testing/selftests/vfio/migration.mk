@@ -22,7 +22,7 @@ MIGRATION_TESTS += hisi_acc_migration_reset_test
 MIGRATION_TOOLS := hisi_acc_migration_pf_reset
 MIGRATION_TOOLS += acc_migration_bench
 MIGRATION_TOOLS += acc_ops_fuzz
-MIGRATION_TOOLS += acc_stream_fuzz
+MIGRATION_TOOLS += acc_data_fuzz
 # arm64 has the store of 16 bytes that the mailbox takes
 HISI_ACC_O := $(addprefix $(OUTPUT)/, hisi_acc_guest.o hisi_acc_vf.o)
 endif
@@ -37,14 +37,15 @@ TOOL_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TOOLS))
 TEST_GEN_PROGS_EXTENDED += $(TOOL_PROGS)
 
 MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS) $(TOOL_PROGS))
-MIGRATION_O += $(OUTPUT)/migration.o $(HISI_ACC_O)
+LIBMIGRATION_O := $(OUTPUT)/migration.o $(OUTPUT)/vfio_cdev.o
+MIGRATION_O += $(LIBMIGRATION_O) $(HISI_ACC_O)
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
 $(filter $(OUTPUT)/hisi_acc_%, $(TEST_CUSTOM_PROGS)) $(TOOL_PROGS): $(HISI_ACC_O)
 
-$(TEST_CUSTOM_PROGS) $(TOOL_PROGS): %: %.o $(OUTPUT)/migration.o $(LIBVFIO_O)
+$(TEST_CUSTOM_PROGS) $(TOOL_PROGS): %: %.o $(LIBMIGRATION_O) $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
 all: $(TEST_CUSTOM_PROGS) $(TOOL_PROGS)

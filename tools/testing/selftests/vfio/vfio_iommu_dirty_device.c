@@ -3,9 +3,7 @@
  * A device opened by its character device, and what tests need of PCI. The kinds
  * know the registers that make it access memory.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +16,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
+#include "vfio_cdev.h"
 #include "vfio_iommu_dirty.h"
 
 /* Since 6.6 */
@@ -79,39 +78,19 @@ uint64_t device_config(struct device *d, unsigned int offset, unsigned int size)
 	return value;
 }
 
-/* /dev/vfio/devices/vfioN of a PCI address */
-static int open_by_address(struct device *d)
-{
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", d->bdf);
-	dir = opendir(path);
-	if (!dir)
-		die(d, "not bound to a driver of VFIO, or a kernel without its character devices");
-	while ((entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, "vfio", 4)) {
-			snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
-			fd = open(path, O_RDWR | O_CLOEXEC);
-		}
-	}
-	closedir(dir);
-	if (fd < 0)
-		die(d, "%s: %s", path, strerror(errno));
-	return fd;
-}
-
 void device_open(struct device *d, struct space *space, const char *bdf)
 {
 	struct { uint32_t argsz, flags; int32_t iommufd; uint32_t id; } bind = {
 		.argsz = sizeof(bind), .iommufd = space->fd
 	};
+	char path[PATH_MAX];
 	uint32_t id;
 
 	*d = (struct device) { .bdf = bdf, .space = space };
-	d->fd = open_by_address(d);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	d->fd = open_cdev(path);
+	if (d->fd < 0)
+		die(d, "no character device of VFIO: %s", strerror(-d->fd));
 	if (ioctl(d->fd, BIND_IOMMUFD, &bind))
 		die(d, "cannot be bound to iommufd: %s", strerror(errno));
 	d->id = bind.id;

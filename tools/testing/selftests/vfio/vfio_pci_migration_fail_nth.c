@@ -273,7 +273,7 @@ TEST_F_TIMEOUT(migration, queries, 600)
 		arm(nth_fd, ++nth);
 		device_data_size(fd, &value);
 		device_get_state(fd);
-		data_file_precopy_info(data_fd, &info);
+		migf_precopy_info(data_fd, &info);
 		failed = disarm(nth_fd);
 		EXPECT_EQ(device_get_state(fd), state);
 	} while (failed && nth < MAX_NTH);

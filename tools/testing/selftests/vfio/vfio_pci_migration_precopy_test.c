@@ -148,13 +148,13 @@ TEST_F(migration, precopy_info)
 		SKIP(return, "no PRE_COPY");
 	data_fd = device_enter(self->fd, PRE_COPY);
 	ASSERT_GE(data_fd, 0);
-	EXPECT_EQ(data_file_precopy_info(data_fd, &info), 0);
+	EXPECT_EQ(migf_precopy_info(data_fd, &info), 0);
 	EXPECT_GT(info.initial_bytes, 0);
 	EXPECT_EQ(info.dirty_bytes, 0);
 	do {
 		before = info;
 		ret = read(data_fd, &byte, 1);
-		EXPECT_EQ(data_file_precopy_info(data_fd, &info), 0);
+		EXPECT_EQ(migf_precopy_info(data_fd, &info), 0);
 		EXPECT_LE(info.initial_bytes, before.initial_bytes);
 	} while (ret == 1 && info.initial_bytes + info.dirty_bytes);
 	EXPECT_EQ(info.initial_bytes, 0);
@@ -183,18 +183,18 @@ TEST_F(migration, precopy_info_arguments)
 	EXPECT_EQ(errno, ENOTTY);
 	if (state_exists(self->flags, PRE_COPY_P2P)) {
 		ASSERT_EQ(device_set_state(self->fd, PRE_COPY_P2P, NULL), 0);
-		EXPECT_EQ(data_file_precopy_info(data_fd, &info), 0);
+		EXPECT_EQ(migf_precopy_info(data_fd, &info), 0);
 	}
 	ASSERT_EQ(device_set_state(self->fd, STOP_COPY, NULL), 0);
-	EXPECT_EQ(data_file_precopy_info(data_fd, &info), -EINVAL);
+	EXPECT_EQ(migf_precopy_info(data_fd, &info), -EINVAL);
 	ASSERT_EQ(device_set_state(self->fd, STOP, NULL), 0);
-	EXPECT_NE(data_file_precopy_info(data_fd, &info), 0);
+	EXPECT_NE(migf_precopy_info(data_fd, &info), 0);
 	close(data_fd);
 
 	ASSERT_EQ(device_save(self->fd, &data), 0);
 	data_fd = device_enter(self->fd, RESUMING);
 	ASSERT_GE(data_fd, 0);
-	EXPECT_NE(data_file_precopy_info(data_fd, &info), 0);
+	EXPECT_NE(migf_precopy_info(data_fd, &info), 0);
 	close(data_fd);
 	migration_data_free(&data);
 }
@@ -228,7 +228,7 @@ TEST_F(migration, precopy_info_v2)
 				 0, FEATURE_HEADER), -EINVAL);
 	data_fd = device_enter(self->fd, PRE_COPY);
 	ASSERT_GE(data_fd, 0);
-	EXPECT_EQ(data_file_precopy_info(data_fd, &info), 0);
+	EXPECT_EQ(migf_precopy_info(data_fd, &info), 0);
 	EXPECT_EQ(info.flags & ~VFIO_PRECOPY_INFO_REINIT, 0);
 	EXPECT_GT(info.initial_bytes, 0);
 	close(data_fd);

@@ -229,7 +229,7 @@ TEST_F(migration, set_state_and_reset)
 	check_migration(_metadata, self->fd);
 }
 
-static void *use_data_file(void *arg)
+static void *use_migf(void *arg)
 {
 	struct racer *racer = arg;
 	struct vfio_precopy_info info;
@@ -242,7 +242,7 @@ static void *use_data_file(void *arg)
 			write(racer->data_fd, racer->data->bytes, 1);
 		else
 			read(racer->data_fd, &byte, 1);
-		data_file_precopy_info(racer->data_fd, &info);
+		migf_precopy_info(racer->data_fd, &info);
 		poll_now(racer->data_fd, POLLIN | POLLOUT);
 		racer->wrong += device_data_size(racer->device->fd, &size) != 0;
 	}
@@ -282,7 +282,7 @@ TEST_F(migration, migration_file_while_the_session_ends)
 		user.data = state == RESUMING ? &data : NULL;
 		user.stop = &stop;
 		other.stop = &stop;
-		race(_metadata, use_data_file, &user, leave_and_reset, &other);
+		race(_metadata, use_migf, &user, leave_and_reset, &other);
 		EXPECT_EQ(user.wrong + other.wrong, 0);
 		close(user.data_fd);
 	}
@@ -343,7 +343,7 @@ TEST_F(migration, migration_file_with_device_memory)
 		user.data = state == RESUMING ? &in_region : NULL;
 		user.stop = &stop;
 		other.stop = &stop;
-		race(_metadata, use_data_file, &user, leave_and_reset, &other);
+		race(_metadata, use_migf, &user, leave_and_reset, &other);
 		close(user.data_fd);
 	}
 	munmap(map, page);

@@ -25,18 +25,18 @@ class Ratio:
         return f"{self.middle:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+def ratio(tree: Sequence[float], in_tree: Sequence[float]) -> Ratio:
     """The ratio of the medians and its confidence interval, by a bootstrap; NaN if one
     side has no figures.  The seed is fixed, so the same figures give the same interval."""
-    if not ours or not theirs:
+    if not tree or not in_tree:
         return Ratio(math.nan, math.nan, math.nan)
-    middle = statistics.median(ours) / statistics.median(theirs)
-    if min(len(ours), len(theirs)) < 3:
+    middle = statistics.median(tree) / statistics.median(in_tree)
+    if min(len(tree), len(in_tree)) < 3:
         return Ratio(middle, math.nan, math.nan)
     dice = random.Random(0)
 
     def drawn(some: Sequence[float]) -> float:
         return statistics.median(dice.choices(some, k=len(some)))
 
-    found = sorted(drawn(ours) / drawn(theirs) for _ in range(DRAWS))
+    found = sorted(drawn(tree) / drawn(in_tree) for _ in range(DRAWS))
     return Ratio(middle, found[DRAWS // 40], found[-DRAWS // 40])

@@ -53,15 +53,15 @@ class Downtime:
 def _hosts(session: Session) -> list[Rig]:
     """Two hosts that have both drivers."""
     context = session.context
-    ours = driver.module(kernel.kernel(VERSION, context), context)
-    config = HostConfig(kernel=VERSION, driver=IN_TREE, vfs=MOST, push={MODULE: ours})
+    tree = driver.module(kernel.kernel(VERSION, context), context)
+    config = HostConfig(kernel=VERSION, driver=IN_TREE, vfs=MOST, push={MODULE: tree})
     hosts = session.boot(session.pair(config, config, GuestConfig()))
     for host in hosts:
         accelerator.bring_up(host.ssh, SEC, MOST)
     return [Rig(host, VERSION, accelerator.functions(host.ssh, SEC)) for host in hosts]
 
 
-def _move(session: Session, rigs: list[Rig], which: str, functions: int) -> Downtime:
+def _migrate(session: Session, rigs: list[Rig], which: str, functions: int) -> Downtime:
     for rig in rigs:
         rig.use(which)
     scenario = Scenario(rigs[0].host, rigs[1].host, GuestConfig(vfs=functions), MigrationConfig(slow=False, load=""),
@@ -93,7 +93,7 @@ def measure(session: Session, runs: int,
     for run in range(runs):
         for which, functions in in_turn(CASES, run):
             if not any(b.refused for b in found if (b.driver, b.functions) == (which, functions)):
-                found.append(_move(session, rigs, which, functions))
+                found.append(_migrate(session, rigs, which, functions))
                 keep(found)
     return found
 

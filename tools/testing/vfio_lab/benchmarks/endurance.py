@@ -27,7 +27,7 @@ READ_STATE = (f"modprobe {MODULE} && rmmod {MODULE} || exit 1; sync; echo 3 > /p
         "awk '/^(MemFree|SUnreclaim|Percpu|KernelStack):/ { print $1, $2 * 1024 }' /proc/meminfo; "
         "awk '{ print \"files:\", $1 }' /proc/sys/fs/file-nr; "
         f"echo references: $(cat /sys/module/{VARIANT_DRIVER}/refcnt); "
-        "echo datafiles: $(ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c hisi_acc_migration)")
+        "echo migration-files: $(ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c hisi_acc_migration)")
 #: figures whose slope is computed
 FIGURES = ("downtime_ms", "total_ms", "free", "slab", "percpu", "stacks", "files")
 #: first migrations, left out of slopes: some memory is allocated once
@@ -35,7 +35,7 @@ WARM_UP = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Move:
+class Migration:
     """One migration, and the state of its source after QEMU ended there."""
 
     number: int
@@ -68,7 +68,7 @@ class Long:
     """A long run: its migrations, failed checks, verified requests."""
 
     wanted: int
-    moves: list[Move]
+    migrations: list[Migration]
     verified: int
     failures: list[str]
     left_open: dict[str, dict[str, int]]
@@ -76,7 +76,7 @@ class Long:
     def slope(self, name: str) -> Slope:
         """The slope of a figure over all migrations after the warm-up; each host is
         compared with itself only."""
-        some = self.moves[WARM_UP:]
+        some = self.migrations[WARM_UP:]
         return slope([[(m.number, getattr(m, name)) for m in some if m.left == left]
                       for left in dict.fromkeys(m.left for m in some)])
 
@@ -107,43 +107,43 @@ def _state(host: Host) -> dict[str, int]:
             (line.split() for line in host.ssh.out(READ_STATE).splitlines())}
 
 
-def _move(scenario: Scenario, number: int) -> Move:
+def _migrate(scenario: Scenario, number: int) -> Migration:
     scenario.migrate()
     out = scenario.outcome
     left = scenario.source
     scenario.turn_round()
     seen = _state(left)
     assert scenario.record.last
-    return Move(number, left.name, out.downtime_ms or 0, out.total_ms or 0, scenario.record.last.verified,
+    return Migration(number, left.name, out.downtime_ms or 0, out.total_ms or 0, scenario.record.last.verified,
                 seen["MemFree"], seen["SUnreclaim"], seen["Percpu"], seen["KernelStack"], seen["files"])
 
 
-def measure(session: Session, config: HostConfig, moves: int,
+def measure(session: Session, config: HostConfig, migrations: int,
             watch: Callable[[Callable[[], str]], None] = lambda look: None,
             keep: Callable[[Long], None] = lambda found: None) -> Long:
     """Migrate a guest so many times.  A migration that fails ends the run.  `watch` gets a
     function that returns the progress; `keep` gets the results so far after each
     migration."""
-    found = Long(moves, [], 0, [], {})
-    watch(lambda: f"migration {len(found.moves) + 1}")
+    found = Long(migrations, [], 0, [], {})
+    watch(lambda: f"migration {len(found.migrations) + 1}")
     with session.scenario(config) as scenario:
         try:
             scenario.set_up()
             scenario.start_guest()
-            for number in range(1, moves + 1):
-                found.moves.append(_move(scenario, number))
-                found.verified = found.moves[-1].verified
+            for number in range(1, migrations + 1):
+                found.migrations.append(_migrate(scenario, number))
+                found.verified = found.migrations[-1].verified
                 keep(found)
             scenario.finish(scenario.guest)
         except LabError as e:
-            scenario.outcome.failures.append(f"migration {len(found.moves) + 1}: {e}")
+            scenario.outcome.failures.append(f"migration {len(found.migrations) + 1}: {e}")
         scenario.close()
         scenario.inspect()
         found.left_open = {host.name: _state(host) for host in (scenario.source, scenario.destination) if host.alive()}
         found.failures = scenario.outcome.failures
         found.verified = scenario.record.last.verified if scenario.record.last else 0
     for name, seen in found.left_open.items():
-        found.failures += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "datafiles")
+        found.failures += [f"{name}: {seen[what]} {what} at the end" for what in ("references", "migration-files")
                            if seen[what]]
     keep(found)
     return found

@@ -29,11 +29,11 @@ def machine(found: dict[str, Any]) -> list[str]:
 
 def registers(found: dict[str, list[economy.Arc]], floor: dict[str, int]) -> list[str]:
     """Accesses of each arc by both drivers, and compared with the floor."""
-    ours = {(a.way, a.arc): a for a in found[TREE]}
-    theirs = {(a.way, a.arc): a for a in found[IN_TREE]}
+    tree = {(a.way, a.arc): a for a in found[TREE]}
+    in_tree = {(a.way, a.arc): a for a in found[IN_TREE]}
     rows = []
-    for key, arc in ours.items():
-        other = theirs.get(key)
+    for key, arc in tree.items():
+        other = in_tree.get(key)
         if arc.all or (other and other.all):
             rows.append([" ".join(key), *(f"{arc.totals[k]}/{other.totals[k] if other else '-'}"
                                           for k in economy.KINDS)])
@@ -131,13 +131,13 @@ def long(found: endurance.Long) -> list[str]:
     """Many migrations of one guest: slopes, and whether they are significant."""
     rows = []
     for name, unit in SLOPES.items():
-        values = [getattr(m, name) for m in found.moves[endurance.WARM_UP:]] or [0]
+        values = [getattr(m, name) for m in found.migrations[endurance.WARM_UP:]] or [0]
         line = found.slope(name)
         rows.append([f"{name.removesuffix('_ms')}, {unit}", f"{statistics.median(values):,.0f}", f"{line.each:+,.3f}",
                      f"{line.error:,.3f}", "none" if line.flat else "RISES" if line.each > 0 else "FALLS"])
-    lines = table([f"{len(found.moves)} of {found.wanted} migrations", "median", "each migration", "standard error",
+    lines = table([f"{len(found.migrations)} of {found.wanted} migrations", "median", "each migration", "standard error",
                    "slope"], rows)
     lines.append(f"  {found.verified} requests verified; open references and migration files: " +
-                 "; ".join(f"{name} {seen['references']} and {seen['datafiles']}"
+                 "; ".join(f"{name} {seen['references']} and {seen['migration-files']}"
                            for name, seen in found.left_open.items()))
     return lines + [f"  - {c}" for c in found.failures]

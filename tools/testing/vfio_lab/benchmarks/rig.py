@@ -22,7 +22,7 @@ TREE, IN_TREE = "tree", "in-tree"
 NAMES = {TREE: "this driver", IN_TREE: "in-tree driver"}
 Case = TypeVar("Case")
 PROGRAM = "/lab/bench"
-MODULE = "/lab/ours.ko"
+MODULE = "/lab/tree.ko"
 SEC = hardware.ENGINES["sec"]
 
 #: default number of queue pairs of each VF
@@ -109,9 +109,9 @@ class Rig:
 def boot(session: Session, version: str, vfs: int, queues: int = QUEUES, push: Mapping[str, Path] | None = None) -> Rig:
     """Boot a host of this kernel that has both drivers, neither loaded, and the files `push`."""
     context = session.context
-    ours = driver.module(kernel.kernel(version, context), context)
+    tree = driver.module(kernel.kernel(version, context), context)
     config = HostConfig(kernel=version, driver=IN_TREE, vfs=vfs,
-                        push={PROGRAM: program(context), MODULE: ours, **(push or {})},
+                        push={PROGRAM: program(context), MODULE: tree, **(push or {})},
                         model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", config)])
     accelerator.bring_up(host.ssh, SEC, vfs)

@@ -16,15 +16,9 @@ from lab.build.kernel import GUEST
 from lab.scenario.config import HostConfig
 from lab.scenario.session import Session
 
-from . import downtime, economy, endurance, fairness, floor, latency, memory, report, rig, scale
+from . import ON_ONE_HOST, downtime, economy, endurance, fairness, floor, latency, memory, report, rig, scale
 
 MANY = 63
-#: the benchmarks: on one host of each kernel, and with guests that migrate between two
-#: hosts of the newer kernel
-ON_ONE_HOST = ("registers", "latency", "scale", "memory")
-TENANTS = ("fairness",)
-WITH_GUESTS = ("downtime", "endurance")
-WHAT = ON_ONE_HOST + TENANTS + WITH_GUESTS
 
 
 @dataclasses.dataclass
@@ -34,7 +28,7 @@ class Bench:
     what: tuple[str, ...]
     rounds: int
     runs: int
-    moves: int
+    migrations: int
     folder: pathlib.Path
     steps: Steps
     kept: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -43,9 +37,9 @@ class Bench:
         """Run the chosen benchmarks and print each table when it is complete; report.json
         and plots go to the folder."""
         self.kept["machine"] = _machine()
-        _tell(report.machine(self.kept["machine"]))
+        _show(report.machine(self.kept["machine"]))
         for version in CHECKED if set(self.what) & set(ON_ONE_HOST) else ():
-            _tell([f"Linux {version}"])
+            _show([f"Linux {version}"])
             found = self.kept.setdefault(version, {})
             self._small(version, found)
             self._large(version, found)
@@ -83,7 +77,7 @@ class Bench:
                 self._keep(found, "floor", floor.ITEMS)
                 self._keep(found, "registers", {which: [dataclasses.asdict(a) for a in some]
                                                 for which, some in arcs.items()})
-                _tell(report.registers(arcs, floor.TOTALS))
+                _show(report.registers(arcs, floor.TOTALS))
             if "latency" in self.what:
                 with self.steps.step(f"{self.rounds} saves and restores by each driver, "
                                      f"at {len(latency.MAILBOX_US)} mailbox latencies"):
@@ -93,7 +87,7 @@ class Bench:
                 self._keep(found, "latency", [{"driver": d, "mailbox_us": us, "way": way, "arc": arc,
                                                "samples": [dataclasses.asdict(s) for s in some]}
                                               for (d, us, way, arc), some in samples.items()])
-                _tell(report.times(samples, failed))
+                _show(report.times(samples, failed))
                 self._plots().times(samples, version, self.folder)
 
     def _large(self, version: str, found: dict[str, Any]) -> None:
@@ -106,13 +100,13 @@ class Bench:
                 with self.steps.step(f"up to {MANY} VFs in parallel"):
                     together = scale.measure(bed, self.rounds)
                 self._keep(found, "scale", [dataclasses.asdict(t) for t in together])
-                _tell(report.growth(together))
+                _show(report.growth(together))
                 self._plots().growth(together, version, self.folder)
             if "memory" in self.what:
                 with self.steps.step(f"memory of {MANY} VFs"):
                     used = memory.measure(bed)
                 self._keep(found, "memory", [dataclasses.asdict(c) for c in used])
-                _tell(report.costs(used))
+                _show(report.costs(used))
 
     def _tenants(self) -> None:
         """Waits of the PF's driver beside busy VFs."""
@@ -120,7 +114,7 @@ class Bench:
                 open(self.folder / "fairness.log", "w", encoding="utf-8") as log:
             found = fairness.measure(lambda: Session(Steps(log), self.folder), CHECKED[0], lambda so_far: self._keep(
                 self.kept, "fairness", [dataclasses.asdict(t) for t in so_far]))
-            _tell(report.turns(found))
+            _show(report.turns(found))
 
     def _whole(self) -> None:
         """Downtime of an idle guest, with and without VFs."""
@@ -129,17 +123,17 @@ class Bench:
                 Session(Steps(log), self.folder) as session:
             found = downtime.measure(session, self.runs, step.watch, lambda so_far: self._keep(
                 self.kept, "downtime", [dataclasses.asdict(b) for b in so_far]))
-            _tell(report.downtimes(found))
+            _show(report.downtimes(found))
             self._plots().timeline(found, self.folder)
 
     def _long(self) -> None:
         """Repeated migrations of one guest under load."""
-        with self.steps.step(f"{self.moves} migrations of one guest under load") as step, \
+        with self.steps.step(f"{self.migrations} migrations of one guest under load") as step, \
                 open(self.folder / "endurance.log", "w", encoding="utf-8") as log, \
                 Session(Steps(log), self.folder) as session:
-            _tell(report.long(endurance.measure(session, HostConfig(), self.moves, step.watch, self._keep_moves)))
+            _show(report.long(endurance.measure(session, HostConfig(), self.migrations, step.watch, self._keep_migrations)))
 
-    def _keep_moves(self, far: endurance.Long) -> None:
+    def _keep_migrations(self, far: endurance.Long) -> None:
         slopes = {name: dataclasses.asdict(far.slope(name)) for name in endurance.FIGURES}
         self._keep(self.kept, "endurance", {**dataclasses.asdict(far), "guest_kernel": GUEST, "slopes": slopes})
 
@@ -153,5 +147,5 @@ def _machine() -> dict[str, Any]:
             "kernel": platform.release(), "load": os.getloadavg()[0]}
 
 
-def _tell(lines: list[str]) -> None:
+def _show(lines: list[str]) -> None:
     print("", *lines, sep="\n", flush=True)

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "../modules/accel_load/accel_load.h"
+#include "../../selftests/vfio/migration_random.h"
 #include "pages.h"
 
 #define MAX_LANES	64
@@ -113,19 +114,11 @@ static long now_ms(void)
 	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000;
 }
 
-/* xorshift64: data need only differ from request to request */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
+/* Data need only differ from request to request */
 static void fill(uint8_t *buf, size_t len, uint64_t *state)
 {
 	for (size_t i = 0; i < len; i++)
-		buf[i] = next_random(state) >> 32;
+		buf[i] = xorshift(state) >> 32;
 }
 
 static int open_cipher(const char *driver, const uint8_t *key, unsigned int key_len)
@@ -196,7 +189,7 @@ struct way {
 
 static int device_prepare(struct lane *lane)
 {
-	return ioctl(lane->hard, ACCEL_LOAD_PREPARE, next_random(&lane->random));
+	return ioctl(lane->hard, ACCEL_LOAD_PREPARE, xorshift(&lane->random));
 }
 
 static int device_run(struct lane *lane)
@@ -216,8 +209,8 @@ static const uint8_t *lane_iv(struct lane *lane)
 
 static int socket_prepare(struct lane *lane)
 {
-	lane->len = 16 + 16 * (next_random(&lane->random) % (max_len / 16));
-	lane->decrypt = next_random(&lane->random) & 1;
+	lane->len = 16 + 16 * (xorshift(&lane->random) % (max_len / 16));
+	lane->decrypt = xorshift(&lane->random) & 1;
 	fill(lane->iv, sizeof(lane->iv), &lane->random);
 	fill(lane->plain, lane->len, &lane->random);
 	if (crypt_once(lane->soft, ALG_OP_ENCRYPT, lane_iv(lane), lane->plain, lane->cipher,

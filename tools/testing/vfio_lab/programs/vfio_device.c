@@ -68,6 +68,45 @@ static void enable_bus_master(struct device *d)
 		die(d, "PCI command register");
 }
 
+static void open_group(struct device *d, const char *bdf, const char *prefix, int iommu)
+{
+	char path[64];
+
+	*d = (struct device) { .bdf = bdf };
+	snprintf(path, sizeof(path), "/dev/vfio/%s%d", prefix, group_number(d));
+	d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	d->group = open(path, O_RDWR | O_CLOEXEC);
+	if (d->container < 0 || d->group < 0)
+		die(d, path);
+	if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &d->container) ||
+	    ioctl(d->container, VFIO_SET_IOMMU, iommu))
+		die(d, "VFIO_SET_IOMMU");
+}
+
+static void open_vf(struct device *d, const char *name)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = VFIO_PCI_BAR2_REGION_INDEX,
+	};
+
+	do
+		d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, name);
+	while (d->fd < 0 && errno == EAGAIN);
+	if (d->fd < 0)
+		die(d, "VFIO_GROUP_GET_DEVICE_FD");
+	if (ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
+		die(d, "VFIO_DEVICE_GET_REGION_INFO");
+	d->bar2 = info.offset;
+	d->bar2_size = info.size;
+}
+
+void device_open_noiommu(struct device *d, const char *bdf)
+{
+	open_group(d, bdf, "noiommu-", VFIO_NOIOMMU_IOMMU);
+	open_vf(d, bdf);
+}
+
 void device_open(struct device *d, const char *bdf)
 {
 	device_open_as(d, bdf, bdf);
@@ -75,31 +114,10 @@ void device_open(struct device *d, const char *bdf)
 
 void device_open_as(struct device *d, const char *bdf, const char *name)
 {
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = VFIO_PCI_BAR2_REGION_INDEX,
-	};
-	char path[64];
-
-	*d = (struct device) { .bdf = bdf };
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number(d));
-	d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	d->group = open(path, O_RDWR | O_CLOEXEC);
-	if (d->container < 0 || d->group < 0)
-		die(d, path);
-	if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &d->container) ||
-	    ioctl(d->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		die(d, "VFIO_SET_IOMMU");
+	open_group(d, bdf, "", VFIO_TYPE1v2_IOMMU);
 	map_ram(d);
-	do
-		d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, name);
-	while (d->fd < 0 && errno == EAGAIN);
-	if (d->fd < 0)
-		die(d, "VFIO_GROUP_GET_DEVICE_FD");
+	open_vf(d, name);
 	enable_bus_master(d);
-	if (ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
-		die(d, "VFIO_DEVICE_GET_REGION_INFO");
-	d->bar2 = info.offset;
 	d->guest.regs = mmap(NULL, GUEST_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       d->fd, d->bar2);
 	if (d->guest.regs == MAP_FAILED)
@@ -108,11 +126,13 @@ void device_open_as(struct device *d, const char *bdf, const char *name)
 
 void device_close(struct device *d)
 {
-	munmap((void *)d->guest.regs, GUEST_BAR_SIZE);
+	if (d->guest.regs)
+		munmap((void *)d->guest.regs, GUEST_BAR_SIZE);
 	close(d->fd);
 	close(d->group);
 	close(d->container);
-	munmap(d->guest.ram, GUEST_RAM_SIZE);
+	if (d->guest.ram)
+		munmap(d->guest.ram, GUEST_RAM_SIZE);
 }
 
 uint32_t device_read(struct device *d, unsigned int offset)

@@ -33,6 +33,7 @@ struct device {
 	int group;
 	int fd;
 	uint64_t bar2;		/* offset in fd */
+	uint64_t bar2_size;
 	struct hisi_acc_guest guest;
 };
 
@@ -40,6 +41,8 @@ void device_open(struct device *d, const char *bdf);
 
 /* The same with a name that has additional options for VFIO */
 void device_open_as(struct device *d, const char *bdf, const char *name);
+/* The same without an IOMMU, as in a guest: neither memory nor BAR2 is mapped */
+void device_open_noiommu(struct device *d, const char *bdf);
 void device_close(struct device *d);
 
 /* Start the guest driver of the selftests: rings, tables, VF_STATE */

@@ -96,7 +96,7 @@ static int set_state(struct device *d, int state)
 }
 
 /* From STOP: each time through STOP_COPY leaves a file */
-static int keep_data_files(struct device *d, int count)
+static int keep_migfs(struct device *d, int count)
 {
 	int fd, n = 0;
 
@@ -222,7 +222,7 @@ static void step(struct device *d, char what, int n, int value)
 		printf("%llu\n", (unsigned long long)device_mailbox_end(d));
 		break;
 	case 'K':
-		printf("%d\n", keep_data_files(d, n));
+		printf("%d\n", keep_migfs(d, n));
 		break;
 	case 'V':
 		printf("%d\n", keep_events(n));

@@ -182,7 +182,7 @@ enum HisiAccD3Access { HISI_ACC_D3_ALL_ONES, HISI_ACC_D3_ABORT };
 enum HisiAccMessageMask { HISI_ACC_MASK_SET, HISI_ACC_MASK_KEEP };
 enum HisiAccNarrowRead { HISI_ACC_READ_OWN, HISI_ACC_READ_FOREIGN };
 enum HisiAccReopen { HISI_ACC_REOPEN_CLEAR, HISI_ACC_REOPEN_TOGGLE };
-enum HisiAccWindowReset { HISI_ACC_WINDOW_KEEP, HISI_ACC_WINDOW_LOST };
+enum HisiAccMigRegsReset { HISI_ACC_MIG_REGS_KEEP, HISI_ACC_MIG_REGS_LOST };
 
 enum HisiAccRas { HISI_ACC_RAISES, HISI_ACC_SILENT };
 enum HisiAccSwitch { HISI_ACC_OFF, HISI_ACC_ON };
@@ -212,7 +212,7 @@ typedef struct HisiAccConfig {
     enum HisiAccWriteback writeback_scope;
     enum HisiAccMasterOff bus_master_off;
     enum HisiAccD3Access d3_access;
-    enum HisiAccWindowReset window_reset;
+    enum HisiAccMigRegsReset mig_regs_reset;
     enum HisiAccNarrowRead mailbox_narrow_read;
     enum HisiAccMessageMask message_mask_reset;
     enum HisiAccReopen bus_reopen;
@@ -357,7 +357,7 @@ uint32_t hisi_acc_aer_shown(HisiAccFunc *f, uint32_t addr, uint32_t value);
 bool hisi_acc_store_defined(HisiAccPf *pf, uint32_t off, bool write);
 uint32_t *hisi_acc_store(HisiAccPf *pf, uint32_t off);
 uint64_t hisi_acc_store64(HisiAccPf *pf, uint32_t off);
-bool hisi_acc_window_in_pf(HisiAccPf *pf);
+bool hisi_acc_mig_regs_in_pf(HisiAccPf *pf);
 bool hisi_acc_doorbell_dropped(HisiAccFunc *f);
 
 /* hisi_acc_vft.c: which queues are whose */

@@ -2,9 +2,10 @@
 /*
  * HiSilicon accelerator model: the BARs, and whose register an address is
  *
- * BAR2 of a VF has a half for its driver and one for migration. From V4 on the
- * PF can take the second half away from all VFs and gets windows instead, 8 KiB
- * for each VF in its own BAR2, with the words of the event queues elsewhere.
+ * BAR2 of a VF has a half for its driver, the guest part, and one with the
+ * migration registers. From V4 on the PF can take the second half away from all
+ * VFs; its own BAR2 then has 8 KiB of migration registers for each VF, with the
+ * words of the event queues elsewhere.
  *
  * With isolated doorbells BAR4 has a page of 64 KiB for each queue. BAR2 still
  * takes doorbells for all queues then: the host's migration driver rings there.
@@ -14,34 +15,34 @@
 #include "hisi_acc.h"
 #include "hisi_acc_offsets.h"
 
-#define WINDOWS_END     (WINDOWS + HISI_ACC_MAX_FUNCS * WINDOW_PITCH)
+#define MIG_REGS_END    (MIG_REGS + HISI_ACC_MAX_FUNCS * MIG_REGS_PITCH)
 
-/* Fills in owner and offset of an address in the PF's windows */
-static void decode_window(HisiAccAccess *a, bool write, unsigned size)
+/* Fills in owner and offset of an address in a VF's migration registers */
+static void decode_mig_regs(HisiAccAccess *a, bool write, unsigned size)
 {
     HisiAccPf *pf = a->via->pf;
-    unsigned n = (a->addr - WINDOWS) / WINDOW_PITCH;
-    uint32_t off = (a->addr - WINDOWS) % WINDOW_PITCH;
+    unsigned n = (a->addr - MIG_REGS) / MIG_REGS_PITCH;
+    uint32_t off = (a->addr - MIG_REGS) % MIG_REGS_PITCH;
 
-    a->region = HISI_ACC_REGION_WINDOW;
+    a->region = HISI_ACC_REGION_MIG_REGS;
     a->owner = NULL;
     /*
-     * Linux 7.2 rings event queues at 0x2000 of a window that ends there. What
-     * a doorbell is for the function before is no register of this one.
+     * Linux 7.2 rings event queues at 0x2000 of migration registers that end
+     * there. A doorbell for the function before is no register of this one.
      */
     if (off == 0 && write && size == 8 && n >= 1) {
         HisiAccFunc *meant = n >= 2 ? pf->funcs[n - 1] : NULL;
 
-        hisi_acc_guest_error(meant ? meant : a->via, HISI_ACC_ERR_WINDOW_DB,
+        hisi_acc_guest_error(meant ? meant : a->via, HISI_ACC_ERR_MIG_REGS_DB,
                              a->addr);
         return;
     }
-    if (!hisi_acc_window_in_pf(pf) || n < 1 || n > hisi_acc_vf_count(pf)) {
-        hisi_acc_guest_error(a->via, HISI_ACC_ERR_WINDOW, a->addr);
+    if (!hisi_acc_mig_regs_in_pf(pf) || n < 1 || n > hisi_acc_vf_count(pf)) {
+        hisi_acc_guest_error(a->via, HISI_ACC_ERR_MIG_REGS, a->addr);
         return;
     }
-    if (off >= WINDOW_XQC && off < WINDOW_XQC_END) {
-        off += VF_EQC - WINDOW_XQC;
+    if (off >= MIG_REGS_XQC && off < MIG_REGS_XQC_END) {
+        off += VF_EQC - MIG_REGS_XQC;
     } else if (off > LOCAL_LAST && (off & ~7) != SQ_CQ_DOORBELL) {
         hisi_acc_guest_error(pf->funcs[n], HISI_ACC_ERR_UNDEFINED, off);
         return;
@@ -63,16 +64,16 @@ static HisiAccAccess decode(HisiAccFunc *f, uint32_t addr, bool write,
     };
 
     if (f->number == 0) {
-        if (addr >= WINDOWS && addr <= WINDOWS_END &&
+        if (addr >= MIG_REGS && addr <= MIG_REGS_END &&
             f->pf->cfg.hw_version >= HISI_ACC_V4) {
-            decode_window(&a, write, size);
+            decode_mig_regs(&a, write, size);
         } else if (addr >= GLOBAL_FIRST) {
             a.region = HISI_ACC_REGION_GLOBAL;
         }
-    } else if (addr >= VF_WINDOW) {
-        a.region = HISI_ACC_REGION_WINDOW;
-        if (hisi_acc_window_in_pf(f->pf)) {
-            hisi_acc_guest_error(f, HISI_ACC_ERR_WINDOW, addr);
+    } else if (addr >= VF_MIG_REGS) {
+        a.region = HISI_ACC_REGION_MIG_REGS;
+        if (hisi_acc_mig_regs_in_pf(f->pf)) {
+            hisi_acc_guest_error(f, HISI_ACC_ERR_MIG_REGS, addr);
             a.owner = NULL;
         }
     }

@@ -200,16 +200,16 @@ void hisi_acc_global_write(HisiAccPf *pf, uint32_t off, uint32_t value)
     *hisi_acc_store(pf, off) = value;
 }
 
-/* The drivers say where the windows are at probe only */
+/* The drivers say where the migration registers are at probe only */
 void hisi_acc_global_reset(HisiAccPf *pf)
 {
     const HisiAccEngine *engine = hisi_acc_engine(HISI_ACC_FUNC(pf));
-    uint32_t windows = pf->cfg.window_reset == HISI_ACC_WINDOW_KEEP
+    uint32_t region = pf->cfg.mig_regs_reset == HISI_ACC_MIG_REGS_KEEP
                        ? *hisi_acc_store(pf, MIG_REGION_SEL) : 0;
 
     pf->bus_latched = false;
     memset(pf->qm_regs, 0, sizeof(pf->qm_regs));
-    *hisi_acc_store(pf, MIG_REGION_SEL) = windows;
+    *hisi_acc_store(pf, MIG_REGION_SEL) = region;
     memset(pf->am_regs, 0, sizeof(pf->am_regs));
     *hisi_acc_store(pf, VFT_CFG_RDY) = 1;
     *hisi_acc_store(pf, ABN_INT_MASK) = UINT32_MAX;

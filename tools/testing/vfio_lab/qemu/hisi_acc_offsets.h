@@ -50,7 +50,7 @@
 #define CAPS_LAST           0x31ff
 
 /* Upper half of a VF's BAR2, for migration */
-#define VF_WINDOW           0x8000
+#define VF_MIG_REGS         0x8000
 #define VF_EQC              0x8000
 #define VF_AEQC             0x8020
 
@@ -81,10 +81,10 @@
 #define OOO_SHUTDOWN_SEL    0x1040f8
 #define MESSAGE_TO_VF       0x104700    /* from V4 on: 64 bits */
 #define MESSAGE_FROM_VFS    0x104800    /* the same: the lower word of each */
-#define WINDOWS             0x180000    /* plus the VF's number, from 1 on */
-#define WINDOW_PITCH        0x2000
-#define WINDOW_XQC          0x1c00      /* in it */
-#define WINDOW_XQC_END      0x1c40
+#define MIG_REGS            0x180000    /* of VF n: n pitches behind, n >= 1 */
+#define MIG_REGS_PITCH      0x2000
+#define MIG_REGS_XQC        0x1c00      /* in them */
+#define MIG_REGS_XQC_END    0x1c40
 #define AM_FIRST            0x300000
 #define MASTER_GLOBAL_CTRL  0x300000
 #define MASTER_TRANS_RETURN 0x300150

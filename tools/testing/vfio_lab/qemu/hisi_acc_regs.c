@@ -60,7 +60,7 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
 }
 
 /* The words of EQC and AEQC that a VF shows to its migration driver */
-static uint32_t *window_word(HisiAccFunc *f, uint32_t off)
+static uint32_t *mig_regs_word(HisiAccFunc *f, uint32_t off)
 {
     if (f->number == 0) {
         return NULL;
@@ -98,7 +98,7 @@ static uint32_t *later_word(HisiAccFunc *f, uint32_t off, bool write)
 uint32_t hisi_acc_reg_read(HisiAccFunc *f, uint32_t off)
 {
     static const uint8_t sub_version[] = { 0, 0x50, 0x51 };
-    uint32_t *word = window_word(f, off);
+    uint32_t *word = mig_regs_word(f, off);
 
     if (!word) {
         word = later_word(f, off, false);
@@ -164,7 +164,7 @@ static void write_mask(HisiAccFunc *f, HisiAccEventQueue *eq, uint32_t value)
 
 void hisi_acc_reg_write(HisiAccFunc *f, uint32_t off, uint32_t value)
 {
-    uint32_t *word = window_word(f, off);
+    uint32_t *word = mig_regs_word(f, off);
 
     if (!word) {
         word = later_word(f, off, true);

@@ -55,13 +55,13 @@ static const struct {
         "access to an undefined register"
     },
     [HISI_ACC_ERR_WIDTH] = { "register-width", "write of a register in part" },
-    [HISI_ACC_ERR_WINDOW] = {
-        "window-not-there",
-        "access to a migration window that is not there"
+    [HISI_ACC_ERR_MIG_REGS] = {
+        "mig-regs-not-there",
+        "access to migration registers that are not there"
     },
-    [HISI_ACC_ERR_WINDOW_DB] = {
-        "event-doorbell-outside-window",
-        "event queue doorbell that lands in the next function's window"
+    [HISI_ACC_ERR_MIG_REGS_DB] = {
+        "event-doorbell-outside-mig-regs",
+        "event queue doorbell that lands in the next function's registers"
     },
     [HISI_ACC_ERR_DB_WIDTH] = {
         "doorbell-width",
@@ -165,7 +165,7 @@ static const char *const mailbox_names[HISI_ACC_MB_OPS] = {
 static const char *const access_names[] = {
     "global-1", "global-2", "global-4", "global-8",
     "function-1", "function-2", "function-4", "function-8",
-    "window-1", "window-2", "window-4", "window-8",
+    "mig-regs-1", "mig-regs-2", "mig-regs-4", "mig-regs-8",
 };
 
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n)

@@ -64,7 +64,7 @@ uint64_t hisi_acc_store64(HisiAccPf *pf, uint32_t off)
 }
 
 /* Whether migration's registers are in the PF's BAR2 */
-bool hisi_acc_window_in_pf(HisiAccPf *pf)
+bool hisi_acc_mig_regs_in_pf(HisiAccPf *pf)
 {
     return pf->cfg.hw_version >= HISI_ACC_V4 &&
            *hisi_acc_store(pf, MIG_REGION_SEL) & 1;

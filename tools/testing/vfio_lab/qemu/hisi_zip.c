@@ -79,7 +79,7 @@ typedef struct ZipJob {
     uint32_t produced;
 } ZipJob;
 
-static bool job_announced(const HisiAccFunc *f, const ZipJob *job)
+static bool job_supported(const HisiAccFunc *f, const ZipJob *job)
 {
     static const unsigned shifts[] = {
         [REQ_DEFLATE] = ALG_DEFLATE_SHIFT,
@@ -116,7 +116,7 @@ static bool job_parse(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
     };
     if (extract32(dw7, 28, 4) != SQE_TYPE3 || dw7 & SQE_STREAM ||
         alg_type > QUEUE_DECOMPRESS || buffers > 1 ||
-        window >= ARRAY_SIZE(windows) || !job_announced(f, job)) {
+        window >= ARRAY_SIZE(windows) || !job_supported(f, job)) {
         return false;
     }
     /* what comes in may have been made with the largest window */

@@ -12,20 +12,24 @@ from ..core.context import Context, shared
 from ..core.run import output, run
 
 COMPILER = "aarch64-linux-gnu-gcc"
+SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
+#: of the selftests, what programs include that link none of their sources
+SHARED_HEADERS = (SELFTESTS / "migration_random.h",)
 FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 
 def vfio_program(name: str, context: Context | None = None) -> Path:
     """A program of programs/ that uses VFs by VFIO, linked with what the selftests know of them."""
     return static_program([paths.LAB / f"programs/{name}.c", paths.LAB / "programs/vfio_device.c",
-                           paths.ROOT / "tools/testing/selftests/vfio/hisi_acc_guest.c"], context)
+                           SELFTESTS / "hisi_acc_guest.c"], context)
 
 
 def static_program(source: Path | Sequence[Path], context: Context | None = None) -> Path:
     """The static arm64 program of one or more C files, compiled if it is not cached.
 
     Headers beside and below the files count as part of them, as do those of the lab's
-    kernel modules, and this clone's of the uAPI, which go before the machine's.
+    kernel modules, those that programs share with the selftests, and this clone's of the
+    uAPI, which go before the machine's.
     """
     context = context or shared()
     sources = [source] if isinstance(source, Path) else list(source)
@@ -38,7 +42,7 @@ def static_program(source: Path | Sequence[Path], context: Context | None = None
                 failure=f"{name} cannot be compiled for arm64.")
 
     headers = sorted({header for one in sources for header in one.parent.rglob("*.h")}
-                     | {*paths.UAPI.rglob("*.h"), *(paths.LAB / "modules").rglob("*.h")})
+                     | {*paths.UAPI.rglob("*.h"), *SHARED_HEADERS, *(paths.LAB / "modules").rglob("*.h")})
     inputs = {"flags": FLAGS, "compiler": output([COMPILER, "-dumpfullversion"]).strip(),
               "files": [[file.name, file.read_text(encoding="utf-8")]
                         for file in (*sources, *headers)]}

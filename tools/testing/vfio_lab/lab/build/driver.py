@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core import paths, processors
+from ..core import paths
 from ..core.cache import digest
 from ..core.context import Context, shared
 from ..core.errors import LabError
 from ..core.run import run
-from .kernel import BUILD_ENV, MAKE, Kernel, counter
+from .kernel import Kernel, counter
+from .module import make, strip
 
 RECIPE = 1
 MODULE = "hisi_acc_vfio_pci.ko"
@@ -73,13 +74,12 @@ def module(kernel: Kernel, context: Context | None = None, patches: Sequence[Pat
             for path in (work / paths.DKMS.name).iterdir():
                 if path.is_file():
                     shutil.copy(path, tree)
-            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={tree}", *VARIABLES[flavour], "modules"],
-                log=log, env=BUILD_ENV, on_line=counter(step, "files"),
-                failure=f"The driver cannot be built for kernel {kernel.version}.")
+            make(tree, kernel, log, f"The driver cannot be built for kernel {kernel.version}.", VARIABLES[flavour],
+                 counter(step, "files"))
             built = tree / MODULE
             if not built.exists():
                 raise LabError(f"The driver's build made no {MODULE}.", log)
-            run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / MODULE, built], log=log)
+            strip(built, folder, log)
             if flavour:
                 shutil.copy(tree / "tests" / KUNIT_MODULE, folder)
             if flavour != "gcov":

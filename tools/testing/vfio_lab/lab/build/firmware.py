@@ -4,34 +4,15 @@ device tree. It takes seconds, so only tests that need the tables use it."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from ..core.apt import unpack
-from ..core.cache import digest
 from ..core.context import Context
 
 PACKAGE = "qemu-efi-aarch64"
-IMAGE = "QEMU_EFI.fd"
-KIND = "firmware"
+#: the one file that is kept of the package, which has several images of 64 MB
+IMAGE = "usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 
 
 def uefi(context: Context) -> Path:
     """The firmware's image, from the cache or else from Debian."""
-    cached = context.cache.newest(KIND)
-    if cached is not None:
-        context.cache.peek(cached.kind, cached.version, cached.key)
-        return cached.path / IMAGE
-    with context.steps.step(f"fetch Debian's {PACKAGE}") as step:
-        version = context.apt.candidate(PACKAGE) or ""
-
-        def fetch(folder: Path) -> None:
-            deb = context.apt.download(PACKAGE, version or None, folder, step.watch)
-            whole = folder / "whole"        # images of 64 MB each, but for the one
-            unpack(deb, whole, context.cache.log(f"unpack-{PACKAGE}"))
-            deb.unlink()
-            shutil.move(whole / "usr/share/qemu-efi-aarch64" / IMAGE, folder / IMAGE)
-            shutil.rmtree(whole)
-
-        return context.cache.entry(KIND, version, digest({"recipe": 1, "version": version}), fetch,
-                                   context.waiting) / IMAGE
+    return context.package(PACKAGE, keep=IMAGE) / IMAGE

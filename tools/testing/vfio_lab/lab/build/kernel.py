@@ -187,7 +187,7 @@ def _configure(name: str, text: str, source: Path, build: Path, log: Path, conte
         context.steps.note(sentence)
 
 
-def _settle(build: Path, source: Path) -> None:
+def _make_relocatable(build: Path, source: Path) -> None:
     """Make the build folder one that modules are built against, wherever it lies.
 
     What only a further build of the kernel itself would need is dropped.
@@ -266,7 +266,7 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
                 raise LabError("depmod wrote no modules.dep: is kmod installed?", log)
             for name in ("build", "source"):
                 (installed / name).unlink(missing_ok=True)
-            _settle(tree, source)
+            _make_relocatable(tree, source)
 
     inputs = {"recipe": RECIPE, "package": package, "source": source.name,
               "machine": machine_codename(),

@@ -94,7 +94,7 @@ def installed(context: Context | None = None, source: Kernel | None = None) -> P
     def build(folder: Path) -> None:
         log = context.cache.log("kselftest")
         tree = folder / "tree"
-        with context.steps.step("build the kernel's selftests of VFIO, and ours", log):
+        with context.steps.step("build the selftests of VFIO, the kernel's and this project's", log):
             _lay_out(tree, source.source, header, files, log)
             compat = folder / "compat.o"
             run([f"{CROSS}gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", compat, COMPAT], log=log)

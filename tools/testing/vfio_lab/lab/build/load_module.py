@@ -6,41 +6,19 @@ and VFIO's core."""
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..core import paths, processors
-from ..core.cache import digest
+from ..core import paths
 from ..core.context import Context, shared
 from ..core.errors import LabError
-from ..core.run import run
-from .kernel import BUILD_ENV, MAKE, Kernel
-
-RECIPE = 1
+from . import module
+from .kernel import Kernel
 
 
 def _module(files: Mapping[str, bytes], name: str, kernel: Kernel, context: Context | None) -> Path:
     """The module `name` of these files for this kernel, built if it is not cached."""
-    context = context or shared()
-    module = f"{name}.ko"
-
-    def build(folder: Path) -> None:
-        log = context.cache.log(f"load-{kernel.version}")
-        work = folder / "work"
-        work.mkdir()
-        with context.steps.step(f"build {name} for kernel {kernel.version}", log):
-            for file, content in files.items():
-                (work / file).write_bytes(content)
-            run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={work}", "modules"], log=log,
-                env=BUILD_ENV, failure=f"{name} cannot be built for kernel {kernel.version}.")
-            run(["aarch64-linux-gnu-strip", "--strip-debug", "-o", folder / module, work / module], log=log)
-            shutil.rmtree(work)
-
-    inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
-              "files": {file: content.hex() for file, content in files.items()}}
-    return context.cache.entry(f"load-{kernel.version}", kernel.release, digest(inputs), build,
-                               context.waiting) / module
+    return module.build("load", name, files, kernel, context or shared()) / f"{name}.ko"
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ class Part:
 
     build: Callable[[Context], object]
     kind: str
-    room: int
+    size: int
     after: tuple[str, ...] = ()
     heavy: bool = False
 
@@ -64,7 +64,7 @@ for _name in kernel.NAMES:
                                        (f"kernel-{_name}",))
 WHAT["qemu"] = Part(qemu.outer, "qemu", 2 * disk.GB, ("qemu-source",), heavy=True)
 WHAT["qemu-asan"] = Part(qemu.sanitized, "qemu-asan", 4 * disk.GB, ("qemu-source",), heavy=True)
-WHAT["firmware"] = Part(firmware.uefi, "firmware", 10 * disk.MB)
+WHAT["firmware"] = Part(firmware.uefi, f"package-{firmware.PACKAGE}", 10 * disk.MB)
 # A check of the sources only, before builds that take hours
 WHAT["kselftest-hook"] = Part(kselftest.check_hook, "kselftest", 0, (f"linux-source-{versions.DEFAULT}",))
 WHAT["kselftest"] = Part(kselftest.installed, "kselftest", 50 * disk.MB,
@@ -120,8 +120,8 @@ class _LookingContext(Context):
     def apt(self) -> Apt:  # type: ignore[override]
         return cast(Apt, _NoApt("amd64"))
 
-    def package(self, package: str, version: str | None = None, apt: Apt | None = None) -> Path:
-        return super().package(package, version, cast(Apt, _NoApt(apt.arch)) if apt else None)
+    def package(self, package: str, version: str | None = None, apt: Apt | None = None, keep: str = "") -> Path:
+        return super().package(package, version, cast(Apt, _NoApt(apt.arch)) if apt else None, keep)
 
 
 def missing(names: Iterable[str], cache: Cache) -> list[str]:
@@ -158,8 +158,8 @@ def build(what: Iterable[str] = USUAL, steps: Steps | None = None) -> None:
     machine.check()
     context = Context(steps=steps)
     have = [entry.kind for entry in context.cache.entries() if not entry.is_tree]
-    room = sum(WHAT[name].room for name in _closure(names) if not fnmatch.filter(have, WHAT[name].kind))
-    disk.require(context.cache.root, room, "what is to be built")
+    size = sum(WHAT[name].size for name in _closure(names) if not fnmatch.filter(have, WHAT[name].kind))
+    disk.require(context.cache.root, size, "what is to be built")
     machine.prepare(context)
     lacking = missing(names, context.cache)
     if lacking:

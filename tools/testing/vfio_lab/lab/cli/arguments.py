@@ -128,4 +128,4 @@ def guest_config(args: argparse.Namespace) -> GuestConfig:
 
 def migration_config(args: argparse.Namespace) -> MigrationConfig:
     """What was chosen for the migration."""
-    return MigrationConfig(backend=args.backend, moves=args.migrations)
+    return MigrationConfig(backend=args.backend, migrations=args.migrations)

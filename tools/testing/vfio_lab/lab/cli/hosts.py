@@ -55,13 +55,8 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
             return 0
         (host,) = session.boot([spec])
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {picked.driver}", host.console):
-            # Stock drivers first: loading the variant driver would load them without parameters
-            for name in picked.engines:
-                accelerator.bring_up(host.ssh, hardware.ENGINES[name], picked.vfs)
-            for name in picked.engines:
-                engine = hardware.ENGINES[name]
-                accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine),
-                                 engine.driver if picked.driver == "stock" else hardware.VARIANT_DRIVER)
+            accelerator.set_up(host.ssh, map(picked.engine, picked.engines), picked.vfs,
+                               "stock" if picked.driver == "stock" else hardware.VARIANT_DRIVER)
         if args.command == "shell":
             return subprocess.run(host.ssh.argv("exec sh -l", terminal=True), check=False, **tied()).returncode
         command = args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv)

@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.func(args, steps) or 0
     except LabError as e:
         print(f"vlab: {e}", file=sys.stderr)
-        if e.log and not getattr(e, "step_told", False):
+        if e.log and not getattr(e, "step_logged", False):
             print(f"vlab: log: {e.log}", file=sys.stderr)
         return 1
     except OSError as e:

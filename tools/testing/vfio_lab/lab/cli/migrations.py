@@ -24,7 +24,7 @@ def refuse(args: argparse.Namespace) -> None:
         args.parser.error(f"no such file: {missing}")
     if args.vfs < 1:
         args.parser.error("a migration needs at least one VF: --vfs 1")
-    if not 1 <= args.guest_vfs <= args.vfs:
+    if args.guest_vfs > args.vfs:
         args.parser.error(f"--guest-vfs {args.guest_vfs} exceeds --vfs {args.vfs}")
     if args.backend == "iommufd" and not args.httu and not args.allow_data_loss:
         args.parser.error("without HTTU and with iommufd, pages that only a device wrote are lost: use --backend container, or "
@@ -105,7 +105,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     for end, what in (("from", "source"), ("to", "destination")):
         move.add_argument(f"--{end}-driver", type=arguments.VARIANT_DRIVER, default="tree", metavar="DRIVER",
                           help=f"variant driver of the {what}: tree (default) or in-tree")
-    move.add_argument("--guest-vfs", type=arguments.Number(0, 63), default=1, metavar="N",
+    move.add_argument("--guest-vfs", type=arguments.Number(1, 63), default=1, metavar="N",
                       help="VFs of each accelerator that the guest gets (default: 1)")
     move.add_argument("--migrations", type=arguments.Number(1, 1000), default=1, metavar="N",
                       help="how often to migrate the guest, there and back (default: 1)")

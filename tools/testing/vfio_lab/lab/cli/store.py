@@ -30,8 +30,7 @@ def clean(args: argparse.Namespace, steps: Steps) -> int:
     if not args.yes:
         what = "entries that the current sources do not use" if args.old else "all entries"
         if not sys.stdin.isatty():
-            print("vlab clean: needs confirmation, but there is no terminal: use --yes", file=sys.stderr)
-            return 2
+            args.parser.error("needs confirmation, but there is no terminal: use --yes")
         print(f"Remove {what} in {default_root()}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return 1

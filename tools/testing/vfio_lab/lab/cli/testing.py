@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import benchmarks
 from ..core import machine, paths, versions
 from ..core.context import Context
 from ..core.process import tied
@@ -23,8 +24,8 @@ from ..probe import fuzz
 from ..release import results
 from . import arguments, logs
 
-BENCHMARKS = arguments.Named(("registers", "latency", "scale", "memory", "fairness", "downtime", "endurance"),
-                             {"blackout": "downtime", "moves": "endurance"})
+BENCHMARKS = arguments.Named(benchmarks.WHAT, {"blackout": "downtime", "moves": "endurance"})
+FUZZERS = arguments.Named(fuzz.WHAT.keys(), {"streams": "data"})
 # pytest's exit status if it had no test to run
 NONE_LEFT = 5
 # Memory of the hosts of one process that runs tests, in KiB
@@ -45,26 +46,34 @@ def workers() -> int:
     return 3 if free and int(free[1]) >= 3 * HOSTS_MEMORY else 2
 
 
+def _words(arguments_: Sequence[str]) -> list[str]:
+    """All arguments that pytest gets."""
+    return [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments_]
+
+
+def runs_none(arguments_: Sequence[str]) -> bool:
+    """Whether pytest with these arguments only prints something, such as a list of tests."""
+    return any(word in ("--co", "-h") or word.startswith(("--collect", "--fixtures", "--markers", "--help", "--version"))
+               for word in _words(arguments_))
+
+
 def to_build(arguments_: Sequence[str], everything: bool) -> bool:
     """Whether to build all parts before running pytest with these arguments: not if pytest
     runs no tests, and not if they select some, unless ``everything`` is set."""
-    words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *arguments_]
-    none = ("--co", "--fixtures", "--markers", "--help", "--version")
-    if any(word.startswith(none) or word == "-h" for word in words):
-        return False
-    return everything or not any(
+    words = _words(arguments_)
+    return not runs_none(arguments_) and (everything or not any(
         word.startswith(("-k", "-m")) or
-        not word.startswith("-") and (paths.LAB / "tests" / found(word).partition("::")[0]).exists() for word in words)
+        not word.startswith("-") and (paths.LAB / "tests" / found(word).partition("::")[0]).exists() for word in words))
 
 
 def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = False) -> int:
     """Run all tests, or those that the arguments for pytest select; selected tests build
     what they need themselves, unless ``everything`` is set."""
     # Install all packages first: tests have no terminal for sudo to ask for a password
-    machine.prepare(Context(steps=steps), machine.CHECK)
+    machine.prepare(Context(steps=steps), machine.PYTEST if runs_none(words) else machine.CHECK)
     if to_build(words, everything):
         parts.build(["qemu-asan" if asan and name == "qemu" else name for name in parts.ALL], steps)
-    else:
+    elif not runs_none(words):
         parts.prepare(steps)
     if asan:
         os.environ[qemu.SANITIZED] = "1"
@@ -155,11 +164,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     random = commands.add_parser("fuzz", parents=[common], help="random migration data, operations and decoder input",
                                  description="Give the driver's decoder, and VFs in a host, random input. A failure "
                                              "ends the run and prints the seed.",
-                                 epilog="example: vlab fuzz streams --count 10000 --seed 7")
+                                 epilog="example: vlab fuzz data --count 10000 --seed 7")
     random.add_argument("--count", type=arguments.Number(1, 10**9), metavar="N",
                         help=f"inputs of each kind (default: {', '.join(f'{n} {w}' for w, n in fuzz.WHAT.items())})")
     random.add_argument("--seed", type=arguments.Number(0, 2**24 - 1), metavar="N", help="repeat a run with its seed (default: random)")
-    random.add_argument("what", nargs="*", type=arguments.Named(fuzz.WHAT.keys()), metavar="WHAT",
+    random.add_argument("what", nargs="*", type=FUZZERS, metavar="WHAT",
                         help=f"any of {', '.join(fuzz.WHAT)} (default: all)")
     random.set_defaults(func=run_fuzz, parser=random)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cached_property
 from pathlib import Path
 
@@ -27,11 +28,11 @@ class Context:
         """Callback of the cache: another process is building the entry."""
         self.steps.note(text)
 
-    def package(self, package: str, version: str | None = None, apt: Apt | None = None) -> Path:
+    def package(self, package: str, version: str | None = None, apt: Apt | None = None, keep: str = "") -> Path:
         """A package's files, unpacked, from the cache or else from Debian.
 
         Without a version, any cached one is used.  `apt` is for another
-        architecture than this machine's.
+        architecture than this machine's.  With `keep`, only that file is kept.
         """
         from .apt import unpack
         from .cache import digest
@@ -47,11 +48,16 @@ class Context:
 
             def fetch(folder: Path) -> None:
                 deb = apt.download(package, wanted or None, folder, step.watch)
-                unpack(deb, folder, self.cache.log(f"unpack-{package}"))
+                whole = folder / "whole" if keep else folder
+                unpack(deb, whole, self.cache.log(f"unpack-{package}"))
                 deb.unlink()
+                if keep:
+                    (folder / keep).parent.mkdir(parents=True)
+                    (whole / keep).rename(folder / keep)
+                    shutil.rmtree(whole)
 
-            return self.cache.entry(kind, wanted, digest({"recipe": 1, "version": wanted}),
-                                    fetch, self.waiting)
+            inputs = {"recipe": 1, "version": wanted, **({"keep": keep} if keep else {})}
+            return self.cache.entry(kind, wanted, digest(inputs), fetch, self.waiting)
 
 
 _shared: Context | None = None

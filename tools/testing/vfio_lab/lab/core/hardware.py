@@ -49,6 +49,9 @@ def engine(address: str) -> Engine:
     return next(e for e in (BEHIND_PORTS if bus else ENGINES).values() if e.bus == bus and e.slot <= slot < e.slot + 8)
 
 
+#: addresses of two hosts in the network between them, by the end of it that each has
+LAN = {"server": "10.0.9.1", "client": "10.0.9.2"}
+
 # Queue pairs that the PF keeps for itself: few, they cost memory,
 # but two for each algorithm while all of them are tested
 PF_QUEUES = 40

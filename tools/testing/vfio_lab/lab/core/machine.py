@@ -50,10 +50,10 @@ STATIC = ("sparse", "clang-19")
 BENCH = (*PACKAGES, "python3-matplotlib")
 #: patches for a kernel's tree: make series
 SERIES = (*PACKAGES, "git")
+#: run tests, or list them
+PYTEST = ("python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist")
 #: all packages for make check
-CHECK = tuple(dict.fromkeys((
-    *PACKAGES, "python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist", "cpio", "git", "procps",
-    *STATIC, *FUZZ, *DOCS, *DEB)))
+CHECK = tuple(dict.fromkeys((*PACKAGES, *PYTEST, "cpio", "git", "procps", *STATIC, *FUZZ, *DOCS, *DEB)))
 
 #: how long to wait for another apt, such as a fresh machine's daily one, to end
 LOCK_SECONDS = 600
@@ -179,14 +179,14 @@ def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context, held
     command = as_root([*apart, "env", "DEBIAN_FRONTEND=noninteractive", *way, "apt-get", "-q", "-y",
                        "-o", "Dpkg::Use-Pty=0", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Acquire::Retries=3", *words])
     until = time.monotonic() + LOCK_SECONDS
-    told = False
+    noted = False
 
-    def tell(who: str) -> None:
-        nonlocal told
-        if not told:
+    def note(who: str) -> None:
+        nonlocal noted
+        if not noted:
             context.steps.note(f"{who or 'another program'} is changing this machine's packages: waiting until it has "
                                f"ended, for {LOCK_SECONDS // 60} minutes at most")
-        told = True
+        noted = True
 
     while True:
         locked: list[str] = []
@@ -194,7 +194,7 @@ def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context, held
         def see(line: str) -> None:
             found = LOCKED.search(line)
             if found:
-                tell(found[2] or "")
+                note(found[2] or "")
                 if line.startswith("E:"):
                     locked.append(line)
 

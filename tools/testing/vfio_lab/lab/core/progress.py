@@ -20,7 +20,7 @@ TAIL_LINES = 15
 QUIET_SECONDS = 10
 
 
-def duration(seconds: float) -> str:
+def elapsed_text(seconds: float) -> str:
     """Elapsed time, short: 0.4 s, 63 s, 4 min 42 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -46,7 +46,7 @@ class Step:
         self.name = name
         self.log = log
         self.started = time.monotonic()
-        self.told = self.started
+        self.printed = self.started
         self._text = ""
         self._watch: Callable[[], str] | None = None
 
@@ -75,7 +75,7 @@ class Step:
             except OSError:
                 # Files can appear and disappear meanwhile.
                 pass
-        return self.name, f" … {duration(self.elapsed)}{', ' + text if text else ''}"
+        return self.name, f" … {elapsed_text(self.elapsed)}{', ' + text if text else ''}"
 
 
 class _Elsewhere:
@@ -84,7 +84,7 @@ class _Elsewhere:
     def __init__(self, name: str, rest: str) -> None:
         self.name = name
         self.rest = rest
-        self.told = time.monotonic()
+        self.printed = time.monotonic()
 
     def shown(self) -> tuple[str, str]:
         """As Step.shown()."""
@@ -207,13 +207,13 @@ class Steps:
                 if self._tty:
                     self._draw()
                 else:
-                    self._tell(time.monotonic())
+                    self._print_running(time.monotonic())
 
-    def _tell(self, now: float) -> None:
+    def _print_running(self, now: float) -> None:
         running = self._running()
-        if any(now - step.told >= max(QUIET_SECONDS, self._after) for step in running):
+        if any(now - step.printed >= max(QUIET_SECONDS, self._after) for step in running):
             for step in running:
-                step.told = now
+                step.printed = now
             whole = f" ({self.whole()})" if self.whole else ""
             self._print(f"  ...      {'; '.join(fitted(step.shown()) for step in running)}{whole}")
 
@@ -251,21 +251,21 @@ class Steps:
             if not stack:
                 self._stacks.pop(lane, None)
             if step.elapsed >= self._after:
-                self._print(f"  {state:<8} {step.name} ({duration(step.elapsed)})")
+                self._print(f"  {state:<8} {step.name} ({elapsed_text(step.elapsed)})")
             self._draw()
 
     def _fail(self, lane: object, step: Step, error: BaseException) -> None:
         # Of nested steps only the innermost, which failed first, shows a log.
-        told = getattr(error, "step_told", False)
+        logged = getattr(error, "step_logged", False)
         log = getattr(error, "log", None) or step.log
         with self._lock:
             self._end(lane, step, "FAILED")
-            if log is not None and not told and (step.elapsed >= self._after or self._after == math.inf):
+            if log is not None and not logged and (step.elapsed >= self._after or self._after == math.inf):
                 for line in tail(log):
                     self._print(f"           | {line}")
                 self._print(f"           the whole log: {log}")
         try:
-            error.step_told = True  # type: ignore[attr-defined]
+            error.step_logged = True  # type: ignore[attr-defined]
             if log is not None and getattr(error, "log", log) is None:
                 error.log = log  # type: ignore[attr-defined]
         except AttributeError:

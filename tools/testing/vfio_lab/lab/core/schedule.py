@@ -142,7 +142,7 @@ class _Process:
         if self.error is not None:
             log = self.error.get("log")
             failure = LabError(str(self.error["error"]), Path(str(log)) if log else None)
-            failure.step_told = self.error.get("told", False)  # type: ignore[attr-defined]
+            failure.step_logged = self.error.get("logged", False)  # type: ignore[attr-defined]
             raise failure
         if status:
             said = [line for line in tail(self.job.log, 1) if line]
@@ -225,7 +225,7 @@ def report(descriptor: int, work: Callable[[Steps], object]) -> int:
             work(steps)
         except LabError as error:
             steps.send(error=str(error), log=str(error.log) if error.log else None,
-                       told=getattr(error, "step_told", False))
+                       logged=getattr(error, "step_logged", False))
             return 1
         except KeyboardInterrupt:
             return 130

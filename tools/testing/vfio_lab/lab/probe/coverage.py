@@ -43,8 +43,8 @@ def lines(host: Host, built: Path, scratch: Path) -> Lines:
     for note in built.rglob("*.gcno"):
         shutil.copy(note, scratch)
     for count in _collect(host, scratch):
-        told = json.loads(output([f"{CROSS}gcov", "--json-format", "--stdout", "-o", scratch, count], cwd=scratch))
-        for file in told["files"]:
+        counted = json.loads(output([f"{CROSS}gcov", "--json-format", "--stdout", "-o", scratch, count], cwd=scratch))
+        for file in counted["files"]:
             path = Path(os.path.normpath(file["file"]))
             if path.parent.name not in ("hisilicon", "", ".") or path.stem.endswith(("_test", "fake_device")):
                 continue

@@ -19,17 +19,17 @@ from ..scenario.config import MODEL, HostConfig
 from ..scenario.host import Host
 from ..scenario.session import Session
 
-SOURCE = paths.LAB / "programs/stream_fuzz"
+SOURCE = paths.LAB / "programs/data_fuzz"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 COMPILER = "clang-19"
 FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror", "-D_GNU_SOURCE",
          "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 #: the fuzzers, and the default number of inputs
-WHAT = {"decoder": 10_000_000, "streams": 200_000, "operations": 1_000_000}
+WHAT = {"decoder": 10_000_000, "data": 200_000, "operations": 1_000_000}
 #: number of VFs that get migration data: most of it is followed by a reset, which takes
 #: 0.1 s
 FUNCTIONS = 24
-STREAMS = "/lab/acc_stream_fuzz"
+DATA = "/lab/acc_data_fuzz"
 OPERATIONS = "/lab/acc_ops_fuzz"
 #: an emulated host does dozens of inputs, and hundreds of operations, a second
 SECONDS_EACH = 0.1
@@ -46,9 +46,9 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
     tools = kernel(versions.DEFAULT, context).source / "tools"
     with context.steps.step(f"fuzz the decoder with {count} inputs, seed {seed}", log) as step, \
             scratch.folder("fuzz-") as work:
-        program = work / "stream_fuzz"
+        program = work / "data_fuzz"
         run([COMPILER, *FLAGS, f"-I{SOURCE}", f"-I{driver}", f"-I{SELFTESTS}", f"-I{tools}/include", "-o", program,
-             SOURCE / "stream_fuzz.c", tools / "lib/string.c", tools / "lib/ctype.c", "-lz"], log=log,
+             SOURCE / "data_fuzz.c", tools / "lib/string.c", tools / "lib/ctype.c", "-lz"], log=log,
             failure="The decoder cannot be compiled for this machine.")
         said: list[str] = []
 
@@ -66,19 +66,17 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
 
 
 def config(context: Context, patches: tuple[Path, ...] = ()) -> HostConfig:
-    """A host with functions and programs for streams() and operations(); `patches`
+    """A host with functions and programs for data() and operations(); `patches`
     bend its driver."""
     return HostConfig(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
-                      push={STREAMS: kselftest.program("acc_stream_fuzz", context),
+                      push={DATA: kselftest.program("acc_data_fuzz", context),
                             OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
 
 
 def bring_up(session: Session, picked: HostConfig) -> Host:
     """Boot it, and bind all functions to the driver."""
     (host,) = session.boot([session.spec("host", picked)])
-    engine = hardware.ENGINES["sec"]
-    accelerator.bring_up(host.ssh, engine, picked.vfs)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], picked.vfs)
     return host
 
 
@@ -90,10 +88,10 @@ def _last_line(host: Host, command: str, count: int) -> str:
     return lines[-1]
 
 
-def streams(host: Host, count: int, seed: int, refused_only: bool = False) -> str:
+def data(host: Host, count: int, seed: int, refused_only: bool = False) -> str:
     """Load `count` inputs into VFs; returns the last line of output."""
     functions = " ".join(accelerator.functions(host.ssh, hardware.ENGINES["sec"]))
-    return _last_line(host, f"{STREAMS} {'-r ' if refused_only else ''}{count} {seed} {functions}", count)
+    return _last_line(host, f"{DATA} {'-r ' if refused_only else ''}{count} {seed} {functions}", count)
 
 
 def operations(host: Host, count: int, seed: int) -> str:
@@ -115,8 +113,8 @@ def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Pat
             continue
         with Session(context.steps, folder) as session:
             host = bring_up(session, config(context))
-            with context.steps.step(f"fuzz {number} {name}, seed {seed}", host.console):
-                said = (streams if name == "streams" else operations)(host, number, seed)
+            with context.steps.step(f"fuzz {name} with {number} inputs, seed {seed}", host.console):
+                said = (data if name == "data" else operations)(host, number, seed)
             watch.expect(PROVOKED, maybe=True)
             found = host.unexpected()
             if found:

@@ -28,9 +28,9 @@ TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
 def tree(base: Path, folder: Path) -> None:
     """Put the kernel's tree at `base` with this clone's files in it into `folder`."""
     kernel_tree.linked(base, folder)
-    ours = {n: text for n, text in kernel_tree.driver_files().items() if n.startswith(ABI)}
+    abi = {n: text for n, text in kernel_tree.driver_files().items() if n.startswith(ABI)}
     shutil.rmtree(folder / ABI)
-    for place, text in ours.items():
+    for place, text in abi.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")
 

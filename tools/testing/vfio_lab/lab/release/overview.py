@@ -23,7 +23,7 @@ rect { stroke: #606060; }
 .machine { fill: #f4f4f4; }
 .host { fill: #e2e8f0; }
 .stock { fill: #ffffff; }
-.ours { fill: #cfe8cf; stroke: #2e7d32; stroke-width: 2; }
+.project { fill: #cfe8cf; stroke: #2e7d32; stroke-width: 2; }
 line { stroke: #2e7d32; stroke-width: 3; }"""
 
 
@@ -41,9 +41,9 @@ def _host(name: str, left: int) -> list[str]:
         *_box(left, 60, HOST_WIDTH, 298, "host", f"Host {name}: emulated arm64 server"),
         *_box(inner, 92, width, 80, "stock", "Guest: stock Linux", "stock driver of SEC, ZIP or HPRE on a VF,",
               "load that compares each result with software,", "in stock Debian QEMU with KVM, -device vfio-pci"),
-        *_box(inner, 182, width, 48, "ours", "hisi_acc_vfio_pci: the driver", "stop, save, load and restart of VFs"),
+        *_box(inner, 182, width, 48, "project", "hisi_acc_vfio_pci: the driver", "stop, save, load and restart of VFs"),
         *_box(inner, 240, width, 48, "stock", "Stock Linux: VFIO, iommufd, hisi_qm", "PF with the accelerator's own driver"),
-        *_box(inner, 298, width, 48, "ours", "Device model: PF with up to 63 VFs",
+        *_box(inner, 298, width, 48, "project", "Device model: PF with up to 63 VFs",
               "and an SMMUv3 with HTTU; outer QEMU, by TCG"),
     ]
 

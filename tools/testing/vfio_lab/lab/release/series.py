@@ -18,8 +18,8 @@ from ..core.context import Context
 from ..core.errors import LabError
 from ..core.git import NOBODY, git, identity
 from ..core.run import run
-from ..build import kernel_tree
-from ..build.kernel import BUILD_ENV, MAKE, Kernel, kernel, sources
+from ..build import kernel_tree, module
+from ..build.kernel import Kernel, kernel, sources
 from .series_cuts import Files
 from .series_steps import QM_HEADER, STEPS, states
 
@@ -124,9 +124,9 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
     # The lab's kernels have no KUnit, whose headers then declare no static stubs
     if any(place.startswith(f"{kernel_tree.DRIVER}/tests/") for place in files):
         flags += " -DCONFIG_KUNIT=1"
-    run([*MAKE, "-j2", "-C", built.build, f"M={work / kernel_tree.DRIVER}", "CONFIG_HISI_ACC_VFIO_PCI=m",
-         "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", flags, "W=1", "modules"], log=log, env=BUILD_ENV,
-        on_line=lambda line: warned.append(line) if "warning:" in line else None, failure="A step of the series cannot be built.")
+    module.make(work / kernel_tree.DRIVER, built, log, "A step of the series cannot be built.",
+                ("CONFIG_HISI_ACC_VFIO_PCI=m", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", flags, "W=1"),
+                lambda line: warned.append(line) if "warning:" in line else None)
     if warned:
         raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
 

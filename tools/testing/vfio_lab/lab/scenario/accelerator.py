@@ -4,6 +4,8 @@
 It uses what an operator uses: modprobe, sriov_numvfs, driver_override, drivers_probe.
 """
 
+from collections.abc import Iterable
+
 from ..core.errors import LabError
 from ..core.hardware import PF_QUEUES, VARIANT_DRIVER, Engine
 from .ssh import Ssh
@@ -41,6 +43,21 @@ def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
         bound = ssh.out(f"basename $(readlink {device}/driver || echo none)")
         if bound != driver:
             raise LabError(f"host {ssh.name}: {address} is bound to {bound}, not to {driver}")
+
+
+def set_up(ssh: Ssh, engines: Iterable[Engine], vfs: int, driver: str = VARIANT_DRIVER) -> dict[str, list[str]]:
+    """Bring these accelerators up and bind their VFs to `driver`, or each to the accelerator's own
+    with "stock"; returns the VFs of each."""
+    chosen = list(engines)
+    # All PFs first: loading the variant driver would load their drivers without parameters
+    for engine in chosen:
+        bring_up(ssh, engine, vfs)
+    found = {engine.name: functions(ssh, engine) for engine in chosen}
+    for engine in chosen:
+        if len(found[engine.name]) != vfs:
+            raise LabError(f"host {ssh.name}: {engine.pf} has {len(found[engine.name])} VFs, expected {vfs}")
+        bind(ssh, found[engine.name], engine.driver if driver == "stock" else driver)
+    return found
 
 
 def need_iommufd(ssh: Ssh) -> None:

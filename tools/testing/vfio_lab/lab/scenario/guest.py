@@ -7,6 +7,7 @@ load writes its reports to a FIFO.
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import subprocess
 import threading
@@ -31,10 +32,22 @@ MIGRATION_PORT = 4444
 CONSOLE_PORT = 4544
 
 
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How the inner QEMU starts.  With `incoming` it waits for a migration, which without
+    `listen` the caller begins.  `number` distinguishes guests of one host.  `machine` is the
+    machine type."""
+
+    incoming: bool = False
+    listen: bool = True
+    number: int = 0
+    machine: str = "virt"
+
+
 def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migration: MigrationConfig,
-            incoming: bool = False, number: int = 0, machine: str = "virt") -> str:
+            start: Start = Start()) -> str:
     """The inner QEMU's command line, for the host's shell; see Guest."""
-    console, stderr, trace, report = (f"/run/guest{number}.{what}" for what in FILES)
+    console, stderr, trace, report = (f"/run/guest{start.number}.{what}" for what in FILES)
     # Without dirty tracking, QEMU migrates only with enable-migration=on
     iommufd = migration.backend == "iommufd"
     how = ",migration-events=on" + (",iommufd=iommu" if iommufd else "")
@@ -47,35 +60,33 @@ def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migrat
     load = "script" if guest.script else default_load(spec.config, guest) if migration.load is None else migration.load
     return (
         "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
-        f" -M {machine},gic-version=3,its=on -accel kvm -cpu host"
+        f" -M {start.machine},gic-version=3,its=on -accel kvm -cpu host"
         f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
         f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={'+'.join(drivers) or 'none'} lab.load={load}"
         f"{' ' + guest.append if guest.append else ''}'"
-        f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + number},server=on,wait=off"
+        f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + start.number},server=on,wait=off"
         f",logfile={console} -serial chardev:console"
         " -device virtio-serial-pci,romfile="
         f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
         f" {guest.extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
-        f" -qmp stdio{' -incoming defer' if incoming else ''} 2>{stderr}")
+        f" -qmp stdio{' -incoming defer' if start.incoming else ''} 2>{stderr}")
 
 
 class Guest:
-    """One inner QEMU.  With `incoming` QEMU waits for a migration, which without `listen` the
-    caller begins.  `number` distinguishes guests of one host.  `machine` is the machine type."""
+    """One inner QEMU."""
 
     def __init__(self, host: Host, functions: list[str], record: LoadRecord, guest: GuestConfig = GuestConfig(),
-                 migration: MigrationConfig = MigrationConfig(), incoming: bool = False, number: int = 0,
-                 machine: str = "virt", listen: bool = True) -> None:
-        self.host, self.number = host, number
-        self.console_log = host.console.with_name(f"guest{number or ''}-on-{host.name}.console.log")
-        self._console, self._stderr, self._trace, report = (f"/run/guest{number}.{what}" for what in FILES)
+                 migration: MigrationConfig = MigrationConfig(), start: Start = Start()) -> None:
+        self.host, self.number = host, start.number
+        self.console_log = host.console.with_name(f"guest{self.number or ''}-on-{host.name}.console.log")
+        self._console, self._stderr, self._trace, report = (f"/run/guest{self.number}.{what}" for what in FILES)
         self._ears = f"{report}.in"
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         host.ssh.run(f"rm -f {report}.in {report}.out; mkfifo {report}.in {report}.out")
         self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
-        started = command(host.spec, functions, guest, migration, incoming, number, machine)
+        started = command(host.spec, functions, guest, migration, start)
         show(f"{host.name}: {started}")
         ours, theirs = socket.socketpair()
         with theirs:
@@ -87,9 +98,20 @@ class Guest:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         host.guests.append(self.unexpected)
-        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        if incoming and listen:
-            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + number}")
+        self.enable("events", *migration.capabilities)
+        parameters: dict[str, object] = dict(migration.parameters)
+        if migration.psk:
+            self.qmp.cmd("object-add", qom_type="tls-creds-psk", id="tls", dir=migration.psk,
+                         endpoint="server" if start.incoming else "client")
+            parameters["tls-creds"] = "tls"
+        if parameters:
+            self.qmp.cmd("migrate-set-parameters", **parameters)
+        if start.incoming and start.listen:
+            self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + self.number}")
+
+    def enable(self, *capabilities: str, state: bool = True) -> None:
+        """Enable, or disable, capabilities of QEMU's migration."""
+        self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": c, "state": state} for c in capabilities])
 
     def _keep_stacks(self) -> None:
         """Write where in the kernel the threads of the host's QEMUs are to a file beside the console's."""
@@ -109,9 +131,9 @@ class Guest:
         """The last lines of the inner QEMU's standard error, without warnings if there are
         other lines."""
         said = self.host.ssh.run(f"cat {self._stderr}", check=False).stdout.strip().splitlines()
-        told = [line for line in said if ": warning: " not in line][-3:] or said[-3:]
-        self._told.update(told)
-        return "; ".join(told)
+        last = [line for line in said if ": warning: " not in line][-3:] or said[-3:]
+        self._reported.update(last)
+        return "; ".join(last)
 
     def console(self) -> str:
         """The guest's console on this host so far; kept in the host's log folder,
@@ -130,8 +152,8 @@ class Guest:
             text = self.host.ssh.run(f"cat {file}", check=False).stdout
             # an incomplete last line is left for the next call
             lines = text[:text.rfind("\n") + 1].splitlines()
-            new += [f"{name}: {line}" for line in judge(line for line in lines if line not in self._told)]
-            self._told.update(lines)
+            new += [f"{name}: {line}" for line in judge(line for line in lines if line not in self._reported)]
+            self._reported.update(lines)
         return new
 
     def type(self, line: str) -> None:

@@ -79,7 +79,7 @@ class Host:
         self._ssh: Ssh | None = None
         #: unexpected lines of guests, for unexpected(); see guest.py
         self.guests: list[Callable[[], list[str]]] = []
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._guest_errors: dict[tuple[str, int, str], int] = {}
         self._found: list[str] = []
         self._stopped = False
@@ -107,8 +107,8 @@ class Host:
                            + spec.kernel.parameters,
                 "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
-                "-netdev", "user,id=door,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
-                "-device", "virtio-net-pci,netdev=door,addr=1,romfile=,mac=52:54:00:00:00:01"]
+                "-netdev", "user,id=ssh,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
+                "-device", "virtio-net-pci,netdev=ssh,addr=1,romfile=,mac=52:54:00:00:00:01"]
         if spec.lan:
             role, path = spec.lan
             last = 2 if role == "server" else 3
@@ -189,8 +189,8 @@ class Host:
         for any PF or VF; a PF whose QM_RESETTING stays set; a host that went down."""
         found, self._found = self._found, []
         lines = self.console.read_text(errors="replace").splitlines() if self.console.exists() else []
-        of_qemu = [line for line in lines if line.startswith("qemu-system-") and line not in self._told]
-        self._told.update(of_qemu)
+        of_qemu = [line for line in lines if line.startswith("qemu-system-") and line not in self._reported]
+        self._reported.update(of_qemu)
         found += [f"{self.name}: {line}" for line in qemu_splats(of_qemu) if SANITIZER_GREETING not in line]
         if self._up.is_set() and not self._stopped and not self.alive():
             self._stopped = True
@@ -198,13 +198,13 @@ class Host:
         try:
             found += [line for guest in self.guests for line in self._of(guest)]
             if self.alive() and self._ssh:
-                log, busy = self._asked()
+                log, busy = self._kernel_state()
                 lines += log
                 found += [f"{self.name}: the driver of {line}" for line in busy]
                 found += self._new_guest_errors()
         except LabError as e:
             found.append(f"{self.name} cannot be checked: {e}")
-        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._told)), *found])
+        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._reported)), *found])
 
     def _of(self, guest: Callable[[], list[str]]) -> list[str]:
         return guest() if self.alive() and self._ssh else []
@@ -215,7 +215,7 @@ class Host:
         with contextlib.suppress(LabError):     # reported when the host is checked
             self._found += self._of(guest)
 
-    def _asked(self) -> tuple[list[str], list[str]]:
+    def _kernel_state(self) -> tuple[list[str], list[str]]:
         """The kernel log with levels, and the PFs that are still being reset."""
         mark = "--- reset"
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.timeout_scale))
@@ -258,14 +258,14 @@ class Host:
         assert process.stdin and process.stdout
         best: tuple[float, float] | None = None
         for _ in range(12):
-            asked = time.monotonic()
+            sent = time.monotonic()
             process.stdin.write(b"\n")
             process.stdin.flush()
             there = int(process.stdout.readline()) / 1e9
             answered = time.monotonic()
-            trip = answered - asked
+            trip = answered - sent
             if best is None or trip < best[0]:
-                best = (trip, (asked + answered) / 2 - there)
+                best = (trip, (sent + answered) / 2 - there)
         process.stdin.close()
         process.wait(10)
         assert best

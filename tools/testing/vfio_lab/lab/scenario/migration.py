@@ -15,7 +15,7 @@ from ..core.errors import LabError, Refusal
 from ..core.progress import Steps
 from . import accelerator, arcs
 from .config import GuestConfig, MigrationConfig
-from .guest import MIGRATION_PORT, Guest
+from .guest import MIGRATION_PORT, Guest, Start
 from .host import Host
 from .load import LoadRecord, Report
 from .syncs import Sync
@@ -139,7 +139,7 @@ class Scenario:
 
     def _start(self, host: Host, incoming: bool) -> Guest:
         self._guests.append(Guest(host, self._functions[host.name], self.record, self._guest_config, self._migration,
-                                  incoming, self._number, self._machine))
+                                  Start(incoming, number=self._number, machine=self._machine)))
         return self.guest
 
     def set_up(self) -> None:
@@ -150,18 +150,9 @@ class Scenario:
     def _set_up_host(self, host: Host) -> None:
         """Load the PF's driver, create VFs and bind them."""
         vfs = host.spec.config.vfs
-        functions: dict[str, list[str]] = {}
         driver = DRIVER_NAMES[host.spec.config.driver]
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
-            # All first: the variant driver brings the stock ones with it, without parameters
-            for name in self._engines():
-                accelerator.bring_up(host.ssh, hardware.ENGINES[name], vfs)
-            for name in self._engines():
-                engine = hardware.ENGINES[name]
-                functions[name] = accelerator.functions(host.ssh, engine)
-                if len(functions[name]) != vfs:
-                    raise LabError(f"host {host.name}: {len(functions[name])} VFs appeared, expected {vfs}")
-                accelerator.bind(host.ssh, functions[name], hardware.VARIANT_DRIVER)
+            functions = accelerator.set_up(host.ssh, [hardware.ENGINES[name] for name in self._engines()], vfs)
             if self._migration.backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
             self._all[host.name] = functions
@@ -383,7 +374,7 @@ class Scenario:
         try:
             self.set_up()
             self.start_guest()
-            for _ in range(self._migration.moves - 1):
+            for _ in range(self._migration.migrations - 1):
                 self.migrate()
                 self.turn_round()
             self.migrate()
@@ -429,7 +420,7 @@ def _states(guest: Guest, since: float, state: str) -> list[float]:
 
 
 def _address(host: Host) -> str:
-    return {"server": "10.0.9.1", "client": "10.0.9.2"}[host.spec.lan[0] if host.spec.lan else "server"]
+    return hardware.LAN[host.spec.lan[0] if host.spec.lan else "server"]
 
 
 def _selftests(console: str) -> list[str]:

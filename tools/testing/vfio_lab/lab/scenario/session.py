@@ -16,12 +16,12 @@ from ..core.errors import LabError
 from ..core.progress import Steps
 from ..build import cpio, driver, image, kernel, pyqmp, qemu, rootfs
 from .config import GuestConfig, HostConfig, MigrationConfig
-from .guest import command
+from .guest import Start, command
 from .host import Host, HostSpec
 from .migration import Outcome, Scenario
 
 #: disk space for building a host's initramfs
-IMAGE_ROOM = 600 * disk.MB
+INITRAMFS_SIZE = 600 * disk.MB
 
 
 class Session:
@@ -68,7 +68,7 @@ class Session:
              lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
         """Build what a host needs, and its initramfs, with a guest's kernel and root if it has one."""
         self._prepare()
-        temporary.require(IMAGE_ROOM, f"the image of host {name}")
+        temporary.require(INITRAMFS_SIZE, f"the initramfs of host {name}")
         built = kernel.kernel(config.kernel, self.context, config.kernel_patch)
         module = None
         if config.driver == "tree":
@@ -76,9 +76,8 @@ class Session:
         root = rootfs.host_root(versions.VMM[config.vmm], self.context)
         parts = self._images / f"{name}-parts"
         parts.mkdir()
-        env = {"NAME": name, "ADDRESS": ""}
-        if lan:
-            env["ADDRESS"] = "10.0.9.1" if lan[0] == "server" else "10.0.9.2"
+        env = {"NAME": name, "ADDRESS": hardware.LAN[lan[0]] if lan else "", "SOURCE": hardware.LAN["server"],
+               "DESTINATION": hardware.LAN["client"]}
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = kernel.kernel(guest.kernel, self.context)
@@ -129,8 +128,8 @@ class Session:
         found = [(f"this machine, as host {spec.name}", shlex.join(self.host(spec).argv())) for spec in specs]
         addresses = [hardware.ENGINES[name].vf(number) for name in source.engines for number in range(guest.vfs)]
         machine = versions.machine(specs[0].vmm, specs[1].vmm)
-        return found + [(f"host {spec.name}", command(spec, addresses, guest, migration, incoming=spec is not specs[0],
-                                                      machine=machine)) for spec in specs]
+        return found + [(f"host {spec.name}", command(spec, addresses, guest, migration, Start(spec is not specs[0], machine=machine)))
+                        for spec in specs]
 
     @contextlib.contextmanager
     def scenario(self, source: HostConfig = HostConfig(), destination: HostConfig | None = None,

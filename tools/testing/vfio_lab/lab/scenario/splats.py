@@ -130,20 +130,20 @@ def _wrong(line: str) -> bool:
         not _USUAL.search(line)
 
 
-def splats(lines: Iterable[str], told: set[str] | None = None) -> list[str]:
+def splats(lines: Iterable[str], reported: set[str] | None = None) -> list[str]:
     """The unexpected lines of a kernel log, each once: all of level err or worse, if the log
-    has levels (as of `dmesg -r`).  Lines in `told` are left out, the others are added to it.
+    has levels (as of `dmesg -r`).  Lines in `reported` are left out, the others are added to it.
 
     Data races count only if the report names our module.
     """
-    told = set() if told is None else told
+    reported = set() if reported is None else reported
     found: dict[str, None] = {}
     for block in _blocks(lines):
         if _foreign_race(block):
             continue
         for line in block:
-            if _wrong(line) and stamped(line) not in told:
-                told.add(stamped(line))
+            if _wrong(line) and stamped(line) not in reported:
+                reported.add(stamped(line))
                 found[_without_prefix(line)] = None
     return list(found)
 

@@ -23,7 +23,7 @@
 #define VFT_DATA_L	0x100064
 #define VFT_DATA_H	0x100068
 #define VFT_READY	0x10006c
-#define WINDOWS_IN_PF	0x100198
+#define MIG_REGION_SEL	0x100198
 #define SHAPER		2
 #define RESET_MS	5000
 #define MAX_DELAY_MS	400
@@ -237,14 +237,14 @@ static int no_queues_set(const char *text, const struct kernel_param *param)
 static const struct kernel_param_ops no_queues_ops = { .set = no_queues_set };
 module_param_cb(no_queues, &no_queues_ops, NULL, 0200);
 
-static int windows_set(const char *text, const struct kernel_param *param)
+static int mig_regs_set(const char *text, const struct kernel_param *param)
 {
-	writel(text[0] == '1', qm->io_base + WINDOWS_IN_PF);
+	writel(text[0] == '1', qm->io_base + MIG_REGION_SEL);
 	return 0;
 }
 
-static const struct kernel_param_ops windows_ops = { .set = windows_set };
-module_param_cb(windows, &windows_ops, NULL, 0200);
+static const struct kernel_param_ops mig_regs_ops = { .set = mig_regs_set };
+module_param_cb(mig_regs, &mig_regs_ops, NULL, 0200);
 
 /* "FUNCTION [MESSAGE]": tell a virtual function that there is a message for it */
 static int message_set(const char *text, const struct kernel_param *param)

@@ -16,7 +16,7 @@ def block_with(word: str) -> list[str]:
     return [line.partition("#")[0].strip() for line in block.splitlines() if line.strip()]
 
 
-def test_real_hardwares_commands_bind_a_function(new_session, context):
+def test_real_hardwares_commands_bind_a_vf(new_session, context):
     """The commands must install this driver and bind a VF to it."""
     module = driver.module(kernel.kernel(versions.DEFAULT, context), context)
     session = new_session()
@@ -25,7 +25,7 @@ def test_real_hardwares_commands_bind_a_function(new_session, context):
     (host,) = session.boot([session.spec("host", config)])
     (install,) = [line for line in block_with("depmod") if not line.startswith("make ")]
     host.ssh.run(f"cd / && mkdir -p /usr/lib/modules/$(uname -r)/updates && {install}")
-    for name in ("functions", "bind"):
+    for name in ("vfs", "bind"):
         host.ssh.run(script(blocks("sh")[name]), timeout=120)
     assert host.ssh.out(f"basename $(readlink /sys/bus/pci/devices/{VF}/driver)") == "hisi_acc_vfio_pci"
     assert "updates/" in host.ssh.out("modinfo -n hisi_acc_vfio_pci")

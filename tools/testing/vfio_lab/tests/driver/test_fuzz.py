@@ -68,17 +68,17 @@ def stores(host) -> int:
 def test_migration_data_are_loaded_or_rejected_by_the_rules(host, pytestconfig):
     """However the data is split into writes, the driver must accept it exactly if it is valid; the
     state must match the result, and a save must return what was loaded."""
-    said = fuzz.streams(host, fuzz.WHAT["streams"] if pytestconfig.getoption("long") else 400, SEED)
+    said = fuzz.data(host, fuzz.WHAT["data"] if pytestconfig.getoption("long") else 400, SEED)
     assert said.startswith("ok ") and " 0 taken" not in said and " 0 refused" not in said
 
 
 def test_nothing_of_rejected_migration_data_reaches_a_register(host):
     """Migration data that is rejected must not reach a register: all of it is checked first."""
     before = stores(host)
-    assert fuzz.streams(host, 1, SEED + 1, refused_only=True).startswith("ok 0 taken, 1 refused")
+    assert fuzz.data(host, 1, SEED + 1, refused_only=True).startswith("ok 0 taken, 1 refused")
     for_one = stores(host) - before
     before = stores(host)
-    assert fuzz.streams(host, 301, SEED + 1, refused_only=True).startswith("ok 0 taken, 301 refused")
+    assert fuzz.data(host, 301, SEED + 1, refused_only=True).startswith("ok 0 taken, 301 refused")
     assert stores(host) - before == for_one, "the number of writes depends on the data"
 
 
@@ -91,7 +91,7 @@ def test_random_operations_on_a_vf(host, pytestconfig):
 
 
 @pytest.mark.parametrize("program, arguments", [
-    (fuzz.STREAMS, ""), (fuzz.STREAMS, "0 1 a b"), (fuzz.STREAMS, "x 1 a b"), (fuzz.STREAMS, "-r 1 1 a"),
+    (fuzz.DATA, ""), (fuzz.DATA, "0 1 a b"), (fuzz.DATA, "x 1 a b"), (fuzz.DATA, "-r 1 1 a"),
     (fuzz.OPERATIONS, ""), (fuzz.OPERATIONS, "1 x a"),
 ])
 def test_wrong_use_is_one_sentence(host, program, arguments):
@@ -103,5 +103,5 @@ def test_wrong_use_is_one_sentence(host, program, arguments):
 def test_a_vf_of_another_driver_is_refused(host):
     """A device without a VFIO driver must be reported by its address."""
     functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.STREAMS} 1 1 {functions[0]} 0000:7f:00.0", check=False)
+    done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.DATA} 1 1 {functions[0]} 0000:7f:00.0", check=False)
     assert done.returncode == 1 and done.stderr.count("0000:7f:00.0: not bound to a VFIO driver") == 2

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lab.core import hardware, versions
-from lab.build import kernel, kselftest
+from lab.build import kernel, kselftest, mtty_modules
 from lab.scenario import accelerator, mtty, watch
 from lab.scenario.config import HostConfig
 from lab.release import test_table
@@ -122,7 +122,7 @@ def test_other_drivers_fail_what_their_lists_have(boot, context):
     """mtty in each mode, and the in-tree driver, must fail exactly what their lists say. A wrong
     check fails on mtty."""
     built = kernel.kernel(versions.DEFAULT, context)
-    host, functions = host_with(boot, context, "in-tree", more=mtty.files(built, context))
+    host, functions = host_with(boot, context, "in-tree", more=mtty_modules.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
     lines = {mode: survivable("mtty", mode, device) for mode, device in devices.items()}
     said = side_by_side(host, lines | {"in-tree": survivable("in-tree", "iommufd", functions[0])})
@@ -137,7 +137,7 @@ def test_other_drivers_fail_what_their_lists_have(boot, context):
 def test_the_older_kernel(boot, context):
     """This driver and mtty on the oldest series, which has no VFIO_MIGRATION_PRECOPY_INFO v2."""
     built = kernel.kernel(versions.LTS, context)
-    host, functions = host_with(boot, context, "tree", version=versions.LTS, more=mtty.files(built, context))
+    host, functions = host_with(boot, context, "tree", version=versions.LTS, more=mtty_modules.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
     said = side_by_side(host, {"tree": generic(f"{only('iommufd')} {functions[0]}"),
                                "mtty": survivable("mtty", "vfio_type1_iommu", device)})

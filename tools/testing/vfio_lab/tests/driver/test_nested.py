@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.core import hardware, paths, versions
+from lab.core import hardware, versions
 from lab.build import cross, driver, kernel
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
@@ -20,12 +20,12 @@ modprobe vfio enable_unsafe_noiommu_mode=1 && modprobe vfio_pci_core || exit 1
 for stock in {stock}; do modprobe $stock || exit 1; done
 {load} || exit 1
 for dev in /sys/bus/pci/devices/*; do
-	[ "$(cat $dev/vendor)" = 0x19e5 ] && function=${{dev##*/}}
+	[ "$(cat $dev/vendor)" = 0x19e5 ] && vf=${{dev##*/}}
 done
-echo $function > /sys/bus/pci/devices/$function/driver/unbind
-echo {variant} > /sys/bus/pci/devices/$function/driver_override
-echo $function > /sys/bus/pci/drivers_probe
-{user} $function && echo $function > /sys/bus/pci/drivers/{variant}/unbind && rmmod {variant}
+echo $vf > /sys/bus/pci/devices/$vf/driver/unbind
+echo {variant} > /sys/bus/pci/devices/$vf/driver_override
+echo $vf > /sys/bus/pci/drivers_probe
+{user} $vf && echo $vf > /sys/bus/pci/drivers/{variant}/unbind && rmmod {variant}
 """
 LOAD = {"tree": f"insmod /lab/{VARIANT}.ko", "in-tree": f"modprobe {VARIANT}"}
 
@@ -34,7 +34,7 @@ LOAD = {"tree": f"insmod /lab/{VARIANT}.ko", "in-tree": f"modprobe {VARIANT}"}
 @pytest.mark.parametrize("version, whose", [
     (versions.LTS, "tree"),
     *(pytest.param(versions.DEFAULT, whose, marks=pytest.mark.long("the same on another kernel")) for whose in LOAD)])
-def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
+def test_a_vf_in_a_guest(new_session, context, tmp_path, version, whose):
     """The driver must not look for a PF where Linux knows of none. Linux 7.2's in-tree driver
     dereferences a null pointer."""
     script = tmp_path / "script"
@@ -44,14 +44,14 @@ def test_a_function_in_a_guest(new_session, context, tmp_path, version, whose):
     inner = kernel.kernel(version, context)
     session = new_session()
     inside = GuestConfig(version, script=script, stock=False, push={
-        USER: cross.static_program(paths.LAB / "programs/vfio_noiommu.c", context),
+        USER: cross.vfio_program("vfio_noiommu", context),
         f"/lab/{VARIANT}.ko": driver.module(inner, context)})
     (host,) = session.boot([session.spec("host", HostConfig(), inside)])
     accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], HostConfig.vfs)
-    functions = accelerator.functions(host.ssh, hardware.ENGINES[ENGINE])[:1]
-    accelerator.bind(host.ssh, functions, VARIANT)
+    vfs = accelerator.functions(host.ssh, hardware.ENGINES[ENGINE])[:1]
+    accelerator.bind(host.ssh, vfs, VARIANT)
     record = LoadRecord()
-    guest = Guest(host, functions, record, inside)
+    guest = Guest(host, vfs, record, inside)
     try:
         record.wait("the script ends", lambda: record.exit_status is not None, 120, guest.alive)
     finally:

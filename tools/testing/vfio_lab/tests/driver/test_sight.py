@@ -7,12 +7,13 @@ import re
 import time
 
 import tap
-from lab.core import versions
+from lab.core import hardware, versions
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE
-from moves import event, running
+from migrations import event, running
 
-FOLDER = "/sys/kernel/debug/vfio/0000:00:08.1/migration/hisi_acc"
+VF, VF2 = (hardware.ENGINES[ENGINE].vf(number) for number in range(2))
+FOLDER = f"/sys/kernel/debug/vfio/{VF}/migration/hisi_acc"
 EVENTS = "/sys/kernel/tracing/events/hisi_acc_vfio_pci"
 TRACE = "/sys/kernel/tracing/trace"
 
@@ -57,5 +58,5 @@ def test_each_step_has_a_tracepoint(boot, context):
     trace = host.ssh.out(f"cat {TRACE}")
     for line in (r"hisi_acc_vf_stop: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
                  r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",
-                 r"hisi_acc_vf_refused: 0000:00:08.2: -74, magic: got 0x\w+, expected 0xaaccfeeddecadede"):
+                 rf"hisi_acc_vf_refused: {VF2}: -74, magic: got 0x\w+, expected 0xaaccfeeddecadede"):
         assert re.search(line, trace), f"no {line} in:\n{trace}"

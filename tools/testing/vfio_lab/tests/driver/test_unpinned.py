@@ -33,7 +33,7 @@ def settings(each: bool) -> list[dict[str, str]]:
 def test_our_driver_lives_with_each(request, new_session):
     """A guest must migrate with each setting."""
     moves = settings(request.config.getoption("--long"))
-    with new_session().scenario(migration=MigrationConfig(moves=len(moves))) as scenario:
+    with new_session().scenario(migration=MigrationConfig(migrations=len(moves))) as scenario:
         scenario.set_up()
         scenario.start_guest()
         for turn, setting in enumerate(moves):

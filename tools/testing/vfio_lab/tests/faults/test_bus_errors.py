@@ -15,7 +15,7 @@ from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from bench import wait_until
-from moves import event
+from migrations import event
 from steps import State
 
 TOLD = "vfio_err_notifier_handler.*Unrecoverable error detected"

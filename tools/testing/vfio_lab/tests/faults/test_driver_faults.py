@@ -34,8 +34,7 @@ def host(request, context) -> Iterator[Host]:
     with Session(Steps(io.StringIO()), paths.BUILD / f"check/driver-faults-{request.param}") as session:
         (one,) = session.boot([session.spec("host", HostConfig(
             kernel=request.param, push={steps.REMOTE: program}, model={**MODEL, **QUEUES}))])
-        accelerator.bring_up(one.ssh, SEC, 2)
-        accelerator.bind(one.ssh, accelerator.functions(one.ssh, SEC), hardware.VARIANT_DRIVER)
+        accelerator.set_up(one.ssh, [SEC], 2)
         yield one
 
 

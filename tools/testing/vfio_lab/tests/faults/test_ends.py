@@ -17,7 +17,7 @@ import bench as lab_bench
 from bench import PF, SEC, Bench, wait_until
 from defect_scenarios import SQC_TABLE, go, works
 from lab.core import versions
-from moves import ended, states
+from migrations import ended, states
 from steps import State
 from test_driver_life import STATES, waits
 

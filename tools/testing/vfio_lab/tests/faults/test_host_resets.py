@@ -18,7 +18,7 @@ from lab.scenario import accelerator, watch
 from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import Scenario
-from moves import ENDED, TRICKLE, ended, event
+from migrations import ENDED, TRICKLE, ended, event
 from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
 @pytest.fixture(scope="module")

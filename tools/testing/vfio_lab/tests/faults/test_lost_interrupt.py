@@ -32,9 +32,7 @@ def guest(new_session):
     """A guest under load that loses one interrupt and stalls."""
     session = new_session()
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1), GuestConfig())])
-    accelerator.bring_up(host.ssh, SEC, 1)
-    functions = accelerator.functions(host.ssh, SEC)
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    functions = accelerator.set_up(host.ssh, [SEC], 1)["sec"]
     record = LoadRecord()
     one = Guest(host, functions, record)
     try:

@@ -17,7 +17,7 @@ from bench import PF, RIVAL, Bench, wait_until
 from defect_scenarios import go
 from lab.scenario import watch
 from lab.scenario.migration import ENGINE
-from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
+from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
 from steps import DATA_SIZE, Function, State
 from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
 

@@ -14,7 +14,7 @@ from bench import Bench
 from defect_scenarios import go, saved
 from lab.scenario.config import GuestConfig
 from lab.scenario.migration import ENGINE, slow_down
-from moves import event, goes_on, states
+from migrations import event, goes_on, states
 from steps import State
 from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
 
@@ -67,7 +67,7 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
             assert int.from_bytes(whole[168:176], "little") == missing
 
 
-@pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["announced", "silent"])
+@pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["ready", "not-ready"])
 def test_nobodys_state_takes_the_place_of_a_guests(bench, ready):
     """Loading the state of an unused VF must clear the queues of a previous guest, whose memory may
     have another owner."""
@@ -87,7 +87,7 @@ def silent(host) -> None:
 
 
 @pytest.mark.parametrize("lacks", [SAYS_SO, pytest.param("", marks=pytest.mark.long("the same of a guest of today"))],
-                         ids=["silent", "announced"])
+                         ids=["silent", "sets-vf-state"])
 def test_a_guest_under_load(new_session, lacks):
     """A guest under load: stopped it must be idle, continued it must go on, migrated it must lose nothing."""
     with new_session().scenario(guest=GuestConfig(lacks=lacks)) as scenario:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long("installs Debian 12 and 13 in a folder, and hundre
 DEMO = "make python && tools/testing/vfio_lab/vlab build rootfs library programs"
 PACKAGES = "make deb"
 CHECK = ("tools/testing/vfio_lab/vlab check -- test_other_machines.py test_machine.py test_cache.py test_cpio.py "
-         "test_front_door.py -k 'not sandbox and not has_a_space and not make_module and not get_maintainer'")
+         "test_project_files.py -k 'not sandbox and not has_a_space and not make_module and not get_maintainer'")
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+import benchmarks
 from benchmarks import downtime, chance, endurance, fairness, floor, latency, memory, report, rig, scale
 from lab.scenario.timeline import Phase
 from lab.probe import kmem
@@ -194,10 +195,16 @@ def test_costs_by_stage():
     assert "1,024 (512)" in text[1] and "176" in text[1]
 
 
-def test_the_command_knows_all_of_them():
-    """The command must know each benchmark."""
+def test_each_is_run(monkeypatch, tmp_path):
+    """The command must know each benchmark, and run only the chosen one."""
     from benchmarks import run
-    assert tuple(testing.BENCHMARKS.known) == run.WHAT
+    chosen = []
+    for part in ("_small", "_large", "_tenants", "_whole", "_long"):
+        monkeypatch.setattr(run.Bench, part, lambda bench, *_, part=part: chosen.append((bench.what, part)))
+    for name in testing.BENCHMARKS.known:
+        run.Bench((name,), 1, 1, 1, tmp_path, None).run()
+    assert {what for what, _ in chosen} == {(name,) for name in benchmarks.WHAT}
+    assert {part for what, part in chosen if what == ("downtime",)} == {"_whole"}
 
 
 def test_floor_is_what_its_items_are():

@@ -60,11 +60,11 @@ def test_a_stock_drivers_usual_messages_are_not():
 def test_a_message_is_reported_once():
     """A message must be reported once, although both console and log have it; the same at another
     time must be reported."""
-    told: set[str] = set()
+    reported: set[str] = set()
     line = "<3>[    9.1] vfio-pci 0000:00:08.1: reset recovery - restoring BARs"
-    assert len(splats([line, "[    9.1] WARNING: at x"], told)) == 2
-    assert splats([line, "<4>[    9.1] WARNING: at x"], told) == []
-    assert len(splats([line.replace("9.1", "9.2")], told)) == 1
+    assert len(splats([line, "[    9.1] WARNING: at x"], reported)) == 2
+    assert splats([line, "<4>[    9.1] WARNING: at x"], reported) == []
+    assert len(splats([line.replace("9.1", "9.2")], reported)) == 1
 
 
 def test_all_warnings_of_a_guests_kernel_are_seen():

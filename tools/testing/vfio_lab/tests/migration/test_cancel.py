@@ -11,7 +11,7 @@ import pytest
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE, slow_down
 from kernels import DEFAULT_FIRST
-from moves import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
+from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
 
 
 def cancel_before_the_switch(scenario):

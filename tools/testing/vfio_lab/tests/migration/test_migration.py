@@ -69,8 +69,8 @@ def test_it_migrates_to_and_from_the_in_tree_driver(new_session, kernel, backend
 def test_a_guest_with_all_accelerators_migrates_there_and_back(request, new_session):
     """A guest with one VF of each accelerator must migrate with requests in flight: twice, with
     --long twenty times."""
-    moves = 20 if request.config.getoption("--long") else 2
-    outcome = new_session().migrate(HostConfig(engines=("sec", "hpre", "zip")), migration=MigrationConfig(moves=moves))
+    migrations = 20 if request.config.getoption("--long") else 2
+    outcome = new_session().migrate(HostConfig(engines=("sec", "hpre", "zip")), migration=MigrationConfig(migrations=migrations))
     assert outcome.failures == []
     assert len(outcome.device_counts) == 6 and outcome.requests["after"] > 0
-    assert all(counts["requests-completed"] >= moves for counts in outcome.device_counts.values())
+    assert all(counts["requests-completed"] >= migrations for counts in outcome.device_counts.values())

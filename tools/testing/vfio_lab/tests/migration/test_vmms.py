@@ -24,7 +24,7 @@ BYPASS = dataclasses.replace(VIOMMU, append="iommu.passthrough=1")
 LONG = pytest.mark.long("another combination of releases, backends and VFs")
 
 
-def moved(new_session, config: HostConfig, to_vmm: str = "", migration: MigrationConfig = MigrationConfig(),
+def migrated(new_session, config: HostConfig, to_vmm: str = "", migration: MigrationConfig = MigrationConfig(),
           guest: GuestConfig = GuestConfig()):
     """The outcome of a migration, to a host with another QEMU if one is named. HTTU is there for iommufd only."""
     config = dataclasses.replace(config, httu=migration.backend == "iommufd")
@@ -42,7 +42,7 @@ def held(outcome, vmm: versions.Vmm) -> None:
 def test_the_newest_migrates_by_iommufd(new_session):
     """With the newest QEMU and iommufd no page, request or interrupt may be lost; the timeline must
     have the event before a device stops."""
-    outcome = moved(new_session, HostConfig(vmm=NEW.name))
+    outcome = migrated(new_session, HostConfig(vmm=NEW.name))
     held(outcome, NEW)
     phases = {phase.name: phase for phase in outcome.phases}
     assert 0 < phases["stop (QEMU)"].seconds < phases["downtime (QEMU)"].end - phases["pre-copy"].start
@@ -50,14 +50,14 @@ def test_the_newest_migrates_by_iommufd(new_session):
 
 def test_a_guest_goes_to_the_older_release(new_session):
     """To migrate to an older release, the guest must have that release's machine type."""
-    held(moved(new_session, HostConfig(vmm=NEW.name), OLD.name), NEW)
+    held(migrated(new_session, HostConfig(vmm=NEW.name), OLD.name), NEW)
 
 
 @LONG
 def test_a_guest_of_the_older_release_is_refused(new_session):
     """The newer release must refuse the older one's guest, because of QEMU's own device. If this
     fails, remove the entry from versions.py."""
-    outcome = moved(new_session, HostConfig(), NEW.name)
+    outcome = migrated(new_session, HostConfig(), NEW.name)
     assert NEW.lacks["guest-of-older-vmm"] in outcome.refusal, outcome.failures
 
 
@@ -68,14 +68,14 @@ def test_a_guest_of_the_older_release_is_refused(new_session):
 def test_each_release_migrates(new_session, vmm, backend, engines):
     """A guest with one VF and with three must migrate there and back: by iommufd with HTTU, by the
     container backend without."""
-    held(moved(new_session, HostConfig(vmm=vmm.name, engines=engines), migration=MigrationConfig(backend, moves=2)), vmm)
+    held(migrated(new_session, HostConfig(vmm=vmm.name, engines=engines), migration=MigrationConfig(backend, migrations=2)), vmm)
 
 
 @LONG
 @pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
 def test_a_guest_goes_to_the_older_release_without_httu(new_session, engines):
     """A migration to the older release must work with the container backend, with one VF and with three."""
-    held(moved(new_session, HostConfig(vmm=NEW.name, engines=engines), OLD.name, MigrationConfig(backend="container")), NEW)
+    held(migrated(new_session, HostConfig(vmm=NEW.name, engines=engines), OLD.name, MigrationConfig(backend="container")), NEW)
 
 
 @LONG
@@ -83,7 +83,7 @@ def test_a_guest_goes_to_the_older_release_without_httu(new_session, engines):
 def test_a_guest_that_bypasses_its_viommu(new_session, vmm):
     """A guest with a vIOMMU through which no DMA goes must be refused before it is stopped where
     versions.py says so, and must migrate there and back otherwise."""
-    with new_session().scenario(HostConfig(vmm=vmm.name), guest=BYPASS, migration=MigrationConfig(moves=2)) as scenario:
+    with new_session().scenario(HostConfig(vmm=vmm.name), guest=BYPASS, migration=MigrationConfig(migrations=2)) as scenario:
         outcome = scenario.run()
         if not vmm.has("viommu"):
             assert vmm.lacks["viommu"] in outcome.refusal, outcome.failures

@@ -19,7 +19,7 @@ from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from bench import wait_until
 from kernels import EACH
-from moves import TRICKLE, ended, event
+from migrations import TRICKLE, ended, event
 from steps import State
 from test_physical_reset import GOES_ON, LANES, LONG
 from test_stock_drivers import selftests

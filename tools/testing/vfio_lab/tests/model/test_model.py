@@ -506,7 +506,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("mailbox-narrow-read=none", "mailbox-narrow-read must be 'own' or 'foreign', not 'none'"),
     ("message-mask-reset=maybe", "message-mask-reset must be 'set' or 'keep', not 'maybe'"),
     a_number("context-cache", 0, 1024, 1025),
-    ("window-reset=maybe", "window-reset must be 'keep' or 'lost', not 'maybe'"),
+    ("mig-regs-reset=maybe", "mig-regs-reset must be 'keep' or 'lost', not 'maybe'"),
     ("bus-reopen=maybe", "bus-reopen must be 'clear' or 'toggle', not 'maybe'"),
     ("no-soft-reset=maybe", "no-soft-reset must be 'off' or 'on', not 'maybe'"),
     ("hw-version=v6", "hw-version must be 'v3', 'v4' or 'v5', not 'v6'"),

@@ -13,7 +13,7 @@ import pytest
 from registers import Function
 from test_model_engines import Zip
 from test_model_power import D0, D3HOT, power
-from test_model_versions import Window, windows
+from test_model_versions import MigRegs, put_mig_regs
 
 STOP, FLUSH, PAUSE = 0x8, 0x9, 0xE
 BUSY, STATUS = 0x2000, 0x1E00
@@ -116,14 +116,14 @@ def test_a_bus_that_closes_ends_it(start, command):
 def test_it_waits_for_d0(start, command):
     """In D3hot the command must wait for D0."""
     vf = start(SLOW + ",hw-version=v4,no-soft-reset=on")
-    windows(vf, 1)
-    window = Window(vf)
+    put_mig_regs(vf, 1)
+    mig_regs = MigRegs(vf)
     vf.submit(0)
     vf.model.step(1)
     power(vf, D3HOT)
-    window.mailbox(command)
+    mig_regs.mailbox(command)
     vf.model.step(10_000)
-    assert window.read(0x300, 2) & BUSY and done(vf) == 0
+    assert mig_regs.read(0x300, 2) & BUSY and done(vf) == 0
     power(vf, D0)
     vf.model.run_due()
     assert not busy(vf) and done(vf) == 1
@@ -242,6 +242,26 @@ def test_the_function_of_a_long_request_goes_away(start, end):
     noise(again, 1, first=MANY)
     again.wait_completed(completed + 1)
     assert again.reap(0) == [(0, 0x0D)] and results(vf) == written and not again.guest_errors()
+
+
+def test_a_request_that_a_reset_drops_keeps_no_memory(start):
+    """The memory of requests that were being computed in a reset must be freed."""
+    vf = start(kind=Zip)
+    data = noise(vf, 1)
+    sqe = vf.model.memory(vf.sq(0), 128)
+    vf.wait_completed(1)
+    before = vf.model.resident()
+    for _ in range(20):
+        vf.model.reset(1)
+        vf = Zip(vf.model, 1)
+        vf.start()
+        fetched = vf.events()["requests-fetched"]
+        vf.submit(0, sqe)
+        while vf.events()["requests-fetched"] == fetched:
+            vf.model.run_due()
+    # begins later, and takes as long
+    vf.wait_completed(done(vf) + 1)
+    assert vf.model.resident() < before + 5 * len(data)
 
 
 def test_a_pause_that_holds_a_long_request(start):

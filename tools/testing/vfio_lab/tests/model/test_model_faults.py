@@ -551,8 +551,8 @@ def test_accesses_are_counted_by_region_and_width(start):
     more = [{name: count - old.get(name, 0) for name, count in new.items()
              if count != old.get(name, 0)} for old, new in zip(before, after, strict=True)]
     assert more == [
-        {"function-1": 1, "function-2": 1, "function-4": 1, "function-8": 1, "window-4": 2},
-        {"window-4": 1, "function-4": 1, "function-8": 1},
+        {"function-1": 1, "function-2": 1, "function-4": 1, "function-8": 1, "mig-regs-4": 2},
+        {"mig-regs-4": 1, "function-4": 1, "function-8": 1},
         {"function-4": 1, "global-4": 1, "global-8": 1},
         {"global-8": 1}]
 

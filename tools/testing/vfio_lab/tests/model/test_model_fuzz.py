@@ -39,7 +39,7 @@ CONFIG = [0x4, 0x18, 0x20, 0x40, 0x52, 0x54, 0x5C, 0x74, 0x88, 0x208, 0x210, 0x2
 CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "doorbell"]),
            ("unpause", ["kick", "doorbell"]), ("pause-inflight", ["finish", "hold"]),
            ("fault-reraise", ["none", "never"]), ("writeback-scope", ["queues", "all"]),
-           ("bus-master-off", ["fail", "wait", "reset"]), ("d3-access", ["all-ones", "abort"]), ("window-reset", ["keep", "lost"]), ("mailbox-narrow-read", ["own", "foreign"]), ("message-mask-reset", ["set", "keep"]), ("context-cache", [0, 0, 1, 2]), ("ras", ["on", "off"]), ("bus-reopen", ["clear", "toggle"]),
+           ("bus-master-off", ["fail", "wait", "reset"]), ("d3-access", ["all-ones", "abort"]), ("mig-regs-reset", ["keep", "lost"]), ("mailbox-narrow-read", ["own", "foreign"]), ("message-mask-reset", ["set", "keep"]), ("context-cache", [0, 0, 1, 2]), ("ras", ["on", "off"]), ("bus-reopen", ["clear", "toggle"]),
            ("request-latency", [0, 1, 50]),
            ("mailbox-latency", [0, 3]), ("writeback-latency", [0, 3]), ("engine-slots", [1, 4, 64]),
            ("fault-mailbox", ["none", "none", "busy", "fail", "garbage"]),
@@ -64,7 +64,7 @@ class Sec(Function):
                          dice.choice([0, 1, 4, 7]) | 2 << 4)
         for offset in (16, 48, 76, 92):
             struct.pack_into("<Q", raw, offset, guest.address())
-        guest.spoilt(raw)
+        guest.mutated(raw)
         struct.pack_into("<I", raw, 72, dice.choice([16, 17, 64, 4096, dice.getrandbits(12)]))
         return bytes(raw)
 
@@ -89,7 +89,7 @@ class Deflate(Zip):
                          dice.choice([1, 1, 2, 3, 4]) | dice.getrandbits(1) << 8 | dice.randrange(5) << 12)
         struct.pack_into("<I", raw, 56, dice.choice([1, 16, 4096, dice.getrandbits(16)]))
         struct.pack_into("<QQ", raw, 72, guest.address(), guest.address())
-        return guest.spoilt(raw)
+        return guest.mutated(raw)
 
     def works(self) -> None:
         """A valid request must have the right result."""
@@ -108,7 +108,7 @@ class PublicKey(Hpre):
                          dice.choice([3, 5, 8, 15, 31, dice.randrange(32)]))
         for offset in (8, 16, 24):
             struct.pack_into("<Q", raw, offset, guest.address())
-        return guest.spoilt(raw)
+        return guest.mutated(raw)
 
     def works(self) -> None:
         """A valid request must have the right result."""
@@ -228,12 +228,12 @@ class Guest:
             "<HHQIHHHHHHI", dice.randrange(16), dice.randrange(16), self.address(),
             dice.choice([15, 15, 63, dice.randrange(4096)]) | dice.choice([4, 6, 7]) << 12, 0, 0, 0,
             dice.choice([0, 1 << 6]), dice.choice([0, 1, 2, 3]), 1 << 4, 0))
-        return self.spoilt(raw)
+        return self.mutated(raw)
 
     def event_context(self) -> bytes:
         """An EQC or AEQC, mostly valid."""
         dice = self.dice
-        return self.spoilt(bytearray(struct.pack(
+        return self.mutated(bytearray(struct.pack(
             "<HHQIIII", dice.randrange(16), dice.randrange(16), self.address(), 0, 0, 0,
             dice.choice([15, 255, dice.getrandbits(16)]) | 1 << 16)))
 
@@ -249,9 +249,9 @@ class Guest:
         for _ in range(3):
             raw += struct.pack("<QQI", self.address(), 0,
                                dice.choice([0, 16, 4096, dice.getrandbits(32)])).ljust(32, b"\0")
-        return self.spoilt(raw)
+        return self.mutated(raw)
 
-    def spoilt(self, raw: bytearray) -> bytes:
+    def mutated(self, raw: bytearray) -> bytes:
         """Change one byte, every third time."""
         if self.dice.random() < 0.33:
             raw[self.dice.randrange(len(raw))] = self.dice.getrandbits(8)
@@ -329,7 +329,7 @@ def tally(model: Model, name: str) -> dict[str, int]:
     seen = {"accesses": sum(sum(c[kind].values()) for c in counts for kind in ("reads", "writes")),
             "doorbells": sum(c["events"][which] for c in counts for which in c["events"] if which.endswith("doorbells")),
             "requests": sum(c["events"]["requests-completed"] for c in counts),
-            "mistakes": sum(sum(c["guest-errors"].values()) for c in counts)}
+            "guest-errors": sum(sum(c["guest-errors"].values()) for c in counts)}
     file = paths.BUILD / "check/fuzz" / f"{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(seen) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from registers import PF_BAR, VF_BAR, VF_BAR_SIZE, Function, Model
 
-WINDOW = PF_BAR + 0x182000              # V4: VF 1's registers in the PF's BAR2
+MIG_REGS = PF_BAR + 0x182000            # V4: VF 1's migration registers in the PF's BAR2
 WRITE_BACK = 0x204
 RESET_OF_ALL = 0x40                     # in the PF's configuration space
 
@@ -53,8 +53,8 @@ def message_at(vf: Function, address: int) -> None:
 @pytest.mark.parametrize("version", ["v3", "v4", "v5"])
 @pytest.mark.parametrize("how", [cqe_at, eqe_at, result_at, message_at])
 @pytest.mark.parametrize("target", [
-    lambda model: WINDOW + WRITE_BACK, lambda model: VF_BAR + WRITE_BACK, lambda model: model.config(0) + RESET_OF_ALL],
-    ids=["window", "own register", "reset of all"])
+    lambda model: MIG_REGS + WRITE_BACK, lambda model: VF_BAR + WRITE_BACK, lambda model: model.config(0) + RESET_OF_ALL],
+    ids=["migration registers", "own register", "reset of all"])
 def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Callable[[Function, int], None],
                                                   target: Callable[[Model], int]):
     """The DMA must cause no write-back and no reset, and the VF's other queue must work."""

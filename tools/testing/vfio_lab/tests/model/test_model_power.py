@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from registers import CIPHER, VF_BAR, VF_DB_BAR, Function, Model
-from test_model_versions import Window, windows
+from test_model_versions import MigRegs, put_mig_regs
 
 COMMAND, STATUS, FIRST_CAPABILITY = 0x4, 0x6, 0x34
 MEMORY, MASTER = 2, 4
@@ -189,31 +189,31 @@ def test_migration_registers_answer_for_a_vf_in_d3hot(start):
     """The migration registers of a VF in D3hot must be accessible, as they are in the PF's memory
     space. Commands and write-backs that need the VF's DMA must wait for D0, others not."""
     vf = start(",hw-version=v4,no-soft-reset=on")
-    windows(vf, 1)
-    window = Window(vf)
+    put_mig_regs(vf, 1)
+    mig_regs = MigRegs(vf)
     vf.submit(0)
     assert vf.reap(0) == [(0, 0)]
     power(vf, D3HOT)
     before = transferred(vf)
-    assert window.read(0x8004) == vf.eq & ALL_ONES
-    assert window.ask(4, get=True) == vf.sq_table
-    window.write(0x204, 1)
-    window.mailbox(0, vf.buffer, get=True)
+    assert mig_regs.read(0x8004) == vf.eq & ALL_ONES
+    assert mig_regs.ask(4, get=True) == vf.sq_table
+    mig_regs.write(0x204, 1)
+    mig_regs.mailbox(0, vf.buffer, get=True)
     vf.model.step(1_000_000)
-    assert window.read(0x208) == 0 and window.read(0x300) & BUSY and transferred(vf) == before
-    window.doorbell(0, 1, 1, priority=1)
+    assert mig_regs.read(0x208) == 0 and mig_regs.read(0x300) & BUSY and transferred(vf) == before
+    mig_regs.doorbell(0, 1, 1, priority=1)
     assert vf.events()["doorbells-without-bus-master"] == 1
     power(vf, D0)
     vf.model.run_due()
-    assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS)
+    assert mig_regs.read(0x208) == 1 and not mig_regs.read(0x300) & (BUSY | STATUS_BITS)
     assert vf.saved_sqc(0) == (1, 1, vf.sq(0)) and not vf.guest_errors()
 
 
 def test_a_command_that_is_under_way_waits_too(start):
     """Commands and write-backs in progress must wait for D0, too."""
     vf = start(",no-soft-reset=on,hw-version=v4")
-    windows(vf, 1)
-    window = Window(vf)
+    put_mig_regs(vf, 1)
+    mig_regs = MigRegs(vf)
     for latency in ("mailbox-latency", "writeback-latency"):
         assert not vf.model.set(latency, 100)
     vf.write(0x204, 1)
@@ -221,17 +221,17 @@ def test_a_command_that_is_under_way_waits_too(start):
     power(vf, D3HOT)
     before = transferred(vf)
     vf.model.step(1000)
-    assert window.read(0x208) == 0 and window.read(0x300) & BUSY and transferred(vf) == before
+    assert mig_regs.read(0x208) == 0 and mig_regs.read(0x300) & BUSY and transferred(vf) == before
     power(vf, D0)
     vf.model.run_due()
-    assert window.read(0x208) == 1 and not window.read(0x300) & (BUSY | STATUS_BITS) and not vf.guest_errors()
+    assert mig_regs.read(0x208) == 1 and not mig_regs.read(0x300) & (BUSY | STATUS_BITS) and not vf.guest_errors()
 
 
 @pytest.mark.parametrize("choice", ["keep", "lost"])
 def test_migration_registers_after_d3hot_are_as_after_any_reset(start, choice):
-    """window-reset must apply to the return to D0."""
-    vf = start(f",hw-version=v4,window-reset={choice}")
-    pf = windows(vf, 1)
+    """mig-regs-reset must apply to the return to D0."""
+    vf = start(f",hw-version=v4,mig-regs-reset={choice}")
+    pf = put_mig_regs(vf, 1)
     power(pf, D3HOT)
     power(pf, D0)
     vf.model.bring_up()

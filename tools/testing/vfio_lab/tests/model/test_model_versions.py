@@ -7,19 +7,19 @@ import pytest
 
 from registers import CIPHER, PF_BAR, PF_DB_BAR, VF_DB_BAR, Function
 
-WINDOWS, PITCH, REGION_SELECT = 0x180000, 0x2000, 0x100198
+MIG_REGS, PITCH, REGION_SELECT = 0x180000, 0x2000, 0x100198
 XQC_MOVED = 0x8000 - 0x1C00
 ALL_ONES = 0xFFFFFFFF
 DB_PITCH = 0x10000
 LATER = ["v4", "v5"]
 
 
-class Window(Function):
+class MigRegs(Function):
     """A VF accessed through its migration registers in the PF, as the host's driver does."""
 
     def __init__(self, function: Function) -> None:
         super().__init__(function.model, function.number)
-        self.bar = PF_BAR + WINDOWS + PITCH * function.number
+        self.bar = PF_BAR + MIG_REGS + PITCH * function.number
 
     def read(self, offset: int, size: int = 4) -> int:
         return super().read(offset - XQC_MOVED if offset >= 0x8000 else offset, size)
@@ -28,7 +28,7 @@ class Window(Function):
         super().write(offset - XQC_MOVED if offset >= 0x8000 else offset, value, size)
 
 
-def windows(vf: Function, where: int) -> Function:
+def put_mig_regs(vf: Function, where: int) -> Function:
     """Put the migration registers into the PF's BAR, or back; returns the PF."""
     pf = Function(vf.model, 0)
     pf.write(REGION_SELECT, where)
@@ -49,19 +49,19 @@ def test_a_migration_by_the_registers_of_v4(start, version):
     """The migration registers must work from the PF's BAR."""
     vf = start(f",hw-version={version},pause-inflight=hold,request-latency=1000")
     assert vf.read(0x8004) == vf.eq & ALL_ONES      # still in the VF's BAR2
-    windows(vf, 1)
-    window = Window(vf)
+    put_mig_regs(vf, 1)
+    mig_regs = MigRegs(vf)
     for _ in range(3):
         vf.submit(0)
-    window.ask(0xE)
-    window.write(0x204, 1)
-    assert window.read(0x208) == 1 and vf.saved_sqc(0) == (0, 3, vf.sq(0))
-    state = window.save()
+    mig_regs.ask(0xE)
+    mig_regs.write(0x204, 1)
+    assert mig_regs.read(0x208) == 1 and vf.saved_sqc(0) == (0, 3, vf.sq(0))
+    state = mig_regs.save()
     assert state["eq"][1] == vf.eq & ALL_ONES
     vf.model.reset(1)
-    window.load(state)
+    mig_regs.load(state)
     for queue in range(4):
-        window.kick(queue)
+        mig_regs.kick(queue)
     for _ in range(5):
         vf.model.step(1000)
     assert vf.reap(0) == [(0, 0), (1, 0), (2, 0)]
@@ -73,25 +73,25 @@ def test_a_migration_by_the_registers_of_v4(start, version):
 def test_the_v3_registers_are_empty_with_those_of_v4(start, version):
     """Accesses to migration registers that are elsewhere must return all ones and be guest errors."""
     vf = start(f",hw-version={version}")
-    pf = windows(vf, 1)
+    pf = put_mig_regs(vf, 1)
     assert vf.read(0x8004) == ALL_ONES
     vf.write(0x8004, 0)
-    assert vf.guest_errors() == {"window-not-there"}
-    assert Window(vf).read(0x8004) == vf.eq & ALL_ONES
-    windows(vf, 0)
+    assert vf.guest_errors() == {"mig-regs-not-there"}
+    assert MigRegs(vf).read(0x8004) == vf.eq & ALL_ONES
+    put_mig_regs(vf, 0)
     assert vf.read(0x8004) == vf.eq & ALL_ONES
-    assert Window(vf).read(0x8004) == ALL_ONES
-    assert pf.guest_errors() == {"window-not-there"}
+    assert MigRegs(vf).read(0x8004) == ALL_ONES
+    assert pf.guest_errors() == {"mig-regs-not-there"}
 
 
 @pytest.mark.parametrize("version", LATER)
 @pytest.mark.parametrize("how", ["controller", "FLR"])
 @pytest.mark.parametrize("choice", ["keep", "lost"])
 def test_whether_a_reset_disables_migration_registers_is_a_choice(start, version, how, choice):
-    """window-reset must select whether a PF reset moves the migration registers back."""
+    """mig-regs-reset must select whether a PF reset moves the migration registers back."""
     vf = start(f",hw-version={version}")
-    assert not vf.model.set("window-reset", choice)
-    pf = windows(vf, 1)
+    assert not vf.model.set("mig-regs-reset", choice)
+    pf = put_mig_regs(vf, 1)
     if how == "controller":
         vf.model.write(vf.model.config(0) + 0x40, 1)
     else:
@@ -99,14 +99,14 @@ def test_whether_a_reset_disables_migration_registers_is_a_choice(start, version
     vf.model.bring_up()
     assert pf.read(REGION_SELECT) == (choice == "keep")
     vf.start()
-    here, elsewhere = (Window(vf), vf) if choice == "keep" else (vf, Window(vf))
+    here, elsewhere = (MigRegs(vf), vf) if choice == "keep" else (vf, MigRegs(vf))
     assert here.read(0x8004) == vf.eq & ALL_ONES and elsewhere.read(0x8004) == ALL_ONES
 
 
 def test_a_reset_of_a_vf_never_disables_migration_registers(start):
     """A VF reset must not move the migration registers."""
-    vf = start(",hw-version=v4,window-reset=lost")
-    pf = windows(vf, 1)
+    vf = start(",hw-version=v4,mig-regs-reset=lost")
+    pf = put_mig_regs(vf, 1)
     vf.model.reset(1)
     assert pf.read(REGION_SELECT) == 1
 
@@ -114,9 +114,9 @@ def test_a_reset_of_a_vf_never_disables_migration_registers(start):
 @pytest.mark.parametrize("number", [0, 3, 63])
 def test_migration_registers_of_vfs_that_do_not_exist(start, number):
     """Migration registers of VFs that do not exist must return all ones."""
-    pf = windows(start(",hw-version=v4"), 1)
-    assert pf.read(WINDOWS + PITCH * number + 0x60) == ALL_ONES
-    assert pf.guest_errors() == {"window-not-there"}
+    pf = put_mig_regs(start(",hw-version=v4"), 1)
+    assert pf.read(MIG_REGS + PITCH * number + 0x60) == ALL_ONES
+    assert pf.guest_errors() == {"mig-regs-not-there"}
 
 
 def test_v3_has_no_separate_migration_registers(start):
@@ -124,7 +124,7 @@ def test_v3_has_no_separate_migration_registers(start):
     vf = start()
     pf = Function(vf.model, 0)
     pf.write(REGION_SELECT, 1)
-    assert pf.read(REGION_SELECT) == 0 and pf.read(WINDOWS + PITCH) == 0
+    assert pf.read(REGION_SELECT) == 0 and pf.read(MIG_REGS + PITCH) == 0
     assert pf.guest_errors() == {"undefined-register"}
     assert vf.read(0x8004) == vf.eq & ALL_ONES
 
@@ -132,39 +132,39 @@ def test_v3_has_no_separate_migration_registers(start):
 def test_the_migration_registers_end_where_the_driver_expects(start):
     """Undefined offsets in the migration registers must return all ones."""
     vf = start(",hw-version=v4")
-    windows(vf, 1)
-    assert Window(vf).read(0x1F00) == ALL_ONES
+    put_mig_regs(vf, 1)
+    assert MigRegs(vf).read(0x1F00) == ALL_ONES
     assert vf.guest_errors() == {"undefined-register"}
 
 
 def test_an_event_doorbell_beyond_the_registers_is_a_guest_error(start):
     """An event queue doorbell beyond the migration registers must be a guest error without effect."""
     vf = start(",hw-version=v4")
-    windows(vf, 1)
+    put_mig_regs(vf, 1)
     neighbour = Function(vf.model, 2)
     neighbour.start()
-    Window(vf).doorbell(0, 2, 5)
-    Window(neighbour).doorbell(0, 3, 5)             # the last VF
-    assert vf.guest_errors() == neighbour.guest_errors() == {"event-doorbell-outside-window"}
+    MigRegs(vf).doorbell(0, 2, 5)
+    MigRegs(neighbour).doorbell(0, 3, 5)             # the last VF
+    assert vf.guest_errors() == neighbour.guest_errors() == {"event-doorbell-outside-mig-regs"}
     assert neighbour.read(0x0) == neighbour.read(0x4) == 0, "the doorbell reached the next VF"
 
 
 def test_a_fault_of_a_vf_shows_in_its_migration_registers(start):
     """Faults of a VF must apply to its migration registers in the PF."""
     vf = start(",hw-version=v4")
-    windows(vf, 1)
+    put_mig_regs(vf, 1)
     assert not vf.model.set("fault-function", "1")
     assert not vf.model.set("fault-registers", "all-ones")
-    assert Window(vf).read(0x60) == ALL_ONES and Function(vf.model, 0).read(0x30) == 0
+    assert MigRegs(vf).read(0x60) == ALL_ONES and Function(vf.model, 0).read(0x30) == 0
 
 
 def test_accesses_to_migration_registers_count_for_their_vf(start):
     """Accesses to migration registers must be counted for their VF."""
     vf = start(",hw-version=v4")
-    windows(vf, 1)
-    Window(vf).read(0x60)
-    assert vf.model.property("counters", 1)["reads"]["window-4"] == 1
-    assert vf.model.property("counters", 0)["reads"]["window-4"] == 0
+    put_mig_regs(vf, 1)
+    MigRegs(vf).read(0x60)
+    assert vf.model.property("counters", 1)["reads"]["mig-regs-4"] == 1
+    assert vf.model.property("counters", 0)["reads"]["mig-regs-4"] == 0
 
 
 @pytest.mark.parametrize("version", LATER)

@@ -83,7 +83,7 @@ def reset_while_they_wait(host) -> None:
 
 @pytest.mark.expect("hisi_sec2 .*: send sec request failed!", maybe=True)
 @pytest.mark.parametrize("version", [
-    param if GOES_ON[version] else lasting(version, "a mistake of the driver's, mended since")
+    param if GOES_ON[version] else lasting(version, "a bug of the driver's, fixed since")
     for param, version in zip(EACH, SERIES)])
 def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
     """After an FLR of the PF, PF and VFs must continue without losing a request."""

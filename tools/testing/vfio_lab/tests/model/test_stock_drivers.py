@@ -78,9 +78,7 @@ def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
     session = new_session()
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES)), GuestConfig(version))])
     for name, engine in ENGINES.items():
-        accelerator.bring_up(host.ssh, engine, 1)
-        functions = accelerator.functions(host.ssh, engine)
-        accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+        functions = accelerator.set_up(host.ssh, [engine], 1)[name]
         record = LoadRecord()
         guest = Guest(host, functions, record, migration=MigrationConfig(load=""))
         try:
@@ -120,8 +118,7 @@ def test_unload_and_load_again(boot, version, name):
     accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
     selftests(host)
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs && rmmod {engine.driver}", timeout=120)
-    accelerator.bring_up(host.ssh, engine, 2)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
+    accelerator.set_up(host.ssh, [engine], 2, "stock")
     assert selftests(host) == passed(version, name)
     sound(host, name, 0, 1, 2)
 

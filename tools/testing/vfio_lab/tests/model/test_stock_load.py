@@ -13,7 +13,7 @@ import pytest
 
 import algorithms
 import hostload
-from lab.core import hardware, paths, versions
+from lab.core import paths, versions
 from lab.core.hardware import ENGINES
 from lab.scenario import accelerator
 from lab.scenario.config import MODEL, GuestConfig, HostConfig
@@ -112,10 +112,7 @@ def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
     program.write_text(script(seconds, everything), encoding="utf-8")
     inside = GuestConfig(version, script=program)
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES), model=AT_ONCE), inside)])
-    for engine in ENGINES.values():
-        accelerator.bring_up(host.ssh, engine, 1)
-    functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    functions = [vfs[0] for vfs in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
     record = LoadRecord()
     guest = Guest(host, functions, record, inside)
     try:

@@ -14,7 +14,7 @@ import re
 import pytest
 
 from kernels import lasting
-from lab.core import hardware, paths, versions
+from lab.core import paths, versions
 from lab.core.hardware import ENGINES
 from lab.build import kernel
 from lab.scenario import accelerator
@@ -39,10 +39,7 @@ def test_users_that_nobody_here_wrote(new_session, version):
     config = HostConfig(vfs=1, engines=tuple(ENGINES), model={**MODEL, "request-latency": "0"})
     inside = GuestConfig(kernel.flavoured(kernel.GUEST_FLAVOUR, version), script=SCRIPT)
     (host,) = session.boot([session.spec("host", config, inside)])
-    for engine in ENGINES.values():
-        accelerator.bring_up(host.ssh, engine, 1)
-    functions = [accelerator.functions(host.ssh, engine)[0] for engine in ENGINES.values()]
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
+    functions = [vfs[0] for vfs in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
     record = LoadRecord()
     guest = Guest(host, functions, record, inside)
     done = {name: 0 for name in ENGINES}

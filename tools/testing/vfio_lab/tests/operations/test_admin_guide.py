@@ -22,6 +22,8 @@ pytestmark = pytest.mark.long("boots and migrates several guests: minutes")
 
 # As many queues as hardware has: without parameters the stock driver takes 256
 SILICON = {**MODEL, "queues": "1024"}
+#: a device without SR-IOV
+NO_SRIOV = "0000:00:01.0"
 #: one more than the guide creates
 MOST_VFS = 3
 QEMU = "exec qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -nodefaults -display none -monitor stdio -S"
@@ -73,9 +75,9 @@ def features(host: Host) -> set[str]:
 
 def test_a_host_is_prepared(hosts, shell):
     """The commands must create and bind VFs, and the check must show the driver and its migration features."""
-    functions, bind, check = (shell.pop(name) for name in ("functions", "bind", "check"))
+    vfs, bind, check = (shell.pop(name) for name in ("vfs", "bind", "check"))
     for host in hosts:
-        do(host, functions)
+        do(host, vfs)
         do(host, bind)
     said = do(hosts[0], check)
     assert "drivers/hisi_acc_vfio_pci" in said
@@ -142,7 +144,7 @@ def does_not_fit(source: Host, destination: Host) -> str:
     destination.ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; rmmod hisi_acc_vfio_pci; "
                         f"insmod {MODULE}")
     by_group = blocks("sh")
-    do(destination, by_group["functions"].replace("echo 2", "echo 3") + "\n" + by_group["bind"])
+    do(destination, by_group["vfs"].replace("echo 2", "echo 3") + "\n" + by_group["bind"])
     with Monitor(source, by_group["container-source"]) as here:
         here.guest_ready()
         with Monitor(destination, by_group["container-destination"]) as there:
@@ -181,10 +183,9 @@ def test_each_message_of_the_check_list_is_produced(hosts):
     rebind(source, PF, "vfio-pci")
     source.ssh.run(f"echo 1 > /sys/bus/pci/devices/{PF}/sriov_numvfs")
     rebind(source, VF, "hisi_acc_vfio_pci")
-    # a device without SR-IOV
-    card = blocks("sh")["functions"].replace("$PF", "0000:00:01.0")
+    card = blocks("sh")["vfs"].replace("$PF", NO_SRIOV)
     said.append(source.ssh.run(card, check=False).stderr)
-    assert [a for a in (PF, "0000:00:01.0") if "SR-IOV" in source.ssh.out(f"lspci -s {a} -v")] == [PF]
+    assert [a for a in (PF, NO_SRIOV) if "SR-IOV" in source.ssh.out(f"lspci -s {a} -v")] == [PF]
     lines = "\n".join([*said, *(host.ssh.out("dmesg") for host in hosts)]).splitlines()
     assert len(messages()) >= 10
     assert [m for m in messages() if not fnmatch.filter(lines, f"*{m}*")] == []

@@ -21,12 +21,12 @@ from lab.core.context import Context
 from lab.core.progress import Steps
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
-from lab.scenario.guest import Guest
+from lab.scenario.guest import Guest, Start
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import slow_down
 from lab.scenario.session import Session
 from guide import blocks
-from moves import ended
+from migrations import ended
 from steps import State
 
 SAVE, LOAD = (blocks("none")[name].splitlines() for name in ("file-save", "file-restore"))
@@ -43,11 +43,6 @@ MAGIC, QUEUES = (0xAACCFEEDDECADEDE).to_bytes(8, "little"), 8
 def monitor(guest: Guest, line: str) -> str:
     """Type a line into QEMU's monitor; its answer."""
     return guest.qmp.cmd("human-monitor-command", timeout=120, command_line=line)
-
-
-def enable(guest: Guest, *capabilities: str) -> None:
-    """Enable capabilities of QEMU's migration."""
-    guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": name, "state": True} for name in capabilities])
 
 
 def complete(guest: Guest, record: LoadRecord) -> None:
@@ -67,18 +62,16 @@ class Place:
         self.engines = engines
         config = dataclasses.replace(config, push={steps.REMOTE: steps.program(context), **push})
         (self.host,) = session.boot([session.spec(name, config, GuestConfig())])
-        for engine in CONFIG.engines:
-            accelerator.bring_up(self.host.ssh, CONFIG.engine(engine), CONFIG.vfs)
-            accelerator.bind(self.host.ssh, self.functions(engine), hardware.VARIANT_DRIVER)
+        accelerator.set_up(self.host.ssh, map(CONFIG.engine, CONFIG.engines), CONFIG.vfs)
         self.host.ssh.run(f"mkdir -p {Path(FILE).parent}")
 
-    def functions(self, name: str) -> list[str]:
+    def vfs(self, name: str) -> list[str]:
         """The VFs of an accelerator."""
         return accelerator.functions(self.host.ssh, CONFIG.engine(name))
 
     def set(self, number: int = 0) -> list[str]:
         """What one guest has: a VF of each of its accelerators."""
-        return [self.functions(name)[number] for name in self.engines]
+        return [self.vfs(name)[number] for name in self.engines]
 
     def save(self, guest: Guest, file: str = FILE) -> None:
         """Save the guest to a file, by the guide's commands."""
@@ -88,18 +81,18 @@ class Place:
         assert ended(guest, began) == "completed", guest.qmp.cmd("query-migrate")
         assert re.search(r"status:\s+completed", monitor(guest, question), re.I)
 
-    def load(self, functions: list[str], file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
+    def load(self, vfs: list[str], file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
         """Start a QEMU that loads the file."""
         record = LoadRecord()
-        guest = Guest(self.host, functions, record, incoming=True, listen=False)
-        enable(guest, *capabilities)
+        guest = Guest(self.host, vfs, record, start=Start(incoming=True, listen=False))
+        guest.enable(*capabilities)
         for line in LOAD:
             monitor(guest, line.replace(FILE, file))
         return guest, record
 
-    def restore(self, functions: list[str], file: str = FILE, *capabilities: str) -> None:
+    def restore(self, vfs: list[str], file: str = FILE, *capabilities: str) -> None:
         """Restore the guest; all of its requests must complete."""
-        guest, record = self.load(functions, file, *capabilities)
+        guest, record = self.load(vfs, file, *capabilities)
         try:
             record.wait_progress("each lane goes on", 20, 60, guest.alive)
             complete(guest, record)
@@ -108,20 +101,20 @@ class Place:
             guest.console()
             guest.close()
 
-    def refused(self, functions: list[str], file: str) -> str:
+    def refused(self, vfs: list[str], file: str) -> str:
         """QEMU's reason for refusing a file."""
         began = time.monotonic()
-        guest, _ = self.load(functions, file)
+        guest, _ = self.load(vfs, file)
         try:
             assert ended(guest, began) == "failed"
             return guest.qmp.cmd("query-migrate")["error-desc"] + guest.last_words()
         finally:
             guest.close()
 
-    def usable(self, functions: list[str]) -> None:
+    def usable(self, vfs: list[str]) -> None:
         """The VFs must work for their next user."""
-        for function in functions:
-            with steps.Function(self.host, function) as vf:
+        for address in vfs:
+            with steps.Function(self.host, address) as vf:
                 vf.guest_up()
                 assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
                 assert vf.read_migration_data() == steps.DATA_SIZE
@@ -161,7 +154,7 @@ def home(request, context: Context) -> Iterator[Home]:
         yield Home(session, context, *request.param)
 
 
-def test_the_same_functions(home):
+def test_the_same_vfs(home):
     """The file must be restored on the VFs that the guest had, twice."""
     home.restore(home.set())
     home.restore(home.set())
@@ -173,7 +166,7 @@ def test_mapped_ram(home):
     guest, record = home.load(home.set())
     try:
         record.wait_progress("each lane goes on", 20, 60, guest.alive)
-        enable(guest, "mapped-ram")
+        guest.enable("mapped-ram")
         home.save(guest, COPY)
     finally:
         guest.console()
@@ -182,13 +175,13 @@ def test_mapped_ram(home):
 
 
 @LONG
-def test_other_functions(home):
+def test_other_vfs(home):
     """The file must be restored on other VFs of the same accelerators."""
     home.restore(home.set(1))
 
 
 @LONG
-def test_after_unbinding_and_new_functions(home):
+def test_after_unbinding_and_new_vfs(home):
     """The file must be restored after the driver was unbound from the VFs and bound, and after the
     VFs were removed and created."""
     for address in home.set():
@@ -198,7 +191,7 @@ def test_after_unbinding_and_new_functions(home):
     for name in home.engines:
         number = f"/sys/bus/pci/devices/{CONFIG.engine(name).pf}/sriov_numvfs"
         home.host.ssh.run(f"echo 0 > {number} && echo {CONFIG.vfs} > {number}")
-        accelerator.bind(home.host.ssh, home.functions(name), hardware.VARIANT_DRIVER)
+        accelerator.bind(home.host.ssh, home.vfs(name), hardware.VARIANT_DRIVER)
     home.restore(home.set())
 
 
@@ -287,7 +280,7 @@ def test_a_file_that_ends_early_is_refused(home, content):
 @LONG
 def test_other_accelerators_refuse_the_file(home):
     """VFs of other accelerators must reject the data; they must be usable at once."""
-    others = list(reversed([home.functions(name)[1] for name in CONFIG.engines]))[:len(home.engines)]
+    others = list(reversed([home.vfs(name)[1] for name in CONFIG.engines]))[:len(home.engines)]
     assert "load of migration failed" in home.refused(others, FILE)
     assert "migration data rejected: device id" in home.host.ssh.out("dmesg")
     home.usable(others)

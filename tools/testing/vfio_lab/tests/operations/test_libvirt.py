@@ -34,7 +34,8 @@ from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 VFS = 3
 STOCK, VARIANT = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
 PF = hardware.ENGINES[ENGINE].pf
-VF, NODE = "0000:00:08.1", "pci_0000_00_08_1"
+VF = hardware.ENGINES[ENGINE].vf(0)
+NODE = "pci_" + re.sub(r"\W", "_", VF)
 #: commands of the guide
 DO = {name: text.strip() for name, text in blocks("sh", "libvirt").items()}
 XML = blocks("xml", "libvirt")
@@ -150,7 +151,7 @@ def overrides(text: str, count: int = VFS) -> str:
     return head + "".join((device + end).replace("hostdev0", f"hostdev{n}") for n in range(count)) + tail
 
 
-def test_a_function_is_detached_and_given_back(one_host):
+def test_a_vf_is_detached_and_reattached(one_host):
     """libvirt must find this driver by its alias, and reattach the VF to the driver that the PF's
     settings give."""
     ssh = one_host.ssh
@@ -363,12 +364,12 @@ def test_a_refused_migration_has_its_reason(hosts, stack):
 
 
 @migrates
-def test_a_rule_makes_functions_when_the_driver_comes(hosts):
+def test_a_rule_creates_vfs_when_the_driver_loads(hosts):
     """The page's udev rule must create two VFs without a driver."""
     ssh = hosts[1].ssh
     ssh.run(f"echo 0 > /sys/bus/pci/devices/{PF}/sriov_numvfs; echo {PF} > /sys/bus/pci/drivers/{STOCK}/unbind; "
-            "cat > /etc/udev/rules.d/70-hisi-acc-functions.rules; udevadm control --reload",
-            stdin=blocks("none", "libvirt")["functions-at-boot"])
+            "cat > /etc/udev/rules.d/70-hisi-acc-vfs.rules; udevadm control --reload",
+            stdin=blocks("none", "libvirt")["vfs-at-boot"])
     ssh.run(f"echo {PF} > /sys/bus/pci/drivers/{STOCK}/bind; udevadm settle --timeout=60")
     assert len(accelerator.functions(ssh, hardware.ENGINES[ENGINE])) == 2
     assert driver(hosts[1]) == "none"

@@ -21,7 +21,7 @@ from lab.scenario.session import Session
 
 pytestmark = pytest.mark.long("a host with systemd")
 
-RULES = "/etc/udev/rules.d/70-hisi-acc-functions.rules"
+RULES = "/etc/udev/rules.d/70-hisi-acc-vfs.rules"
 #: the record of `driverctl set-override`, see test_libvirt.py
 REMEMBERED = f"/etc/driverctl.d/pci-{VF}"
 SERVICE = f"driverctl@pci-{VF}.service"
@@ -32,7 +32,7 @@ def host(context, tmp_path_factory) -> Iterator[Host]:
     """A host that has just booted. Its accelerator has as many queues as hardware has: udev loads the
     stock driver, without parameters."""
     disk = tmp_path_factory.mktemp("disk")
-    for name, text in (("rules", blocks("none", "libvirt")["functions-at-boot"]), ("driver", hardware.VARIANT_DRIVER)):
+    for name, text in (("rules", blocks("none", "libvirt")["vfs-at-boot"]), ("driver", hardware.VARIANT_DRIVER)):
         (disk / name).write_text(f"{text}\n")
     with Session(Steps(io.StringIO()), paths.BUILD / "check/reboot") as session:
         config = HostConfig(roots=(rootfs.systemd(context),), push={RULES: disk / "rules", REMEMBERED: disk / "driver"},
@@ -53,7 +53,7 @@ def test_systemd_is_the_first_process(host: Host) -> None:
     assert host.ssh.out("systemctl list-units --failed --no-legend --plain") == ""
 
 
-def test_functions_are_there_and_the_remembered_one_is_bound(host: Host) -> None:
+def test_vfs_exist_and_the_recorded_one_is_bound(host: Host) -> None:
     """Two VFs must exist, and only the recorded one be bound to the variant driver."""
     engine = hardware.ENGINES[ENGINE]
     assert driver(host, PF) == engine.driver

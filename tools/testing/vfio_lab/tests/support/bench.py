@@ -57,8 +57,7 @@ class Bench:
 
     def bring_up(self, vfs: int = 2) -> None:
         """Set up the PF and two or more VFs, and load the variant driver."""
-        accelerator.bring_up(self.host.ssh, SEC, vfs)
-        self.bind()
+        accelerator.set_up(self.host.ssh, [SEC], vfs)
 
     @property
     def functions(self) -> list[str]:

@@ -191,7 +191,7 @@ def failed_save_leaves_nothing(bench: Bench) -> None:
     assert bench.references() == before, "the module's reference count has leaked"
 
 
-def memory_of_data_files(bench: Bench) -> None:
+def memory_of_migration_files(bench: Bench) -> None:
     """R19: a migration file may use at most 1 KiB, charged to its user."""
     group, many = "/run/cgroup/test", 2000
     bench.host.ssh.run("mkdir -p /run/cgroup && { mountpoint -q /run/cgroup || mount -t cgroup2 cgroup /run/cgroup; } && "
@@ -299,13 +299,13 @@ def both_register_layouts_work(bench: Bench) -> None:
 
 def lost_bar_layout_is_noticed(bench: Bench) -> None:
     """D18: migration registers that are no longer accessible must not be saved."""
-    watch.expect("sec 0: .*: window-not-there", maybe=True)
+    watch.expect("sec 0: .*: mig-regs-not-there", maybe=True)
     with bench.rival(), bench.open() as vf:
         vf.guest_up()
-        bench.tell("windows", 0)
+        bench.tell("mig_regs", 0)
         error, _ = vf.go(State.STOP_COPY)
         length = 0 if error else vf.read_migration_data()
-        bench.tell("windows", 1)
+        bench.tell("mig_regs", 1)
         assert error or length == DATA_SIZE, \
             f"migration data of {length} bytes, which is a guest without a driver"
 

@@ -75,16 +75,14 @@ class DirtyHost:
 def boot(new_session: Callable[[], Session], context: Context, config: HostConfig = HostConfig(),
          extra: tuple[str, ...] = (), program: Path | None = None) -> DirtyHost:
     """Boot such a host, with another outer QEMU if `program` names one."""
-    test = cross.static_program(sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), context)
+    test = cross.static_program([*sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), SELFTESTS / "vfio_cdev.c"], context)
     session = new_session()
     # The PF's driver would reset the accelerator for the writes that are refused on purpose
     spec = session.spec("host", dataclasses.replace(config, push={**config.push, REMOTE: test},
                                                     model={**config.model, "ras": "off"}))
     spec.extra = DEVICES + extra
     (host,) = session.boot([spec], program)
-    engine = hardware.ENGINES["sec"]
-    accelerator.bring_up(host.ssh, engine, config.vfs)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), hardware.VARIANT_DRIVER)
+    accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], config.vfs)
     host.ssh.run(f"modprobe vfio_pci && echo {DISK} > /sys/bus/pci/devices/{DISK}/driver/unbind")
     accelerator.bind(host.ssh, [EDU, DISK], "vfio-pci")
     return DirtyHost(host)

@@ -9,15 +9,15 @@ import textwrap
 import threading
 import time
 
-from lab.core import paths
+from lab.core import hardware, paths
 from lab.core.errors import LabError
 from lab.core.timeouts import MACHINE
 from lab.scenario.host import Host
 
 GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
-PF = "0000:00:08.0"
-VF, VF2 = "0000:00:08.1", "0000:00:08.2"
-DESTINATION = "10.0.9.2"
+PF = hardware.ENGINES["sec"].pf
+VF, VF2 = (hardware.ENGINES["sec"].vf(number) for number in range(2))
+DESTINATION = hardware.LAN["client"]
 MODULE = "/build/module/hisi_acc_vfio_pci.ko"
 #: value of $GUEST; arguments are separated by bars, as one has blanks
 GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/Image|-initrd|/lab/guest.cpio|"

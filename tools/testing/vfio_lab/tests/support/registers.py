@@ -97,6 +97,12 @@ class Model:
         finally:
             self._process.kill()
 
+    def resident(self) -> int:
+        """Memory of QEMU's process, in bytes."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        (kib,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(kib) << 10
+
     def _command(self, text: str) -> str:
         self._qtest.send(text)
         while True:

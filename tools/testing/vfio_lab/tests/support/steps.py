@@ -234,7 +234,7 @@ class Function:
         error = self._say("p")[0]
         return errno.errorcode[-error] if error else ""
 
-    def keep_data_file(self) -> None:
+    def keep_migf(self) -> None:
         """Keep the migration file open until the program ends."""
         self._say("k")
 

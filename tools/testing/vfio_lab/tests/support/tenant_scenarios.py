@@ -345,9 +345,9 @@ def lost_bar_layout_leaves_the_guest_part(bench: Bench) -> None:
     """T5: on V4, a user that opens the VF must not get the migration registers if a reset has moved
     them back."""
     with bench.rival():
-        bench.tell("windows", 0)
+        bench.tell("mig_regs", 0)
         said = bench.kselftest("reach_of_mmap")
-        bench.tell("windows", 1)
+        bench.tell("mig_regs", 1)
     assert tap.verdicts(said) == {"reach_of_mmap": tap.PASSED}, "the guest gets all of the BAR"
 
 

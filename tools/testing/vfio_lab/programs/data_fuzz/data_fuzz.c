@@ -37,7 +37,7 @@ static void cpu_to_le32_array(u32 *words, unsigned int count)
 #define must(what) \
 	do { \
 		if (!(what)) { \
-			fprintf(stderr, "stream_fuzz: not so: %s\n", #what); \
+			fprintf(stderr, "data_fuzz: not so: %s\n", #what); \
 			abort(); \
 		} \
 	} while (0)

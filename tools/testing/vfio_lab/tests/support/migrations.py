@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from lab.scenario.config import MODEL, HostConfig
+from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import ENGINE, Scenario, slow_down
 
@@ -17,17 +17,18 @@ ENDED = ("completed", "failed", "cancelled")
 
 
 @contextlib.contextmanager
-def running(new_session, source: HostConfig = HostConfig(), destination: HostConfig | None = None) -> Iterator[Scenario]:
+def running(new_session, source: HostConfig = HostConfig(), destination: HostConfig | None = None,
+            guest: GuestConfig = GuestConfig(), migration: MigrationConfig = MigrationConfig()) -> Iterator[Scenario]:
     """A guest under load on the source; at the end of the test no request may be lost, and hosts
     and devices must report no errors."""
-    with new_session().scenario(source, destination) as scenario:
+    with new_session().scenario(source, destination, guest, migration) as scenario:
         scenario.set_up()
         scenario.start_guest()
-        guest = scenario.guest
+        started = scenario.guest
         slow_down(scenario.source, ENGINE)
         yield scenario
-        goes_on(scenario, guest)
-        scenario.finish(guest)
+        goes_on(scenario, started)
+        scenario.finish(started)
         scenario.inspect()
         assert not scenario.outcome.failures, scenario.outcome.failures
 

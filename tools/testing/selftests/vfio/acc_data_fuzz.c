@@ -3,11 +3,11 @@
  * Migration data with random changes, in random writes, into VFs of a HiSilicon
  * accelerator.
  *
- * usage: acc_stream_fuzz [-r] STREAMS SEED SOURCE DESTINATION...
+ * usage: acc_data_fuzz [-r] INPUTS SEED SOURCE DESTINATION...
  *
- * SOURCE is saved for valid data. The DESTINATIONs share the streams. A stream must
+ * SOURCE is saved for valid data. The DESTINATIONs share the inputs. An input must
  * be loaded if acc_data_rules.h calls it valid, and rejected otherwise; what was
- * loaded and is saved again must be the same. With -r all streams are invalid:
+ * loaded and is saved again must be the same. With -r all inputs are invalid:
  * nothing of these may reach a register, which only the device can count.
  */
 #include <pthread.h>
@@ -26,12 +26,12 @@ struct share {
 	unsigned long taken, refused;
 };
 
-struct stream {
+struct input {
 	uint8_t bytes[MAX_LENGTH];
 	size_t length;
 };
 
-static struct stream seeds[7];
+static struct input seeds[7];
 static unsigned int seed_count;
 static bool refused_only;
 static long left;
@@ -48,7 +48,7 @@ static void save(struct hisi_acc_vf *vf, uint8_t *data)
 
 	if (device_set_state(vf->fd, STOP_COPY, &fd) ||
 	    data_receive(fd, data, DATA_END) != DATA_END) {
-		fprintf(stderr, "acc_stream_fuzz: %s cannot be saved\n", vf->bdf);
+		fprintf(stderr, "acc_data_fuzz: %s cannot be saved\n", vf->bdf);
 		exit(1);
 	}
 	close(fd);
@@ -96,12 +96,12 @@ static void save_match(struct share *s, struct hisi_acc_vf *vf)
 	save(vf, data);
 	s->match = data_match_of(data);
 	if (device_set_state(vf->fd, RUNNING, NULL)) {
-		fprintf(stderr, "acc_stream_fuzz: %s cannot be set to RUNNING\n", vf->bdf);
+		fprintf(stderr, "acc_data_fuzz: %s cannot be set to RUNNING\n", vf->bdf);
 		exit(1);
 	}
 }
 
-static void change(struct share *s, struct stream *stream)
+static void change(struct share *s, struct input *input)
 {
 	static const uint32_t values[] = { 0, 1, 2, 3, 4, 6, 8, 32, 0xff, 0xffff, 0x10000,
 					   0x80000000, 0xffffffff };
@@ -109,47 +109,47 @@ static void change(struct share *s, struct stream *stream)
 
 	switch (below(&s->random, 4)) {
 	case 0:
-		stream->bytes[below(&s->random, MAX_LENGTH)] ^= 1 << below(&s->random, 8);
+		input->bytes[below(&s->random, MAX_LENGTH)] ^= 1 << below(&s->random, 8);
 		break;
 	case 1:
-		data_put(stream->bytes, 4 * word, 4,
+		data_put(input->bytes, 4 * word, 4,
 			 values[below(&s->random, ARRAY_SIZE(values))]);
 		break;
 	case 2:
-		data_put(stream->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));
+		data_put(input->bytes, 4 * word, 4, 32 * below(&s->random, 0x8000000));
 		break;
 	default:
 		if (!below(&s->random, 4))
-			stream->length = below(&s->random, MAX_LENGTH + 1);
+			input->length = below(&s->random, MAX_LENGTH + 1);
 	}
 }
 
-static bool make_stream(struct share *s, struct stream *stream)
+static bool make_input(struct share *s, struct input *input)
 {
 	bool right;
 
 	do {
-		*stream = seeds[below(&s->random, seed_count)];
+		*input = seeds[below(&s->random, seed_count)];
 		for (unsigned int changes = below(&s->random, 4); changes; changes--)
-			change(s, stream);
-		if (data_minor(stream->bytes) && below(&s->random, 8))
-			data_put(stream->bytes, CHECKSUM, 4, data_sum(stream->bytes));
-		right = is_valid_data(stream->bytes, stream->length, &s->match);
+			change(s, input);
+		if (data_minor(input->bytes) && below(&s->random, 8))
+			data_put(input->bytes, CHECKSUM, 4, data_sum(input->bytes));
+		right = is_valid_data(input->bytes, input->length, &s->match);
 	} while (right && refused_only);
 	return right;
 }
 
-static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
+static int send_in_pieces(struct share *s, const struct input *input, int fd)
 {
 	unsigned int longest = 1 + below(&s->random, MAX_LENGTH);
 
-	for (size_t sent = 0; sent < stream->length;) {
+	for (size_t sent = 0; sent < input->length;) {
 		size_t piece = 1 + below(&s->random, longest);
 		ssize_t n;
 
-		if (piece > stream->length - sent)
-			piece = stream->length - sent;
-		n = data_send(fd, stream->bytes + sent, piece);
+		if (piece > input->length - sent)
+			piece = input->length - sent;
+		n = data_send(fd, input->bytes + sent, piece);
 		if (n < 0)
 			return n;
 		sent += n;
@@ -158,9 +158,9 @@ static int send_in_pieces(struct share *s, const struct stream *stream, int fd)
 }
 
 /* Whether a save has what was loaded */
-static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
+static bool saves_the_same(struct hisi_acc_vf *vf, const struct input *input)
 {
-	const uint8_t *in = stream->bytes;
+	const uint8_t *in = input->bytes;
 	enum data_guest guest;
 	uint8_t out[DATA_END];
 	int fd, read;
@@ -171,7 +171,7 @@ static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
 	close(fd);
 	if (read != DATA_END)
 		return false;
-	guest = stream->length == MATCH_END ? GUEST_NONE : data_guest_of(in);
+	guest = input->length == MATCH_END ? GUEST_NONE : data_guest_of(in);
 	if (guest != data_guest_of(out))
 		return false;
 	if (guest == GUEST_NONE)
@@ -187,46 +187,46 @@ static bool saves_the_same(struct hisi_acc_vf *vf, const struct stream *stream)
 	       !memcmp(in + SQC_TABLE, out + SQC_TABLE, DATA_END - SQC_TABLE);
 }
 
-static void report(struct share *s, const struct stream *stream, const char *what, int got)
+static void report(struct share *s, const struct input *input, const char *what, int got)
 {
 	printf("not ok %s: %s, %d:", s->bdf, what, got);
-	for (size_t i = 0; i < stream->length; i++)
-		printf("%s%02x", i % 8 ? "" : " ", stream->bytes[i]);
+	for (size_t i = 0; i < input->length; i++)
+		printf("%s%02x", i % 8 ? "" : " ", input->bytes[i]);
 	printf("\n");
 	exit(1);
 }
 
-static void reset(struct share *s, struct hisi_acc_vf *vf, const struct stream *stream)
+static void reset(struct share *s, struct hisi_acc_vf *vf, const struct input *input)
 {
 	int err = device_reset(vf->fd);
 
 	if (err || device_get_state(vf->fd) != RUNNING)
-		report(s, stream, "a reset", err);
+		report(s, input, "a reset", err);
 }
 
-/* A reset takes 0.1 s: only where the next stream needs it */
-static void one_stream(struct share *s, struct hisi_acc_vf *vf)
+/* A reset takes 0.1 s: only where the next input needs it */
+static void one_input(struct share *s, struct hisi_acc_vf *vf)
 {
-	struct stream stream;
-	bool right = make_stream(s, &stream);
+	struct input input;
+	bool right = make_input(s, &input);
 	int fd, sent, err;
 
 	err = device_set_state(vf->fd, RESUMING, &fd);
 	if (err)
-		report(s, &stream, "RESUMING fails", err);
-	sent = send_in_pieces(s, &stream, fd);
+		report(s, &input, "RESUMING fails", err);
+	sent = send_in_pieces(s, &input, fd);
 	err = device_set_state(vf->fd, STOP, NULL);
 	if (right && (sent || err))
-		report(s, &stream, "valid data is rejected", sent ?: err);
+		report(s, &input, "valid data is rejected", sent ?: err);
 	if (!right && !err)
-		report(s, &stream, "invalid data is loaded", err);
+		report(s, &input, "invalid data is loaded", err);
 	err = device_get_state(vf->fd);
 	if (err != (right ? STOP : RESUMING))
-		report(s, &stream, "the state afterwards", err);
-	if (right && !saves_the_same(vf, &stream))
-		report(s, &stream, "a save differs", 0);
+		report(s, &input, "the state afterwards", err);
+	if (right && !saves_the_same(vf, &input))
+		report(s, &input, "a save differs", 0);
 	if (!right)
-		reset(s, vf, &stream);
+		reset(s, vf, &input);
 	close(fd);
 	s->taken += right;
 	s->refused += !right;
@@ -240,14 +240,14 @@ static void *work(void *arg)
 	hisi_acc_vf_open(&vf, s->bdf);
 	save_match(s, &vf);
 	while (__atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) >= 0)
-		one_stream(s, &vf);
+		one_input(s, &vf);
 	hisi_acc_vf_close(&vf);
 	return NULL;
 }
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s [-r] STREAMS SEED SOURCE DESTINATION...\n", name);
+	fprintf(stderr, "usage: %s [-r] INPUTS SEED SOURCE DESTINATION...\n", name);
 	return 2;
 }
 

@@ -19,7 +19,7 @@ from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
-from moves import TRICKLE, ended, event, goes_on, running, states
+from migrations import TRICKLE, ended, event, goes_on, running, states
 
 #: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
