@@ -53,7 +53,9 @@ ALLOWED = {
     ("tools/testing/vfio_lab/lab/build/firmware.py", "image", "the firmware's"),
     ("tools/testing/vfio_lab/lab/build/firmware.py", "images", "the firmware's"),
     ("drivers/vfio/pci/hisilicon/pci.c", "function", "in a name of the PCI core"),
+    ("tools/testing/vfio_lab/lab/cli/hosts.py", "image", "the kernel's file"),
     ("tools/testing/vfio_lab/lab/core/apt_sources.py", "images", "Debian's"),
+    ("tools/testing/vfio_lab/lab/core/terminal.py", "room", "on a disk"),
     ("tools/testing/vfio_lab/lab/scenario/session.py", "images", "of hosts' disks"),
     ("tools/testing/vfio_lab/modules/accel_load/compress.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/README.md", "window", "of a compressor"),
@@ -133,7 +135,7 @@ def prose(place: Path) -> str:
     if place.suffix in (".c", ".h"):
         return of_c(text, place.is_relative_to(paths.ROOT) and str(place.relative_to(paths.ROOT)).startswith(DRIVER))
     if place.suffix == ".py":
-        text = of_python(text)
+        text = of_python(text, place.is_relative_to(paths.LAB / "lab"))
     if place.suffix == ".patch":
         # its name, and its message
         text = f"{place.stem.replace('-', ' ')}: " + re.split(r"^(?:---|diff) ", text, maxsplit=1, flags=re.M)[0]
