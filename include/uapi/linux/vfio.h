@@ -29,7 +29,7 @@
  * repeats the call with that size.
  *
  * Capabilities are a list: next is the offset of the following one from the
- * start of the structure that they were asked with, 0 in the last.
+ * start of the structure that the caller has passed, 0 in the last.
  */
 struct vfio_info_cap_header {
 	__u16	id;
