@@ -71,7 +71,7 @@ PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documenta
           "dkms/**/*.[ch]", "dkms/*.sh", "dkms/Kbuild", "tools/testing/selftests/vfio/**/*.[ch]",
           *(f"tools/testing/vfio_lab/{place}" for place in (
               "tests/**/*.py", "tests/mutants/**/*.patch", "lab/**/*.py", "benchmarks/*.py", "benchmarks/*.md",
-              "programs/**/*.[ch]", "modules/**/*.[ch]", "qemu/*.[ch]", "qemu/README.md",
+              "programs/**/*.[ch]", "programs/*.sh", "modules/**/*.[ch]", "qemu/*.[ch]", "qemu/README.md",
               "configs/*", "series/*", "upstream/*")))
 DOCUMENTS = [place for pattern in PLACES for place in sorted(paths.ROOT.glob(pattern))
              if place.is_file() and place.name not in GENERATED]
