@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For builds out of tree: hisi_qm_try_block_reset() and related functions, for kernels
- * whose hisi_qm lacks them.
+ * For builds out of tree: hisi_qm_try_block_reset() and what undoes and extends it, for
+ * kernels whose hisi_qm lacks them.
  *
  * The PF's driver resets the device, reassigns queues and changes bandwidth limits
  * under QM_RESETTING. All VFs of this driver that are being used hold that bit

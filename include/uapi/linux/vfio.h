@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The part of VFIO's user interface that a migration driver, its tests and the
- * kernel's libvfio use: opening a device by group or by character device,
+ * kernel's libvfio use: opening a device by its group or by its character device,
  * regions, interrupts, resets, DMA mappings of the type 1 IOMMU, device
  * features, migration.
  *
@@ -29,7 +29,7 @@
  * repeats the call with that size.
  *
  * Capabilities are a list: next is the offset of the following one from the
- * start of the structure that they were asked with, 0 in the last.
+ * start of the structure that the caller has passed, 0 in the last.
  */
 struct vfio_info_cap_header {
 	__u16	id;

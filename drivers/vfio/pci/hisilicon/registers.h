@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every access to a register. KUnit tests replace these functions by their own.
+ * Every access to a register. KUnit tests replace these by their own.
  */
 #ifndef HISI_ACC_REGISTERS_H
 #define HISI_ACC_REGISTERS_H

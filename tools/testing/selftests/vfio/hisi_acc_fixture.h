@@ -5,10 +5,11 @@
  * usage: hisi_acc_migration_THEME_test [options of the harness] SOURCE DESTINATION
  *
  * SOURCE and DESTINATION are PCI addresses of two VFs of one accelerator, bound to
- * the driver under test, see migration_device_pair(). The guest driver is that of hisi_acc_guest.c.
+ * the driver under test, see migration_device_pair(). The guest driver is that of
+ * hisi_acc_guest.c.
  *
- * Only what is special to these devices is checked here, see migration_fixture.h
- * for what every device has. R and D with a number name a defect of the in-tree
+ * Only what is special to these devices, or to their drivers, is checked here, see
+ * migration_fixture.h for what every device has. R and D with a number name a defect of the in-tree
  * driver that a test finds: R is fixed there, D is in Linux 7.2.
  */
 #ifndef HISI_ACC_FIXTURE_H

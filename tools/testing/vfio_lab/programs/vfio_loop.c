@@ -12,11 +12,13 @@
  *   sysfs    the host's file "reset", of a VF that is not open
  *   debugfs  read all debugfs files of an open VF
  *   all      each of these, on one VF after the other
+ *   race     a reset by one thread, states and migration files by another
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,46 @@ static int once_debugfs(struct device *d)
 	return err;
 }
 
+static void *reset_thread(void *d)
+{
+	return (void *)(intptr_t)once_reset(d);
+}
+
+/* The results are arbitrary: the reset may end any session */
+static void use_files(struct device *d)
+{
+	uint8_t data[DATA_SIZE];
+	int fd, later;
+
+	if (!device_set_state(d, PRE_COPY, &fd)) {
+		receive_data(fd, data, sizeof(data));
+		if (!device_set_state(d, STOP_COPY, &later) && later >= 0)
+			close(later);
+		receive_data(fd, data, sizeof(data));
+		close(fd);
+	}
+	if (!device_set_state(d, RESUMING, &fd))
+		close(fd);
+	device_set_state(d, RUNNING, NULL);
+}
+
+static int once_race(struct device *d)
+{
+	pthread_t thread;
+	void *ret;
+	int err;
+
+	err = -pthread_create(&thread, NULL, reset_thread, d);
+	if (err)
+		return err;
+	use_files(d);
+	pthread_join(thread, &ret);
+	err = (intptr_t)ret ?: once_reset(d);
+	if (err)
+		return err;
+	return device_state(d) == RUNNING ? 0 : -EPROTO;
+}
+
 static const struct kind {
 	const char *name;
 	int (*once)(struct device *d);
@@ -104,7 +146,11 @@ static const struct kind {
 	{ "open", once_open, false, false },
 	{ "sysfs", once_sysfs, false, false },
 	{ "debugfs", once_debugfs, true, false },
+	{ "race", once_race, true, false },
 };
+
+/* Number of those of "all", which come first */
+#define IN_ALL	6
 
 static bool ended(void)
 {
@@ -149,7 +195,7 @@ static void loop(const struct kind *kind, const char *bdf, int going)
 static const struct kind *find(const char *name, int number)
 {
 	if (!strcmp(name, "all"))
-		return &kinds[number % ARRAY_SIZE(kinds)];
+		return &kinds[number % IN_ALL];
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];

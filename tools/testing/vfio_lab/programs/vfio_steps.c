@@ -140,10 +140,6 @@ static void step_transfer(char what, int n)
 	case 'p':
 		printf("%d\n", precopy());
 		break;
-	case 'k':
-		data_fd = -1;
-		printf("0\n");
-		break;
 	default:
 		printf("what is '%c'?\n", what);
 	}

@@ -116,7 +116,7 @@ static void reads_and_writes_end_with_it(struct kunit *test)
 	}
 }
 
-/* Other regions are vfio-pci-core's; writes to configuration space may reset */
+/* Accesses to other regions go to vfio-pci-core; config writes may reset the VF */
 static void other_regions_are_passed_on(struct kunit *test)
 {
 	struct fake_device *fake = guest_part(test);
@@ -166,7 +166,7 @@ static void mappings_are_inside_or_rejected(struct kunit *test)
 	}
 }
 
-/* No ioeventfd writes to it; a reset waits for its turn; without migration all is the core's */
+/* ioeventfds are rejected and resets wait for the PF; without migration, neither */
 static void other_accesses_are_closed(struct kunit *test)
 {
 	struct fake_device *fake = guest_part(test);

@@ -82,7 +82,7 @@ static void registers_of_an_open_device_are_shown(struct kunit *test)
 	expect_file(test, hisi_acc_cmd_state_show, "mailbox\n", 0);
 }
 
-/* A register of a device that is closed, asleep or off is not read */
+/* Registers are not read while the VF is closed, in D3 or has its memory off */
 static void other_devices_are_not_read(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -100,7 +100,7 @@ static void other_devices_are_not_read(struct kunit *test)
 	fake->vf.open = true;
 }
 
-/* What keeps a device from being read is the error of read() */
+/* read() fails with the error that prevents access to the device */
 static void errors_are_those_of_the_device(struct kunit *test)
 {
 	fake_device(test);
@@ -112,7 +112,7 @@ static void errors_are_those_of_the_device(struct kunit *test)
 	state.access_error = 0;
 }
 
-/* No migration data is shown of a device without a session */
+/* No migration data are shown without a session */
 static void without_a_session_there_is_no_transfer(struct kunit *test)
 {
 	fake_device(test);

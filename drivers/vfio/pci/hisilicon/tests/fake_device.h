@@ -102,7 +102,7 @@ int fake_when(const struct fake_device *fake, char kind, u32 where);
 
 #define FAKE_ANYWHERE		U32_MAX
 
-/* fake_registers() replaces the functions of qm.h and registers.h by these */
+/* fake_registers() replaces the accessors of qm.h and registers.h by these */
 u32 fake_readl(const void __iomem *reg);
 void fake_writel(u32 value, void __iomem *reg);
 void fake_writeq(u64 value, void __iomem *reg);

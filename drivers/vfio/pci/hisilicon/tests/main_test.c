@@ -180,7 +180,7 @@ static void a_vf_can_be_migrated(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, (struct hisi_qm *)NULL, \
 			    hisi_acc_vf_find_pf_qm(&(fake)->pdev, engine))
 
-/* Each is enough, and such a device is one of vfio-pci then */
+/* Each of these conditions disables migration; the VF then works as with vfio-pci */
 static void devices_without_migration(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);
@@ -239,7 +239,7 @@ static void open_and_close_are_in_order(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "access ", state.steps);
 }
 
-/* Without migration all of it is vfio-pci-core's, resets too */
+/* Without migration all calls go to vfio-pci-core, resets too */
 static void without_migration_it_is_vfio_pci(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);

@@ -263,7 +263,7 @@ static void rejection_wakes_poll(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
-/* What every destination would reject is not sent */
+/* State that every destination would reject is not sent */
 static void unloadable_state_is_not_sent(struct kunit *test)
 {
 	struct hisi_acc_saved saved = a_state;

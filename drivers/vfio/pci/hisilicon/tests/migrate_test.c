@@ -19,7 +19,7 @@
 
 static unsigned int looping_calls;
 
-/* Before Linux 7.2, the core's own function never returns for some of them */
+/* Before Linux 7.2, vfio_mig_get_next_state() never returns for some of them */
 static int count_looping_calls(struct vfio_device *vdev,
 			       enum vfio_device_mig_state from,
 			       enum vfio_device_mig_state to,
@@ -112,7 +112,7 @@ static void arcs_have_what_they_need(struct kunit *test)
 	}
 }
 
-/* Resets are blocked for the whole way, also where its first step needs nothing */
+/* Resets are blocked for all arcs of a walk, also if the first one needs no register */
 static void arcs_block_pf_resets(struct kunit *test)
 {
 	static const struct {
@@ -291,7 +291,7 @@ static void one_arc_with_a_fault(struct kunit *test, struct fake_device *fake,
 	bring(test, fake, VFIO_DEVICE_STATE_RUNNING);
 }
 
-/* D9, D24: after a failure the state is that of the VF */
+/* D9, D24: after a failure the reported state is that of the VF, or ERROR */
 static void all_arcs_with_a_fault(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -364,8 +364,8 @@ static void a_lost_state_is_no_data(struct kunit *test)
 }
 
 /*
- * Contexts are not written to memory after the VMM has sent it, and are waited for
- * before
+ * Contexts are not written to memory after the VMM has sent it; before, the save waits
+ * for them
  */
 static void contexts_that_are_late(struct kunit *test)
 {
@@ -394,7 +394,7 @@ static void contexts_that_are_late(struct kunit *test)
 	}
 }
 
-/* What keeps a migration from completing is found when it begins */
+/* Conditions that prevent a migration are checked when it begins */
 static void precopy_checks_conditions(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);
@@ -639,7 +639,7 @@ static void while_the_device_is_reset(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
-/* The size is that of the migration data */
+/* The reported size is that of the migration data */
 static void size_is_that_of_data(struct kunit *test)
 {
 	struct fake_device *fake = fake_device(test);

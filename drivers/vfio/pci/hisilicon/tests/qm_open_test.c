@@ -26,7 +26,7 @@ static void set_bar(struct pci_dev *pdev, resource_size_t len)
 	pdev->resource[HISI_ACC_BAR] = DEFINE_RES_MEM(0x10000000, len);
 }
 
-/* No register may be accessed that is behind the end of a BAR */
+/* No register beyond the end of a BAR may be accessed */
 static void bars_are_large_enough(struct kunit *test)
 {
 	struct pci_dev *pf = kunit_kzalloc(test, sizeof(*pf), GFP_KERNEL);

@@ -214,7 +214,7 @@ static void no_pause_without_tables(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake->paused);
 }
 
-/* What a driver has set so far is kept, and set once */
+/* State that a driver has set in part is loaded, and each part only once */
 static void partly_loaded_state_is_kept(struct kunit *test)
 {
 	const struct hisi_acc_saved sent = {
@@ -274,7 +274,7 @@ static int can_save(struct fake_device *fake)
 	return hisi_acc_qm_can_save(&fake->vf, 200);
 }
 
-/* D11: a condition of a moment does not fail a migration */
+/* D11: a transient condition does not fail a migration */
 static void migratable_waits(struct kunit *test)
 {
 	const struct condition *condition = test->param_value;
@@ -286,7 +286,7 @@ static void migratable_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->busy_reads, 0);
 }
 
-/* A wait leaves the processor to others */
+/* A wait sleeps while other tasks are ready to run */
 static void migratable_sleeps(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -341,8 +341,8 @@ static struct fake_device *stopped_during(struct kunit *test, u32 error)
 }
 
 /*
- * Contexts that were not written back are known as such, and are not written back
- * after the VMM has sent the guest's memory
+ * Contexts that were not written back are recorded, and are not written back after the
+ * VMM has sent the guest's memory
  */
 static void stop_during_an_error(struct kunit *test)
 {
@@ -365,7 +365,7 @@ static void stop_during_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_UP);
 }
 
-/* An error of a moment does not leave contexts in the device */
+/* A transient error does not leave contexts in the device */
 static void stop_waits_for_errors(struct kunit *test)
 {
 	const struct condition *error = test->param_value;
@@ -416,7 +416,7 @@ static void after_a_stop_during_an_error(struct kunit *test)
 	}
 }
 
-/* Registers of the PF are read once for a downtime, and no error is missed */
+/* Registers of the PF are read once per stop, and no error is missed */
 static void errors_are_checked(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -437,7 +437,7 @@ static void errors_are_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -EBUSY);
 }
 
-/* The save does not wait for what only the stopped guest could do */
+/* A save does not wait for a guest whose vCPUs are stopped */
 static void save_does_not_wait_for_the_guest(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -450,7 +450,7 @@ static void save_does_not_wait_for_the_guest(struct kunit *test)
 	KUNIT_EXPECT_LE(test, fake_count(fake, 'r', QM_IFC_INT_STATUS), 3);
 }
 
-/* No register is accessed where there is none */
+/* No register is accessed in D3 */
 static void registers_in_d3(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -479,7 +479,7 @@ static void registers_in_d3(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 }
 
-/* The same where a reset of the PF has failed */
+/* No register is accessed with the memory space off, as after a failed PF reset */
 static void registers_with_memory_off(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -494,7 +494,7 @@ static void registers_with_memory_off(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->count, 0);
 }
 
-/* What was not paused is not restarted */
+/* A VF that was not paused is not restarted */
 static void pause_fails(struct kunit *test)
 {
 	struct fake_device *fake = working(test);
@@ -543,7 +543,7 @@ static void write_back_times_out(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 }
 
-/* D19: a device that is gone is not one without a guest */
+/* D19: a device that is gone does not count as one without a guest */
 static void device_is_gone(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);
@@ -624,7 +624,7 @@ static void save_after_late_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), -EAGAIN);
 }
 
-/* No answer is not an address, and no command replaces another */
+/* A failed mailbox read is not used as an address; no command replaces a pending one */
 static void save_mailbox_fails(struct kunit *test)
 {
 	struct fake_device *fake = stopped(test);

@@ -104,7 +104,7 @@ static void make_v2_1(u8 *bytes)
 	put_unaligned_le32(GOLDEN_CHECKSUM, bytes + 136);
 }
 
-/* Nothing but the additions differs from what Linux 7.2 sends */
+/* Only the additions differ from what Linux 7.2 sends */
 static void encodes_version_2_1(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -146,7 +146,7 @@ static void decodes_version_1(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
-/* R12: fields that are not there are not read */
+/* R12: fields of data without a guest driver are not read */
 static void guest_not_up(struct kunit *test)
 {
 	struct hisi_acc_saved saved = { .guest = HISI_ACC_GUEST_UP };
@@ -165,7 +165,7 @@ static void guest_not_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_NONE);
 }
 
-/* Every prefix is as good as what follows may be, and only two are whole */
+/* Each prefix of valid data is valid, and only two lengths are complete */
 static void truncated(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -185,7 +185,7 @@ static void truncated(struct kunit *test)
 	}
 }
 
-/* No bit of the match part but those of @qp_base can be other than it is */
+/* Each flipped bit of the match part is rejected, except in @qp_base */
 static void flipped_bits(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -204,7 +204,7 @@ static void flipped_bits(struct kunit *test)
 	}
 }
 
-/* No bit at all can be other than it is where there is a checksum */
+/* With a checksum, each flipped bit is rejected */
 static void flipped_bits_2_1(struct kunit *test)
 {
 	struct hisi_acc_saved saved;
@@ -340,7 +340,7 @@ static void rejected(struct kunit *test)
 
 KUNIT_ARRAY_PARAM(reject_2_1, rejects_2_1, reject_name);
 
-/* The same for what minor version 1 adds */
+/* Each check of minor version 1 rejects with its own errno */
 static void rejected_2_1(struct kunit *test)
 {
 	const struct reject *r = test->param_value;
@@ -380,7 +380,7 @@ static void missing_addresses(struct kunit *test)
 	}
 }
 
-/* No byte is read from behind the data */
+/* No byte beyond the data is read */
 static void too_long(struct kunit *test)
 {
 	struct hisi_acc_mismatch why;

@@ -111,14 +111,14 @@ class Run:
         """Run the kselftests, or the tests that run by name only."""
         with self._bench() as one:
             one.bring_up()
-            watch.expect(*map(defects.KSELFTEST_ALONE.__getitem__, names), *(() if names else (tap.PROVOKED,)))
+            watch.expect(*(defects.KSELFTEST_ALONE[names] if names else (tap.PROVOKED,)))
             try:
                 said = one.kselftest(*names)
             except LabError as e:
-                said = "".join(f"not ok 1 {name}\n" for name in names)
+                said = "".join(f"not ok 1 global.{name}\n" for name in names)
                 self.reasons[" ".join(names)] = str(e)
             self.results |= tap.verdicts(said)
-            (OUT / f"{self.driver}-{self.version}{''.join(names)}.tap").write_text(said)
+            (OUT / f"{self.driver}-{self.version}{''.join(names[:1])}.tap").write_text(said)
 
     def watched(self) -> None:
         """Scenarios that need a debug kernel; only the default series has one."""
@@ -133,7 +133,7 @@ class Run:
         """Run everything."""
         for part in (self.kselftest, lambda: self.scenarios(defects.SHARED), lambda: self.scenarios(defects.MANY),
                      lambda: self.scenarios(defects.V4, hw_version="v4"), lambda: self.scenarios(defects.ALONE),
-                     self.pair, *(functools.partial(self.kselftest, name) for name in defects.KSELFTEST_ALONE),
+                     self.pair, *(functools.partial(self.kselftest, *names) for names in defects.KSELFTEST_ALONE),
                      self.watched):
             part()
             self.beside += self._trouble()

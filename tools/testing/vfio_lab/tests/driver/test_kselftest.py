@@ -12,8 +12,8 @@ from lab.build import kernel, kselftest, mtty_modules
 from lab.scenario import accelerator, mtty, watch
 from lab.scenario.config import HostConfig
 from lab.release import test_table
+from tap import MODES, only
 
-MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 #: tests for any device and any driver
 GENERIC = sorted(path.stem for path in kselftest.TREE.glob("vfio_pci_migration_*_test.c"))
 SECONDS = 500
@@ -26,11 +26,6 @@ def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: 
     functions = accelerator.functions(host.ssh, hardware.ENGINES[engine])
     accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
     return host, functions
-
-
-def only(mode: str) -> str:
-    """Options of the harness that select one mode."""
-    return " ".join(f"-V {other}" for other in MODES if other != mode)
 
 
 def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:

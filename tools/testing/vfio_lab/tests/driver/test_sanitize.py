@@ -23,6 +23,8 @@ DEBUG, KCSAN = flavoured("debug"), flavoured("kcsan")
 WATCHING = (DEBUG, KCSAN)
 # The PF's driver waits a minute for its guests and logs that it does.
 SLOW_TESTS = ("lost_in_reset_of_all",)
+# of the tests for any device, those of resets and of files without a session
+GENERIC_TESTS = ("migration_file_outlives_the_device", "set_state_and_reset", "migration_file_with_device_memory")
 # time limit for one run of the kselftests, before timeout scaling
 KSELFTEST_SECONDS = 300
 
@@ -54,8 +56,9 @@ def test_the_kselftest(boot, context, version):
     host, functions = bound_host(boot, context, kernel=version)
     assert leaks.watched(host) == version.endswith("-debug")
     leaks.forget(host)
-    said = kselftest(host, functions)
-    assert tap.wrong(said, version) == {}, said
+    for names in ((), GENERIC_TESTS):
+        said = kselftest(host, functions, *names)
+        assert tap.wrong(said, version) == {}, said
     watch.expect(tap.PROVOKED)
     assert host.unexpected() == []
     watch.expect("hisi_sec2 ")
@@ -122,7 +125,7 @@ FOUND_BY = {
     "dma-buf-of-whole-bars": (DEBUG, ("reach_of_dma_buf",), "not ok 1"),
     # repeated: one lost reference may go unnoticed
     "leak-of-a-migration-file": (DEBUG, 8 * ("reset_everywhere", "precopy_end"), "hisi_acc_migf_open"),
-    "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "reset_during_copy"),
+    "lock-across-a-user-copy": (DEBUG, ("two_writers", "reset_everywhere", "migration_file_with_device_memory"),
                                 "possible circular locking"),
     "bound-checked-before-the-lock": (DEBUG, ("two_writers",), "KASAN"),
     "read-without-the-lock": (KCSAN, 20 * ("read_during_stop",), "KCSAN: data-race in"),

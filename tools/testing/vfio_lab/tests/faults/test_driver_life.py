@@ -11,17 +11,18 @@ from collections.abc import Iterator
 import pytest
 
 import bench as lab_bench
-import tap
 from bench import PF, RIVAL, VARIANT, Bench, wait_until
 from defect_scenarios import SQC_TABLE, go, works
 from lab.core import hardware
 from lab.core.errors import LabError
 from lab.scenario import accelerator
-from steps import DATA_SIZE, Function, State
+from steps import DATA_SIZE, Function, Loops, State
 
 STATES = (State.RUNNING, State.RUNNING_P2P, State.STOP, State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY,
           State.RESUMING)
 HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)
+#: resets from all sides
+RESETS = 80
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +116,12 @@ def test_a_module_stays_while_a_migration_file_is_open(bench):
 
 
 def test_resets_from_all_sides(bench):
-    """Resets by the host and by another thread must be safe in every state. The host's resets are a
-    test of their own: VFIO_DEVICE_RESET fails while another reset runs, so back-to-back host resets
-    could starve it."""
-    address = bench.functions[0]
-    resets = bench.host.ssh.popen(
-        f"n=0; until [ $n = 40 ]; do echo 1 > /sys/bus/pci/devices/{address}/reset || exit 1; n=$((n + 1)); done",
-        stderr=subprocess.DEVNULL)
-    said = bench.kselftest("resets_in_between", timeout=120)
-    assert resets.wait(60 * bench.host.timeout_scale) == 0
-    assert tap.verdicts(said) == {"resets_in_between": tap.PASSED}, said
+    """Resets by the host and by another thread of the user must be safe in every state."""
+    address, before = bench.functions[0], bench.count("resets")
+    with Loops(bench.host, "race", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
+        wait_until("the VF was reset often", lambda: bench.count("resets") > before + RESETS)
+        for loop in hosts.end()[address], users.end()[address]:
+            assert not loop.failed and loop.times > 1, loop
     with bench.open() as vf:
         works(vf)
 

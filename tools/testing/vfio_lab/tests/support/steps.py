@@ -234,10 +234,6 @@ class Function:
         error = self._say("p")[0]
         return errno.errorcode[-error] if error else ""
 
-    def keep_migf(self) -> None:
-        """Keep the migration file open until the program ends."""
-        self._say("k")
-
     def make_files(self, count: int, data: bool) -> None:
         """Open so many files and keep them: migration files or event descriptors."""
         assert self._say(f"{'K' if data else 'V'} {count}") == [count]

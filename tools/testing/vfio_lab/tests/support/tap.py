@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The hisi_acc kselftests: how to run them in a host, and each test's result."""
+"""The hisi_acc kselftests, and some of those for any device: how to run them in a host, and each
+test's result."""
 
 from __future__ import annotations
 
@@ -16,6 +17,10 @@ from lab.build import kselftest
 PROGRAMS = tuple(f"hisi_acc_migration_{theme}_test" for theme in ("bar", "states", "data", "reject", "reset"))
 #: run only if named
 ALONE = "hisi_acc_migration_pf_reset"
+#: for any device, run only if named, on the first of the VFs
+GENERIC = ("vfio_pci_migration_reset_test", "vfio_pci_migration_threads_test")
+#: libvfio's, each a variant of these
+MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 PASSED, SKIPPED = "passes", "-"
 
 #: messages that all of them cause: they read the last word of the guest's part of BAR2
@@ -26,22 +31,37 @@ _WITHOUT_A_HALF = {"reach_of_read_and_write", "reach_of_mmap", "reach_of_ioevent
 
 
 def tests() -> dict[str, str]:
-    """Each test and its program."""
-    return {name: program for program in (*PROGRAMS, ALONE)
-            for name in re.findall(r"^TEST\((\w+)\)$", (kselftest.TREE / f"{program}.c").read_text(encoding="utf-8"), re.M)}
+    """Each test and its program. Of two of one name it is that for these devices."""
+    return {name: program for program in (*GENERIC, *PROGRAMS, ALONE)
+            for name in re.findall(r"^TEST(?:\(|_F\(migration, )(\w+)\)$",
+                                   (kselftest.TREE / f"{program}.c").read_text(encoding="utf-8"), re.M)}
 
 
 def files(context: Context) -> dict[str, Path]:
     """Files to push into a host (HostConfig.push)."""
-    return {f"/lab/{program}": kselftest.program(program, context) for program in (*PROGRAMS, ALONE)}
+    return {f"/lab/{program}": kselftest.program(program, context) for program in (*PROGRAMS, ALONE, *GENERIC)}
+
+
+def only(mode: str) -> str:
+    """Options of the harness that select one mode."""
+    return " ".join(f"-V {other}" for other in MODES if other != mode)
+
+
+def _line(program: str, names: Sequence[str], functions: Sequence[str]) -> str:
+    """The command that runs a program, or the tests named."""
+    selected = [f"-t {name}" for name in names]
+    if program in GENERIC:
+        return " ".join((f"/lab/{program}", only(MODES[0]), *selected, functions[0]))
+    return " ".join((f"/lab/{program}", *selected, *functions))
 
 
 def command(functions: Iterable[str], *names: str) -> str:
-    """The shell command that runs all tests, or those named, on two VFs."""
-    where = tests()
-    programs = list(dict.fromkeys(where[name] for name in names)) or PROGRAMS
-    arguments = " ".join((*(f"-t {name}" for name in names), *functions))
-    return f"( failed=0; for test in {' '.join(programs)}; do /lab/$test {arguments} || failed=1; done; exit $failed ) 2>&1"
+    """The shell command that runs all hisi_acc tests, or those named, on two VFs."""
+    where, functions = tests(), list(functions)
+    programs = {where[name]: [other for other in names if where[other] == where[name]] for name in names} or \
+        {program: [] for program in PROGRAMS}
+    lines = " ".join(f"{_line(program, own, functions)} || failed=1;" for program, own in programs.items())
+    return f"( failed=0; {lines} exit $failed ) 2>&1"
 
 
 def apart(functions: Sequence[str]) -> str:
@@ -58,7 +78,7 @@ def verdicts(tap: str) -> dict[str, str]:
     """Result of each test: passed, skipped, failed or hanging."""
     found, hangs = {}, False
     for line in tap.splitlines():
-        result = re.match(r"(not ok|ok) \d+ \w+\.(\w+)( # SKIP)?", line)
+        result = re.match(r"(not ok|ok) \d+ (?:\w+\.)+(\w+)( # SKIP)?", line)
         if result:
             bad = "hangs" if hangs else "fails"
             found[result[2]] = bad if result[1] == "not ok" else SKIPPED if result[3] else PASSED
