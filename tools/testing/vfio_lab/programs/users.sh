@@ -97,7 +97,7 @@ plain_disk() {
 }
 
 luks_disk() {
-	luks="-c $1 -s 256 --key-file key32 --batch-mode --disable-locks"	# no kernel of ours has flock()
+	luks="-c $1 -s 256 --key-file key32 --batch-mode --disable-locks"	# the lab's kernels have no flock()
 	# shellcheck disable=SC2086
 	cryptsetup luksFormat --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $luks /dev/ram1 &&
 	cryptsetup open --disable-locks --key-file key32 /dev/ram1 volume && written && closed &&
