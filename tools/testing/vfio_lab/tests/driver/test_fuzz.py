@@ -21,16 +21,16 @@ SEED = 1
 BENT = {
     "head-beyond-the-ring": ("if (head > last || tail > last)", "if (head > last && tail > last)"),
     "misaligned-table": ("if (!IS_ALIGNED(address, ADDRESS_ALIGN))", "if (0)"),
-    "two-rings-at-odds": ("if (is_v1(wire) || sent == ring_base(wire_xqc))", "if (is_v1(wire) || sent >= ring_base(wire_xqc))"),
-    "no-checksum": ("if (le32_to_cpu(wire->checksum) != checksum(*wire))", "if (0)"),
+    "two-rings-at-odds": ("sent == hisi_acc_data_ring_base(wire_xqc))", "sent >= hisi_acc_data_ring_base(wire_xqc))"),
+    "no-checksum": ("if (le32_to_cpu(wire->checksum) != hisi_acc_data_checksum(*wire))", "if (0)"),
     "another-bar-layout": ("if (bar_layout != match->bar_layout)", "if (0)"),
     "a-byte-too-many": ("bool whole = len == sizeof(*wire);", "bool whole = len + 1 >= sizeof(*wire);"),
     "another-pending-read": ("saved->pending_read = le32_to_cpu(wire->pending_read);", "saved->pending_read = 0;"),
     "a-mask-of-more-bits": ("le32_to_cpu(wire->eq_int_mask) & FLAG;", "le32_to_cpu(wire->eq_int_mask);"),
     "an-idle-one-with-a-ring": ("if (guest == DATA_GUEST_DOWN && (wire->eqe_dma || wire->aeqe_dma))", "if (0)"),
     "an-idle-one-taken-for-none": ("!wire->sqc_dma && !wire->cqc_dma ? HISI_ACC_GUEST_NONE :", "!wire->sqc_dma ? HISI_ACC_GUEST_NONE :"),
-    "half-of-the-addresses": ("return wire->sqc_dma && wire->cqc_dma && ring_base(wire->eqc) &&", "return wire->sqc_dma && ring_base(wire->eqc) &&"),
-    "a-live-one-without-an-address": ("if (guest == DATA_GUEST_UP && !has_addresses(wire))", "if (0)"),
+    "half-of-the-addresses": ("return wire->sqc_dma && wire->cqc_dma &&", "return wire->sqc_dma &&"),
+    "a-live-one-without-an-address": ("if (guest == DATA_GUEST_UP && !hisi_acc_data_has_addresses(wire))", "if (0)"),
 }
 
 
