@@ -85,8 +85,7 @@ class MigrationConfig:
     """How a guest migrates, `migrations` times there and back.  `enable` overrides QEMU's enable-migration;
     `slow` makes requests slow while the guest stops, so that some are pending; `load` is
     the number of lanes and the longest request, by default default_load(), and "" for a
-    guest that is idle until Guest.stop_load().  Both QEMUs get `capabilities` and `parameters`,
-    and with `psk`, a folder of the hosts with keys.psk, migrate over TLS."""
+    guest that is idle until Guest.stop_load().  Both QEMUs get `capabilities`."""
 
     backend: str = "iommufd"
     enable: str = ""
@@ -94,8 +93,6 @@ class MigrationConfig:
     slow: bool = True
     load: str | None = None
     capabilities: tuple[str, ...] = ()
-    parameters: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    psk: str = ""
 
 
 def default_load(host: HostConfig, guest: GuestConfig) -> str:

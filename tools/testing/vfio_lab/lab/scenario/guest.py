@@ -99,13 +99,6 @@ class Guest:
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         host.guests.append(self.unexpected)
         self.enable("events", *migration.capabilities)
-        parameters: dict[str, object] = dict(migration.parameters)
-        if migration.psk:
-            self.qmp.cmd("object-add", qom_type="tls-creds-psk", id="tls", dir=migration.psk,
-                         endpoint="server" if start.incoming else "client")
-            parameters["tls-creds"] = "tls"
-        if parameters:
-            self.qmp.cmd("migrate-set-parameters", **parameters)
         if start.incoming and start.listen:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + self.number}")
 
