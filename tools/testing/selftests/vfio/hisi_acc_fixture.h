@@ -9,8 +9,8 @@
  * hisi_acc_guest.c.
  *
  * Only what is special to these devices, or to their drivers, is checked here, see
- * migration_fixture.h for what every device has. R and D with a number name a defect of the in-tree
- * driver that a test finds: R is fixed there, D is in Linux 7.2.
+ * migration_fixture.h for what every device has. R and D with a number name a defect
+ * of the in-tree driver that a test finds: R is fixed there, D is in Linux 7.2.
  */
 #ifndef HISI_ACC_FIXTURE_H
 #define HISI_ACC_FIXTURE_H

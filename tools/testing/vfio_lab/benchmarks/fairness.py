@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lab.build import cross, kernel, load_module
 from lab.core.context import Context
-from lab.core.errors import LabError
 from lab.core.process import killed_after
 from lab.scenario.session import Session
 
@@ -22,8 +21,10 @@ KINDS = ("sysfs", "reset", "flr", "states", "open", "debugfs", "all")
 COUNTS = (1, 8, 63)
 #: number of turns of the PF's driver
 TURNS = 20
-#: seconds after which loops or turns hang
+#: seconds after which loops hang
 LIMIT_SECONDS = 120
+#: seconds after which the rival gives up waiting for one turn
+TURN_SECONDS = 81
 LOOP, MODULE, PARAMETERS = "/lab/vfio_loop", "/lab/qm_rival.ko", "/sys/module/qm_rival/parameters"
 
 
@@ -50,13 +51,11 @@ def files(version: str, context: Context) -> dict[str, Path]:
 
 
 def _turns(bed: rig.Rig) -> tuple[int, int]:
-    """The PF's driver takes its turns; returns how many it got, and the longest wait."""
-    try:
-        bed.ssh.run(f"echo {TURNS} > {PARAMETERS}/turns", timeout=LIMIT_SECONDS, check=False)
-    except LabError:
-        pass        # too late for the last turn; those before it are counted
-    taken, longest_ms = map(int, bed.ssh.out(f"cat {PARAMETERS}/turns").split())
-    return taken, longest_ms
+    """The PF's driver takes its turns, until one takes too long; returns how many it got, and the
+    longest wait."""
+    taken, longest_ms = bed.ssh.out(f"echo {TURNS} > {PARAMETERS}/turns; cat {PARAMETERS}/turns",
+                                    timeout=TURNS * TURN_SECONDS).split()
+    return int(taken), int(longest_ms)
 
 
 def _beside(bed: rig.Rig, which: str, what: str, count: int) -> Turns:
@@ -71,13 +70,13 @@ def _beside(bed: rig.Rig, which: str, what: str, count: int) -> Turns:
         loops = [list(map(int, line.split()[1:])) for line in process.communicate()[0].splitlines()]
     if not going or len(loops) < count:
         return Turns(which, what, count, taken, longest_ms)
-    return Turns(which, what, count, taken, longest_ms, sum(l[0] for l in loops), sum(l[1] for l in loops),
-                 max(l[3] for l in loops))
+    operations, failed, _, longest = zip(*loops)
+    return Turns(which, what, count, taken, longest_ms, sum(operations), sum(failed), max(longest))
 
 
 def measure(new_session: Callable[[], Session], version: str, keep: Callable[[list[Turns]], None]) -> list[Turns]:
     """Measure each kind and number of VFs with each driver, on a host that is booted again when
-    an operation hung; `keep` gets the results so far."""
+    an operation hung or a turn was not had; `keep` gets the results so far."""
     found: list[Turns] = []
     for which in (rig.TREE, rig.IN_TREE):
         left = [(what, count) for what in KINDS for count in COUNTS]
@@ -86,9 +85,9 @@ def measure(new_session: Callable[[], Session], version: str, keep: Callable[[li
                 bed = rig.boot(session, version, max(COUNTS), push=files(version, session.context))
                 bed.use(which)
                 bed.ssh.run(f"insmod {MODULE}")
-                hung = False
-                while left and not hung:
+                sound = True
+                while left and sound:
                     found.append(_beside(bed, which, *left.pop(0)))
                     keep(found)
-                    hung = found[-1].users_longest_ms is None
+                    sound = found[-1].users_longest_ms is not None and found[-1].taken == TURNS
     return found

@@ -19,7 +19,7 @@ FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 
 def vfio_program(name: str, context: Context | None = None) -> Path:
-    """A program of programs/ that uses VFs by VFIO, linked with what the selftests know of them."""
+    """A program of programs/ that uses VFs by VFIO, linked with the guest driver of the selftests."""
     return static_program([paths.LAB / f"programs/{name}.c", paths.LAB / "programs/vfio_device.c",
                            SELFTESTS / "hisi_acc_guest.c"], context)
 

@@ -34,7 +34,7 @@ def require(folder: Path, size: int, purpose: str, variable: str = "VFIO_LAB_CAC
     if free < size:
         raise LabError(
             f"Not enough disk for {purpose}: {folder} has {size_text(free)} free and "
-            f"{size_text(size)} are needed; make room, or set {variable} to a folder "
+            f"{size_text(size)} are needed; free some space, or set {variable} to a folder "
             f"on a larger disk.")
 
 

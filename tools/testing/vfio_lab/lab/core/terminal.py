@@ -40,10 +40,10 @@ def fit(*streams: TextIO) -> None:
 
 
 def sentence(error: OSError) -> str:
-    """What to tell of an error that the machine's owner can mend; "" if it is another."""
+    """The message for an error that the user can fix, "" for any other."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (f"No space left to write{where or ' a file'}: make room in {tempfile.gettempdir()} (or set TMPDIR), "
+        return (f"No space left to write{where or ' a file'}: free space in {tempfile.gettempdir()} (or set TMPDIR), "
                 f"{default_root()} (or set VFIO_LAB_CACHE) and {paths.BUILD}.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
         return f"{error.filename} cannot be written: {error.strerror}."

@@ -82,10 +82,11 @@ class GuestConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MigrationConfig:
-    """How a guest migrates, `migrations` times there and back.  `enable` overrides QEMU's enable-migration;
-    `slow` makes requests slow while the guest stops, so that some are pending; `load` is
-    the number of lanes and the longest request, by default default_load(), and "" for a
-    guest that is idle until Guest.stop_load().  Both QEMUs get `capabilities`."""
+    """How a guest migrates, `migrations` times, there and back in turn.  `enable` overrides
+    QEMU's enable-migration; `slow` makes requests slow while the guest stops, so that some
+    are pending; `load` is the number of lanes and the longest request, by default
+    default_load(), and "" for a guest that is idle until Guest.stop_load().  Both QEMUs get
+    `capabilities`."""
 
     backend: str = "iommufd"
     enable: str = ""

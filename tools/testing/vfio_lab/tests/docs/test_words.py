@@ -55,7 +55,6 @@ ALLOWED = {
     ("drivers/vfio/pci/hisilicon/pci.c", "function", "in a name of the PCI core"),
     ("tools/testing/vfio_lab/lab/cli/hosts.py", "image", "the kernel's file"),
     ("tools/testing/vfio_lab/lab/core/apt_sources.py", "images", "Debian's"),
-    ("tools/testing/vfio_lab/lab/core/terminal.py", "room", "on a disk"),
     ("tools/testing/vfio_lab/lab/scenario/session.py", "images", "of hosts' disks"),
     ("tools/testing/vfio_lab/modules/accel_load/compress.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/README.md", "window", "of a compressor"),

@@ -232,7 +232,7 @@ def test_a_terminal_gets_what_it_can_show(variables, seen):
 # Disks
 
 @pytest.mark.parametrize("number, words", [
-    (errno.ENOSPC, b"vlab: No space left to write /some/file: make room in "),
+    (errno.ENOSPC, b"vlab: No space left to write /some/file: free space in "),
     (errno.EROFS, b"vlab: /some/file cannot be written: Read-only file system."),
 ])
 def test_an_error_of_the_disk_is_a_sentence(number, words):
@@ -247,7 +247,7 @@ def test_a_small_tmpdir_is_refused_before_anything_is_built(tmp_path):
     and the variable."""
     done = in_mounts_of_its_own('mount -t tmpfs -o size=4m none "$1"; TMPDIR=$1 "$2" build library', tmp_path, VLAB)
     assert done.returncode == 1, done.stderr
-    assert re.fullmatch(rf"vlab: Not enough disk for temporary files: {tmp_path} has .* free and .* needed; make room, or "
+    assert re.fullmatch(rf"vlab: Not enough disk for temporary files: {tmp_path} has .* free and .* needed; free some space, or "
                         rf"set TMPDIR to a folder on a larger disk\.\n", done.stderr)
 
 

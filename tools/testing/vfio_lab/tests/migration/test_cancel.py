@@ -26,17 +26,16 @@ def cancel_before_the_switch(scenario):
     arriving.close()
 
 
-def wait_before_the_switch(guest, state):
-    """Let QEMU wait when the guest is stopped and its VF saved: QEMU ignores migrate_cancel while
-    it completes a migration."""
-    guest.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": state}])
+#: let QEMU wait when the guest is stopped and its VF saved: it ignores migrate_cancel while it
+#: completes a migration
+WAIT = "pause-before-switchover"
 
 
 def cancel_after_the_switch(scenario, guest):
     before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
     began = time.monotonic()
     arriving = scenario.expect_guest()
-    wait_before_the_switch(guest, True)
+    guest.enable(WAIT)
     scenario.begin(guest, 1 << 40, downtime_limit=60_000)
     event(guest, "MIGRATION", began, status="pre-switchover")
     assert states(scenario) == "STOP_COPY"
@@ -45,7 +44,7 @@ def cancel_after_the_switch(scenario, guest):
     event(guest, "RESUME", began)
     assert states(scenario) == "RUNNING"
     assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
-    wait_before_the_switch(guest, False)
+    guest.enable(WAIT, state=False)
     arriving.close()
 
 

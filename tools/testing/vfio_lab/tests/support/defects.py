@@ -4,7 +4,8 @@ the tests that find them.
 
 R is fixed in the in-tree driver's history, D was found by reading its source in Linux
 7.2, T was in this driver before its first release. A test is one of the kselftests of
-tap.py, by name, or a scenario of defect_scenarios.py and tenant_scenarios.py. `vlab defects` runs all of them on each of OWN_DRIVERS and on this driver.
+tap.py, by name, or a scenario of defect_scenarios.py and tenant_scenarios.py. `vlab defects`
+runs all of them on each of OWN_DRIVERS and on this driver.
 """
 
 from __future__ import annotations
