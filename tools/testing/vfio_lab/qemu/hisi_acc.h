@@ -87,7 +87,7 @@ typedef struct HisiAccQueue {
     HisiAccSq sq;
     HisiAccCq cq;
     unsigned in_flight;
-    uint64_t used;                  /* when last, of the function's uses */
+    uint64_t used;                  /* HisiAccFunc.uses at its last use */
 } HisiAccQueue;
 
 /* EQ or AEQ: the words are the context and the VF's migration registers */
@@ -119,7 +119,7 @@ struct HisiAccFunc {
     MemoryRegion bar;
     MemoryRegion db_bar;
 
-    /* function-local registers */
+    /* registers that the PF and each VF have */
     HisiAccEventQueue eq;
     HisiAccEventQueue aeq;
     uint32_t ifc_source;
@@ -146,7 +146,7 @@ struct HisiAccFunc {
     QEMUTimer *writeback_timer;
     QEMUBH *writeback_bh;
 
-    /* queues, indexed by function-local number */
+    /* queues, indexed by their number in the PF or VF */
     uint64_t sqc_table;
     uint64_t cqc_table;
     HisiAccQueue *queues;
@@ -221,7 +221,7 @@ typedef struct HisiAccConfig {
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
     uint32_t engine_slots;
-    uint32_t context_cache;         /* queues of a function; 0: all */
+    uint32_t context_cache;         /* queues of a PF or VF; 0: all */
     enum HisiAccVersion hw_version;
     enum HisiAccSwitch isolation;
     enum HisiAccSwitch no_soft_reset;
@@ -294,7 +294,7 @@ static inline uint32_t hisi_acc_distance(uint32_t from, uint32_t index,
 /*
  * What the files offer, from the bottom up: no two of them call each other.
  *
- * hisi_acc_func.c: properties of a function, and its faults
+ * hisi_acc_func.c: properties of a PF or VF, and its faults
  */
 const HisiAccEngine *hisi_acc_engine(HisiAccFunc *f);
 unsigned hisi_acc_vf_count(HisiAccPf *pf);
@@ -324,7 +324,7 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
 void hisi_acc_trace_exit(HisiAccPf *pf);
 void hisi_acc_trace_class(ObjectClass *class);
 
-/* hisi_acc_power.c: D3hot, and who may begin DMA and interrupts */
+/* hisi_acc_power.c: D3hot, and whether DMA and interrupts may begin */
 typedef struct HisiAccPower {
     unsigned state;
     bool master;

@@ -2,9 +2,9 @@
 /*
  * HiSilicon accelerator model: advanced error reporting (AER)
  *
- * Only behind a root port, which is who reports: an endpoint of the root
+ * Only behind a root port, which reports the errors: an endpoint of the root
  * complex needs an event collector, which QEMU does not have. The PF enables
- * the messages of all functions; the bits of a VF are reserved.
+ * the messages of its VFs, too; the bits of a VF are reserved.
  */
 
 #include "qemu/osdep.h"

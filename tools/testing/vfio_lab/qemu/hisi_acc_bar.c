@@ -28,7 +28,7 @@ static void decode_mig_regs(HisiAccAccess *a, bool write, unsigned size)
     a->owner = NULL;
     /*
      * Linux 7.2 rings event queues at 0x2000 of migration registers that end
-     * there. A doorbell for the function before is no register of this one.
+     * there. A doorbell for the VF before is no register of this one.
      */
     if (off == 0 && write && size == 8 && n >= 1) {
         HisiAccFunc *meant = n >= 2 ? pf->funcs[n - 1] : NULL;
@@ -208,7 +208,7 @@ const MemoryRegionOps hisi_acc_bar_ops = {
     .impl = ANY_WIDTH,
 };
 
-/* A power of two, with a page for as many queues as one function may have */
+/* A power of two, with a page for as many queues as a PF or VF may have */
 uint64_t hisi_acc_db_bar_size(HisiAccPf *pf)
 {
     return pow2ceil(pf->cfg.queues) * HISI_ACC_DB_PITCH;

@@ -100,7 +100,7 @@ struct HisiAccEngine {
 
 void hisi_acc_engine_register(const HisiAccEngine *engine);
 
-/* The algorithms that the function reports, and computes */
+/* The algorithms that the PF or VF reports, and computes */
 uint64_t hisi_acc_algs(const HisiAccFunc *f);
 
 /* Memory of the guest; a failure is counted and logged */

@@ -23,7 +23,7 @@ typedef struct Selector {
 static const Selector selectors[] = {
     { "fault-function", HISI_ACC_MAX_FUNCS,
       offsetof(HisiAccConfig, fault_function),
-      "Which function the faults concern: 0 is the PF, n is VF n" },
+      "What the faults concern: 0 is the PF, n is VF n" },
     { "fault-opcode", HISI_ACC_MB_OPS,
       offsetof(HisiAccConfig, fault_opcode),
       "Which mailbox command fault-mailbox concerns" },
@@ -151,5 +151,5 @@ void hisi_acc_faults_class(ObjectClass *class)
     object_class_property_add(class, "function-error", "uint64", functions_get,
                               functions_set, NULL, NULL);
     object_class_property_set_description(class, "function-error",
-        "Functions that bits 0 and 1 of abnormal-error are of, bit n VF n");
+        "Whose errors bits 0 and 1 of abnormal-error are: bit 0 PF, n VF n");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: properties of a function, and its faults
+ * HiSilicon accelerator model: properties of a PF or VF, and its faults
  */
 
 #include "qemu/osdep.h"
@@ -32,10 +32,10 @@ bool hisi_acc_vf_mse(HisiAccPf *pf)
 }
 
 /*
- * DMA of a function's, and its messages, may reach the registers of the device
- * that they come from. What a queue or a context is must not change in the
- * middle of its use: such a transfer is refused, which QEMU itself does only
- * for the function's own BARs.
+ * DMA and messages of a PF or VF may reach the registers of the device that
+ * they come from. What a queue or a context is must not change in the middle of
+ * its use: such a transfer is refused, which QEMU itself does only for the BARs
+ * of the same PF or VF.
  */
 void hisi_acc_dma_begin(HisiAccPf *pf)
 {
@@ -43,14 +43,14 @@ void hisi_acc_dma_begin(HisiAccPf *pf)
     pf->dma_refused = false;
 }
 
-/* Whether nothing of it was refused */
+/* Whether no part of it was refused */
 bool hisi_acc_dma_end(HisiAccPf *pf)
 {
     pf->dma_active = false;
     return !pf->dma_refused;
 }
 
-/* To be asked before each access; true for one that has to be refused */
+/* To be called before each access; true for one that has to be refused */
 bool hisi_acc_dma_to_itself(HisiAccPf *pf)
 {
     pf->dma_refused |= pf->dma_active;

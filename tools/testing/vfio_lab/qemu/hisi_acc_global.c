@@ -115,7 +115,7 @@ uint32_t hisi_acc_global_read(HisiAccPf *pf, uint32_t off)
         return pf->ifc_source;
     case IFC_INT_SOURCE_P + 4:
         return pf->ifc_source >> 32;
-    case QUEUE_NUMBERS:                 /* in all, and for one function */
+    case QUEUE_NUMBERS:                 /* in all, and for one PF or VF */
         return pf->cfg.queues | pf->cfg.queues << 11;
     case QM_IDLE:
         return 1;

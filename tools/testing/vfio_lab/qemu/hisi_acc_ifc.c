@@ -65,7 +65,7 @@ static void ring_vf(HisiAccPf *pf, unsigned n)
     raise_if_pending(vf);
 }
 
-/* @dest is a function number or 0x7f; a VF that is not enabled never answers */
+/* @dest is a VF's number or 0x7f; a VF that is not enabled never answers */
 void hisi_acc_ifc_to_vf(HisiAccPf *pf, unsigned dest)
 {
     unsigned enabled = hisi_acc_vf_count(pf);
@@ -95,7 +95,7 @@ void hisi_acc_ifc_to_pf(HisiAccFunc *vf)
     raise_if_pending(pf);
 }
 
-/* A function acknowledges its message; of a VF the PF sees it */
+/* The PF or a VF acknowledges its message; the PF sees that of a VF */
 void hisi_acc_ifc_ack(HisiAccFunc *f, uint32_t bits)
 {
     if (!(bits & 1)) {

@@ -3,9 +3,8 @@
  * HiSilicon accelerator model: one request in the engine: read, computed,
  * written
  *
- * What takes long is computed in one of QEMU's threads, so that nobody waits
- * for QEMU's lock meanwhile. Whose request it was may be reset, stopped or gone
- * when it is done.
+ * What takes long is computed in one of QEMU's threads, so that QEMU's lock is
+ * free meanwhile. The PF or VF may be reset, stopped or gone when it is done.
  */
 
 #include "qemu/osdep.h"
@@ -70,7 +69,7 @@ void hisi_acc_job_finish(HisiAccFunc *f, HisiAccJob *job, HisiAccRequest *r)
     job_free(job);
 }
 
-/* Ends a job, if there is one, whose result nobody wants */
+/* Ends a job, if there is one, whose result is no longer needed */
 void hisi_acc_job_drop(HisiAccJob *job)
 {
     if (job && job->at_work) {

@@ -17,7 +17,7 @@
 #define MB_STATUS       0x1e00
 #define MB_BUSY         0x2000
 #define MB_GET          0x4000
-/* The drivers only ask whether the status is 0 */
+/* The drivers only compare the status with 0 */
 #define MB_FAILED       (1 << 9)
 /* Not an address of a driver's: odd, and beyond any bus */
 #define MB_GARBAGE      0xa5a5a5a5a5a5a5a5ull

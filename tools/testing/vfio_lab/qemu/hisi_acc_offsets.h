@@ -8,7 +8,7 @@
 #ifndef HW_MISC_HISI_ACC_OFFSETS_H
 #define HW_MISC_HISI_ACC_OFFSETS_H
 
-/* BAR2 of each function */
+/* BAR2 of the PF and of each VF */
 #define AEQ_INT_SOURCE      0x0000
 #define AEQ_INT_MASK        0x0004
 #define EQ_INT_SOURCE       0x0008
@@ -75,7 +75,7 @@
 #define IFC_INT_SOURCE_P    0x100138
 #define QUEUE_NUMBERS       0x100158
 #define MIG_REGION_SEL      0x100198    /* from V4 on */
-#define DEV_DB_DROP         0x100250    /* from V5 on: a bit per function */
+#define DEV_DB_DROP         0x100250    /* from V5 on: bit 0 PF, n VF n */
 #define FUNC_AXI_ERROR      0x100280    /* the same, write 1 to clear */
 #define QM_IDLE             0x1040e4
 #define OOO_SHUTDOWN_SEL    0x1040f8

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: PF and VF as PCI functions
+ * HiSilicon accelerator model: PF and VF as PCI devices
  */
 
 #include "qemu/osdep.h"
@@ -74,7 +74,7 @@ static void function_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
     pcie_cap_flr_write_config(dev, addr, val, len);
 }
 
-/* All functions at once, and nothing of their configuration space */
+/* The PF and all VFs at once, but not their configuration space */
 static void reset_controller(HisiAccPf *pf)
 {
     for (unsigned n = 0; n <= pf->cfg.vfs; n++) {

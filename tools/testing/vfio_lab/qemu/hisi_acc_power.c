@@ -2,7 +2,7 @@
 /*
  * HiSilicon accelerator model: D3hot and bus mastering
  *
- * In D3hot, or without bus master enable, a function begins neither DMA nor
+ * In D3hot, or without bus master enable, a PF or VF begins neither DMA nor
  * interrupts. In D3hot its work waits; what happens to it without bus master
  * enable no public source specifies: a property selects it.
  */
@@ -63,7 +63,7 @@ static bool bus_master(HisiAccFunc *f)
            pci_get_word(dev->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
 }
 
-/* Whether the function may begin DMA and interrupts */
+/* Whether the PF or VF may begin DMA and interrupts */
 bool hisi_acc_may_begin(HisiAccFunc *f)
 {
     return bus_master(f) && !hisi_acc_asleep(f);
@@ -88,7 +88,7 @@ HisiAccPower hisi_acc_power(HisiAccFunc *f)
     return (HisiAccPower) { power_state(f), bus_master(f) };
 }
 
-/* What a write of configuration space asks for, given how it was before */
+/* What a write of configuration space causes, given how it was before */
 enum HisiAccPowerReset hisi_acc_power_written(HisiAccFunc *f,
                                               HisiAccPower before)
 {

@@ -23,7 +23,7 @@ typedef struct Choice {
 static const Choice choices[] = {
     { "kick-scope", { "queue", "function" },
       offsetof(HisiAccConfig, kick_scope),
-      "Whom the resume doorbell restarts: its queue or the whole function" },
+      "What the resume doorbell restarts: its queue or the whole PF or VF" },
     { "context-fetch", { "kick", "doorbell" },
       offsetof(HisiAccConfig, context_fetch),
       "What makes the device fetch a context that it does not hold" },
@@ -41,7 +41,7 @@ static const Choice choices[] = {
       "What becomes of DMA and interrupts without bus master enable" },
     { "d3-access", { "all-ones", "abort" },
       offsetof(HisiAccConfig, d3_access),
-      "How the registers of a function in D3hot answer" },
+      "How the registers of a PF or VF in D3hot answer" },
     { "mig-regs-reset", { "keep", "lost" },
       offsetof(HisiAccConfig, mig_regs_reset),
       "Whether a reset of the PF forgets where the migration registers are" },
@@ -80,7 +80,7 @@ static const Choice choices[] = {
       "Whether each queue has a page of its own for doorbells, in BAR4", true },
     { "no-soft-reset", { "off", "on" },
       offsetof(HisiAccConfig, no_soft_reset),
-      "Whether a function comes from D3hot to D0 without a reset", true },
+      "Whether a PF or VF comes from D3hot to D0 without a reset", true },
 };
 
 typedef struct Number {
@@ -108,10 +108,10 @@ static const Number numbers[] = {
       "Microseconds that a cache write-back takes" },
     { "engine-slots", 4, 1, HISI_ACC_MAX_SLOTS,
       offsetof(HisiAccConfig, engine_slots), false, false,
-      "Requests that the engine works on at once, for each function" },
+      "Requests that the engine works on at once, for the PF and each VF" },
     { "context-cache", 0, 0, HISI_ACC_MAX_QUEUES,
       offsetof(HisiAccConfig, context_cache), false, false,
-      "Queues of a function whose contexts the device can hold; 0: all" },
+      "Queues of a PF or VF whose contexts the device can hold; 0: all" },
     { "fault-msi-drop", 0, 0, UINT32_MAX,
       offsetof(HisiAccConfig, fault_msi_drop), false, false,
       "Interrupts to lose from now on; counts down" },
@@ -126,7 +126,7 @@ static const Number numbers[] = {
       "Queue pairs that the PF and all VFs share" },
     { "vf-vectors", HISI_ACC_MSI_COUNT - 1, HISI_ACC_MSI_COUNT - 1,
       HISI_ACC_MSI_COUNT, offsetof(HisiAccConfig, vf_vectors), true, false,
-      "Interrupt vectors that a VF asks its driver for" },
+      "Interrupt vectors that a VF requests" },
     /* dw3 of a context has 12 bits for the depth */
     { "sq-depth", 1024, 16, 4096, offsetof(HisiAccConfig, sq_depth), true, true,
       "Entries of a submission queue" },

@@ -98,7 +98,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
     hisi_acc_ras_report(pf, unit);
 }
 
-/* An error of a function is an error of the whole device */
+/* An error of a PF or VF is an error of the whole device */
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
 {
     if (f->pf->cfg.ras == HISI_ACC_RAISES) {
@@ -127,7 +127,7 @@ void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
     }
 }
 
-/* V5 reports which functions raised the errors of bits 0 and 1 */
+/* V5 reports which PF or VFs raised the errors of bits 0 and 1 */
 uint64_t hisi_acc_ras_functions(HisiAccPf *pf)
 {
     return hisi_acc_store64(pf, FUNC_AXI_ERROR);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: the registers each function has, as words
+ * HiSilicon accelerator model: registers of the PF and of each VF, as words
  *
  * Reads never change anything: the drivers dump whole ranges to debugfs.
  */
@@ -54,7 +54,7 @@ static uint32_t cap_read(HisiAccFunc *f, uint32_t off)
     if (cap >= HISI_ACC_CAP_COUNT) {
         return 0;
     }
-    /* V5 resets one function after an error on its bus, not the whole device */
+    /* V5 resets one PF or VF after an error on its bus, not the whole device */
     return cap == HISI_ACC_CAP_QM_RESET && cfg->hw_version >= HISI_ACC_V5
            ? engine->caps[cap] & ~BUS_ERRORS : engine->caps[cap];
 }

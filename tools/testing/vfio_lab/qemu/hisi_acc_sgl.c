@@ -54,7 +54,7 @@ static bool transfer(HisiAccFunc *f, uint64_t addr, void *buf, size_t len,
     }
     hisi_acc_count(f, write ? HISI_ACC_EV_DMA_WRITE : HISI_ACC_EV_DMA_READ,
                    len);
-    /* it may have made the bus reset the function: a port's register */
+    /* it may have made the bus reset the PF or VF: a port's register */
     return f->resets == resets;
 }
 

@@ -61,7 +61,7 @@ static const struct {
     },
     [HISI_ACC_ERR_MIG_REGS_DB] = {
         "event-doorbell-outside-mig-regs",
-        "event queue doorbell that lands in the next function's registers"
+        "event queue doorbell that lands in the next VF's registers"
     },
     [HISI_ACC_ERR_DB_WIDTH] = {
         "doorbell-width",
@@ -123,24 +123,24 @@ static const struct {
     },
     [HISI_ACC_ERR_MB_PAUSED] = {
         "mailbox-while-paused",
-        "stop or flush of a paused function drains nothing"
+        "stop or flush while paused drains nothing"
     },
     [HISI_ACC_ERR_VFT] = {
         "vft-function",
-        "VFT access for a function that does not exist"
+        "VFT access for a VF or a type that does not exist"
     },
     [HISI_ACC_ERR_IFC] = {
         "message-destination",
-        "message to a function not there"
+        "message to or from a VF that is not there"
     },
     [HISI_ACC_ERR_DMA_FAULT] = { "dma-fault", "DMA fault" },
     [HISI_ACC_ERR_DMA_REFUSED] = {
         "dma-without-bus-master",
-        "DMA of a function that is no bus master or in D3hot"
+        "DMA without bus master enable or in D3hot"
     },
     [HISI_ACC_ERR_D3_ACCESS] = {
         "access-in-d3",
-        "access to a register of a function in D3hot"
+        "access to a register in D3hot"
     },
     [HISI_ACC_ERR_SGL] = { "bad-sgl", "scatter list that makes no sense" },
     [HISI_ACC_ERR_BD] = { "bad-request", "request that makes no sense" },
@@ -261,5 +261,5 @@ void hisi_acc_stats_class(ObjectClass *class)
     object_class_property_add(class, "counters", "struct", get_counters,
                               NULL, NULL, NULL);
     object_class_property_set_description(class, "counters",
-        "What the function did and what its driver did wrong, by name");
+        "What the PF or VF did and what its driver did wrong, by name");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: counters of a function, by name
+ * HiSilicon accelerator model: counters of a PF or VF, by name
  */
 
 #ifndef HW_MISC_HISI_ACC_STATS_H
@@ -85,7 +85,7 @@ enum HisiAccError {
 
 #define HISI_ACC_MB_OPS 16
 
-/* Where a register is: the PF's for all, a function's own, migration's */
+/* The PF's registers for all, those of each PF and VF, and for migration */
 enum HisiAccRegion {
     HISI_ACC_REGION_GLOBAL,
     HISI_ACC_REGION_FUNCTION,
@@ -110,7 +110,7 @@ void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n);
 void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
                           uint64_t detail);
 
-/* Adds the read-only property "counters" to the class of functions */
+/* Adds the read-only property "counters" to the class of PFs and VFs */
 void hisi_acc_stats_class(ObjectClass *class);
 
 #endif

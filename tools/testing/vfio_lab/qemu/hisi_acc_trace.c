@@ -3,8 +3,8 @@
  * HiSilicon accelerator model: accesses to registers, counted by region and
  * width, and written down in order
  *
- * A line of the trace: microseconds of the host's monotonic clock, function and
- * number of its BAR, R or W, bytes, offset, value.
+ * A line of the trace: microseconds of the host's monotonic clock, number of
+ * the VF (0: the PF), number of its BAR, R or W, bytes, offset, value.
  */
 
 #include "qemu/osdep.h"

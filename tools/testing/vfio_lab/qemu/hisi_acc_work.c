@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: what is at work, when it is done, and who may
- * stop it
+ * HiSilicon accelerator model: requests in progress, when they are done, and
+ * what stops them
  *
- * The engine takes requests from the function's queues in turn, as many as it
- * has slots, and completes them in the order in which it took them.
+ * The engine takes requests from the queues of a PF or VF in turn, as many as
+ * it has slots, and completes them in the order in which it took them.
  */
 
 #include "qemu/osdep.h"
@@ -50,8 +50,8 @@ static void take(HisiAccFunc *f, unsigned q)
 }
 
 /*
- * Whether the engine is done with the request; if not, it wakes the function
- * when it is. An error in it may close the bus: then the result waits.
+ * Whether the engine is done with the request; if not, it wakes @f when it is.
+ * An error in it may close the bus: then the result waits.
  */
 static bool process(HisiAccFunc *f, HisiAccRequest *r)
 {
@@ -72,7 +72,7 @@ static bool process(HisiAccFunc *f, HisiAccRequest *r)
     if (job->at_work) {
         return false;
     }
-    r->job = NULL;                      /* it may reset the function */
+    r->job = NULL;                      /* it may reset the PF or VF */
     hisi_acc_job_finish(f, job, r);
     r->processed = true;
     return true;
