@@ -31,7 +31,7 @@ ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("
 # the drivers' messages about the errors and the resets, also those of VFs
 pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
 QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two VFs
-#: mailbox command that gives the device a queue's context, and an address where nothing is
+#: mailbox command that gives the device a queue's context, and an unmapped address
 SQC, NOWHERE = 0, 0x40000000
 
 
@@ -66,7 +66,7 @@ def counts(host, name: str, function: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_each_device_is_reset_with_its_functions_at_work(boot_uefi, version):
+def test_each_device_is_reset_while_pf_and_vfs_work(boot_uefi, version):
     """After the error, each device and each VF must be reset once, without guest errors, and work again."""
     # an error of the queue manager, and errors of the engines; each engine's ACPI method has
     # another name
@@ -134,8 +134,8 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
         vf.guest_up()
         host.set_model("sec", "abnormal-error", ECC)
         wait_for(host, "Controller resetting")
-        # the stock driver first sends messages to the VFs, and waits for answers that nobody sends
-        # here
+        # the stock driver first sends messages to the VFs, and waits for answers, which no guest
+        # sends here
         assert vf.go(State.STOP) == ("", State.STOP)
         wait_for(host, "Controller reset complete", 90)
         assert vf.reset() == ("", State.RUNNING)
@@ -150,7 +150,7 @@ def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
     pytest.param("v5", "failed to send command.* to VF(2)", id="v5"),
     pytest.param("v3", "Controller reset complete", id="v3",
                  marks=pytest.mark.long("the stock driver waits 80 seconds for answers that do not come"))])
-def test_a_guest_gives_its_function_an_address_that_is_not_mapped(boot_uefi, context, version, over):
+def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, over):
     """V3 is reset as a whole; on V5 the guest at fault is asked to reset its VF.
     Another guest, which migrates, must continue."""
     newest = next(series for series in GOES_ON if GOES_ON[series])

@@ -347,7 +347,7 @@ def test_what_a_write_back_covers_is_a_choice(start, scope):
     assert not vf.guest_errors()
 
 
-def test_messages_between_the_functions(start):
+def test_messages_between_pf_and_vf(start):
     """Messages between PF and VF must raise an interrupt and be readable once."""
     vf = start()
     pf = Function(vf.model, 0)
@@ -519,7 +519,7 @@ def test_a_wrong_property_is_refused_with_a_sentence(outer, option, words):
     assert refusal(outer, option) == words
 
 
-def test_the_most_functions_that_there_may_be(start):
+def test_the_maximum_number_of_vfs(start):
     """The maximum number of VFs must work."""
     # each has registers, queues and interrupts of its own
     vf = start(",vfs=63,queues=256")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Advanced error reporting of the functions: behind a root port only, enabled by the PF for all."""
+"""Advanced error reporting of PF and VFs: behind a root port only, enabled by the PF for all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def port(outer, tmp_path):
 
 
 def inject(model: Model, device: str) -> str:
-    """Let a function report a poisoned TLP; the monitor's answer."""
+    """Let the PF or a VF report a poisoned TLP; the monitor's answer."""
     return model.qmp("human-monitor-command", **{"command-line": f"pcie_aer_inject_error {device} POISON_TLP"})["return"]
 
 
@@ -40,7 +40,7 @@ def test_there_is_none_on_the_root_bus(start):
 
 @pytest.mark.parametrize("function, device", [(0, "sec0"), (1, "sec0.vf1"), (2, "sec0.vf2")])
 def test_the_pf_enables_the_messages_of_all(port, function, device):
-    """Without the PF's bits a function must report nothing; with them the root port must have its number."""
+    """Without the PF's bits a PF or VF must report nothing; with them the root port must have its number."""
     where = port.config(function)
     assert port.read(where + AER, 2) == 1
     for step, enabled in enumerate((0, MESSAGES)):

@@ -80,7 +80,7 @@ def test_a_pause_is_busy_until_the_engine_is_empty(start):
     assert done(vf) == 2 and not vf.guest_errors()
 
 
-def test_a_pause_ends_though_the_function_is_kicked(start):
+def test_a_pause_ends_despite_a_resume_doorbell(start):
     """A resume doorbell during PAUSE, which no driver rings, must not prolong it."""
     vf = start(SLOW)
     for _ in range(9):
@@ -220,7 +220,7 @@ def test_a_long_request_does_not_keep_the_main_loop(start):
 
 
 @pytest.mark.parametrize("end", ["reset", "removal"])
-def test_the_function_of_a_long_request_goes_away(start, end):
+def test_a_vf_is_reset_or_removed_during_a_long_request(start, end):
     """After an FLR, or the removal of the VF, the result of the request that is being computed must
     not be written."""
     vf = start(kind=Zip)

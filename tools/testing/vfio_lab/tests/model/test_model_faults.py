@@ -75,7 +75,7 @@ def test_a_mailbox_answers_garbage(start):
     assert vf.ask(5, get=True) == vf.cq_table
 
 
-def test_faults_concern_one_function(start):
+def test_faults_concern_one_vf(start):
     """With fault-function, other VFs must not be affected."""
     vf = start()
     other = Function(vf.model, 2)
@@ -346,7 +346,7 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
 
 
 def dma(vf: Function) -> tuple[int, int]:
-    """Bytes that the function has read and written."""
+    """Bytes that the VF has read and written."""
     return vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]
 
 

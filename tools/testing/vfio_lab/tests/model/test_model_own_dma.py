@@ -73,7 +73,7 @@ def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Call
     assert vf.reap(2) == [(0, 0)]
 
 
-def test_dma_to_another_function_changes_nothing(start):
+def test_dma_to_another_vf_changes_nothing(start):
     """A doorbell of VF 2 that VF 1 writes by DMA must have no effect."""
     vf = start()
     other = Function(vf.model, 2)
@@ -86,7 +86,7 @@ def test_dma_to_another_function_changes_nothing(start):
     assert vf.guest_errors() == {"dma-fault", "doorbell-of-stopped-queue"}
 
 
-def test_dma_that_has_the_bus_reset_the_function_ends_with_it(outer, tmp_path):
+def test_dma_that_resets_its_bus_ends(outer, tmp_path):
     """If DMA resets the bus, by the root port's secondary bus reset, the device must not use the
     freed context afterwards."""
     with Model(outer, tmp_path, port=True) as model:

@@ -54,7 +54,7 @@ def guest_errors(f: Function, name: str) -> int:
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("option", ["off", "on"])
-def test_each_function_has_d3hot(start, number, option):
+def test_pf_and_vfs_have_d3hot(start, number, option):
     """PF and VFs must support D0 and D3hot only, and report no_soft_reset."""
     vf = start(f",no-soft-reset={option}")
     f = Function(vf.model, number)
@@ -173,7 +173,7 @@ def test_what_the_way_from_d3hot_to_d0_resets_is_a_choice(start, no_soft_reset):
     assert vf.reap(0) == [(0, 0)] and not vf.guest_errors()
 
 
-def test_the_physical_function_resets_on_its_way_to_d0(start):
+def test_the_pf_resets_on_its_way_to_d0(start):
     """The PF's return to D0 must reset like an FLR: VFs are disabled and lose their state."""
     vf = start()
     pf = Function(vf.model, 0)

@@ -37,7 +37,7 @@ def put_mig_regs(vf: Function, where: int) -> Function:
 
 
 @pytest.mark.parametrize("version, number", [("v3", 0), ("v4", 0x50), ("v5", 0x51)])
-def test_each_function_has_the_version(start, version, number):
+def test_pf_and_vfs_have_the_version(start, version, number):
     """PF and VFs must report the hardware version."""
     vf = start(f",hw-version={version}")
     assert vf.read(0x210) == Function(vf.model, 0).read(0x210) == number

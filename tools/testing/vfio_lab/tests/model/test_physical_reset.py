@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A function level reset of the PF while its VFs are working: the stock drivers exchange messages,
+"""A function-level reset of the PF while its VFs are working: the stock drivers exchange messages,
 stop, and start again.
 
 The reset must include each VF, and leave no queue, message or interrupt of before. The load's

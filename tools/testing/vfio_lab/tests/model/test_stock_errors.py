@@ -54,8 +54,8 @@ def test_an_error_that_needs_a_reset_finds_no_way_to_it(boot, version):
     works_when_loaded_again(host, reset=True)
 
 
-def test_v5_resets_the_one_function(boot):
-    """On V5 only the PF or VF that caused the error must be reset."""
+def test_v5_resets_the_pf_alone(boot):
+    """On V5 the PF's driver must handle an error of the PF by a reset of the PF alone."""
     host = boot(HostConfig(driver="stock", vfs=0, model={**MODEL, "hw-version": "v5"}))
     selftests(host)
     host.set_model("sec", "function-error", 1)

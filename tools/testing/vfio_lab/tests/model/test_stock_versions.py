@@ -18,7 +18,7 @@ MODES = ("hw-version=v4", "hw-version=v5", "isolation=on")
 
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("mode", MODES)
-def test_both_functions_pass_their_selftests(boot, version, mode):
+def test_pf_and_vfs_pass_their_selftests(boot, version, mode):
     """PF and VF must pass the kernel's self-tests."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=2,
                            model={**MODEL, **dict([mode.split("=")])}))
