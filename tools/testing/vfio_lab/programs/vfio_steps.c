@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Drives one function through VFIO, a step at a time: a letter and up to two
+ * Drives one VF through VFIO, a step at a time: a letter and up to two
  * numbers per line of standard input, one line of answer each. The test that
  * sends the lines breaks the device in between.
  *
- *   u      the stand-in for the guest's driver brings the function up
- *   e N    the same, with N events in its queue that nobody has seen
+ *   u      the stand-in for the guest's driver brings the VF up
+ *   e N    the same, with N unconsumed events in its queue
  *   s N    SET_STATE to N          -> errno or 0, then the state
  *   g      the state
  *   m      the flags of VFIO_DEVICE_FEATURE_MIGRATION, 0 without it
  *   r      VFIO_DEVICE_RESET       -> errno or 0, then the state
  *   h      VFIO_DEVICE_PCI_HOT_RESET -> errno or 0, then the state
- *   F      function level reset by config space -> errno or 0, then the state
+ *   F      function-level reset by config space -> errno or 0, then the state
  *   C      write Device Control as it is -> errno or 0, then the state
  *   Y N    set (1) or clear (0) bus mastering -> errno or 0
+ *   P N    power state DN: 0 or 3 (D3hot) -> errno or 0
  *   t      the address of the SQC table, by the guest's mailbox
  *   d N    read N bytes of the last migration file -> bytes or -errno
  *   w      write what was read last to the last migration file -> bytes or -errno
@@ -27,12 +28,12 @@
  *   x N V  store of V to it
  *   a N V  mailbox command N with address V, and wait for its end
  *   f N    open no more than N files from now on
- *   b N    start mailbox command N as the guest does, and do not look
- *   B      look: the answer
+ *   b N    start mailbox command N as the guest does, without waiting
+ *   B      wait for its end: the answer
  *   c      close the device, not the migration file
  *
  * Given the address of a physical function too, that one is opened first, and
- * what VFIO wants to know of its user is said.
+ * its VF token is set and used.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -286,7 +286,7 @@ class Scenario:
         self._brought[here] -= out.carried
         self._brought[there] += out.carried
         if self._migration.slow and out.carried <= 0:
-            out.failures.append(f"no request was pending in the function when it was paused on the {here}, so nothing "
+            out.failures.append(f"no request was pending in the VF when it was paused on the {here}, so nothing "
                                 "was shown")
 
     def _walked(self, host: Host, since: float, *wanted: str) -> list[Phase | None]:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Public keys. Both drivers and software are asked by the name they alone have. */
+/* Public keys. Drivers and software are both selected by names that only they have. */
 #include <crypto/akcipher.h>
 #include <crypto/dh.h>
 #include <crypto/ecdh.h>
@@ -18,7 +18,7 @@ static const char *name(struct lane *lane, bool hard)
 	return hard ? lane->kind->hard : lane->kind->soft;
 }
 
-/* The same odd number with its highest bit set, for whoever asks */
+/* The same odd number with its highest bit set, for each caller */
 static void modulus(u8 *n, unsigned int len)
 {
 	struct rnd_state same;

@@ -12,7 +12,7 @@
 #define ASSOCIATED	16
 #define TAG		16
 
-/* Who is asked for an algorithm that is not asynchronous gets software's */
+/* Only software has algorithms that are not asynchronous */
 static u32 mask(bool hard)
 {
 	return hard ? 0 : CRYPTO_ALG_ASYNC;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does to a physical function of SEC what its own driver may do at any time,
- * but when a test wants it, and for as long: hold it as for a reset, rewrite an
- * entry of the function table slowly, switch the migration registers, send a
- * message, or pass for older hardware. And has Linux take a virtual function for a plain one, as it
- * does in a guest. Everything is a module parameter, in sysfs.
+ * Does to a PF of SEC what its own driver may do at any time, when and for as long
+ * as a test sets: hold it as for a reset, rewrite an entry of the function table
+ * slowly, switch the migration registers, send a message, or pass for older
+ * hardware. And makes Linux treat a VF as a plain device, as it does in a guest.
+ * Everything is a module parameter, in sysfs.
  */
 #include <linux/delay.h>
 #include <linux/hisi_acc_qm.h>
@@ -45,7 +45,7 @@ static int hold(void)
 	return 0;
 }
 
-/* Whoever cleared what is held here had not set it */
+/* An error if the bit was cleared by another user, who had not set it */
 static int release(void)
 {
 	return test_and_clear_bit(QM_RESETTING, &qm->misc_ctl) ? 0 : -EIDRM;
@@ -69,7 +69,7 @@ static struct {
 	unsigned int longest_ms;
 } turns;
 
-/* As the driver of the physical function waits: less often the longer it takes */
+/* As the PF's driver waits: polling less often the longer it takes */
 static int wait_for_turn(void)
 {
 	ktime_t start = ktime_get();
@@ -87,9 +87,9 @@ static int wait_for_turn(void)
 }
 
 /*
- * "TIMES": take the physical function so often, and leave it to others for as long
- * as it was held in between. Read it for how often that was, and the longest wait
- * in milliseconds; EBUSY says that the last wait was too long.
+ * "TIMES": hold the PF so often, and leave it to others for as long as it was
+ * held in between. Read it for how often that was, and the longest wait in
+ * milliseconds; EBUSY says that the last wait was too long.
  */
 static int turns_set(const char *text, const struct kernel_param *param)
 {
@@ -168,9 +168,9 @@ static void shape_end(struct work_struct *work)
 static DECLARE_DELAYED_WORK(shape_work, shape_end);
 
 /*
- * "FUNCTION MS": write a bandwidth limit, as the stock driver does, with a pause
- * before the write is let go. Read it to wait for that; EIO says that the write
- * did not arrive.
+ * "VF MS": write a bandwidth limit, as the stock driver does, with a pause before
+ * the write is started. Read it to wait for that; EIO says that the write did not
+ * arrive.
  */
 static int shape_set(const char *text, const struct kernel_param *param)
 {
@@ -199,8 +199,8 @@ static const struct kernel_param_ops shape_ops = { .set = shape_set, .get = shap
 module_param_cb(shape, &shape_ops, NULL, 0600);
 
 /*
- * "FUNCTION TIMES": read an entry again and again, as nobody should: without
- * having the physical function for oneself.
+ * "VF TIMES": read an entry again and again, as no driver should: without holding
+ * the PF.
  */
 static int rude_set(const char *text, const struct kernel_param *param)
 {
@@ -218,7 +218,7 @@ static int rude_set(const char *text, const struct kernel_param *param)
 static const struct kernel_param_ops rude_ops = { .set = rude_set };
 module_param_cb(rude, &rude_ops, NULL, 0200);
 
-/* "FUNCTION": take the queues of a function away */
+/* "VF": take its queues away */
 static int no_queues_set(const char *text, const struct kernel_param *param)
 {
 	unsigned int function;
@@ -246,7 +246,7 @@ static int mig_regs_set(const char *text, const struct kernel_param *param)
 static const struct kernel_param_ops mig_regs_ops = { .set = mig_regs_set };
 module_param_cb(mig_regs, &mig_regs_ops, NULL, 0200);
 
-/* "FUNCTION [MESSAGE]": tell a virtual function that there is a message for it */
+/* "VF [MESSAGE]": interrupt a VF for a message */
 static int message_set(const char *text, const struct kernel_param *param)
 {
 	unsigned int function, message;
@@ -295,7 +295,7 @@ static struct pci_dev *find(const char *address)
 	return pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, function));
 }
 
-/* "ADDRESS": not a virtual function any more, or one again */
+/* "ADDRESS": no longer a VF, or one again */
 static int plain_set(const char *text, const struct kernel_param *param)
 {
 	struct pci_dev *vf = find(text);
@@ -332,4 +332,4 @@ static void __exit rival_exit(void)
 module_exit(rival_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Stands in for what else uses a physical function of SEC");
+MODULE_DESCRIPTION("Stands in for what else uses a PF of SEC");

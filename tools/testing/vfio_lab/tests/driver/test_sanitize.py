@@ -94,7 +94,7 @@ def test_a_migration_under_load(new_session, version):
     assert new_session().migrate(HostConfig(kernel=version)).failures == []
 
 
-def test_64k_pages_leave_the_guest_a_function_that_cannot_migrate(new_session):
+def test_with_64k_pages_a_vf_works_but_does_not_migrate(new_session):
     """With 64K pages a V3 VF must not offer migration nor map migration registers, and must still
     work in a guest (D15)."""
     with new_session().scenario(HostConfig(kernel=flavoured("64k")), HostConfig()) as scenario:

@@ -32,15 +32,15 @@ RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_star
 
 
 @pytest.mark.parametrize("old, new, word", [
-    (RECEIVE, "", "nobody handles STOP -> RESUMING"),
-    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = hisi_acc_arc_noop,\n\t},\n" + RECEIVE, "nobody asks for"),
+    (RECEIVE, "", "no action for STOP -> RESUMING"),
+    (RECEIVE, "\t[STATE(STOP)][STATE(RUNNING)] = {\n\t\t.action = hisi_acc_arc_noop,\n\t},\n" + RECEIVE, "no path has"),
     ("\t\t.undo = hisi_acc_qm_undo_stop,\n", "", "stopped in RUNNING"),
     (".action = hisi_acc_arc_restart", ".action = hisi_acc_arc_noop", "stopped in RUNNING"),
     ("STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_noop", "STATE(STOP)] = {\n\t\t.action = hisi_acc_arc_restart", "running in STOP"),
     ("\t\t.undo = hisi_acc_arc_load_undo,\n", "", "half of the data"),
-    (".action = hisi_acc_arc_end_session", ".action = hisi_acc_arc_noop", "data file"),
-    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_start_saving", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_noop", "data file ''"),
-    ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second data file"),
+    (".action = hisi_acc_arc_end_session", ".action = hisi_acc_arc_noop", "migration file"),
+    ("STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_start_saving", "STATE(PRE_COPY_P2P)] = {\n\t\t.action = hisi_acc_arc_noop", "migration file ''"),
+    ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second migration file"),
     (".action = hisi_acc_arc_load", ".action = unheard_of", "does not know what unheard_of"),
 ])
 def test_a_bent_table_is_found_out(source, step, old, new, word):

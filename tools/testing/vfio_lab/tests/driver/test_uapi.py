@@ -50,7 +50,7 @@ def test_the_in_tree_driver_fails_what_its_list_has(boot, context, version):
 
 @pytest.mark.expect("hisi_sec2 ")
 @pytest.mark.long("waits a minute for the stock driver")
-def test_a_function_that_lost_its_state_says_so(boot, context):
+def test_a_vf_that_lost_its_state_reports_it(boot, context):
     """After a PF reset, a VF that lost its state must report that. The reset takes a minute: the
     PF's driver waits for stopped guests."""
     host, functions = bound_host(boot, context, versions.DEFAULT)

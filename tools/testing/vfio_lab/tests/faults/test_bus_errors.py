@@ -24,8 +24,9 @@ TOLD = "vfio_err_notifier_handler.*Unrecoverable error detected"
 @pytest.mark.expect("hisi_sec2 0000:01:00.0: PCI error detected",
                     r"hisi_\w+ 0000:01:00.[012]: .*(PCIe Bus Error|status/mask|TLP)", f"guest on host: .*{TOLD}")
 @pytest.mark.parametrize("device", [
-    "sec.vf1", *(pytest.param(other, marks=pytest.mark.long("another function behind the port")) for other in ("sec", "sec.vf2"))])
-def test_a_nonfatal_error_stops_the_guest_and_the_functions_stay_usable(boot, context, device):
+    "sec.vf1",
+    *(pytest.param(other, marks=pytest.mark.long("PF or another VF behind the port")) for other in ("sec", "sec.vf2"))])
+def test_a_nonfatal_error_stops_the_guest_and_the_vfs_stay_usable(boot, context, device):
     """A nonfatal error of the guest's VF, of the PF or of another VF must reach the guest's QEMU, which
     stops the guest for good.  The guest's VF may not be reset, and both VFs must work for their next
     users."""
@@ -47,7 +48,7 @@ def test_a_nonfatal_error_stops_the_guest_and_the_functions_stay_usable(boot, co
         assert said.startswith("OK "), said
         event(guest, "STOP", began)
         assert guest.qmp.cmd("query-status")["status"] == "internal-error"
-        wait_until("the kernel has recovered the functions",
+        wait_until("the kernel has recovered PF and VFs",
                    lambda: "AER: device recovery successful" in host.ssh.out("dmesg"))
         # an idle VF wakes up from D3hot for that, which resets it
         assert resets()[:2] == before[:2]

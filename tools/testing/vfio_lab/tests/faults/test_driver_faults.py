@@ -176,7 +176,7 @@ def test_a_table_that_is_garbage_is_never_sent(vf, break_it):
     works(vf)
 
 
-def test_a_function_that_has_gone_while_running(vf, break_it):
+def test_a_vf_that_is_gone_while_running(vf, break_it):
     """With registers that read all ones, a stop must fail with EIO and leave the VF running."""
     break_it(fault_registers="all-ones")
     assert vf.go(State.STOP) == ("EIO", State.RUNNING)
@@ -184,7 +184,7 @@ def test_a_function_that_has_gone_while_running(vf, break_it):
     works(vf)
 
 
-def test_a_function_that_has_gone_while_stopped(vf, break_it):
+def test_a_vf_that_is_gone_while_stopped(vf, break_it):
     """With registers that read all ones, a stopped VF must fail read() with EIO."""
     assert vf.go(State.STOP) == ("", State.STOP)
     break_it(fault_registers="all-ones")
@@ -197,7 +197,7 @@ def test_a_function_that_has_gone_while_stopped(vf, break_it):
     works(vf)
 
 
-def test_a_function_that_has_gone_while_loading(vf, break_it):
+def test_a_vf_that_is_gone_while_loading(vf, break_it):
     """With registers that read all ones, loading must fail and leave the VF in RESUMING."""
     assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
     assert vf.read_migration_data() == DATA_SIZE
@@ -269,7 +269,7 @@ def test_an_error_that_the_stock_driver_clears(host, vf, break_it, what, bits):
 
 
 @pytest.mark.parametrize("access", ["all-ones", "abort"])
-def test_a_function_that_is_asleep_is_not_touched(host, vf, break_it, access):
+def test_a_vf_in_d3hot_is_not_accessed(host, vf, break_it, access):
     """The driver must not access a VF in D3hot, where an MMIO read may crash the host. A return to
     D0 resets the VF."""
     host.set_model("sec", "d3-access", access)

@@ -67,7 +67,7 @@ def test_a_hot_reset_is_refused(bench, state):
 
 @pytest.mark.parametrize("how", ["unbind", "sriov_numvfs"])
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
-def test_a_function_that_is_taken_away(bench, state, how):
+def test_a_vf_is_unbound_or_removed(bench, state, how):
     """Unbinding or removing the VF must wait until the user closes it, and must then succeed."""
     address = bench.functions[0]
     what = f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind" if how == "unbind" else \

@@ -74,7 +74,7 @@ def test_no_number_is_left_for_a_file(bench, states):
             assert vf.reset() == ("", State.RUNNING)
             works(vf)
         assert bench.references() == used
-    wait_until("nobody uses the driver", lambda: not bench.references(), 10)
+    wait_until("the driver is unused", lambda: not bench.references(), 10)
 
 
 @pytest.mark.parametrize("fault, walked, arc", [
@@ -88,11 +88,11 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
         go(vf, *walked)
         with bench.broken(function="1", fault_mailbox="busy", fault_opcode=fault):
             vf.start(arc)
-            wait_until("the device is claimed", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
+            wait_until("PF reset is blocked", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
             assert vf.kill(20 * bench.host.timeout_scale)
         vf.end()
         assert bench.tell("turns", 1, check=False), "PF reset stays blocked"
-        wait_until("nobody uses the driver", lambda: not bench.references(), 10)
+        wait_until("the driver is unused", lambda: not bench.references(), 10)
         with bench.open() as after:
             works(after)
 

@@ -106,7 +106,7 @@ def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vf
         # requests that a reset took from a VF never end, and with several VFs some of the load waits for these
         watch.expect(r"guest on source: (INFO: task load:\d+ blocked for| +Not tainted |\"echo 0 > )", maybe=True)
     if physical:
-        # of a VF that nobody has open, and of the guest's driver, which waits for less long
+        # of a VF that no user has open, and of the guest's driver, which waits for less long
         watch.expect(r"source: hisi_sec2 .* failed to ", maybe=guest_vfs == config.vfs)
         watch.expect(r"source: hisi_sec2 .* not ping PF!", r"guest on \w+: hisi_sec2 ", maybe=True)
     with new_session().scenario(config, guest=GuestConfig(vfs=guest_vfs)) as scenario:
@@ -142,7 +142,7 @@ def test_a_machine_survives_many(new_session, vmm, guest_vfs):
     beset(new_session, HostConfig(vmm=vmm, vfs=max(2, guest_vfs)), 20, 300, guest_vfs)
 
 
-@pytest.mark.long("a PF reset waits 83 seconds for a VF that nobody has open")
+@pytest.mark.long("a PF reset waits 83 seconds for a VF that no user has open")
 @pytest.mark.parametrize("guest_vfs", [1, 3])
 @pytest.mark.parametrize("vmm", versions.VMM)
 def test_a_machine_survives_resets_of_all(new_session, vmm, guest_vfs):

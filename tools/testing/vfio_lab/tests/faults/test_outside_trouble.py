@@ -54,7 +54,7 @@ def said(bench: Bench, vf: Function) -> list[str]:
 
 
 @pytest.mark.parametrize("trouble", EACH)
-def test_a_function_is_stopped(bench, trouble):
+def test_a_vf_is_stopped(bench, trouble):
     """The VF must be stopped, and must resume afterwards."""
     with opened(bench, trouble) as vf, trouble.begins(bench, vf):
         for _ in range(3):
@@ -110,7 +110,7 @@ def test_what_is_over_in_time_does_no_harm(bench):
 @pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF",
                     "sec 1: .* dma-without-bus-master", "sec 1: .* event-queue-unset")
 @pytest.mark.expect("hisi_sec2 .* unsupported command", maybe=True)
-def test_a_function_is_stopped_after_a_reset_of_all(bench):
+def test_a_vf_is_stopped_after_a_pf_reset(bench):
     """A stop must succeed after a PF reset has cleared the VF's state."""
     with bench.open() as vf:
         vf.guest_up()

@@ -45,8 +45,8 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
         _, missing = tables(vf)
         vf.store(VF_STATE, NOT_READY)
         vf.command(CQC_TABLE, 0)
-        told = tables(vf)
-        assert told[0] and not told[1]
+        known = tables(vf)
+        assert known[0] and not known[1]
         go(vf, State.PRE_COPY)
         assert vf.read_migration_data() > 0
         go(vf, State.STOP_COPY)
@@ -59,7 +59,7 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
         assert other.write_migration_data() == len(data)
         go(other, State.RUNNING)
         for function in vf, other:
-            assert tables(function) == told and function.load(VF_STATE) == NOT_READY
+            assert tables(function) == known and function.load(VF_STATE) == NOT_READY
             function.command(CQC_TABLE, missing)
             function.store(VF_STATE, READY)
             whole = saved(function)
@@ -68,7 +68,7 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
 
 
 @pytest.mark.parametrize("ready", [READY, NOT_READY], ids=["ready", "not-ready"])
-def test_nobodys_state_takes_the_place_of_a_guests(bench, ready):
+def test_the_state_of_an_unused_vf_replaces_a_guests(bench, ready):
     """Loading the state of an unused VF must clear the queues of a previous guest, whose memory may
     have another owner."""
     is_emptied(bench, ready)

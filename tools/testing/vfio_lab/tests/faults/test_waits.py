@@ -106,8 +106,8 @@ def test_who_waits_can_be_killed(bench, start: Callable[[Function], None] | None
         gone = vf.kill(KILLED_SECONDS)
         bench.tell("hold", 0)
         # closing the VF resets it, which waits, too
-        assert gone == (start is None), "it cannot be killed" if start is None else "a function was reset meanwhile"
+        assert gone == (start is None), "it cannot be killed" if start is None else "the VF was reset meanwhile"
         vf.end()
-    wait_until("nobody uses the driver", lambda: not bench.references(), 10)
+    wait_until("the driver is unused", lambda: not bench.references(), 10)
     with bench.open() as vf:
         works(vf)

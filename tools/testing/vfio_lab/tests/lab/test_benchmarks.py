@@ -131,7 +131,7 @@ class Timed:
         return said
 
 
-def test_restores_are_of_functions_just_bound():
+def test_restores_are_of_vfs_just_bound():
     """Each restore must be measured on a VF just bound: a driver may cache what it has read."""
     found, failed = latency.measure(Timed(), 7)
     assert not failed and len(found) == 2 * len(latency.MAILBOX_US) * sum(map(len, latency.DOWNTIME.values()))
@@ -179,7 +179,7 @@ def test_turns_that_were_not_had():
     assert rows["sysfs, 8"][2:] == ["-", "-", "12", "hung"] and rows["flr, 1"][2:] == ["-"] * 4
 
 
-def test_nobody_always_comes_second(monkeypatch):
+def test_no_driver_always_runs_second(monkeypatch):
     """No driver may always run second."""
     monkeypatch.setattr(downtime, "_hosts", lambda session: [])
     monkeypatch.setattr(downtime, "_migrate", lambda session, rigs, which, functions: downtime.Downtime(which, functions))

@@ -70,7 +70,7 @@ def test_interrupted_build_is_not_trusted(tmp_path: Path, how: signal.Signals) -
     assert cache.entries() == []
     assert list((tmp_path / "cache" / "tmp").iterdir()) == []
     if how == signal.SIGKILL:
-        # The command was ended; nobody was left to end its own children.
+        # The command was ended, but not its own children.
         wait_until("the command's child alone is left", lambda: len(processes_of(first.pid)) == 1)
         os.killpg(int(processes_of(first.pid)[0].split()[1]), signal.SIGKILL)
     else:

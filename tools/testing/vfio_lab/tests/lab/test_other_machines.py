@@ -130,7 +130,7 @@ esac""")
 
 def test_an_interruption_waits_for_dpkg(apt_get, tmp_path):
     """Ctrl-C while packages are installed must end vlab, but not dpkg before it is done: apt would do
-    nothing on this machine until somebody had repaired it."""
+    nothing on this machine until it was repaired."""
     apt_get("""case "$*" in
 *--simulate*) echo 'Inst one (1 Debian)' ;;
 *--download-only*) ;;

@@ -267,7 +267,7 @@ def test_a_guest_is_reset_meanwhile(new_session):
 @pytest.mark.expect("hisi_sec2", maybe=True)
 @pytest.mark.parametrize("phase", ["pre-copy", "stop", "load"])
 @pytest.mark.parametrize("which", ["virtual", "physical"])
-def test_a_function_is_reset_meanwhile(new_session, which, phase):
+def test_pf_or_vf_is_reset_meanwhile(new_session, which, phase):
     """If the host resets a VF or the PF during a migration, the migration may fail. Nothing may
     hang, no kernel may report an error, and the guest must be able to boot on one of the hosts."""
     with rebooting(new_session, guest_kernel=versions.DEFAULT) as scenario:

@@ -94,7 +94,7 @@ def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context
     before = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]
     with hostload.HostLoad(host, "aes", LANES) as load:
         load.progress("the load runs")
-        work_on_all(host, load, "each function has users")
+        work_on_all(host, load, "the PF and each VF have users")
         have_all_wait(host, load)
         reset_while_they_wait(host)
         wait_for(host, "00:08.0: FLR reset complete")

@@ -213,7 +213,7 @@ def memory_of_migration_files(bench: Bench) -> None:
     plain, whole = ((after - before) // many for before, after in zip(counts, counts[1:]))
     assert whole <= 1024, f"{whole} bytes for a migration file"
     assert whole - plain >= DATA_SIZE, f"{whole} bytes are charged for a migration file, {plain} for any other"
-    print(f"memory: {whole} bytes for each data file, {plain} of them what any file costs")
+    print(f"memory: {whole} bytes for each migration file, {plain} of them what any file costs")
 
 
 def file_outlives_the_binding(bench: Bench) -> None:
@@ -420,7 +420,7 @@ def other_hardware_is_refused(older: Bench, newer: Bench) -> None:
         assert vf.write_migration_data() < 0 or vf.go(State.STOP)[0], "V4 accepted migration data of V3"
 
 
-def function_works_with_large_pages(bench: Bench) -> None:
+def vf_works_with_large_pages(bench: Bench) -> None:
     """D15: what the driver reports as mappable must be mappable, and a guest must work with it,
     with pages larger than the guest's part of BAR2."""
     with bench.open() as vf:

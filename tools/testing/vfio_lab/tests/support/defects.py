@@ -83,7 +83,7 @@ ROWS = (
     Row("D13", "data races on the migration file", BOTH, ("read_during_stop",
                                                           "reader_does_not_race_with_a_stop")),
     Row("D14", "an ioeventfd writes outside the guest part of BAR2", BOTH, ("reach_of_ioeventfd",)),
-    Row("D15", "kernels with 64 KiB pages", BOTH, ("function_works_with_large_pages",), "test_large_pages.py"),
+    Row("D15", "kernels with 64 KiB pages", BOTH, ("vf_works_with_large_pages",), "test_large_pages.py"),
     Row("D16", "migration data of other hardware are accepted", BOTH, ("other_hardware_is_refused",)),
     Row("D17", "V4: doorbells are rung on a neighbouring VF", NEW, ("neighbour_is_left_alone",)),
     Row("D18", "V4: lost migration registers are saved as state", NEW, ("lost_bar_layout_is_noticed",)),
@@ -111,7 +111,7 @@ ROWS = (
     Row("T11", "bandwidth limits cannot be read during migrations", NONE, ("bandwidth_limits_are_readable_beside_migrations",)),
     Row("T12", "a guest loses a message of the PF", BOTH, ("guest_gets_the_pending_message",)),
     Row("T13", "migration data without a guest driver leave the VF's queues running", BOTH,
-        ("nobodys_state_empties_a_function",)),
+        ("unused_vfs_state_empties_a_vf",)),
     Row("T14", "inaccessible registers are saved as state", BOTH, ("dead_registers_are_no_state",)),
     Row("T15", "the VFIO core loops for ever on a blocked arc", BOTH, ("blocked_arc_is_refused",)),
     Row("T16", "registers outside of a BAR are accessed", NONE, (), "test_kunit.py"),
@@ -135,7 +135,7 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
             scenarios.queue_table_has_one_user,
             tenants.stopped_whatever_is_outside, tenants.silent_guest_is_saved, tenants.asleep_is_left_alone,
             tenants.in_tree_migration_data_is_loaded, tenants.function_table_is_left_alone,
-            tenants.guest_gets_the_pending_message, tenants.nobodys_state_empties_a_function,
+            tenants.guest_gets_the_pending_message, tenants.unused_vfs_state_empties_a_vf,
             tenants.dead_registers_are_no_state, tenants.states_are_reached_beside_the_hosts_resets,
             tenants.users_resets_beside_the_hosts,
             scenarios.reset_waits_for_the_physical_function, scenarios.no_queues_is_an_error,
@@ -148,14 +148,14 @@ SCENARIOS: dict[str, tuple[str, Callable[..., None]]] = {
         (ALONE, (scenarios.physical_function_elsewhere, scenarios.older_hardware,
                  scenarios.no_virtual_function, tenants.blocked_arc_is_refused)),
         (PAIR, (scenarios.other_hardware_is_refused,)),
-        (ELSEWHERE, (scenarios.function_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
+        (ELSEWHERE, (scenarios.vf_works_with_large_pages, scenarios.reader_does_not_race_with_a_stop)),
     ) for function in functions}
 
 #: waits for minutes: `vlab defects` and --long run it
 SLOW = "reset_does_not_wait_for_ever"
 
 #: scenarios whose defect only another kernel shows, and that kernel
-WATCHED = {"file_outlives_the_binding": flavoured("debug"), "function_works_with_large_pages": flavoured("64k"),
+WATCHED = {"file_outlives_the_binding": flavoured("debug"), "vf_works_with_large_pages": flavoured("64k"),
            "reader_does_not_race_with_a_stop": flavoured("kcsan")}
 
 #: kselftests that are run by name only, each line in a boot of its own, and the messages that they

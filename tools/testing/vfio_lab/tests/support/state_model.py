@@ -95,14 +95,14 @@ def _noop(f: Function) -> Outcomes:
 
 def _start_saving(f: Function) -> Outcomes:
     if f.data:
-        raise Wrong("a second data file beside the first")
+        raise Wrong("a second migration file beside the first")
     yield "", f.but(data="match")
     yield "no memory", f
 
 
 def _save(f: Function) -> Outcomes:
     if not f.stopped:
-        raise Wrong("a running function is saved")
+        raise Wrong("a running VF is saved")
     if not f.data:
         yield "no memory", f
     # what read() returns then
@@ -113,7 +113,7 @@ def _save(f: Function) -> Outcomes:
 
 def _start_resuming(f: Function) -> Outcomes:
     if f.data:
-        raise Wrong("a second data file beside the first")
+        raise Wrong("a second migration file beside the first")
     yield "", f.but(data="incoming")
     yield "no memory", f
 
@@ -173,17 +173,17 @@ def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
 def _check(f: Function, came: str) -> None:
     if f.state == "ERROR":
         if f.data:
-            raise Wrong(f"{came}: a data file in ERROR")
+            raise Wrong(f"{came}: a migration file in ERROR")
         return
     if f.stopped == (f.state in RUNS):
-        raise Wrong(f"{came}: the function is {'stopped' if f.stopped else 'running'} in {f.state}")
+        raise Wrong(f"{came}: the VF is {'stopped' if f.stopped else 'running'} in {f.state}")
     if f.stopped != f.paused:
-        raise Wrong(f"{came}: the driver is wrong about the function in {f.state}")
+        raise Wrong(f"{came}: the driver is wrong about the VF in {f.state}")
     if f.half_loaded:
         raise Wrong(f"{came}: half of the data in {f.state}")
     want = {"match", "whole", "error"} if f.state in SENDS else {"incoming"} if f.state == "RESUMING" else {""}
     if f.data not in want:
-        raise Wrong(f"{came}: data file '{f.data}' in {f.state}")
+        raise Wrong(f"{came}: migration file '{f.data}' in {f.state}")
     if f.state == "STOP_COPY" and f.data == "match":
         raise Wrong(f"{came}: the end of the data is missing")
 
@@ -205,7 +205,7 @@ def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) 
                 continue
             arc = table.get((f.state, end))
             if arc is None:
-                raise Wrong(f"nobody handles {f.state} -> {end}")
+                raise Wrong(f"no action for {f.state} -> {end}")
             walked.add((f.state, end))
             for error, after in _walk_arc(f, arc, end):
                 came = f"{f.state} -> {end}{', ' + error if error else ''}"
@@ -219,5 +219,5 @@ def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) 
                 todo.append(after)
     unused = set(table) - walked
     if unused:
-        raise Wrong(f"nobody asks for {sorted(unused)}")
+        raise Wrong(f"no path has {sorted(unused)}")
     return len(seen), len(walked)

@@ -179,7 +179,7 @@ class Function:
         assert self._say(f"Y {int(on)}")[0] == 0
 
     def flr(self) -> tuple[str, State]:
-        """Function level reset by configuration space, without a result."""
+        """Function-level reset by configuration space, without a result."""
         return self._outcome(self._say("F"))
 
     def hot_reset(self) -> tuple[str, State]:
@@ -195,7 +195,7 @@ class Function:
         self._send("r")
 
     def start_flr(self) -> None:
-        """Function level reset by configuration space, without waiting."""
+        """Function-level reset by configuration space, without waiting."""
         self._send("F")
 
     def start_restore(self) -> None:

@@ -26,7 +26,7 @@ READY, NOT_READY = 0, 1
 SQC_TABLE, CQC_TABLE, ASK = 4, 5, 0x4000
 #: the command to read a message; Linux before 7.2 did not set the bit of a read
 ASK_MESSAGE = (0x400d, 0xd)
-# Registers of the PF that write and read the function table
+# Registers of the PF that write and read the VFT (function table)
 FUNCTION_TABLE = range(0x100054, 0x100070)
 #: bits of the error registers of queue manager and engine
 ECC, ENGINE_ERROR = 4, 4
@@ -55,7 +55,7 @@ def gets_its_turn(bench: Bench, what: str, count: int | None = None) -> dict[str
         done = loops.end()
     assert served, f"{what}: no turn for the PF's driver after {taken}"
     slowest_ms = max(loop.longest_ms for loop in done.values())
-    print(f"{what}, {len(bench.functions[:count])} functions: {longest_ms} ms; a function's user: {slowest_ms} ms")
+    print(f"{what}, {len(bench.functions[:count])} VFs: {longest_ms} ms; a VF's user: {slowest_ms} ms")
     assert longest_ms <= WAIT_MS, f"{what}: the PF's driver waited {longest_ms} ms, a VF's user {slowest_ms} ms"
     assert taken == TURNS
     return done
@@ -248,7 +248,7 @@ def silent_guest_is_saved(bench: Bench) -> None:
     is_stopped_and_saved(bench, State.STOP)
 
 
-def nobody(vf: Function) -> bytes:
+def unused(vf: Function) -> bytes:
     """Migration data of a VF that no guest uses."""
     go(vf, State.STOP_COPY)
     assert vf.read_migration_data() > 0
@@ -258,7 +258,7 @@ def nobody(vf: Function) -> bytes:
 def is_emptied(bench: Bench, ready: int) -> None:
     """A VF whose guest reported ready or not gets the state of an unused one."""
     with bench.open(1) as other:
-        data = nobody(other)
+        data = unused(other)
     with bench.open() as vf:
         vf.guest_up(events=1)
         vf.store(VF_STATE, ready)
@@ -276,7 +276,7 @@ def is_emptied(bench: Bench, ready: int) -> None:
         go(vf, State.RUNNING)
 
 
-def nobodys_state_empties_a_function(bench: Bench) -> None:
+def unused_vfs_state_empties_a_vf(bench: Bench) -> None:
     """T13: the state of an unused VF must be that after a reset."""
     is_emptied(bench, READY)
 
@@ -445,7 +445,7 @@ def users_resets_beside_the_hosts(bench: Bench) -> None:
     """T18: VFIO_DEVICE_RESET must succeed during the host's resets."""
     address, before = bench.functions[0], bench.count("resets")
     with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
-        wait_until("the function was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
+        wait_until("the VF was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
         for loop in hosts.end()[address], users.end()[address]:
             # how they share the device is not specified
             assert not loop.failed and loop.times > 1, loop
