@@ -5,11 +5,11 @@
  * regions, interrupts, resets, DMA mappings of the type 1 IOMMU, device
  * features, migration.
  *
- * Numbers and layouts are those of Linux 7.2 and 7.3; whoever includes this
- * instead of the kernel's own file gets the same ABI. tests/test_uapi_header.py
- * of the lab compares every name in it with the kernel's headers of 6.12, 7.2
- * and 7.3, and says what is left out: graphics, other buses than PCI, POWER,
- * s390, the first version of migration.
+ * Numbers and layouts are those of Linux 7.2 and 7.3; a program that includes
+ * this instead of the kernel's own file gets the same ABI. The lab's
+ * tests/packaging/test_uapi_header.py compares every name in it with the
+ * kernel's headers of 6.12, 7.2 and 7.3, and lists what is left out: graphics,
+ * other buses than PCI, POWER, s390, the first version of migration.
  */
 #ifndef _UAPI_LINUX_VFIO_H
 #define _UAPI_LINUX_VFIO_H

@@ -428,7 +428,7 @@ static int set_up(char **addresses)
 		device_open(&devices[i], &space, addresses[i]);
 	err = space_capabilities(&space, devices[0].id, &capabilities);
 	if (err)
-		die(&devices[0], "its IOMMU tells nothing of itself: %s", strerror(-err));
+		die(&devices[0], "the capabilities of its IOMMU: %s", strerror(-err));
 	if (!(capabilities & CAP_DIRTY_TRACKING))
 		return skip("this IOMMU does not track dirty pages");
 	err = space_map(&space, arena, (uint64_t)PAGES * DIRTY_PAGE, ARENA, true) ?:

@@ -230,7 +230,7 @@ TEST_F(migration, save_file_fails_after_its_session)
 		EXPECT_EQ(read(data_fd, &byte, 1), -1) {
 			TH_LOG("after STOP_COPY -> %s", state_name(to[i]));
 		}
-		/* nobody waits for more of it */
+		/* poll() does not wait for more of it */
 		EXPECT_NE(poll_now(data_fd, POLLIN), 0);
 		close(data_fd);
 		if (next >= 0)

@@ -16,7 +16,7 @@ from lab.scenario.host import Host
 from lab.scenario.migration import Scenario
 from lab.scenario.session import Session
 
-# Drop caches, so that only memory in use is counted.  The slab allocator has to be asked
+# Drop caches, so that only memory in use is counted.  Slab caches have to be shrunk
 # separately: Linux 7 keeps sheaves of free objects, up to 10 for each cache and two for
 # each CPU, which fill over many migrations.  vmalloc frees unmapped areas (stacks of
 # threads, BARs) lazily: 72 bytes of slab each, until they reach 64 MiB on two CPUs, or

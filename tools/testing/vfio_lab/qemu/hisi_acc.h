@@ -312,7 +312,7 @@ enum HisiAccMailboxFault hisi_acc_fault_mailbox(HisiAccFunc *f,
 
 /* hisi_acc_trace.c: accesses to registers, counted and written to a file */
 typedef struct HisiAccAccess {
-    HisiAccFunc *owner;             /* whose register it is, if anybody's */
+    HisiAccFunc *owner;             /* whose register it is; NULL: none */
     HisiAccFunc *via;               /* through whose BAR it was reached */
     unsigned bar;
     enum HisiAccRegion region;

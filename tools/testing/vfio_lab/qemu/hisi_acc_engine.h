@@ -88,7 +88,7 @@ struct HisiAccEngine {
      */
     bool (*begin)(HisiAccFunc *f, unsigned alg_type, const uint8_t *sqe,
                   HisiAccJob *job);
-    /* Perhaps in another thread: has nothing but @job */
+    /* Perhaps in another thread: may use @job only */
     void (*compute)(HisiAccJob *job);
     /*
      * Writes what was computed to the guest's memory, and into @sqe how it

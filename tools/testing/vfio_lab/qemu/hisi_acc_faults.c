@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * HiSilicon accelerator model: what the user wants broken, while it runs
+ * HiSilicon accelerator model: faults that the user injects while it runs
  *
  * A fault lasts until its property is set back. What hangs because of one then
  * continues, unless a reset came first.
@@ -74,7 +74,7 @@ static void selector_visit_set(Object *obj, Visitor *v, const char *name,
 /*
  * Errors as the hardware reports them: bits of the source registers, and the
  * interrupt. A driver clears the bits by writing them, the user by setting 0.
- * An opaque says whose they are.
+ * The opaque of a property selects the unit.
  */
 static enum HisiAccUnit units[] = {
     HISI_ACC_QM,

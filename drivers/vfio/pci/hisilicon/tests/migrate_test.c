@@ -153,7 +153,7 @@ static void bring(struct kunit *test, struct fake_device *fake, int state)
 	hisi_acc_access_reset_done(&fake->vf);
 	close_file(hisi_acc_set_state(vdev, state));
 	KUNIT_ASSERT_EQ(test, fake->vf.state, state);
-	/* whoever comes next would wait for long */
+	/* the next user of QM_RESETTING would wait for long */
 	KUNIT_ASSERT_FALSE(test, test_bit(QM_RESETTING, &fake->qm.misc_ctl));
 }
 

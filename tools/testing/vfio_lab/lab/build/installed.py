@@ -21,7 +21,7 @@ from .kernel import Kernel
 PACKAGES = ("base-files", "bash", "coreutils", "debconf", "debianutils", "diffutils", "dkms", "dpkg", "findutils", "gcc",
             "grep", "gzip", "kmod", "libc-bin", "libc6-dev", "make", "mawk", "patch", "perl", "python3", "sed", "tar",
             "xz-utils", "zstd")
-#: what nobody reads there, and the large parts of the compiler that C does without
+#: what is not used there: documentation, locales, and large parts of the compiler that C does without
 LEAVE = re.compile(r"usr/share/(doc|man|locale|info|i18n|lintian|zoneinfo)/.*|usr/lib/gcc/.*/(lto1|lto-wrapper)|"
                    r"usr/lib/[^/]*/(gconv/.*|lib(asan|tsan|hwasan|ubsan|lsan).*)|usr/lib/gcc/.*/lib(asan|tsan|hwasan|"
                    r"ubsan|lsan).*|(dev|proc|sys)/.*")

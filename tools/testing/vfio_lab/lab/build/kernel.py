@@ -42,7 +42,7 @@ NAMES = (*HOSTS, *(flavoured(GUEST_FLAVOUR, series) for series in versions.SERIE
 CROSS = "aarch64-linux-gnu-"
 #: arguments of each make that concerns an arm64 kernel
 MAKE = ("make", "ARCH=arm64", f"CROSS_COMPILE={CROSS}")
-#: A build says nothing about the machine it ran on, and is the same twice.
+#: A build does not depend on the machine it ran on, and is reproducible.
 BUILD_ENV = {"KBUILD_BUILD_USER": "vlab", "KBUILD_BUILD_HOST": "vlab",
              "KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_VERSION": "1",
              "LOCALVERSION": ""}
@@ -111,16 +111,15 @@ def available(series: str, context: Context) -> str | None:
     """The package's version of a series' sources, or None where neither the cache nor
     the mirror has them.
 
-    Sources that are cached are good enough; the network is asked only for
-    what is not.
+    Sources that are cached are good enough; only others need the network.
     """
     cached = context.cache.newest(f"linux-source-{series}")
     return cached.version if cached else context.apt.candidate(f"linux-source-{series}")
 
 
 def _choose(series: str, context: Context) -> tuple[str, str]:
-    """The series to take for the one asked for, and its package's version: itself, or
-    else the newest that the mirror has, and a note says so."""
+    """The series to take for the given one, and its package's version: the same, or
+    else the newest that the mirror has, which a note reports."""
     if series not in versions.SERIES:
         raise LabError(f"There is no lab kernel {series}; known are {', '.join(NAMES)}.")
     package = available(series, context)
@@ -227,8 +226,8 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
     """The kernel of a series for a host, or a flavour of it such as GUEST; built if it is
     not cached.
 
-    Of a series that Debian no longer has, the newest that it has is taken: a note
-    tells it, and the Kernel says what it is.  A `patch` changes the kernel itself.
+    For a series that Debian no longer has, the newest that it has is taken: a note
+    reports it, and the Kernel has its name.  A `patch` changes the kernel itself.
     """
     context = context or shared()
     series, _, flavour = version.partition("-")
@@ -254,7 +253,7 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
             run([*MAKE, jobs, "-C", source, f"O={tree}", "Image", "modules"], log=log,
                 env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"Kernel {version} cannot be built.")
-            # Its default for depmod's path is not everybody's.
+            # Its default path of depmod is not that of each distribution.
             depmod = shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod"
             run([*MAKE, jobs, "-C", source, f"O={tree}", f"INSTALL_MOD_PATH={folder}/modules",
                  "INSTALL_MOD_STRIP=1", f"DEPMOD={depmod}", "modules_install"], log=log,

@@ -3,8 +3,8 @@
 
 The kernel's folder, its library libvfio and its way to build, install and run
 tests are taken from the sources of the newest kernel, as they are; this clone's folder
-of the same name is laid over it, and one patch tells the kernel's Makefile. All
-of it is built against this clone's <linux/vfio.h>.
+of the same name is laid over it, and one patch adds these to the kernel's Makefile.
+All of it is built against this clone's <linux/vfio.h>.
 """
 
 from __future__ import annotations

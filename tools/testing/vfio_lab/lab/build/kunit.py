@@ -26,7 +26,7 @@ OF_DRIVER = ("hisi_acc_vf_data", "hisi_acc_migf", "hisi_acc_qm", "hisi_acc_qm_op
 #: and of what only builds out of tree need
 SUITES = (*OF_DRIVER, "hisi_acc_compat_qm")
 
-#: what kunit.py's kernel has by default and cannot do without: 64 bits, what it says
+#: what kunit.py's kernel has by default and cannot do without: 64 bits, its output
 ALSO = ("64BIT", "PRINTK", "STDERR_CONSOLE", "KUNIT_DEFAULT_ENABLED", "KUNIT_AUTORUN_ENABLED", "BUG", "KALLSYMS")
 
 
@@ -59,7 +59,7 @@ def _build(tree: Path, build: Path) -> list[str | Path]:
 
 def prepared(context: Context) -> Path:
     """Build the kernel that the tests run in, once, so that kunit() has only the driver
-    to build; an entry of the cache that says that this was done."""
+    to build; an entry of the cache that records that this was done."""
     source = sources(versions.DEFAULT, context)
 
     def build(folder: Path) -> None:
@@ -76,7 +76,7 @@ def prepared(context: Context) -> Path:
 
 
 def kunit(context: Context, patches: Sequence[Path] = ()) -> str:
-    """Build and run them; what KTAP says.
+    """Build and run them; returns their output (KTAP).
 
     The tree is the one that the driver is built in, so only what changed since
     the last time is built again.  The tests wait more than they work: they run on
@@ -108,7 +108,7 @@ def _build_copy(context: Context, patches: Sequence[Path], copy: Path, log: Path
 
 
 def failures(text: str) -> list[str]:
-    """The lines of KTAP that say that something did not hold."""
+    """The lines of KTAP about failures."""
     return re.findall(r"^(?:\[[ \d.]+\])?\s*not ok .*$", text, re.M)
 
 

@@ -85,7 +85,7 @@ class _Missing(Exception):
 
 
 class _NoApt:
-    """In the place of Debian's packages: who asks would fetch."""
+    """Stands in for Debian's packages: any use means that something has to be fetched."""
 
     def __init__(self, arch: str) -> None:
         self.arch = arch

@@ -209,7 +209,7 @@ def is_sanitized() -> bool:
 
 def chosen(context: Context | None = None) -> Path:
     """The outer QEMU that this run is to take: outer(), or sanitized() if the
-    environment asks for it, which then also gets that one's options."""
+    environment selects it, which then also gets that one's options."""
     if not is_sanitized():
         return outer(context)
     for name, value in SANITIZER_OPTIONS.items():
@@ -283,7 +283,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
                 if kind == "qemu":
                     run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
                 else:
-                    shutil.copy(where / PROGRAM, folder)    # reports want the lines
+                    shutil.copy(where / PROGRAM, folder)    # reports need line numbers
                 _check_model(folder / PROGRAM, log)
 
     path = context.cache.entry("qemu-bent" if bend else kind, version, digest({**base, "model": model}), build,

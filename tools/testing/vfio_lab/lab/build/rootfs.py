@@ -31,7 +31,7 @@ PACKAGES = (*HOST_PACKAGES, "kcapi-tools", "cryptsetup-bin", "keyutils", "openss
 HOST_PROGRAMS = (
     "usr/bin/busybox", "usr/bin/dash", "usr/bin/kmod", "usr/bin/qemu-system-aarch64",
     "usr/bin/ip", "usr/bin/ss",
-    # busybox's has no --foreground, which run_kselftest.sh wants
+    # busybox's has no --foreground, which run_kselftest.sh needs
     "usr/bin/timeout",
     "usr/bin/lspci", "usr/bin/setpci", "usr/bin/dbclient", "usr/bin/dropbearkey",
     "usr/sbin/dropbear", "usr/sbin/tc", "usr/sbin/bridge")
@@ -40,7 +40,7 @@ HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
                        r"usr/share/qemu/keymaps/en-us")
 #: The guest needs a shell and modules, no more.
 GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
-#: Users of accelerators that nobody here wrote, for guests that ask for them.
+#: Third-party users of accelerators, for guests that run scripts.
 TOOLS = ("usr/bin/kcapi-enc", "usr/sbin/cryptsetup", "usr/bin/keyctl", "usr/bin/openssl")
 #: libvirt's daemon as Debian starts it, its client and the way to another host's: all of
 #: them from the suite that has the release

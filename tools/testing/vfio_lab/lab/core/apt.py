@@ -48,7 +48,7 @@ def machine_codename(os_release: Path = Path("/etc/os-release")) -> str:
 
 
 def explain(log: Path) -> str | None:
-    """A sentence on a problem that an apt log tells of and a user can solve, or None."""
+    """A sentence on a problem in an apt log that a user can solve, or None."""
     text = log.read_text(encoding="utf-8", errors="replace")
     if _NO_NETWORK.search(text):
         return ("This machine's Debian mirror cannot be reached: check the network, "
@@ -189,7 +189,7 @@ Acquire::Retries "{RETRIES}";
         with self._lock():
             return output(self._apt("apt-cache", *words))
 
-    # Asking
+    # Queries
 
     def candidate(self, package: str) -> str | None:
         """The version that would be installed, or None if there is no such package."""

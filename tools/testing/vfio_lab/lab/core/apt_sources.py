@@ -98,7 +98,7 @@ def debian_archives(codename: str, etc: Path = APT_ETC) -> list[str]:
     """Addresses that may be Debian's archive for this release, best guess first.
 
     A third party may use Debian's suite names too, so this only ranks them;
-    who uses an archive checks Debian's signature on it, which decides.
+    Debian's signature on an archive is checked when it is used, which decides.
     """
     ranked: dict[str, int] = {}
     for source in machine_sources(etc):

@@ -6,7 +6,7 @@ Layout of the cache folder::
     entries/KIND__VERSION__KEY/   complete and immutable
     trees/KIND__VERSION__KEY/     working trees for incremental builds
     tmp/NAME.RANDOM/            incomplete; removed at the next start
-    locks/NAME                  flock()ed by whoever makes NAME
+    locks/NAME                  flock()ed by the process that makes NAME
     locks/NAME.used             flock()ed, shared, by each process that uses NAME
     durations.json              how long parts took to build, for forecasts
     logs/                       the last log of each step
@@ -91,7 +91,7 @@ def hash_path(path: Path) -> str:
 
 
 def _write_about(folder: Path, about: tuple[str, str, str]) -> None:
-    """Say what is in an entry's folder: kind, version, key.  In a copy of another entry that
+    """Record what is in an entry's folder: kind, version, key.  In a copy of another entry that
     was made of links, the file is that one's."""
     (folder / ".about").unlink(missing_ok=True)
     (folder / ".about").write_text(json.dumps(about), encoding="utf-8")
@@ -181,7 +181,7 @@ class Cache:
         try:
             handle = open(path, "a", encoding="utf-8")
         except OSError:
-            # Nor can anybody remove entries of a cache that is read only.
+            # The cache is read-only, so its entries cannot be removed either.
             return
         fcntl.flock(handle, fcntl.LOCK_SH)
         _held[path] = handle
@@ -331,7 +331,7 @@ class Cache:
         return sorted(found, key=lambda entry: (entry.kind, entry.version, entry.made))
 
     def clean(self, keep: Callable[[Entry], bool] = lambda entry: False) -> tuple[list[Entry], list[Entry]]:
-        """Remove the entries that ``keep`` does not want; returns the removed, and
+        """Remove the entries for which ``keep`` is false; returns the removed, and
         those that are in use.
 
         What another process uses, builds or changes at the moment is left alone.
@@ -363,7 +363,7 @@ class Cache:
         return self.clean(lambda entry: entry.path not in old)[0] if old else []
 
     def forget_lists(self) -> None:
-        """Remove the lists of packages and the logs, unless somebody is at them."""
+        """Remove the logs, and the lists of packages that no other process is using."""
         for folder in (self.root / "apt").glob("*"):
             with self._try_lock(f"apt-{folder.name}") as ours:
                 if ours:
@@ -378,7 +378,7 @@ def _remove(path: Path) -> None:
         return
     shutil.rmtree(path, ignore_errors=True)
     if path.exists() and os.geteuid() != 0 and shutil.which("sudo"):
-        # What a killed command of root's left.  If sudo would ask, the next
+        # What a killed command of root's left.  If sudo needs a password, the next
         # start tries again.
         subprocess.run(["sudo", "-n", "rm", "-rf", "--", str(path)], check=False,
                        stdin=subprocess.DEVNULL, capture_output=True)

@@ -58,7 +58,7 @@ CHECK = tuple(dict.fromkeys((*PACKAGES, *PYTEST, "cpio", "git", "procps", *STATI
 #: how long to wait for another apt, such as a fresh machine's daily one, to end
 LOCK_SECONDS = 600
 LOCK_INTERVAL = 2.0
-#: variables that tell apt how to reach a mirror
+#: variables that configure how apt reaches a mirror
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 #: what apt says of a lock that it does not wait for by itself
 LOCKED = re.compile(r"Could not get lock (\S+?)\.? .*?(?:It is held by (process \d+ \(.+?\)))?$|"
@@ -157,7 +157,7 @@ def _check_plan(packages: Sequence[str]) -> Plan:
 
 def install(packages: Sequence[str], context: Context) -> None:
     """Install packages of the machine's own release: named first, without a prompt,
-    and never at the cost of one that is there.  Two processes may both want some."""
+    and never at the cost of one that is there.  Two processes may both need some."""
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker
         if lacking:
@@ -169,8 +169,8 @@ def install(packages: Sequence[str], context: Context) -> None:
 
 
 def _apt_get(words: Sequence[str], log: Path, step: Step, context: Context, held: Callable[[], None] | None = None) -> bool:
-    """Run apt-get as root; returns whether it did what it was asked to.  Where another one is
-    at work, say so and wait: apt itself waits for dpkg's lock, but not for that of its lists.
+    """Run apt-get as root; returns whether it succeeded.  If another one is running, report
+    that and wait: apt itself waits for dpkg's lock, but not for that of its lists.
     With ``held`` it is not interrupted; see run()."""
     # sudo passes on none of the user's own variables
     way = [f"{name}={os.environ[name]}" for name in PROXIES if name in os.environ]

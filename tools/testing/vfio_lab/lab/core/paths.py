@@ -32,5 +32,5 @@ def _build() -> Path:
 
 #: where outcomes and logs go: into a clone, but not into one that cannot be written to, or
 #: an installed package: from there into the folder that vlab is run in, or the cache.
-#: `vlab check` tells its tests, which run in another folder
+#: `vlab check` passes it to its tests, which run in another folder
 BUILD = _build()

@@ -57,7 +57,7 @@ class Step:
     def watch(self, look: Callable[[], str] | None) -> None:
         """Let the display call a function for the progress text once a tick.
 
-        For work that reports nothing, like a download: look at its file's size.
+        For work without progress reports, like a download: take its file's size.
         """
         self._watch = look
 
@@ -79,7 +79,7 @@ class Step:
 
 
 class _Elsewhere:
-    """The step that another process is at, as that process tells of it."""
+    """The current step of another process, as that process reports it."""
 
     def __init__(self, name: str, rest: str) -> None:
         self.name = name
@@ -102,11 +102,11 @@ class Steps:
     side; a step inside a step takes its line over.
 
     On a terminal the running steps' lines are rewritten in place, otherwise a line
-    for all of them is added every ten seconds.  Exceptions pass through: whoever
-    ends the program prints the LabError's own sentence.
+    for all of them is added every ten seconds.  Exceptions pass through: the caller
+    that ends the program prints the LabError's own sentence.
 
     With ``after``, a step is reported only once it has taken so many seconds:
-    for tests, whose steps are of interest only when somebody waits for them. With
+    for tests, whose steps are of interest only if they take long. With
     math.inf only failures are reported.
     """
 
@@ -281,7 +281,7 @@ class Relay(Steps):
         self._tty = True        # the current step is printed at each tick
 
     def send(self, **message: object) -> None:
-        """One message; lost if nobody listens any more."""
+        """One message; lost if the reader is gone."""
         with self._lock:
             try:
                 self._out.write(json.dumps(message) + "\n")

@@ -70,8 +70,8 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def tie_to_parent() -> Callable[[], None]:
-    """For subprocess' preexec_fn: should the lab itself be killed outright, the command
-    gets to know.  The tie is to the thread that starts it."""
+    """For subprocess' preexec_fn: if the lab itself is killed, the command gets SIGTERM.
+    The tie is to the thread that starts it."""
     parent = os.getpid()
 
     def tie() -> None:

@@ -27,7 +27,7 @@ from .run import tie_to_parent
 #: Jobs at once that would each keep all processors busy.  A second one fills in where
 #: the first has but one process, as while it is configured and linked.
 HEAVY = 2
-#: How often at least the display learns that time has passed.
+#: Longest time in seconds between updates of the display.
 TICK = 0.5
 
 
@@ -65,7 +65,7 @@ class Forecast:
 
     def left(self) -> float:
         """Seconds until all is done."""
-        # What is done says how quick this machine is today
+        # Completed jobs show how fast this machine is today
         due = sum(self._seconds[name] for name in self._took)
         pace = min(max(sum(self._took.values()) / due, 0.2), 5) if due >= 60 else 1.0
         now = time.monotonic()
@@ -124,7 +124,7 @@ class _Process:
             os.close(theirs)
 
     def read(self, steps: Steps) -> bool:
-        """Show what it says; False at the end."""
+        """Show its messages; False at the end."""
         chunk = os.read(self.pipe, 65536)
         *lines, self._text = (self._text + chunk).split(b"\n")
         for line in lines:
@@ -169,7 +169,7 @@ def _stop(running: Iterable[_Process], steps: Steps) -> None:
         for one in left:
             one.process.wait()
     except KeyboardInterrupt:
-        # Asked twice: what they started is tied to them, and the cache trusts nothing of theirs
+        # Interrupted again: their children are tied to them, and incomplete entries are discarded
         for one in left:
             one.process.kill()
         for one in left:

@@ -24,8 +24,8 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def fit(*streams: TextIO) -> None:
-    """Have streams write in ASCII what their encoding lacks, in place of failing.  For a
-    locale "C" or "POSIX" that was asked for, where Python takes UTF-8, that is all of it."""
+    """Have streams write in ASCII what their encoding lacks, in place of failing.  If the
+    user set the locale "C" or "POSIX", where Python takes UTF-8, that is all of it."""
     codecs.register_error(_HANDLER, _plain)
     language = os.environ.get("LANG") or ""
     asked = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or language

@@ -55,7 +55,7 @@ KERNELS = (
         "queue-survives-pf-reset": "a queue that was in use when its PF was reset is of no use afterwards",
         "lz4": "hisi_zip registers no lz4",
         "precopy-v2": "VFIO has no second version of the pre-copy ioctl",
-        "vf-two-vectors": "the driver asks a VF for three MSI vectors, and so binds to it only once",
+        "vf-two-vectors": "the driver requests three MSI vectors of a VF, and so binds to it only once",
     }),
 )
 

@@ -18,14 +18,14 @@ _EVENT = re.compile(r": (?P<name>\w+): call_site=(?P<site>\S+)(?: \[(?P<module>\
                     r"(?:.* bytes_alloc=(?P<bytes>\d+))?")
 _COUNTS = re.compile(r"entries-in-buffer/entries-written: (\d+)/(\d+)")
 
-#: bytes in use, by the module whose code asked for them; "" is the kernel's own
+#: bytes in use, by the module whose code allocated them; "" is the kernel's own
 InUse = dict[str, int]
 
 
 @contextmanager
 def traced(ssh: Ssh, pid: str) -> Iterator[None]:
     """Trace what the process `pid` (text for the host's shell) allocates, and what
-    anybody frees: much is freed later, by others."""
+    any process frees: much is freed later, by others."""
     on = " ".join(f"echo 1 > {TRACING}/events/kmem/{name}/enable;" for name in TAKEN + GIVEN)
     only = " ".join(f"echo 'common_pid == '{pid} > {TRACING}/events/kmem/{name}/filter;" for name in TAKEN)
     ssh.run(f"echo {BUFFER_KB} > {TRACING}/buffer_size_kb; echo > {TRACING}/trace; {only} {on}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from ..scenario.host import Host
 
 FILE = "/sys/kernel/debug/kmemleak"
-# kmemleak takes nothing for lost that is younger than 5 s; and what only a stack
-# or a register pointed to in one scan is lost for good in the next
+# kmemleak reports no object younger than 5 s; and an object that only a stack or a
+# register pointed to in one scan is a leak in the next
 YOUNG_SECONDS = 6
 SCANS = 2
 

@@ -80,7 +80,7 @@ class Qmp:
         except self._error as e:
             raise LabError(f"{self.name}: {command}: {e}") from e
         except TimeoutError as e:
-            with contextlib.suppress(LabError):     # what it asks may not answer either
+            with contextlib.suppress(LabError):     # its own query may not be answered either
                 self._silent()
             raise LabError(f"{self.name}: {command}: no answer within {timeout:.0f} s") from e
 

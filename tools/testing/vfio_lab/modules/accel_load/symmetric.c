@@ -129,7 +129,7 @@ static int aead_work(struct lane *lane, struct task *task)
 
 	if (!req)
 		return -ENOMEM;
-	memcpy(task->out, task->in, ASSOCIATED);	/* which not everybody copies */
+	memcpy(task->out, task->in, ASSOCIATED);	/* which not every driver copies */
 	aead_request_set_crypt(req, &task->src, &task->dst, task->in_len - ASSOCIATED, task->iv);
 	aead_request_set_ad(req, ASSOCIATED);
 	aead_request_set_callback(req, CRYPTO_TFM_REQ_MAY_SLEEP, crypto_req_done, &task->wait);

@@ -34,7 +34,7 @@ BENT = {
 }
 
 
-def test_the_decoder_is_of_one_mind_with_the_rules(context, tmp_path):
+def test_decoder_and_rules_agree(context, tmp_path):
     """The decoder must accept valid migration data, reject invalid data, decode each field
     correctly and not read out of bounds."""
     assert "Done 200000 runs" in fuzz.decoder(context, 200_000, SEED, tmp_path)

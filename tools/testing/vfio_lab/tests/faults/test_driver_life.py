@@ -191,7 +191,7 @@ def test_migration_and_reset_of_all_exclude_each_other(bench):
 
 
 def test_a_disturbed_read_of_the_queue_table_is_repeated(bench):
-    """The driver must read its queue table entry correctly while somebody else reads other entries
+    """The driver must read its queue table entry correctly while another user reads other entries
     without taking the lock."""
     def learnt() -> bytes:
         with bench.open() as vf:

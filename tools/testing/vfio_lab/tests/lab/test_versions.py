@@ -58,7 +58,7 @@ def test_without_a_series_the_newest_is_taken_with_a_note(gone):
     assert f"has no kernel {gone}; the lab takes {left[0]} instead" in said.getvalue()
 
 
-def test_a_series_that_nobody_knows_is_taken_for_the_default():
+def test_an_unknown_series_is_treated_as_the_default():
     """An unknown series must be treated as the default."""
     context, said = lab(NEWER, versions.LTS)
     assert kernel._choose(versions.DEFAULT, context)[0] == NEWER

@@ -30,7 +30,7 @@ def inject(model: Model, device: str) -> str:
 
 
 def test_there_is_none_on_the_root_bus(start):
-    """An endpoint of the root complex must have no such capability: nothing would take its messages."""
+    """An endpoint of the root complex must have no such capability: no root port receives its messages."""
     vf = start()
     for function in range(2):
         assert vf.model.read(vf.model.config(function) + AER) == 0

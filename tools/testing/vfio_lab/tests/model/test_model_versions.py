@@ -194,19 +194,19 @@ def test_messages_by_register(start, version):
     assert not pf.guest_errors() and not vf.guest_errors()
 
 
-@pytest.mark.parametrize("whom", ["function", "device"])
+@pytest.mark.parametrize("whom", ["VF", "device"])
 def test_v5_drops_doorbells(start, whom):
     """V5 must drop doorbells while a register of the VF or of the PF requests it."""
     vf = start(",hw-version=v5")
     pf = Function(vf.model, 0)
-    write = vf.write if whom == "function" else pf.write
-    register = 0x38 if whom == "function" else 0x100250
-    bit = 1 if whom == "function" else 2
-    write(register, bit, 4 if whom == "function" else 8)
+    write = vf.write if whom == "VF" else pf.write
+    register = 0x38 if whom == "VF" else 0x100250
+    bit = 1 if whom == "VF" else 2
+    write(register, bit, 4 if whom == "VF" else 8)
     vf.submit(0)
     vf.doorbell(0, 2, 0)
     assert not vf.reap(0) and vf.events()["doorbells-dropped"] == 2
-    write(register, 0, 4 if whom == "function" else 8)
+    write(register, 0, 4 if whom == "VF" else 8)
     vf.doorbell(0, 0, 1)
     assert vf.reap(0) == [(0, 0)] and not vf.guest_errors()
 

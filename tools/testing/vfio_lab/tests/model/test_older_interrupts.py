@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A driver that believes the interrupt source, as those of Linux' 5.x series and kae_driver: its
+"""A driver that relies on the interrupt source, as those of Linux' 5.x series and kae_driver: its
 handler does nothing about an interrupt whose source reads 0."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OLDER = """if (!readl(qm->io_base + QM_VF_EQ_INT_SOURCE)) {
 	}"""
 
 
-def test_a_driver_that_believes_the_interrupt_source_works(new_session, context):
+def test_a_driver_that_relies_on_the_interrupt_source_works(new_session, context):
     """On a VF the kernel's self-tests must pass: each interrupt for completions must have a source."""
     session = new_session()
     older = stock_qm(kernel.kernel(versions.DEFAULT, context), BEGIN, context, OLDER)

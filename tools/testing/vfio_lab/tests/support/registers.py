@@ -391,13 +391,13 @@ class Function:
 
     def wait_completed(self, count: int) -> int:
         """Wait until the device has completed so many requests, which it may compute in another
-        thread; returns how often it was asked."""
+        thread; returns how often that was read."""
         end = time.monotonic() + WAIT_SECONDS
-        asked = 1
+        reads = 1
         while self.events()["requests-completed"] < count:
             assert time.monotonic() < end, f"{count} requests are not completed after {WAIT_SECONDS} s"
-            asked += 1
-        return asked
+            reads += 1
+        return reads
 
     def guest_errors(self) -> set[str]:
         """Guest errors so far."""
