@@ -37,11 +37,12 @@ TERMS = {
     r"travel\w*": "is migrated",
     r"would catch": "what the test verifies",
     r"windows?": "migration registers, guest part of BAR2",
+    r"(no|some|any|every)body": "no user, another process",
 }
+#: where PFs and VFs are driven or modelled also
+OF_DEVICE = {r"(?<!physical )(?<!virtual )functions?(?! table)": "VF, PF"}
 #: in the driver and its mutants also
 OF_DRIVER = {
-    r"(?<!physical )(?<!virtual )functions?": "VF, PF",
-    r"(no|some|any|every)body": "no caller, another task",
     r"asked|asks?|tells?": "request, read, report, log",
     r"movable": "can be migrated",
     r"sleepers?": "poll(), D3",
@@ -58,12 +59,18 @@ ALLOWED = {
     ("tools/testing/vfio_lab/lab/scenario/session.py", "images", "of hosts' disks"),
     ("tools/testing/vfio_lab/modules/accel_load/compress.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/README.md", "window", "of a compressor"),
+    ("tools/testing/vfio_lab/qemu/hisi_acc_props.c", "function", "a value of kick-scope"),
+    ("tools/testing/vfio_lab/qemu/hisi_acc_stats.c", "function", "as in the trace events: 0 is the PF, n is VF n"),
     ("tools/testing/vfio_lab/qemu/hisi_zip.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/tests/lab/test_apt_sources.py", "images", "Debian's"),
+    ("tools/testing/vfio_lab/tests/lab/test_splats.py", "function", "of the kernel"),
+    ("tools/testing/vfio_lab/tests/model/test_model_source.py", "function", "of C"),
+    ("tools/testing/vfio_lab/tests/model/test_model_source.py", "functions", "of C"),
 }
 #: made from the docstrings of tests, and changed with these
 GENERATED = ("lab-tests.rst", "tests.rst")
 DRIVER = ("drivers/vfio/", "dkms/", "tools/testing/vfio_lab/tests/mutants/")
+DEVICE = (*DRIVER, *(f"tools/testing/vfio_lab/{folder}/" for folder in ("modules", "programs", "qemu", "tests")))
 PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documentation/**/*.rst", "Documentation/ABI/*/*",
           "Makefile", "Kconfig", "kernel/configs/*", "include/uapi/linux/*.h",
           *(f"drivers/vfio/pci/hisilicon/**/{name}" for name in ("*.[ch]", "Kconfig", "Makefile")),
@@ -86,7 +93,8 @@ def words(terms: dict[str, str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w/.@-])(?:{term})(?![\w/-]|\.\w)", re.I)
 
 
-WORDS, OF_DRIVERS = words(TERMS), words({**TERMS, **OF_DRIVER})
+WORDS, OF_DEVICES = words(TERMS), words({**TERMS, **OF_DEVICE})
+OF_DRIVERS = words({**TERMS, **OF_DEVICE, **OF_DRIVER})
 
 
 def of_python(text: str, messages: bool = False) -> str:
@@ -160,7 +168,7 @@ def test_documents_use_standard_terms(place):
     """A word of TERMS must not come back; ALLOWED has the exceptions."""
     name = str(place.relative_to(paths.ROOT))
     allowed = {word for file, word, _ in ALLOWED if file == name}
-    found = used(place, OF_DRIVERS if name.startswith(DRIVER) else WORDS)
+    found = used(place, OF_DRIVERS if name.startswith(DRIVER) else OF_DEVICES if name.startswith(DEVICE) else WORDS)
     assert [f"{name}:{number}: {word}" for number, word in found if word not in allowed] == []
     assert allowed <= {word for _, word in found}, "allowed, and no longer there"
 
@@ -176,6 +184,8 @@ def test_code_names_and_links_are_no_prose(tmp_path):
     page.write_text('/* A data\n * file */\nTEST_F(one, the_blackout)\n\tKUNIT_CASE(image_is),\nint claim;\n')
     assert used(page) == [(1, "data file"), (3, "blackout"), (4, "image")]
     assert "int the claim ;" in of_c("int the_claim;", True).replace(";", " ;")
+    page.write_text('/* A virtual function, function-level, the function\n * table, a\n * function */\nint function;\n')
+    assert used(page, OF_DEVICES) == [(3, "function")] and used(page) == []
     page = tmp_path / "no-image-here.patch"
     page.write_text("SPDX\n\nThe\nblackout.\n\n--- a/image\n+++ b/image\n+ours\n")
     assert used(page) == [(1, "image"), (4, "blackout")]

@@ -89,7 +89,7 @@ def test_a_migration_does_not_begin_in_a_reset_of_all(bench):
 @pytest.mark.parametrize("start", [
     lambda vf: vf.start(State.STOP), lambda vf: vf.start_reset(), None],
     ids=["SET_STATE", "VFIO_DEVICE_RESET", "open"])
-def test_who_waits_can_be_killed(bench, start: Callable[[Function], None] | None):
+def test_a_waiting_process_can_be_killed(bench, start: Callable[[Function], None] | None):
     """A process that waits for the PF reset can be killed, without unblocking a PF reset that it
     did not block."""
     with bench.rival():

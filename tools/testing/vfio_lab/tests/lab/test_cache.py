@@ -180,7 +180,7 @@ def test_clean_leaves_what_a_running_command_uses(tmp_path: Path) -> None:
     assert cache.entries() == [] and not (tmp_path / "logs").exists()
 
 
-def test_what_is_being_removed_is_given_to_nobody(tmp_path: Path) -> None:
+def test_an_entry_that_is_being_removed_is_not_returned(tmp_path: Path) -> None:
     """peek() of an entry that is being removed must wait, and then find nothing."""
     cache = Cache(tmp_path)
     path = tmp_path / "entries/used__1__key"

@@ -33,7 +33,7 @@ DONE = {"sec": 2000, "zip": 1000, "hpre": 4}
 
 
 @pytest.mark.parametrize("version", [versions.GUEST, lasting(versions.DEFAULT)])
-def test_users_that_nobody_here_wrote(new_session, version):
+def test_third_party_users(new_session, version):
     """Each user must get the results of the software implementation."""
     session = new_session()
     config = HostConfig(vfs=1, engines=tuple(ENGINES), model={**MODEL, "request-latency": "0"})
