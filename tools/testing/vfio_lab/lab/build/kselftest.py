@@ -21,7 +21,7 @@ from ..core.run import output, run
 from .kernel import CROSS, MAKE, Kernel, kernel, sources
 
 RECIPE = 2
-#: a test's time in the kernel's harness, for a processor and for the emulation of one that has other work
+#: the kernel's harness, its timeout of a test, and the one for emulated hosts beside other work
 HARNESS = "kselftest_harness.h"
 _TIMEOUT, _EMULATED_TIMEOUT = "#define TEST_TIMEOUT_DEFAULT 30\n", "#define TEST_TIMEOUT_DEFAULT 300\n"
 #: of the kernel's tree, what building one folder of selftests takes
@@ -63,7 +63,7 @@ def _overlay() -> dict[str, bytes]:
             if path.is_file() and path.suffix not in (".o", ".d")}
 
 
-def _give_time(harness: Path) -> None:
+def _scale_timeout(harness: Path) -> None:
     """Lengthen the harness's timeout: vfio_pci_driver_test maps 1 GiB page by page."""
     text = harness.read_text()
     if text.count(_TIMEOUT) != 1:
@@ -80,7 +80,7 @@ def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], lo
     for path in (source / "tools/testing/selftests").iterdir():
         if path.is_file():
             shutil.copy(path, tree / "tools/testing/selftests")
-    _give_time(tree / "tools/testing/selftests" / HARNESS)
+    _scale_timeout(tree / "tools/testing/selftests" / HARNESS)
     shutil.copytree(header, tree / "usr/include")
     shutil.copy(HEADER, tree / "usr/include/linux")
     for name, content in files.items():

@@ -85,15 +85,17 @@ class MigrationConfig:
     """How a guest migrates, `migrations` times, there and back in turn.  `enable` overrides
     QEMU's enable-migration; `slow` makes requests slow while the guest stops, so that some
     are pending; `load` is the number of lanes and the longest request, by default
-    default_load(), and "" for a guest that is idle until Guest.stop_load().  Both QEMUs get
-    `capabilities`."""
+    default_load(), and "" for a guest that is idle until Guest.stop_load().  `leaving` are
+    commands for the monitor of a QEMU before its guest migrates, `arriving` for that of one
+    that waits for the guest."""
 
     backend: str = "iommufd"
     enable: str = ""
     migrations: int = 1
     slow: bool = True
     load: str | None = None
-    capabilities: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    arriving: tuple[str, ...] = ()
 
 
 def default_load(host: HostConfig, guest: GuestConfig) -> str:

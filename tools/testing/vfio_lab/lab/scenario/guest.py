@@ -98,13 +98,30 @@ class Guest:
             words = self.last_words()
             raise Refusal(f"host {host.name}: QEMU refused to start: {words}", words, host.console) from e
         host.guests.append(self.unexpected)
-        self.enable("events", *migration.capabilities)
+        self.enable("events")
+        self._leaving = list(migration.leaving)
+        for line in migration.arriving if start.incoming else ():
+            self.execute(line)
         if start.incoming and start.listen:
             self.qmp.cmd("migrate-incoming", uri=f"tcp:0.0.0.0:{MIGRATION_PORT + self.number}")
 
     def enable(self, *capabilities: str, state: bool = True) -> None:
         """Enable, or disable, capabilities of QEMU's migration."""
         self.qmp.cmd("migrate-set-capabilities", capabilities=[{"capability": c, "state": state} for c in capabilities])
+
+    def execute(self, line: str) -> None:
+        """Run a command of QEMU's monitor for humans that has no output unless it fails."""
+        if said := self.monitor(line).strip():
+            raise LabError(f"guest on {self.host.name}: {line}: {said}")
+
+    def monitor(self, line: str) -> str:
+        """Run a command of QEMU's monitor for humans; returns its output."""
+        return self.qmp.cmd("human-monitor-command", timeout=120, command_line=line)
+
+    def prepare_to_leave(self) -> None:
+        """Run the commands for a QEMU whose guest is to migrate, the first time."""
+        while self._leaving:
+            self.execute(self._leaving.pop(0))
 
     def _keep_stacks(self) -> None:
         """Write where in the kernel the threads of the host's QEMUs are to a file beside the console's."""
@@ -156,6 +173,10 @@ class Guest:
     def dirty_syncs(self) -> list[syncs.Sync]:
         """The dirty pages of each of QEMU's dirty-bitmap syncs."""
         return syncs.read(self.host.ssh.out(f"cat {self._trace}"))
+
+    def traced(self, event: str) -> int:
+        """How often QEMU traced an event, which an argument -trace has enabled."""
+        return int(self.host.ssh.out(f"grep -c '^{event} ' {self._trace} || true"))
 
     def stop_load(self) -> None:
         """Make the load complete its requests, print its final report and exit."""

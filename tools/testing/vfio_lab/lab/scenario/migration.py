@@ -213,6 +213,7 @@ class Scenario:
         """Start the migration and return."""
         for name in self._engines() if self._migration.slow else []:
             slow_down(self.source, name)
+        source.prepare_to_leave()
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
         source.qmp.cmd("migrate", uri=f"tcp:{_address(self.destination)}:{MIGRATION_PORT + self._number}")
 

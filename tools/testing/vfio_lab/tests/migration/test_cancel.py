@@ -11,41 +11,7 @@ import pytest
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE, slow_down
 from kernels import DEFAULT_FIRST
-from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
-
-
-def cancel_before_the_switch(scenario):
-    guest, began = scenario.guest, time.monotonic()
-    arriving = scenario.expect_guest()
-    scenario.begin(guest, TRICKLE, downtime_limit=300)
-    event(guest, "MIGRATION", began, status="active")
-    assert states(scenario) == "PRE_COPY"
-    guest.qmp.cmd("migrate_cancel")
-    assert ended(guest, began) == "cancelled"
-    assert states(scenario) == "RUNNING"
-    arriving.close()
-
-
-#: let QEMU wait when the guest is stopped and its VF saved: it ignores migrate_cancel while it
-#: completes a migration
-WAIT = "pause-before-switchover"
-
-
-def cancel_after_the_switch(scenario, guest):
-    before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
-    began = time.monotonic()
-    arriving = scenario.expect_guest()
-    guest.enable(WAIT)
-    scenario.begin(guest, 1 << 40, downtime_limit=60_000)
-    event(guest, "MIGRATION", began, status="pre-switchover")
-    assert states(scenario) == "STOP_COPY"
-    guest.qmp.cmd("migrate_cancel")
-    assert ended(guest, began) == "cancelled"
-    event(guest, "RESUME", began)
-    assert states(scenario) == "RUNNING"
-    assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
-    guest.enable(WAIT, state=False)
-    arriving.close()
+from migrations import TRICKLE, cancel_in_pre_copy, cancel_in_stop_copy, ended, goes_on, running, states, stop_and_cont
 
 
 @pytest.mark.parametrize("kernel", DEFAULT_FIRST)
@@ -54,9 +20,9 @@ def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
     must progress."""
     with running(new_session, HostConfig(kernel=kernel)) as scenario:
         guest = scenario.guest
-        cancel_before_the_switch(scenario)
+        cancel_in_pre_copy(scenario)
         goes_on(scenario, guest)
-        cancel_after_the_switch(scenario, guest)
+        cancel_in_stop_copy(scenario)
         goes_on(scenario, guest)
         slow_down(scenario.source, ENGINE)
         for _ in range(5):

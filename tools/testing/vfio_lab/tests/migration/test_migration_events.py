@@ -6,7 +6,6 @@ the same time."""
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,40 +18,18 @@ from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
-from migrations import TRICKLE, ended, event, goes_on, running, states
+from migrations import KILL, TRICKLE, ended, event, goes_on, kill, resumes, running, starts, states
 
 #: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
-KILL = "killall -9 qemu-system-aarch64"
 
 #: shorter tests cover most of the same
 LONG = pytest.mark.long("takes minutes")
 
 
-def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
-    """Start a migration; returns the destination's QEMU and the time of the start."""
-    arriving, began = scenario.expect_guest(), time.monotonic()
-    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
-    return arriving, began
-
-
 def swift(scenario: Scenario) -> None:
     """Set the default latency of requests again, which a guest needs to boot."""
     scenario.source.set_model(ENGINE, "request-latency", int(MODEL["request-latency"]))
-
-
-def kill(scenario: Scenario, arriving: Guest) -> None:
-    scenario.destination.ssh.run(KILL)
-    arriving.close()
-
-
-def resumes(scenario: Scenario, began: float) -> None:
-    """The source resumes its guest, by itself or by the monitor's cont."""
-    guest = scenario.guests[0]
-    if ended(guest, began) == "completed":
-        guest.qmp.cmd("cont")
-    event(guest, "RESUME", began)
-    assert states(scenario) == "RUNNING"
 
 
 @pytest.mark.parametrize("vmm", [versions.DEFAULT_VMM, *(pytest.param(vmm, marks=LONG) for vmm in versions.VMM

@@ -40,11 +40,6 @@ DESCRIPTION = b'{"configuration":'
 MAGIC, QUEUES = (0xAACCFEEDDECADEDE).to_bytes(8, "little"), 8
 
 
-def monitor(guest: Guest, line: str) -> str:
-    """Type a line into QEMU's monitor; its answer."""
-    return guest.qmp.cmd("human-monitor-command", timeout=120, command_line=line)
-
-
 def complete(guest: Guest, record: LoadRecord) -> None:
     """End the load; all of its requests must be there."""
     guest.stop_load()
@@ -77,9 +72,9 @@ class Place:
         """Save the guest to a file, by the guide's commands."""
         began = time.monotonic()
         command, question = SAVE
-        monitor(guest, command.replace(FILE, file))
+        guest.monitor(command.replace(FILE, file))
         assert ended(guest, began) == "completed", guest.qmp.cmd("query-migrate")
-        assert re.search(r"status:\s+completed", monitor(guest, question), re.I)
+        assert re.search(r"status:\s+completed", guest.monitor(question), re.I)
 
     def load(self, vfs: list[str], file: str = FILE, *capabilities: str) -> tuple[Guest, LoadRecord]:
         """Start a QEMU that loads the file."""
@@ -87,7 +82,7 @@ class Place:
         guest = Guest(self.host, vfs, record, start=Start(incoming=True, listen=False))
         guest.enable(*capabilities)
         for line in LOAD:
-            monitor(guest, line.replace(FILE, file))
+            guest.monitor(line.replace(FILE, file))
         return guest, record
 
     def restore(self, vfs: list[str], file: str = FILE, *capabilities: str) -> None:

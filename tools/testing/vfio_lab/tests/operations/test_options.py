@@ -9,14 +9,19 @@ import time
 
 import pytest
 
-from lab.core import versions
+from guide import blocks
+from lab.core import hardware, versions
+from lab.core.errors import LabError
+from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
+from lab.scenario.migration import ENGINE
 from migrations import ended, running, states
 
 OLD, NEW = versions.VMMS[0].name, versions.VMMS[-1].name
 ALL = ("sec", "zip", "hpre")
 LONG = pytest.mark.long("another combination of options, releases and VFs")
-SWITCHOVER_ACK = MigrationConfig(capabilities=("return-path", "switchover-ack"))
+ORDERS = tuple(blocks("none", "options")["switchover-ack"].splitlines())
+SWITCHOVER_ACK = MigrationConfig(leaving=ORDERS, arriving=ORDERS)
 
 
 def migrates(new_session, config: HostConfig, guest: GuestConfig = GuestConfig(),
@@ -63,3 +68,44 @@ def test_no_dirty_tracking_in_pre_copy(new_session, vmm, backend, httu):
     lost, by iommufd with HTTU and by the container backend without."""
     guest = GuestConfig(extra="-global vfio-pci.x-pre-copy-dirty-page-tracking=off")
     migrates(new_session, HostConfig(vmm=vmm, httu=httu), guest, MigrationConfig(backend))
+
+
+def then_migrates(scenario) -> None:
+    """What QEMU refused must not have changed the guest: it must migrate."""
+    scenario.migrate()
+    scenario.go_on()
+    scenario.inspect()
+    assert scenario.outcome.failures == []
+
+
+@LONG
+@pytest.mark.parametrize("vmm", [OLD, NEW])
+def test_post_copy_set_first(new_session, vmm):
+    """With post-copy enabled QEMU must refuse to migrate; with post-copy disabled again the guest must
+    migrate."""
+    with new_session().scenario(HostConfig(vmm=vmm)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest = scenario.guest
+        guest.enable("postcopy-ram")
+        with pytest.raises(LabError, match="VFIO migration is not supported with postcopy migration"):
+            scenario.begin(guest, 1 << 40)
+        assert states(scenario) == "RUNNING"
+        guest.enable("postcopy-ram", state=False)
+        then_migrates(scenario)
+
+
+@LONG
+@pytest.mark.parametrize("vmm", [OLD, NEW])
+def test_only_migratable(new_session, vmm):
+    """With -only-migratable QEMU must refuse to plug in a VF that cannot migrate; the guest must then
+    migrate with the VF that can."""
+    port = "-only-migratable -device pcie-root-port,id=port1,chassis=1,pref64-reserve=128M"
+    with new_session().scenario(HostConfig(vmm=vmm), guest=GuestConfig(extra=port)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        other = accelerator.functions(scenario.source.ssh, hardware.ENGINES[ENGINE])[1]
+        with pytest.raises(LabError, match="disallowing migration blocker"):
+            scenario.guest.qmp.cmd("device_add", driver="vfio-pci", host=other, iommufd="iommu", bus="port1",
+                                   enable_migration="off")
+        then_migrates(scenario)

@@ -28,7 +28,6 @@ from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, slow_down
 from lab.scenario.session import Session
 from migrations import TRICKLE, ended, event
-from test_files import monitor
 
 GUIDE = blocks("none")
 PORT, BEHIND, PLUG = (GUIDE[name] for name in ("plug-port", "plug-destination", "plug"))
@@ -134,7 +133,7 @@ class PluggableGuest(Guest):
         """Plug VFs in, by default those of this side, and start a load on them; each must get requests."""
         side = self.side if side is None else side
         for number, vf in enumerate(self.place.plugged(side), 1):
-            assert monitor(self, numbered(PLUG, number, vf)) == ""
+            assert self.monitor(numbered(PLUG, number, vf)) == ""
         self.loads.plugged = LoadRecord()
         before = self.place.count("requests-completed", side)
         # the loads of programs/load.c are called as the accelerators are
@@ -151,7 +150,7 @@ class PluggableGuest(Guest):
         """Ask the guest to let the VFs go; the time when that began."""
         began = time.monotonic()
         for number, _ in enumerate(self.vfs, 1):
-            assert monitor(self, numbered(UNPLUG, number)) == ""
+            assert self.monitor(numbered(UNPLUG, number)) == ""
         return began
 
     def end_use(self) -> None:
@@ -165,13 +164,13 @@ class PluggableGuest(Guest):
         """Wait until QEMU has deleted the devices."""
         for number, _ in enumerate(self.vfs, 1):
             event(self, "DEVICE_DELETED", began, device=f"accel{number}")
-            assert f"accel{number} " not in monitor(self, LIST)
+            assert f"accel{number} " not in self.monitor(LIST)
 
     def unplug(self) -> None:
         """Unplug the VFs under load: the guest's drivers wait for their users."""
         began = self.ask_unplug()
         self.goes_on()
-        assert monitor(self, LIST).count("accel") == len(self.vfs)
+        assert self.monitor(LIST).count("accel") == len(self.vfs)
         self.end_use()
         self.gone(began)
 
@@ -276,7 +275,7 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
 
 def refusal(guest: PluggableGuest, line: str) -> str:
     """Type a command that QEMU refuses; its reason."""
-    said = monitor(guest, line).strip()
+    said = guest.monitor(line).strip()
     assert said.startswith("Error: "), said
     return said
 

@@ -66,3 +66,64 @@ def ended(guest: Guest, since: float) -> str:
     end = guest.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= since and
                          e.data["status"] in ENDED, 60, guest.alive)
     return end.data["status"]
+
+
+def cancel_in_pre_copy(scenario: Scenario) -> None:
+    """Begin a migration and cancel it while the guest runs."""
+    guest, began = scenario.guests[0], time.monotonic()
+    arriving = scenario.expect_guest()
+    scenario.begin(guest, TRICKLE, downtime_limit=300)
+    event(guest, "MIGRATION", began, status="active")
+    assert states(scenario) == "PRE_COPY"
+    guest.qmp.cmd("migrate_cancel")
+    assert ended(guest, began) == "cancelled"
+    assert states(scenario) == "RUNNING"
+    arriving.close()
+
+
+#: let QEMU wait when the guest is stopped and its VF saved: it ignores migrate_cancel while it
+#: completes a migration
+WAIT = "pause-before-switchover"
+
+
+def cancel_in_stop_copy(scenario: Scenario) -> None:
+    """Begin a migration and cancel it when the guest is stopped."""
+    guest, began = scenario.guests[0], time.monotonic()
+    before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
+    arriving = scenario.expect_guest()
+    guest.enable(WAIT)
+    scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+    event(guest, "MIGRATION", began, status="pre-switchover")
+    assert states(scenario) == "STOP_COPY"
+    guest.qmp.cmd("migrate_cancel")
+    assert ended(guest, began) == "cancelled"
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
+    assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
+    guest.enable(WAIT, state=False)
+    arriving.close()
+
+
+def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
+    """Start a migration; returns the destination's QEMU and the time of the start."""
+    arriving, began = scenario.expect_guest(), time.monotonic()
+    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
+    return arriving, began
+
+
+KILL = "killall -9 qemu-system-aarch64"
+
+
+def kill(scenario: Scenario, arriving: Guest) -> None:
+    """Kill the destination's QEMU."""
+    scenario.destination.ssh.run(KILL)
+    arriving.close()
+
+
+def resumes(scenario: Scenario, began: float) -> None:
+    """The source must resume its guest, by itself or by the monitor's cont."""
+    guest = scenario.guests[0]
+    if ended(guest, began) == "completed":
+        guest.qmp.cmd("cont")
+    event(guest, "RESUME", began)
+    assert states(scenario) == "RUNNING"
