@@ -217,6 +217,7 @@ typedef struct HisiAccConfig {
     enum HisiAccMessageMask message_mask_reset;
     enum HisiAccReopen bus_reopen;
     enum HisiAccRas ras;
+    enum HisiAccSwitch ras_overflow;
     uint32_t request_latency;       /* all latencies in microseconds */
     uint32_t mailbox_latency;
     uint32_t writeback_latency;
@@ -389,6 +390,8 @@ bool hisi_acc_kept_from_memory(HisiAccFunc *f);
 void hisi_acc_ras_report(HisiAccPf *pf, enum HisiAccUnit unit);
 void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits);
 void hisi_acc_ras(HisiAccFunc *f, uint32_t bits);
+enum HisiAccFull { HISI_ACC_FULL_CQ, HISI_ACC_FULL_EQ };
+void hisi_acc_ras_full(HisiAccFunc *f, enum HisiAccFull what, unsigned q);
 void hisi_acc_ras_dma(HisiAccFunc *f, bool write);
 uint64_t hisi_acc_ras_functions(HisiAccPf *pf);
 void hisi_acc_ras_set_functions(HisiAccPf *pf, uint64_t functions);

@@ -114,7 +114,7 @@ static void eqe_post(HisiAccFunc *f, unsigned q)
     } else if (f->stats.errors[HISI_ACC_ERR_EQ_OVERRUN] != overruns) {
         aeqe_post(f, HISI_ACC_AEQE_EQ_OVERFLOW, q);
         /* last: it may close the bus */
-        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
+        hisi_acc_ras_full(f, HISI_ACC_FULL_EQ, q);
     }
 }
 
@@ -137,7 +137,7 @@ bool hisi_acc_cqe_post(HisiAccFunc *f, unsigned q, uint16_t sq_index)
     if ((cq->ctx.tail + 1) % cq->ctx.depth == cq->ctx.head) {
         hisi_acc_guest_error(f, HISI_ACC_ERR_CQ_OVERRUN, n);
         aeqe_post(f, HISI_ACC_AEQE_CQ_OVERFLOW, n);
-        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
+        hisi_acc_ras_full(f, HISI_ACC_FULL_CQ, n);
         return false;
     }
     stw_le_p(cqe + 8, sq_index);

@@ -60,6 +60,7 @@
 #define ABN_INT_MASK        0x100004
 #define ABN_INT_STATUS      0x100008
 #define ABN_INT_SET         0x10000c
+#define ABN_INF_FULL        0x100010    /* of bit 11: queue, what << 6, whose */
 #define MEM_START_INIT      0x100040
 #define MEM_INIT_DONE       0x100044
 #define VFT_CFG_OP_ENABLE   0x100054

@@ -106,6 +106,21 @@ void hisi_acc_ras(HisiAccFunc *f, uint32_t bits)
     }
 }
 
+/*
+ * The full queue @q, or the event queue for which @q has an event. The drivers
+ * stop the one and reset the VF of the other when they find it among the
+ * events, which they could not if it always was an error of the device, too.
+ */
+void hisi_acc_ras_full(HisiAccFunc *f, enum HisiAccFull what, unsigned q)
+{
+    uint32_t *info = hisi_acc_store(f->pf, ABN_INF_FULL);
+
+    if (f->pf->cfg.ras_overflow == HISI_ACC_ON) {
+        *info = q << 16 | what << 6 | f->number;
+        hisi_acc_ras(f, HISI_ACC_RAS_OVERFLOW);
+    }
+}
+
 void hisi_acc_ras_dma(HisiAccFunc *f, bool write)
 {
     const HisiAccEngine *engine = hisi_acc_engine(f);

@@ -8,23 +8,36 @@ This verifies that the driver does not depend on the model's defaults.
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import tap
-from lab.core import versions
+from lab.core import paths, versions
 from lab.scenario.config import MigrationConfig
 from lab.scenario.migration import ENGINE
 from test_uapi import bound_host
 
-#: the meaning of the resume doorbell, what ends a pause without it, whether a write-back covers the
-#: contexts of EQ and AEQ; and two more
-OTHERWISE = {"kick-scope": "function", "unpause": "doorbell", "writeback-scope": "all",
-             "pause-inflight": "hold", "context-fetch": "doorbell"}
-DEFAULTS = {"kick-scope": "queue", "unpause": "kick", "writeback-scope": "queues",
-            "pause-inflight": "finish", "context-fetch": "kick"}
+#: for each choice its default and another value, see qemu/README.md
+CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("kick", "doorbell"), "writeback-scope": ("queues", "all"),
+           "pause-inflight": ("finish", "hold"), "context-fetch": ("kick", "doorbell"),
+           "bus-master-off": ("fail", "wait"), "d3-access": ("all-ones", "abort"), "mig-regs-reset": ("keep", "lost"),
+           "mailbox-narrow-read": ("own", "foreign"), "bus-reopen": ("clear", "toggle"),
+           "message-mask-reset": ("set", "keep"), "ras": ("on", "off"), "ras-overflow": ("off", "on"),
+           "context-cache": (0, 1)}
+DEFAULTS = {name: default for name, (default, _) in CHOICES.items()}
+OTHERWISE = {name: other for name, (_, other) in CHOICES.items()}
 
 
-def settings(each: bool) -> list[dict[str, str]]:
+def test_each_choice_is_here():
+    """The choices of the model's README must be those that are tried here, with their values."""
+    rows = (paths.LAB / "qemu/README.md").read_text().split("| property | values | |\n|---|---|---|\n")[1]
+    found = {name: values for name, values in re.findall(r"^\| `(\S+)` \| `(.*?)` \|", rows.split("| `request-latency`")[0], re.M)}
+    assert found.keys() | {"context-cache"} == CHOICES.keys()
+    assert all(f"`{value}`" in f"`{found[name]}`" for name in found for value in CHOICES[name])
+
+
+def settings(each: bool) -> list[dict[str, str | int]]:
     """All settings changed together, and each alone."""
     alone = [{**DEFAULTS, name: value} for name, value in OTHERWISE.items()]
     return [OTHERWISE, *(alone if each else [])]

@@ -93,6 +93,7 @@ def test_of_qemu_all_but_a_few_warnings_is_seen():
     "error while loading state section id 2(ram)",
     "error while loading state for instance 0x0 of device '0000:00:02.0/virtio-rng'",
     "load of migration failed: Input/output error",
+    "Unexpected end-of-file before all data were read",
     # the source, when it is cancelled between the stop of the guest and the end
     "Switchover is interrupted"])
 def test_a_destination_may_report_the_end_of_the_migration(line):

@@ -10,6 +10,7 @@ import zlib
 
 import pytest
 
+from bench import wait_until
 from registers import Function
 from test_model_engines import Zip
 from test_model_power import D0, D3HOT, power
@@ -259,9 +260,9 @@ def test_a_request_that_a_reset_drops_keeps_no_memory(start):
         vf.submit(0, sqe)
         while vf.events()["requests-fetched"] == fetched:
             vf.model.run_due()
-    # begins later, and takes as long
     vf.wait_completed(done(vf) + 1)
-    assert vf.model.resident() < before + 5 * len(data)
+    # a thread may still compute one that began earlier
+    wait_until("their memory is free", lambda: vf.model.resident() < before + 5 * len(data))
 
 
 def test_a_pause_that_holds_a_long_request(start):

@@ -45,6 +45,13 @@ def table_nowhere(vf: Function) -> None:
     vf.write(0x204, 1)
 
 
+def full_eq(vf: Function) -> None:
+    """The event queue is full."""
+    for _ in range(vf.DEPTH):
+        vf.submit(0)
+        vf.reap(0)
+
+
 def full_cq(vf: Function) -> None:
     """The completion queue is full."""
     for _ in range(vf.DEPTH):
@@ -55,7 +62,7 @@ def full_cq(vf: Function) -> None:
 @pytest.mark.parametrize("ras", ["off", "on"])
 @pytest.mark.parametrize("version", ["v3", "v5"])
 @pytest.mark.parametrize("error, bits", [
-    (sq_nowhere, READ), (cq_nowhere, WRITE), (context_nowhere, READ), (table_nowhere, WRITE), (full_cq, OVERFLOW),
+    (sq_nowhere, READ), (cq_nowhere, WRITE), (context_nowhere, READ), (table_nowhere, WRITE), (full_cq, 0),
     (lambda vf: vf.doorbell(0, 0, 1, random=5), TAG), (lambda vf: vf.doorbell(0, 0, 20), 0)])
 def test_errors_of_the_queue_manager(start, error: Callable[[Function], None], bits: int, version: str, ras: str):
     """V5 must also report whose bus error it is."""
@@ -69,6 +76,17 @@ def test_errors_of_the_queue_manager(start, error: Callable[[Function], None], b
     assert pf.read(ENGINE_ERRORS[Function][0]) == 0
     if version == "v5":
         assert pf.read(FUNCTION_ERRORS, 8) == (2 if raised & (READ | WRITE) else 0)
+
+
+@pytest.mark.parametrize("fill, what", [(full_cq, 0), (full_eq, 1)])
+def test_a_full_queue_may_be_an_error_of_the_device(start, fill: Callable[[Function], None], what: int):
+    """It must then report which queue of which VF is full."""
+    vf = start(",ras-overflow=on")
+    pf = Function(vf.model, 0)
+    unmask(pf)
+    fill(vf)
+    assert pf.read(QM_SOURCE) == OVERFLOW and vf.model.interrupt(0) == 3
+    assert pf.read(0x100010) == what << 6 | 1
 
 
 @pytest.mark.parametrize("write", [False, True])
