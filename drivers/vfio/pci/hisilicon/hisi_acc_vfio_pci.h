@@ -107,6 +107,8 @@ struct hisi_acc_heads {
  * @contexts_cached: ... with its queues' contexts still in the device
  * @vf_state_unset: ... although the guest's driver had not set VF_STATE
  * @dma_disabled: bus mastering is off while it is stopped, instead of PAUSE
+ * @before: what it held when its bus mastering was about to be turned off
+ * @lost: ... and it no longer does: that has reset it
  * @used: it may hold state of a guest, as far as was found when it was stopped
  * @mailbox_used: the driver has used the mailbox since the VF was stopped
  * @mailbox_hung: the last command timed out
@@ -139,6 +141,8 @@ struct hisi_acc_vf {
 	bool contexts_cached;
 	bool vf_state_unset;
 	bool dma_disabled;
+	struct hisi_acc_saved before;
+	bool lost;
 	bool used;
 	bool mailbox_used;
 	bool mailbox_hung;

@@ -14,7 +14,8 @@
  * read its contexts again. That doorbell must not be rung if the guest's driver is
  * not up: the tables may then be memory that the guest has freed. Such a VF has no
  * active queue. It is not paused: its bus mastering is disabled, and its registers
- * are migrated as they are.
+ * are migrated as they are. Some hardware may reset a VF for that: Linux' driver of
+ * HPRE turns such resets off, on hardware of version 2. So they are read before.
  *
  * VF_STATE shows that the driver is up, but not that it is down: Linux before 5.18
  * does not write it, later versions write it last. A driver is also up if all four
@@ -185,6 +186,49 @@ static void hisi_acc_qm_ring(struct hisi_acc_regs *regs, u32 offset, u64 queue,
 			   index << QM_DB_INDEX_SHIFT_V2 |
 			   priority << QM_DB_PRIORITY_SHIFT_V2,
 			   regs->bar + offset);
+}
+
+/* Registers */
+
+static void hisi_acc_qm_save_xqc(struct hisi_acc_regs *regs, u32 offset,
+				 u32 *xqc)
+{
+	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
+		xqc[i] = hisi_acc_qm_readl(regs->mig_regs + regs->xqc + offset +
+					   4 * i);
+}
+
+static void hisi_acc_qm_save_event_queues(struct hisi_acc_regs *regs,
+					  struct hisi_acc_saved *saved)
+{
+	hisi_acc_qm_save_xqc(regs, 0, saved->eqc);
+	hisi_acc_qm_save_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
+}
+
+static void hisi_acc_qm_save_registers(struct hisi_acc_regs *regs,
+				       struct hisi_acc_saved *saved)
+{
+	void __iomem *mig_regs = regs->mig_regs;
+
+	saved->aeq_int_mask = hisi_acc_qm_readl(mig_regs + QM_AEQ_INT_MASK) &
+			      QM_FLAG;
+	saved->eq_int_mask = hisi_acc_qm_readl(mig_regs + QM_EQ_INT_MASK) &
+			     QM_FLAG;
+	/*
+	 * The message source stays 0: unmasked, it prevents the VF from
+	 * being saved, and no reader could make it pending again.
+	 */
+	saved->ifc_int_mask = hisi_acc_qm_readl(mig_regs + QM_IFC_INT_MASK) &
+			      QM_FLAG;
+	saved->page_size = hisi_acc_qm_readl(mig_regs + QM_PAGE_SIZE);
+}
+
+static int hisi_acc_qm_save_tables(struct hisi_acc_vf *vf,
+				   struct hisi_acc_saved *saved)
+{
+	return hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_SQC_BT,
+				       &saved->sqc_table) ?:
+	       hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &saved->cqc_table);
 }
 
 /* Stopping */
@@ -360,6 +404,25 @@ static int hisi_acc_qm_check_contexts(struct hisi_acc_vf *vf, bool may_write)
 	return -EBUSY;
 }
 
+static int hisi_acc_qm_save_before(struct hisi_acc_vf *vf)
+{
+	vf->before = (struct hisi_acc_saved) {};
+	hisi_acc_qm_save_registers(&vf->regs, &vf->before);
+	hisi_acc_qm_save_event_queues(&vf->regs, &vf->before);
+	return hisi_acc_qm_mailbox_begin(vf) ?:
+	       hisi_acc_qm_save_tables(vf, &vf->before);
+}
+
+/* For a VF without active queues; its event queue is what a driver sets first */
+static void hisi_acc_qm_disable_dma(struct hisi_acc_vf *vf)
+{
+	bool saved = vf->used && hisi_acc_qm_has_event_queue(vf) &&
+		     !hisi_acc_qm_save_before(vf);
+
+	vf->dma_disabled = hisi_acc_pci_disable_dma(vf);
+	vf->lost = saved && !hisi_acc_qm_has_event_queue(vf);
+}
+
 /**
  * hisi_acc_qm_stop() - stop a VF, with all its contexts in memory
  * @vf: a running VF, with resets blocked
@@ -397,7 +460,7 @@ int hisi_acc_qm_stop(struct hisi_acc_vf *vf)
 		return ready;
 	if (ready)
 		return hisi_acc_qm_pause(vf) ?: hisi_acc_qm_write_back(vf);
-	vf->dma_disabled = hisi_acc_pci_disable_dma(vf);
+	hisi_acc_qm_disable_dma(vf);
 	return 0;
 }
 
@@ -440,6 +503,7 @@ void hisi_acc_qm_forget(struct hisi_acc_vf *vf)
 	vf->paused = false;
 	vf->contexts_cached = false;
 	vf->vf_state_unset = false;
+	vf->lost = false;
 	vf->used = false;
 	vf->half_loaded = false;
 	vf->mailbox_used = false;
@@ -456,14 +520,6 @@ static bool hisi_acc_qm_was_reset(struct hisi_acc_vf *vf, bool ready)
 
 /* Saving and loading */
 
-static void hisi_acc_qm_save_xqc(struct hisi_acc_regs *regs, u32 offset,
-				 u32 *xqc)
-{
-	for (int i = 0; i < HISI_ACC_XQC_WORDS; i++)
-		xqc[i] = hisi_acc_qm_readl(regs->mig_regs + regs->xqc + offset +
-					   4 * i);
-}
-
 static void hisi_acc_qm_load_xqc(struct hisi_acc_regs *regs, u32 offset,
 				 const u32 *xqc)
 {
@@ -472,36 +528,11 @@ static void hisi_acc_qm_load_xqc(struct hisi_acc_regs *regs, u32 offset,
 				   regs->mig_regs + regs->xqc + offset + 4 * i);
 }
 
-static void hisi_acc_qm_save_event_queues(struct hisi_acc_regs *regs,
-					  struct hisi_acc_saved *saved)
-{
-	hisi_acc_qm_save_xqc(regs, 0, saved->eqc);
-	hisi_acc_qm_save_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
-}
-
 static void hisi_acc_qm_load_event_queues(struct hisi_acc_regs *regs,
 					  const struct hisi_acc_saved *saved)
 {
 	hisi_acc_qm_load_xqc(regs, 0, saved->eqc);
 	hisi_acc_qm_load_xqc(regs, QM_AEQC_FROM_EQC, saved->aeqc);
-}
-
-static void hisi_acc_qm_save_registers(struct hisi_acc_regs *regs,
-				       struct hisi_acc_saved *saved)
-{
-	void __iomem *mig_regs = regs->mig_regs;
-
-	saved->aeq_int_mask = hisi_acc_qm_readl(mig_regs + QM_AEQ_INT_MASK) &
-			      QM_FLAG;
-	saved->eq_int_mask = hisi_acc_qm_readl(mig_regs + QM_EQ_INT_MASK) &
-			     QM_FLAG;
-	/*
-	 * The message source stays 0: unmasked, it prevents the VF from
-	 * being saved, and no reader could make it pending again.
-	 */
-	saved->ifc_int_mask = hisi_acc_qm_readl(mig_regs + QM_IFC_INT_MASK) &
-			      QM_FLAG;
-	saved->page_size = hisi_acc_qm_readl(mig_regs + QM_PAGE_SIZE);
 }
 
 static void hisi_acc_qm_load_registers(struct hisi_acc_vf *vf,
@@ -593,16 +624,18 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 		return err;
 	if (vf->pending_read == HISI_ACC_MB_READ_MESSAGE)
 		return -EBUSY;
-	hisi_acc_qm_save_registers(regs, saved);
-	hisi_acc_qm_save_event_queues(regs, saved);
+	if (vf->lost) {
+		*saved = vf->before;
+	} else {
+		hisi_acc_qm_save_registers(regs, saved);
+		hisi_acc_qm_save_event_queues(regs, saved);
+	}
 	if (vf->paused) {
 		hisi_acc_qm_cache_heads(vf, saved->eqc, saved->aeqc);
 		/* Linux since 6.16 loads migration data and leaves this to the source */
 		hisi_acc_qm_ring_event_queues(vf);
 	}
-	err = hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_SQC_BT,
-				      &saved->sqc_table) ?:
-	      hisi_acc_qm_mailbox_get(vf, QM_MB_CMD_CQC_BT, &saved->cqc_table);
+	err = vf->lost ? 0 : hisi_acc_qm_save_tables(vf, saved);
 	if (err)
 		return err;
 	saved->pending_read = vf->pending_read;
@@ -617,6 +650,21 @@ int hisi_acc_qm_save(struct hisi_acc_vf *vf, struct hisi_acc_saved *saved,
 static int hisi_acc_qm_load_table(struct hisi_acc_vf *vf, u64 cmd, u64 address)
 {
 	return address ? hisi_acc_qm_mailbox_set(vf, cmd, address) : 0;
+}
+
+static int hisi_acc_qm_load_all(struct hisi_acc_vf *vf,
+				const struct hisi_acc_saved *saved)
+{
+	int err;
+
+	err = hisi_acc_qm_load_table(vf, QM_MB_CMD_SQC_BT, saved->sqc_table) ?:
+	      hisi_acc_qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
+	if (err)
+		return err;
+	/* an interrupt that is unmasked before its ring is set is never raised */
+	hisi_acc_qm_load_registers(vf, saved);
+	hisi_acc_qm_load_event_queues(&vf->regs, saved);
+	return 0;
 }
 
 /* Without a guest's driver, migration data stand for the state after a reset */
@@ -636,6 +684,7 @@ static int hisi_acc_qm_reset_used(struct hisi_acc_vf *vf)
 	vf->paused = false;
 	vf->contexts_cached = false;
 	vf->vf_state_unset = false;
+	vf->lost = false;
 	vf->mailbox_used = false;
 	vf->mailbox_hung = false;
 	vf->used = false;
@@ -672,13 +721,9 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 		return err;
 	vf->half_loaded = true;
 	vf->used = true;
-	err = hisi_acc_qm_load_table(vf, QM_MB_CMD_SQC_BT, saved->sqc_table) ?:
-	      hisi_acc_qm_load_table(vf, QM_MB_CMD_CQC_BT, saved->cqc_table);
+	err = hisi_acc_qm_load_all(vf, saved);
 	if (err)
 		return err;
-	/* an interrupt that is unmasked before its ring is set is never raised */
-	hisi_acc_qm_load_registers(vf, saved);
-	hisi_acc_qm_load_event_queues(regs, saved);
 	vf->pending_read = saved->pending_read;
 	vf->mailbox_used = true;
 	if (saved->guest == HISI_ACC_GUEST_UP) {
@@ -753,6 +798,10 @@ int hisi_acc_qm_restart(struct hisi_acc_vf *vf)
 		return ready;
 	if (hisi_acc_qm_was_reset(vf, ready))
 		return hisi_acc_qm_forget_lost(vf);
+	err = vf->lost ? hisi_acc_qm_load_all(vf, &vf->before) : 0;
+	if (err)
+		return err;
+	vf->lost = false;
 	err = hisi_acc_qm_mailbox_replay(vf);
 	if (err || !vf->paused)
 		return err;

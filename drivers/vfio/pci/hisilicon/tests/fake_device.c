@@ -187,9 +187,21 @@ bool hisi_acc_pci_mem_enabled(struct hisi_acc_vf *vf)
 	return !fake_of(vf)->off;
 }
 
+static void reset_registers(struct fake_device *fake)
+{
+	memset(fake->bar, 0, sizeof(fake->bar));
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->sqc_table = 0;
+	fake->cqc_table = 0;
+}
+
 bool hisi_acc_pci_disable_dma(struct hisi_acc_vf *vf)
 {
-	return !xchg(&fake_of(vf)->dma_disabled, true);
+	struct fake_device *fake = fake_of(vf);
+
+	if (fake->dma_off_resets && !fake->dma_disabled)
+		reset_registers(fake);
+	return !xchg(&fake->dma_disabled, true);
 }
 
 void hisi_acc_pci_enable_dma(struct hisi_acc_vf *vf)
@@ -205,10 +217,7 @@ int hisi_acc_pci_reset(struct hisi_acc_vf *vf)
 		return fake->reset_error;
 	fake->resets++;
 	fake->paused = false;
-	memset(fake->bar, 0, sizeof(fake->bar));
-	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
-	fake->sqc_table = 0;
-	fake->cqc_table = 0;
+	reset_registers(fake);
 	return 0;
 }
 

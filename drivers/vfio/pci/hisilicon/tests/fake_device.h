@@ -55,6 +55,7 @@ struct fake_access {
  * @asleep: in a power state without registers
  * @off: its memory space is off
  * @dma_disabled: it cannot access memory
+ * @dma_off_resets: ... and was reset by that
  * @resets: how often the code under test has reset it
  * @reset_error: what a reset returns
  * @reset_blocks: how many block resets
@@ -83,6 +84,7 @@ struct fake_device {
 	bool asleep;
 	bool off;
 	bool dma_disabled;
+	bool dma_off_resets;
 	int resets;
 	int reset_error;
 	unsigned int reset_blocks;

@@ -153,11 +153,10 @@ static void idle(struct kunit *test)
 	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
 	fake->bar[QM_EQ_INT_MASK / 4] = 1;
 	fake->bar[QM_AEQ_INT_MASK / 4] = 1;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, stop(fake), 0);
 	KUNIT_EXPECT_FALSE(test, fake->paused);
 	KUNIT_EXPECT_TRUE(test, fake->dma_disabled);
-	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
-	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
 	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
 	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
 	KUNIT_EXPECT_EQ(test, saved.sqc_table, fake->sqc_table);
@@ -189,6 +188,44 @@ static void idle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', QM_MB_CMD_CQC_BT), 1);
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+}
+
+/* Hardware may reset a VF whose bus mastering is turned off */
+static void disabled_dma_resets(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	const u64 sqc_table = fake->sqc_table, cqc_table = fake->cqc_table;
+	const u32 eq_base = fake->bar[0x8004 / 4];
+	struct hisi_acc_saved saved;
+
+	fake->bar[QM_VF_STATE / 4] = QM_NOT_READY;
+	fake->bar[QM_EQ_INT_MASK / 4] = 1;
+	fake->bar[QM_AEQ_INT_MASK / 4] = 1;
+	fake->mailbox.lo = QM_MB_GET | QM_MB_CMD_CQC_BT;
+	fake->dma_off_resets = true;
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[0x8004 / 4], 0);
+	KUNIT_EXPECT_EQ(test, save(fake, &saved), 0);
+	KUNIT_EXPECT_EQ(test, saved.guest, HISI_ACC_GUEST_IDLE);
+	KUNIT_EXPECT_EQ(test, saved.sqc_table, sqc_table);
+	KUNIT_EXPECT_EQ(test, saved.eqc[1], eq_base);
+	KUNIT_EXPECT_EQ(test, saved.aeq_int_mask, 1);
+	KUNIT_EXPECT_EQ(test, saved.pending_read, HISI_ACC_MB_READ_CQC_TABLE);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, sqc_table);
+	KUNIT_EXPECT_EQ(test, fake->cqc_table, cqc_table);
+	KUNIT_EXPECT_EQ(test, fake->bar[0x8004 / 4], eq_base);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_EQ_INT_MASK / 4], 1);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_VF_STATE / 4], QM_NOT_READY);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
+
+	/* what others reset stays as they left it */
+	KUNIT_EXPECT_EQ(test, stop(fake), 0);
+	scoped_guard(mutex, &fake->vf.state_mutex)
+		hisi_acc_qm_forget(&fake->vf);
+	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[0x8004 / 4], 0);
+	KUNIT_EXPECT_EQ(test, fake->sqc_table, 0);
 }
 
 /* A VF is not paused if it may have no tables to read contexts from */
@@ -910,6 +947,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(stop_without_guest),
 	KUNIT_CASE(guest_without_vf_state),
 	KUNIT_CASE(idle),
+	KUNIT_CASE(disabled_dma_resets),
 	KUNIT_CASE(no_pause_without_tables),
 	KUNIT_CASE(partly_loaded_state_is_kept),
 	KUNIT_CASE(a_reset_enables_dma),

@@ -21,7 +21,7 @@ from test_uapi import bound_host
 #: for each choice its default and another value, see qemu/README.md
 CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("kick", "doorbell"), "writeback-scope": ("queues", "all"),
            "pause-inflight": ("finish", "hold"), "context-fetch": ("kick", "doorbell"),
-           "bus-master-off": ("fail", "wait"), "d3-access": ("all-ones", "abort"), "mig-regs-reset": ("keep", "lost"),
+           "bus-master-off": ("fail", "reset"), "d3-access": ("all-ones", "abort"), "mig-regs-reset": ("keep", "lost"),
            "mailbox-narrow-read": ("own", "foreign"), "bus-reopen": ("clear", "toggle"),
            "message-mask-reset": ("set", "keep"), "ras": ("on", "off"), "ras-overflow": ("off", "on"),
            "context-cache": (0, 1)}

@@ -37,9 +37,11 @@ def test_it_is_stopped_and_saved(bench, state):
     is_stopped_and_saved(bench, state)
 
 
-def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench):
+@pytest.mark.parametrize("master_off", ["fail", "wait", "reset"])
+def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench, master_off):
     """A driver that is being loaded must find what it has set up after the migration, at whatever
-    moment the stop comes."""
+    moment the stop comes, and whatever the loss of bus mastering does to a VF."""
+    bench.host.set_model(ENGINE, "bus-master-off", master_off)
     with bench.open() as vf, bench.open(1) as other:
         vf.guest_up()
         _, missing = tables(vf)
