@@ -25,7 +25,8 @@ CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("kick", "doorbell"),
            "mailbox-narrow-read": ("own", "foreign"), "bus-reopen": ("clear", "toggle"),
            "message-mask-reset": ("set", "keep"), "ras": ("on", "off"), "ras-overflow": ("off", "on"),
            "context-cache": (0, 1)}
-DEFAULTS = {name: default for name, (default, _) in CHOICES.items()}
+#: without the cache, which once set stays small: contexts that it has written back would be lost
+DEFAULTS = {name: default for name, (default, _) in CHOICES.items() if name != "context-cache"}
 OTHERWISE = {name: other for name, (_, other) in CHOICES.items()}
 
 

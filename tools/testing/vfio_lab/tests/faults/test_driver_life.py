@@ -54,6 +54,20 @@ def test_a_reset_by_the_host(bench, state):
         works(vf)
 
 
+def test_an_unused_vf_is_in_d3hot(bench):
+    """A VF must be in D3hot while no user has it open, and in D0 for a user, with registers that work."""
+    path = f"/sys/bus/pci/devices/{bench.functions[0]}"
+
+    def sleeps() -> bool:
+        return bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split() == ["D3hot", "suspended"]
+
+    wait_until("the VF sleeps", sleeps)
+    with bench.open() as vf:
+        assert bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split() == ["D0", "active"]
+        works(vf)
+    wait_until("the VF sleeps again", sleeps)
+
+
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_hot_reset_is_refused(bench, state):
     """A hot reset must be refused: the VFs are integrated endpoints, without slot or bus reset."""
