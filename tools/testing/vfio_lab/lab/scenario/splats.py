@@ -66,7 +66,7 @@ _USUAL_OF_QEMU = re.compile("|".join((
     r"warning: handle_cpreg_missing_in_incoming_stream: .*: skip it$",
     r"failed to save SaveStateEntry with id\(name\)",
     r"Unable to (write to|read from) (socket|command)|Channel error: |Switchover is interrupted$"
-    r"|Unexpected end-of-file before all data were read$",
+    r"|Unexpected end-of-file before all data were read$|Cannot uncork TLS output: ",
     # a stream that ends early: in the memory, in a header, in the state of a device
     r"Getting RAM address failed$|Failed to read (section ID|instance/version ID): |Unable to read ID string for section ",
     r"check_section_footer: Read section footer failed: |Failed to load \S+:\w+$",
