@@ -101,7 +101,7 @@ hisi_acc_vf_find_pf_qm(struct pci_dev *pdev,
 		return NULL;
 	}
 	if (!hisi_acc_qm_can_migrate(qm)) {
-		pci_info(pdev, "no migration: hardware version 0x%x cannot\n",
+		pci_info(pdev, "no migration: hardware version 0x%x does not support it\n",
 			 qm->ver);
 		return NULL;
 	}

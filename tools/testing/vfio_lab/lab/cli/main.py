@@ -15,7 +15,7 @@ from ..core.errors import LabError
 from ..core.progress import Steps
 from . import arguments, hosts, migrations, release, store, testing
 
-INTERRUPTED = 130
+INTERRUPTED, BROKEN_PIPE = 130, 141
 #: commands by purpose, as --help shows them
 GROUPS = {
     "Migrate": ("demo", "migrate", "matrix"),
@@ -48,20 +48,27 @@ class Version(argparse.Action):
         parser.exit()
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Breaks lines at blanks only: names and values have hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 class _Subcommand(argparse.ArgumentParser):
     """Keeps the line breaks of an example."""
 
     def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, **options)    # type: ignore[arg-type]
+        super().__init__(*args, formatter_class=_Help, **options)    # type: ignore[arg-type]
         if self.description:
-            self.description = textwrap.fill(self.description, 80)
+            self.description = textwrap.fill(self.description, 80, break_on_hyphens=False)
 
 
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     common = arguments.verbosity()
     top = argparse.ArgumentParser(prog="vlab", parents=[common], usage="vlab [-h] [--version] [-v | -q] COMMAND ...",
-                                  epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+                                  epilog=EPILOG, formatter_class=_Help)
     top.add_argument("--version", action=Version, nargs=0, help="print versions and exit")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="vlab", parser_class=_Subcommand,
                                   help=argparse.SUPPRESS)
@@ -92,7 +99,21 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse and run a command; print errors as one message.  Exit status: 1 for a failure, 2
-    for wrong usage, 130 if interrupted."""
+    for wrong usage, 130 if interrupted, 141 if the reader of the output has ended."""
+    try:
+        try:
+            return _main(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not terminal.lost_reader(sys.stdout):
+            raise
+        # or what is left in the buffer is reported at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _main(argv: Sequence[str] | None) -> int:
     terminal.fit(sys.stdout, sys.stderr)
     # Files in hosts' root file systems and packages must be readable
     os.umask(0o022)

@@ -52,7 +52,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     make.add_argument("what", nargs="*", type=Named(parts.WHAT.keys()), metavar="WHAT",
                       help=f"any of {', '.join(parts.WHAT)} (default: what the demo needs)")
     make.set_defaults(func=build, parser=make)
-    listed = commands.add_parser("status", parents=[common], help="list what is cached", epilog="example: vlab status")
+    listed = commands.add_parser("status", parents=[common], help="list what is cached",
+                                 description="List the entries of the cache, with their sizes.", epilog="example: vlab status")
     listed.set_defaults(func=status, parser=listed)
     empty = commands.add_parser("clean", parents=[common], help="empty the cache",
                                 description="Empty the cache after confirmation, except entries that a running "
@@ -61,5 +62,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     empty.add_argument("--old", action="store_true", help="remove only entries that the current sources do not use")
     empty.set_defaults(func=clean, parser=empty)
     shell = commands.add_parser("completion", parents=[common], help="print completion for bash",
+                                description="Print a script that completes the commands and options of vlab in bash.",
                                 epilog="example: . <(vlab completion)")
     shell.set_defaults(func=complete, parser=shell)

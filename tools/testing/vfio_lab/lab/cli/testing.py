@@ -156,7 +156,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     test.set_defaults(func=check, parser=test)
 
     known = commands.add_parser("defects", parents=[common], help="test for known defects, on each driver",
-                                description="Run the tests of tests/support/defects.py on the in-tree driver of both kernel "
+                                description="Run the tests of tests/support/defects.py on the in-tree driver of each kernel "
                                             "series and on this tree's, rebooting where a test can crash a host, and "
                                             "print a table.", epilog="example: vlab defects")
     known.set_defaults(func=defects, parser=known)

@@ -150,7 +150,7 @@ def run(argv: Sequence[str | Path], *, log: Path, cwd: Path | None = None,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=None if sudo else 0,
                 preexec_fn=None if held else tie_to_parent())
         except FileNotFoundError as error:
-            raise LabError(f"The program {command[0]} is not there.", log) from error
+            raise LabError(f"The program {command[0]} does not exist.", log) from error
         try:
             assert process.stdout is not None
             interruption: KeyboardInterrupt | None = None
@@ -198,7 +198,7 @@ def output(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None,
         done = subprocess.run(command, cwd=cwd, env=clean_environment(env), check=False,
                               stdin=subprocess.DEVNULL, capture_output=True)
     except FileNotFoundError as error:
-        raise LabError(f"The program {command[0]} is not there.") from error
+        raise LabError(f"The program {command[0]} does not exist.") from error
     if done.returncode != 0:
         words = redact(done.stderr.decode("utf-8", "replace")).strip().splitlines()
         raise LabError(f"{Path(command[0]).name} failed with status {done.returncode}"

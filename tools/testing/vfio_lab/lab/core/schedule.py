@@ -199,7 +199,7 @@ def run(jobs: Iterable[Job], steps: Steps, seconds: Mapping[str, float],
                     forecast.start(job.name)
                     del waiting[job.name]
                 if not running:
-                    raise LabError(f"Nothing leads to {', '.join(waiting)}.")
+                    raise LabError(f"No job builds what {', '.join(waiting)} needs.")
                 for key, _ in selector.select(TICK):
                     one: _Process = key.data
                     if one.read(steps):

@@ -24,7 +24,7 @@ def top() -> Path:
     """The folder for temporary files: TMPDIR, or else the system's."""
     named = os.environ.get("TMPDIR")
     if named and not (os.path.isabs(named) and os.path.isdir(named) and os.access(named, os.W_OK | os.X_OK)):
-        raise LabError(f"TMPDIR is {named}, which is no folder that can be written to.")
+        raise LabError(f"TMPDIR is {named}, which is not a directory that can be written to.")
     return Path(named or tempfile.gettempdir())
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import select
 import tempfile
 from typing import TextIO
 
@@ -37,6 +38,13 @@ def fit(*streams: TextIO) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors=_HANDLER, **({"encoding": "ascii"} if asked in ("C", "POSIX") else {}))
+
+
+def lost_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that is no longer read."""
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 def sentence(error: OSError) -> str:

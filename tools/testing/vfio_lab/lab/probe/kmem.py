@@ -44,7 +44,7 @@ def in_use(ssh: Ssh) -> InUse:
     counts = _COUNTS.search(text)
     if not counts or counts[1] != counts[2]:
         raise LabError(f"host {ssh.name}: the trace of allocations is not whole: "
-                       f"{counts[0] if counts else 'it has no head'}")
+                       f"{counts[0] if counts else 'it has no header'}")
     return sum_up(text)
 
 

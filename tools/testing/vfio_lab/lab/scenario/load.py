@@ -121,7 +121,7 @@ class LoadRecord:
             lanes = ", ".join(map(str, stuck()))
             oldest = self.last.oldest_ms if self.last else 0
             raise LabError(f"{e}; lanes without an answer: {lanes or 'none'}; "
-                           f"the oldest request waits since {oldest} ms") from e
+                           f"the oldest request has waited for {oldest} ms") from e
 
     def failures(self) -> list[str]:
         """All failed checks of the load; empty if there are none."""

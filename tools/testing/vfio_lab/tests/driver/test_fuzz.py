@@ -41,7 +41,7 @@ def test_decoder_and_rules_agree(context, tmp_path):
 
 
 @pytest.mark.parametrize("name", BENT)
-def test_a_bent_decoder_is_found_out(context, tmp_path, name):
+def test_a_wrong_decoder_fails(context, tmp_path, name):
     """The fuzzer must detect a decoder with a check removed."""
     bent = tmp_path / "driver"
     shutil.copytree(paths.DRIVER, bent)

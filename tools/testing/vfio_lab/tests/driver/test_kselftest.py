@@ -55,7 +55,7 @@ def failed(text: str) -> set[str]:
     return {name for name, verdict in verdicts(text).items() if verdict == "not ok"}
 
 
-def test_our_driver_passes(boot, context, request):
+def test_this_driver_passes(boot, context, request):
     """This driver must pass every test in every mode of libvfio, in parallel, each on a VF of its
     own, one started by the kernel's own script. At the same time: migrations from one VF to
     another, and the kernel's test of drivers, where the accelerator copies memory and raises

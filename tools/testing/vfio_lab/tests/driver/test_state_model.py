@@ -21,7 +21,7 @@ def source():
     return (paths.DRIVER / "migrate.c").read_text()
 
 
-def test_no_way_leads_to_a_lie(source, step):
+def test_each_path_leads_to_a_valid_state(source, step):
     """No path may lead to two migration files, a VF that runs in a stopped state, a failure that
     leaves neither the previous state nor ERROR, or a transition without a handler."""
     functions, walked = explore(arcs(source), step)
@@ -43,7 +43,7 @@ RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_star
     ("STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_save", "STATE(STOP_COPY)] = {\n\t\t.action = hisi_acc_arc_start_saving", "second migration file"),
     (".action = hisi_acc_arc_load", ".action = unheard_of", "does not know what unheard_of"),
 ])
-def test_a_bent_table_is_found_out(source, step, old, new, word):
+def test_a_wrong_table_fails(source, step, old, new, word):
     """The model check must detect a changed table."""
     assert old in source
     with pytest.raises(Wrong, match=word):

@@ -47,7 +47,7 @@ def tree(context):
 
 
 @pytest.mark.parametrize("name", overlay.TARGETS)
-def test_it_builds_in_tree_without_a_word(context, tree, name):
+def test_it_builds_in_tree_without_warnings(context, tree, name):
     """The driver must build with W=1 without warnings, on both compilers and other architectures,
     built in and with endianness checks."""
     text = overlay.build(tree, overlay.TARGETS[name], context, "W=1", *(SPARSE if name == "arm64-module" else ()))

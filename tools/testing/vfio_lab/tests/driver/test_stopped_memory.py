@@ -61,7 +61,7 @@ def test_nothing_lands_after_the_pause(start, options):
 
 
 @pytest.mark.long("builds another QEMU")
-def test_a_model_that_finishes_requests_after_the_pause_is_caught(context, tmp_path):
+def test_a_model_that_completes_requests_after_the_pause_fails(context, tmp_path):
     """A device model that completes requests after PAUSE must fail the test above."""
     with Model(qemu.outer(context, LATE), tmp_path, ",request-latency=1000") as machine:
         machine.bring_up()

@@ -44,7 +44,7 @@ def settings(each: bool) -> list[dict[str, str | int]]:
     return [OTHERWISE, *(alone if each else [])]
 
 
-def test_our_driver_lives_with_each(request, new_session):
+def test_this_driver_works_with_each(request, new_session):
     """A guest must migrate with each setting."""
     moves = settings(request.config.getoption("--long"))
     with new_session().scenario(migration=MigrationConfig(migrations=len(moves))) as scenario:

@@ -32,7 +32,7 @@ def bench(context) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
-def test_the_physical_functions_driver_goes(bench, state):
+def test_the_pfs_driver_is_removed(bench, state):
     """Removal of the PF's driver must wait for the VF's user and must then succeed, without use after free."""
     before = waits(bench)
     with bench.open() as vf:

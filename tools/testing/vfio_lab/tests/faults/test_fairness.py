@@ -32,7 +32,7 @@ def got_on(what: str, loop: Loop) -> bool:
 
 @pytest.mark.parametrize("count", [1, None], ids=["one", "each"])
 @pytest.mark.parametrize("what", ["sysfs", "reset", "flr", "states", "open", "debugfs", "all"])
-def test_the_physical_functions_driver_gets_its_turn(bench, what, count):
+def test_the_pfs_driver_gets_its_turn(bench, what, count):
     """The PF's driver must get its turn while VFs block PF reset in turns that leave no gap,
     although it polls less often the longer it waits; and no VF may starve."""
     done = gets_its_turn(bench, what, count)

@@ -169,7 +169,7 @@ def test_share_of_the_driver():
     assert downtime.typical(found).downtime_ms == 70
 
 
-def test_turns_that_were_not_had():
+def test_missed_turns():
     """A missed turn, a failed operation and users that hung must stand in the table."""
     found = [fairness.Turns(rig.TREE, "flr", 8, fairness.TURNS, 475, 600, 0, 620),
              fairness.Turns(rig.IN_TREE, "flr", 8, 3, 80_000, 600, 2, 55_985),

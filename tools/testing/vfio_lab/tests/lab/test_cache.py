@@ -48,7 +48,7 @@ def processes_of(group: int) -> list[str]:
             if line.split()[2] == str(group) and "Z" not in line.split()[3]]
 
 
-def test_two_ask_one_builds(tmp_path: Path) -> None:
+def test_of_two_processes_one_builds(tmp_path: Path) -> None:
     """Of two processes that need an entry, one must build it."""
     both = [builder(tmp_path, 0.7), builder(tmp_path, 0.7)]
     paths = {one.communicate(timeout=30)[0].strip() for one in both}

@@ -252,7 +252,7 @@ def test_a_small_tmpdir_is_refused_before_anything_is_built(tmp_path):
 
 
 @pytest.mark.parametrize("folder, words", [
-    ("not-there", "TMPDIR is .*not-there, which is no folder that can be written to"),
+    ("not-there", "TMPDIR is .*not-there, which is not a directory that can be written to"),
     ("a b", "takes no space and no colon in a path, and .*a b has one: set TMPDIR"),
 ])
 def test_a_tmpdir_that_cannot_serve_is_refused(tmp_path, monkeypatch, folder, words):

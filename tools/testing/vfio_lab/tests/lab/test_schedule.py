@@ -81,9 +81,9 @@ def test_heavy_jobs_are_few_at_once():
     assert schedule.ready({"c": jobs["c"]}, begun[1:], {"a"}) == [jobs["c"]]
 
 
-def test_jobs_that_nothing_leads_to_are_refused(tmp_path):
+def test_a_job_whose_dependency_no_job_builds_is_refused(tmp_path):
     """A dependency that no job builds must be an error."""
-    with pytest.raises(LabError, match="Nothing leads to one"):
+    with pytest.raises(LabError, match="No job builds what one needs"):
         go([job(tmp_path, "one", after=("nowhere",))])
 
 

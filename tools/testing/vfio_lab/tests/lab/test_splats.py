@@ -116,7 +116,7 @@ def race(module: str, functions: str = "one / two") -> list[str]:
             f"[   91.0]  one+0x10/0x20{module}", "[   91.0] value changed: 0x0 -> 0x1", RULE]
 
 
-def test_only_races_in_our_module_count():
+def test_only_races_in_this_module_count():
     """Data races in other modules must be ignored."""
     assert splats(race("")) == [] and splats(race(" [hisi_qm]")) == []
     assert splats(race(" [hisi_acc_vfio_pci]")) == ["BUG: KCSAN: data-race in one / two"]

@@ -54,6 +54,16 @@ def test_a_guest_is_in_the_host_only_on_request(vlab, options, guests):
     assert (process.returncode, out.strip()) == (0, guests), err
 
 
+@pytest.mark.parametrize("argv", [("--help",), ("status",), ("--version",)])
+def test_the_reader_of_the_output_has_ended(vlab, argv):
+    """Without a reader of its output vlab must end, without a message."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = vlab(*argv, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 141)
+
+
 def test_run_pushes_streams_and_returns_the_status(vlab, tmp_path):
     """run must copy files into the host, forward the output and return the status."""
     (tmp_path / "pushed").write_text("hello\n")

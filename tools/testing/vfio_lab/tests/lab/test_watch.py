@@ -58,7 +58,7 @@ def test_an_access_that_the_smmu_refused_is_seen(bench):
     assert [line for line in said if "arm-smmu-v3" in line and "event" in line] != [], said
 
 
-def test_a_physical_function_that_is_never_given_back_is_seen(bench):
+def test_a_pf_whose_reset_stays_blocked_is_reported(bench):
     """A PF reset that stays blocked must be reported until it is unblocked."""
     with bench.rival():
         bench.tell("hold", 1)

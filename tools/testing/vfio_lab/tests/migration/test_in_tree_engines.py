@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The in-tree variant driver must migrate a guest with each accelerator, on both kernels. It
+"""The in-tree variant driver must migrate a guest with each accelerator, on each kernel. It
 verifies that the device model does not require more than hardware does."""
 
 import pytest

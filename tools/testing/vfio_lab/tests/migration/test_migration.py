@@ -27,7 +27,7 @@ def test_this_driver_migrates_a_guest(new_session):
 @pytest.mark.parametrize("mutant", [
     pytest.param(path, id=path.stem, marks=[] if path.stem == "no-write-back" else pytest.mark.long("another mutant"))
     for path in sorted(MUTANTS.glob("*.patch"))])
-def test_a_driver_without_it_is_caught(new_session, monkeypatch, mutant):
+def test_a_driver_without_it_fails(new_session, monkeypatch, mutant):
     """Each mutant must fail a migration, by its effect on the guest or the device."""
     # a lane that hangs does so for ever
     monkeypatch.setattr(migration, "LANE_SECONDS", 8)

@@ -18,7 +18,7 @@ from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
-from migrations import KILL, TRICKLE, ended, event, goes_on, kill, resumes, running, starts, states
+from migrations import KILL, TRICKLE, destination_dies, ended, event, kill, resumes, running, starts, states
 
 #: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
@@ -39,20 +39,7 @@ def test_the_destination_dies(new_session, vmm):
     VF, the source must resume the guest with each lane progressing."""
     with running(new_session, HostConfig(vmm=vmm)) as scenario:
         guest = scenario.guest
-        arriving, began = starts(scenario, TRICKLE)
-        event(guest, "MIGRATION", began, status="active")
-        assert states(scenario) == "PRE_COPY"
-        kill(scenario, arriving)
-        assert ended(guest, began) == "failed"
-        assert states(scenario) == "RUNNING"
-        goes_on(scenario, guest)
-
-        arriving, began = starts(scenario, 1 << 40)
-        event(guest, "STOP", began)
-        kill(scenario, arriving)
-        resumes(scenario, began)
-        goes_on(scenario, guest)
-
+        destination_dies(scenario)
         scenario.destination.set_model(ENGINE, "mailbox-latency", SLOW_MAILBOX_US)
         arriving, began = starts(scenario, 1 << 40)
         assert ended(guest, began) == "completed"

@@ -128,7 +128,7 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
 
 
 @pytest.mark.long("the stock driver waits 40 seconds for answers")
-def test_our_driver_waits_for_it_and_goes_on(boot_uefi, context):
+def test_this_driver_waits_for_it_and_continues(boot_uefi, context):
     """During a controller reset a stop must wait and succeed; afterwards the VF must work after a VF reset."""
     host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
     addresses = accelerator.functions(host.ssh, SEC)

@@ -38,7 +38,7 @@ MUTANTS = {
 @pytest.mark.long("builds another QEMU")
 @pytest.mark.expect(*dirty.PROVOKED, maybe=True)
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_walk_without_it_is_caught(new_session, context, name):
+def test_a_walk_without_it_fails(new_session, context, name):
     """The kselftest must fail on each mutant."""
     bend, properties, test = MUTANTS[name]
     up = dirty.boot(new_session, context, program=qemu.outer(context, bend))

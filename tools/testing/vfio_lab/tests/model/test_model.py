@@ -77,7 +77,7 @@ def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished)
 
 
 @pytest.mark.parametrize("forgotten", ["write-back", "kick", "event queue"])
-def test_a_driver_that_forgets_a_step_is_found_out(start, forgotten):
+def test_a_driver_that_skips_a_step_fails(start, forgotten):
     """A driver that omits a step must lose requests or cause a guest error."""
     vf = start(",request-latency=1000,pause-inflight=hold")
     for _ in range(9):

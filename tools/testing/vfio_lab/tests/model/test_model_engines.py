@@ -229,7 +229,7 @@ def test_hpre_multiplies_points(start):
     assert vf.events()["requests-failed"] == 3 and not vf.guest_errors()
 
 
-def test_hpre_climbs_the_ladder(start):
+def test_hpre_computes_x25519(start):
     """HPRE's X25519 must match the vectors of RFC 7748."""
     # RFC 7748, section 5.2; numbers there are little-endian
     k = int.from_bytes(bytes.fromhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4"), "little")

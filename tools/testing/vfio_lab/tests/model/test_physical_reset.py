@@ -85,7 +85,7 @@ def reset_while_they_wait(host) -> None:
 @pytest.mark.parametrize("version", [
     param if GOES_ON[version] else lasting(version, "a bug of the driver's, fixed since")
     for param, version in zip(EACH, SERIES)])
-def test_virtual_functions_go_on_after_a_reset_of_the_physical_one(boot, context, version):
+def test_vfs_continue_after_a_pf_reset(boot, context, version):
     """After an FLR of the PF, PF and VFs must continue without losing a request."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=VFS, model={**MODEL, "queues": QUEUES},
                            push=hostload.push(version, context)), parameters=PARAMETERS)

@@ -62,7 +62,7 @@ def sound(host, engine: str, *functions: int) -> None:
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_selftests_pass_on_physical_functions(boot, version):
+def test_selftests_pass_on_pfs(boot, version):
     """On PFs, the kernel's self-tests must pass."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=0, engines=tuple(ENGINES)))
     assert selftests(host) == passed(version, *ENGINES)
@@ -73,7 +73,7 @@ def test_selftests_pass_on_physical_functions(boot, version):
 
 
 @pytest.mark.parametrize("version", DEFAULT_FIRST)
-def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
+def test_selftests_pass_on_vfs_in_a_guest(new_session, version):
     """On VFs in a guest, the kernel's self-tests must pass."""
     session = new_session()
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES)), GuestConfig(version))])
@@ -93,7 +93,7 @@ def test_selftests_pass_on_virtual_functions_in_a_guest(new_session, version):
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_selftests_pass_on_a_virtual_function_in_the_host(boot, version):
+def test_selftests_pass_on_a_vf_in_the_host(boot, version):
     """On a VF in the host, the kernel's self-tests must pass."""
     # A PF with fewer queues than the driver's users need is not used (with exceptions in Linux
     # 7.2), so the VF is. With as many interrupts as hardware's PF and VFs request

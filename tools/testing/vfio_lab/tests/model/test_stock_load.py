@@ -45,7 +45,7 @@ def kept(found: dict[str, algorithms.Rate], names: list[str]) -> None:
 
 @pytest.mark.long("the same by VFs")
 @pytest.mark.parametrize("version", EACH)
-def test_on_physical_functions(boot, context, work, version):
+def test_load_on_pfs(boot, context, work, version):
     """On PFs, the load must run before and after a reload of the drivers."""
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]
@@ -103,7 +103,7 @@ rates {AGAIN} {LANES} {" ".join(map(repr, ONCE_MORE))}
 
 @pytest.mark.parametrize("version", [
     version if version == versions.DEFAULT else lasting(version) for version in versions.SERIES])
-def test_on_virtual_functions_in_a_guest(new_session, tmp_path, work, version):
+def test_load_on_vfs_in_a_guest(new_session, tmp_path, work, version):
     """On VFs in a guest, the load must run before and after a reload of the drivers."""
     seconds, names = work
     everything = [name for engine in ENGINES for name in names[engine]]

@@ -172,7 +172,7 @@ def test_a_vf_is_detached_and_reattached(one_host):
 
 @migrates
 @pytest.mark.parametrize("which", ["managed", "named"])
-def test_a_domain_gets_our_driver(hosts, which):
+def test_a_domain_gets_this_driver(hosts, which):
     """A domain must get this driver by its alias and by its name; afterwards the VF must have no driver."""
     with Domain(hosts[:1], domain(XML[which])) as guest:
         guest.start()
@@ -310,7 +310,7 @@ def refusal(guest: Domain, hosts: tuple[Host, Host]) -> str:
 
 
 @migrates
-def test_without_a_word_of_it_a_guest_does_not_migrate(hosts):
+def test_without_enable_migration_a_guest_does_not_migrate(hosts):
     """libvirt's default, the container backend without enable-migration, must refuse to migrate."""
     with Domain(hosts, domain(XML["managed"])) as guest:
         guest.start()

@@ -13,8 +13,7 @@ from guide import blocks
 from lab.core import versions
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import Scenario
-from migrations import (TRICKLE, cancel_in_pre_copy, cancel_in_stop_copy, ended, event, goes_on, kill, resumes, running,
-                        starts, states)
+from migrations import cancel_in_pre_copy, cancel_in_stop_copy, destination_dies, ended, goes_on, running, states
 
 OLD, NEW = versions.VMMS[0].name, versions.VMMS[-1].name
 ALL = ("sec", "zip", "hpre")
@@ -89,16 +88,7 @@ def test_channels_that_end(new_session, vmm, tls):
         goes_on(scenario, guest)
         cancel_in_stop_copy(scenario)
         goes_on(scenario, guest)
-        arriving, began = starts(scenario, TRICKLE)
-        event(guest, "MIGRATION", began, status="active")
-        kill(scenario, arriving)
-        assert ended(guest, began) == "failed"
-        assert states(scenario) == "RUNNING"
-        goes_on(scenario, guest)
-        arriving, began = starts(scenario, 1 << 40)
-        event(guest, "STOP", began)
-        kill(scenario, arriving)
-        resumes(scenario, began)
+        destination_dies(scenario)
 
 
 @LONG

@@ -114,7 +114,7 @@ def debugfs_is_left_empty(bench: Bench) -> None:
     assert bench.host.ssh.out("ls /sys/kernel/debug/vfio").split() == sorted(bench.functions)
 
 
-def reset_waits_for_the_physical_function(bench: Bench) -> None:
+def reset_waits_for_the_pf(bench: Bench) -> None:
     """R15: a VF must not be reset during a PF reset."""
     with bench.rival(), bench.open() as vf:
         bench.tell("hold", 1)
@@ -365,7 +365,7 @@ def _used(bench: Bench, vf: steps.Function) -> None:
     bench.host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{vf.address}/reset")
 
 
-def physical_function_elsewhere(bench: Bench) -> None:
+def pf_elsewhere(bench: Bench) -> None:
     """D3: with the PF bound to vfio-pci, migration must not be offered and the kernel must not oops."""
     # closing the PF resets it, which disables the VFs for a moment
     watch.expect("Unable to change power state from D0 to D3hot, device inaccessible", maybe=True)
@@ -390,7 +390,7 @@ def older_hardware(bench: Bench) -> None:
     _used(bench, bench.open())
 
 
-def no_virtual_function(bench: Bench) -> None:
+def no_vf(bench: Bench) -> None:
     """D3: a device that Linux does not know as a VF, as in a guest."""
     # and whose BARs it therefore restores
     watch.expect(r"BAR \d: error updating", maybe=True)

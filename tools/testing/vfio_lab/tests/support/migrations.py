@@ -127,3 +127,22 @@ def resumes(scenario: Scenario, began: float) -> None:
         guest.qmp.cmd("cont")
     event(guest, "RESUME", began)
     assert states(scenario) == "RUNNING"
+
+
+def destination_dies(scenario: Scenario) -> None:
+    """Kill the destination in pre-copy, and just after the guest is stopped: the source must resume
+    the guest with each lane progressing."""
+    guest = scenario.guests[0]
+    arriving, began = starts(scenario, TRICKLE)
+    event(guest, "MIGRATION", began, status="active")
+    assert states(scenario) == "PRE_COPY"
+    kill(scenario, arriving)
+    assert ended(guest, began) == "failed"
+    assert states(scenario) == "RUNNING"
+    goes_on(scenario, guest)
+
+    arriving, began = starts(scenario, 1 << 40)
+    event(guest, "STOP", began)
+    kill(scenario, arriving)
+    resumes(scenario, began)
+    goes_on(scenario, guest)

@@ -61,7 +61,7 @@ def gets_its_turn(bench: Bench, what: str, count: int | None = None) -> dict[str
     return done
 
 
-def physical_functions_driver_gets_its_turn(bench: Bench) -> None:
+def pfs_driver_gets_its_turn(bench: Bench) -> None:
     """T1: the PF's driver must get its turn, whatever guests, VMMs and the host do in loops."""
     for what in ("sysfs", "flr", "states"):
         gets_its_turn(bench, what)
@@ -300,7 +300,7 @@ def guest_gets_the_pending_message(bench: Bench) -> None:
 
 # Registers that are inaccessible or belong to others
 
-def asleep_is_left_alone(bench: Bench) -> None:
+def d3hot_is_not_accessed(bench: Bench) -> None:
     """T7: no register of a VF in D3hot may be accessed, as that may crash the host."""
     with bench.open() as vf:
         vf.guest_up()
