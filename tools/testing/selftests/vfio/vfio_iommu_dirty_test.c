@@ -103,7 +103,7 @@ static bool same(const uint64_t *found, const uint64_t *wanted, unsigned int fir
 }
 
 /* Reads the bitmap of some pages and compares; what is read is clean again */
-static bool look_at(unsigned int first, unsigned int count, bool keep)
+static bool sync_range(unsigned int first, unsigned int count, bool keep)
 {
 	uint64_t found[WORDS] = {};
 	int err = space_dirty(&space, ARENA + (uint64_t)first * DIRTY_PAGE,
@@ -119,31 +119,31 @@ static bool look_at(unsigned int first, unsigned int count, bool keep)
 	return true;
 }
 
-static bool look(void)
+static bool sync_all(void)
 {
-	return look_at(0, PAGES, false);
+	return sync_range(0, PAGES, false);
 }
 
 static bool clean_when_tracking_starts(void)
 {
-	return look();
+	return sync_all();
 }
 
 static bool first_write(void)
 {
 	return write_page(0) && write_page(63) && write_page(64) && write_page(500) &&
-	       write_page(PAGES - 1) && look();
+	       write_page(PAGES - 1) && sync_all();
 }
 
 static bool clean_when_read(void)
 {
-	return write_page(7) && look() && look();
+	return write_page(7) && sync_all() && sync_all();
 }
 
 static bool dirty_again_when_rewritten(void)
 {
 	for (int i = 0; i < 4; i++) {
-		if (!write_page(7) || !write_page(8) || !look())
+		if (!write_page(7) || !write_page(8) || !sync_all())
 			return false;
 	}
 	return true;
@@ -151,15 +151,15 @@ static bool dirty_again_when_rewritten(void)
 
 static bool kept_on_demand(void)
 {
-	return write_page(9) && look_at(0, PAGES, true) && look_at(0, PAGES, true) &&
-	       write_page(10) && look_at(0, PAGES, true) && look() && look();
+	return write_page(9) && sync_range(0, PAGES, true) && sync_range(0, PAGES, true) &&
+	       write_page(10) && sync_range(0, PAGES, true) && sync_all() && sync_all();
 }
 
 static bool reads_leave_it_clean(void)
 {
 	for (unsigned int page = 20; page < 40; page++)
 		device_read(&devices[page % n_devices], ARENA + page * DIRTY_PAGE, 16);
-	return look() && write_page(25) && look();
+	return sync_all() && write_page(25) && sync_all();
 }
 
 /* Each side of a border, and across it */
@@ -168,9 +168,9 @@ static bool borders(void)
 	for (unsigned int i = 0; i < n_devices; i++) {
 		uint64_t border = (100 + 10 * i) * DIRTY_PAGE;
 
-		if (!write_at(&devices[i], border, 16, expected) || !look() ||
-		    !write_at(&devices[i], border - 16, 16, expected) || !look() ||
-		    !write_at(&devices[i], border + DIRTY_PAGE - 512, 512, expected) || !look())
+		if (!write_at(&devices[i], border, 16, expected) || !sync_all() ||
+		    !write_at(&devices[i], border - 16, 16, expected) || !sync_all() ||
+		    !write_at(&devices[i], border + DIRTY_PAGE - 512, 512, expected) || !sync_all())
 			return false;
 	}
 	return true;
@@ -182,8 +182,8 @@ static bool some_pages_of_many(void)
 		if (!write_page(page))
 			return false;
 	}
-	return look_at(210, 5, false) && look_at(190, 30, false) && look_at(255, 66, false) &&
-	       look();
+	return sync_range(210, 5, false) && sync_range(190, 30, false) && sync_range(255, 66, false) &&
+	       sync_all();
 }
 
 static bool off_and_on(void)
@@ -192,7 +192,7 @@ static bool off_and_on(void)
 	if (space_track(&space, false) || !write_page(40) || space_track(&space, true))
 		return no("tracking cannot be switched");
 	memset(expected, 0, sizeof(expected));
-	return look() && write_page(41) && look();
+	return sync_all() && write_page(41) && sync_all();
 }
 
 /* All of a mapping that is added during tracking is dirty */
@@ -211,7 +211,7 @@ static bool mapped_late(void)
 	if (err || found != 1 << 3)
 		return no("after a write: %s, bitmap %#llx", strerror(-err), (long long)found);
 	/* the same memory by its other address: nothing was written there */
-	return look();
+	return sync_all();
 }
 
 static bool read_only(void)
@@ -233,7 +233,7 @@ static bool read_only(void)
 	if (err || found || *memory != mark)
 		return no("%s, bitmap %#llx, memory %s", strerror(-err), (long long)found,
 			  *memory == mark ? "as before" : "written");
-	return look();
+	return sync_all();
 }
 
 static bool block_is_dirty_as_a_whole(void)
@@ -269,7 +269,7 @@ static bool block_is_dirty_as_a_whole(void)
 	space_unmap(&space, BLOCK_IOVA, BLOCKS * BLOCK);
 	munmap(va, BLOCKS * BLOCK);
 	close(sock);
-	return good && look();
+	return good && sync_all();
 }
 
 /* Threads read the bitmap while devices write: each bit goes to one of them, once */
@@ -341,7 +341,7 @@ static bool readers_and_writers_at_once(void)
 			pthread_join(readers[i], NULL);
 		if (crowd.errors || !same(crowd.seen, crowd.written, 0, PAGES))
 			return no("round %u, %d errors", round, crowd.errors);
-		if (!look())
+		if (!sync_all())
 			return no("round %u: left behind", round);
 	}
 	return true;
@@ -364,14 +364,14 @@ static bool random_round(uint64_t *random)
 		else if (!write_at(d, offset, 16, expected))
 			return false;
 	}
-	if (random_of(random, 3) == 0 && !look_at(0, PAGES, true))
+	if (random_of(random, 3) == 0 && !sync_range(0, PAGES, true))
 		return false;
 	if (random_of(random, 3) == 0) {
 		unsigned int first = random_of(random, PAGES);
 
-		return look_at(first, 1 + random_of(random, PAGES - first), false);
+		return sync_range(first, 1 + random_of(random, PAGES - first), false);
 	}
-	return look();
+	return sync_all();
 }
 
 static bool random_rounds(void)
@@ -382,7 +382,7 @@ static bool random_rounds(void)
 		if (!random_round(&random))
 			return no("round %u", round);
 	}
-	return look();
+	return sync_all();
 }
 
 static const struct test {

@@ -39,7 +39,7 @@ class Downtime:
     driver: str
     functions: int
     downtime_ms: int = 0
-    dark_ms: float = 0
+    stopped_ms: float = 0
     total_ms: int = 0
     device_bytes: int = 0
     phases: tuple[Phase, ...] = ()
@@ -77,7 +77,7 @@ def _migrate(session: Session, rigs: list[Rig], which: str, functions: int) -> D
     finally:
         scenario.close()
     out = scenario.outcome
-    return Downtime(which, functions, out.downtime_ms or 0, out.dark_ms or 0, out.total_ms or 0, out.device_bytes,
+    return Downtime(which, functions, out.downtime_ms or 0, out.stopped_ms or 0, out.total_ms or 0, out.device_bytes,
                     tuple(out.phases))
 
 

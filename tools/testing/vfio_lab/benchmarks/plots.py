@@ -85,9 +85,9 @@ def timeline(found: list[downtime.Downtime], folder: pathlib.Path) -> None:
     one = downtime.typical(found)
     if not one:
         return
-    dark = [p for p in one.phases if p.name != "pre-copy"]
-    start = min(p.start for p in dark)
-    end = max(p.end for p in dark)
+    stopped = [p for p in one.phases if p.name != "pre-copy"]
+    start = min(p.start for p in stopped)
+    end = max(p.end for p in stopped)
     colours = {"source": "tab:blue", "destination": "tab:green", "both": "tab:grey", "guest": "black"}
     figure, place = pyplot.subplots(figsize=(11, 3.5))
     for row, phase in enumerate(one.phases):

@@ -109,14 +109,14 @@ def downtimes(found: list[downtime.Downtime]) -> list[str]:
             shares = [f"{statistics.median(b.share_ms(name) for b in some):.2f}" if some[0].share_ms("save") else "-"
                       for name in downtime.SHARES]
             rows.append([f"{NAMES[which]}, {functions} VFs" if functions else "no VF", str(len(some)),
-                         _ms([b.downtime_ms for b in some]), _ms([b.dark_ms for b in some]), *shares,
+                         _ms([b.downtime_ms for b in some]), _ms([b.stopped_ms for b in some]), *shares,
                          str(some[0].device_bytes)])
         refused += [f"  {NAMES[which]}, {functions} VFs: {b.refused}" for b in found
                     if b.refused and (b.driver, b.functions) == (which, functions)]
     lines = table(["milliseconds", "runs", "downtime (QEMU)", "stopped to resumed", *downtime.SHARES, "bytes"], rows)
     both = [downtime.of(found, which, 1) for which in (TREE, IN_TREE)]
     if all(both):
-        ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("downtime_ms", "dark_ms")]
+        ratios = [chance.ratio(*([getattr(b, name) for b in some] for some in both)) for name in ("downtime_ms", "stopped_ms")]
         lines.append(f"  one VF, ratio of this to the in-tree driver (95 %): downtime {ratios[0]}, "
                      f"stopped to resumed {ratios[1]}")
     return lines + refused

@@ -97,35 +97,35 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     first.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first")
     first.set_defaults(func=demo, parser=first)
 
-    move = commands.add_parser("migrate", parents=[common, arguments.hosts()],
+    migration = commands.add_parser("migrate", parents=[common, arguments.hosts()],
                                help="migrate a guest under load between two hosts",
                                description="Boot two hosts, start a guest with a VF on the first, and migrate it to the "
                                            "second under load. Exits 0 only if every check passed.",
                                epilog="example: vlab migrate --from-driver in-tree --vfs 4 --guest-vfs 1 --migrations 2")
     for end, what in (("from", "source"), ("to", "destination")):
-        move.add_argument(f"--{end}-driver", type=arguments.VARIANT_DRIVER, default="tree", metavar="DRIVER",
+        migration.add_argument(f"--{end}-driver", type=arguments.VARIANT_DRIVER, default="tree", metavar="DRIVER",
                           help=f"variant driver of the {what}: tree (default) or in-tree")
-    move.add_argument("--guest-vfs", type=arguments.Number(1, 63), default=1, metavar="N",
+    migration.add_argument("--guest-vfs", type=arguments.Number(1, 63), default=1, metavar="N",
                       help="VFs of each accelerator that the guest gets (default: 1)")
-    move.add_argument("--migrations", type=arguments.Number(1, 1000), default=1, metavar="N",
+    migration.add_argument("--migrations", type=arguments.Number(1, 1000), default=1, metavar="N",
                       help="how often to migrate the guest, there and back (default: 1)")
-    move.add_argument("--moves", type=arguments.Number(1, 1000), dest="migrations", default=argparse.SUPPRESS,
+    migration.add_argument("--moves", type=arguments.Number(1, 1000), dest="migrations", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
-    move.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if different: QEMU rejects a "
+    migration.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if different: QEMU rejects a "
                       "guest whose CPU has other registers")
-    move.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU on the destination, if different: the guest gets the "
+    migration.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU on the destination, if different: the guest gets the "
                       "machine type of the older release")
-    move.add_argument("--backend", type=arguments.BACKEND, default=BACKENDS[0], metavar="BACKEND",
+    migration.add_argument("--backend", type=arguments.BACKEND, default=BACKENDS[0], metavar="BACKEND",
                       help=f"IOMMU backend of the guest's QEMU: {' or '.join(BACKENDS)} (default: {BACKENDS[0]})")
-    move.add_argument("--httu", action=argparse.BooleanOptionalAction, default=True,
+    migration.add_argument("--httu", action=argparse.BooleanOptionalAction, default=True,
                       help="whether the hosts' SMMU tracks dirty pages (default: it does)")
-    move.add_argument("--allow-data-loss", action="store_true", help="allow --backend iommufd with --no-httu")
-    move.add_argument("--lose-pages", action="store_true", dest="allow_data_loss", default=argparse.SUPPRESS,
+    migration.add_argument("--allow-data-loss", action="store_true", help="allow --backend iommufd with --no-httu")
+    migration.add_argument("--lose-pages", action="store_true", dest="allow_data_loss", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
-    move.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
+    migration.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
                       help="a patch to apply to this tree's driver")
-    move.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the results to FILE as JSON")
-    move.set_defaults(func=migrate, parser=move)
+    migration.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the results to FILE as JSON")
+    migration.set_defaults(func=migrate, parser=migration)
 
     table = commands.add_parser("matrix", parents=[common],
                                 help="migrate with each kernel, QEMU and IOMMU backend",

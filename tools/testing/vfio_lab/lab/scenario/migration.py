@@ -59,7 +59,7 @@ PHASE_ARCS = {
 @dataclasses.dataclass
 class Outcome:
     """Results of a migration.  `failures` lists failed checks; `downtime_ms` is QEMU's
-    downtime, `dark_ms` the time from its STOP event on the source to the RESUME event on
+    downtime, `stopped_ms` the time from its STOP event on the source to the RESUME event on
     the destination; `pages` counts pages that only the device writes, `stale` those with
     old content; `carried` counts requests that were submitted to the VF on the source and
     completed by the VF on the destination; `refusal` is QEMU's error message if it did
@@ -70,7 +70,7 @@ class Outcome:
     refusal: str = ""
     phases: list[Phase] = dataclasses.field(default_factory=list)
     downtime_ms: int | None = None
-    dark_ms: float | None = None
+    stopped_ms: float | None = None
     total_ms: int | None = None
     ram_bytes: int = 0
     device_bytes: int = 0
@@ -258,7 +258,7 @@ class Scenario:
         out.ram_bytes = info.get("ram", {}).get("transferred", 0)
         out.device_bytes = info.get("vfio", {}).get("transferred", 0)
         stopped = next((e.at for e in source.qmp.events if e.name == "STOP" and e.at >= began), began)
-        out.dark_ms = round((resumed - stopped) * 1e3, 3)
+        out.stopped_ms = round((resumed - stopped) * 1e3, 3)
         out.syncs = source.dirty_syncs()
         out.sync_count = info.get("ram", {}).get("dirty-sync-count", 0)
         # QEMU 11 and later do not count the sync while the guest is stopped
@@ -266,18 +266,19 @@ class Scenario:
             out.failures.append(f"QEMU counted {out.sync_count} dirty-bitmap syncs, but traced {len(out.syncs)}")
         stop, save = self._walked(self.source, began, "stop", "save")
         load, restart = self._walked(self.destination, began, "load", "restart")
-        dark = stop.start if stop else stopped
+        downtime_began = stop.start if stop else stopped
         here = self.source.name
-        out.phases = [Phase("pre-copy", here, began, dark)]
+        out.phases = [Phase("pre-copy", here, began, downtime_began)]
         if stop:
             out.phases.append(stop)
-        out.phases.append(Phase("transfer", "both", stop.end if stop else dark, load.start if load else resumed))
+        out.phases.append(Phase("transfer", "both", stop.end if stop else downtime_began,
+                                load.start if load else resumed))
         out.phases += [phase for phase in (save, load, restart) if phase]
         prepared, idle = (_states(source, began, state) for state in ("pre-copy-p2p-prepare", "pre-copy-p2p"))
         if prepared and idle:
             out.phases.append(Phase("stop (QEMU)", here, prepared[0], idle[-1]))
         if out.downtime_ms is not None:
-            out.phases.append(Phase("downtime (QEMU)", "guest", dark, dark + out.downtime_ms / 1e3))
+            out.phases.append(Phase("downtime (QEMU)", "guest", downtime_began, downtime_began + out.downtime_ms / 1e3))
 
     def _carry(self) -> None:
         """Count the requests that this migration took from the source's device."""

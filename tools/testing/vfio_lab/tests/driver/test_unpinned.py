@@ -46,11 +46,11 @@ def settings(each: bool) -> list[dict[str, str | int]]:
 
 def test_this_driver_works_with_each(request, new_session):
     """A guest must migrate with each setting."""
-    moves = settings(request.config.getoption("--long"))
-    with new_session().scenario(migration=MigrationConfig(migrations=len(moves))) as scenario:
+    turns = settings(request.config.getoption("--long"))
+    with new_session().scenario(migration=MigrationConfig(migrations=len(turns))) as scenario:
         scenario.set_up()
         scenario.start_guest()
-        for turn, setting in enumerate(moves):
+        for turn, setting in enumerate(turns):
             if turn:
                 scenario.turn_round()
             for host in (scenario.source, scenario.destination):

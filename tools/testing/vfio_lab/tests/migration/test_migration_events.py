@@ -288,9 +288,9 @@ def test_two_guests_at_once(new_session):
         scenario.start_guest()
         both = [scenario, scenario.beside()]
         both[1].start_guest()
-        moves = [starts(one, 1 << 40) for one in both]
-        for one, move in zip(both, moves):
-            arrived = arrives(one, *move)
+        started = [starts(one, 1 << 40) for one in both]
+        for one, start in zip(both, started):
+            arrived = arrives(one, *start)
             one.keep_going(arrived)
             one.finish(arrived)
         for one in both:
