@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lab's arm64 kernels, from Debian's kernel sources and our own configuration."""
+"""The lab's arm64 kernels, from Debian's kernel sources and the configuration in configs/."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _with_files(section: str, files: list[str]) -> str:
 
 def with_maintainers(text: str, lab: bool = True) -> str:
     """A kernel's MAINTAINERS: the driver's entry stays its maintainers', and gets
-    our files; the lab gets an entry of its own, in its place of the alphabet."""
+    the project's files; the lab gets an entry of its own, in its place of the alphabet."""
     theirs = _section(KERNELS_SECTION, text)
     if not theirs:
         raise LabError(f"MAINTAINERS of that kernel has no entry {KERNELS_SECTION}.")

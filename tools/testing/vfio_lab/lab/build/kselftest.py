@@ -91,7 +91,7 @@ def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], lo
 
 
 def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
-    """Refuse a kernel whose selftests our hook does not apply to, before anything is
+    """Refuse a kernel whose selftests the hook does not apply to, before anything is
     built for hours: fetches its sources, and changes nothing."""
     where = sources(series, context)
     run([*_PATCH, "--dry-run", "-d", where, "-i", TREE / HOOK], log=context.cache.log("kselftest-hook"),

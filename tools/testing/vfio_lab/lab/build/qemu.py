@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The outer QEMU: Debian 13's sources with our device model in them.
+"""The outer QEMU: Debian 13's sources with the device model in them.
 
 QEMU is configured and compiled in one working tree that stays in the cache.
 A changed model is copied into it and only what depends on it is compiled
@@ -30,10 +30,10 @@ PROGRAM = "qemu-system-aarch64"
 SERIES = re.compile(r"(?:\d+:)?10\.0\.")
 #: where the model lies in QEMU's sources
 PLACE = Path("hw/misc/hisi_acc")
-#: our patches to QEMU's own files; this one hooks the model in, and what all
+#: patches to QEMU's own files; this one hooks the model in, and what all
 #: of them together changed is kept beside the sources under its name
 HOOK = "hook.patch"
-#: types that only our model brings
+#: types that only the model brings
 MODEL_TYPES = ("hisi-sec2", "hisi-zip", "hisi-hpre")
 #: which of QEMU's devices are built, and where QEMU looks for that list
 DEVICES = paths.MODEL / "vfio-lab.mak"
@@ -110,7 +110,7 @@ def checkpatch(context: Context) -> Path:
 
 
 def _model() -> tuple[dict[str, bytes], bytes]:
-    """The files that become QEMU's, and our patches to QEMU's own, joined.
+    """The files that become QEMU's, and the patches to QEMU's own, joined.
 
     Read once: someone may edit them while we build, and the result's key must
     be that of what was built.
@@ -124,7 +124,7 @@ def _model() -> tuple[dict[str, bytes], bytes]:
 
 
 def _bent(files: dict[str, bytes], hook: bytes, bend: Mapping[str, str]) -> tuple[dict[str, bytes], bytes]:
-    """Our files and patches with some of their text replaced.  What is not there
+    """The files and patches with some of their text replaced.  What is not there
     exactly once is an error: a mutant that no longer bends anything proves nothing."""
     files = dict(files)
     for old, new in bend.items():
@@ -181,7 +181,7 @@ def _patch(source: Path, hook: bytes, log: Path) -> None:
         wanted.write_bytes(hook)
         for trial in (["--dry-run"], []):
             run(["patch", "-p1", "--batch", "--forward", "--fuzz=0", *trial, "-d", source, "-i", wanted],
-                log=log, failure="Our patches do not apply to this QEMU.")
+                log=log, failure="The patches do not apply to this QEMU.")
         wanted.rename(applied)
 
 
@@ -219,7 +219,7 @@ def chosen(context: Context | None = None) -> Path:
 
 def outer(context: Context | None = None, bend: Mapping[str, str] | None = None) -> Path:
     """The outer QEMU's program, built if it is not cached.  `bend` replaces text in
-    our files and patches: the tests' mutants."""
+    these files and patches: the tests' mutants."""
     return _built(context or shared(), "qemu", CONFIGURE, bend)
 
 

@@ -27,7 +27,7 @@ RELEASES = {"12": "bookworm", "13": "trixie"}
 #: Packages of the machine's Debian to build, boot and migrate, by purpose.  This file lists
 #: all packages that any command installs.
 PACKAGES = (
-    # kernels, their modules, our programs for the emulated machines
+    # kernels, their modules, programs for the emulated machines
     "gcc", "make", "bc", "bison", "flex", "perl", "libelf-dev", "libssl-dev", "kmod", "xz-utils",
     "patch", "rsync", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross",
     # the outer QEMU

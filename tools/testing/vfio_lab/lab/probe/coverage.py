@@ -21,7 +21,7 @@ Lines = dict[str, dict[int, int]]
 
 
 def _collect(host: Host, folder: Path) -> list[Path]:
-    """Fetch the host's counts of our objects."""
+    """Fetch the host's counts of the driver's objects."""
     found = []
     names = host.ssh.out(f"find {ROOT} -name '*.gcda' | grep /hisilicon/ || true").splitlines()
     for name in names:

@@ -2,7 +2,7 @@
 """`make docs`: the documentation, built by the kernel's documentation tools.
 
 They run on a tree that is the kernel's, by links, except for this clone's files. Of
-Documentation/ABI only our files are there: the kernel's own have warnings of
+Documentation/ABI only the project's files are there: the kernel's own have warnings of
 their own.
 """
 
@@ -19,7 +19,7 @@ from ..core.run import run
 from ..build import kernel_tree
 from ..build.kernel import sources
 
-#: our folders, each built by itself
+#: the folders, each built by itself
 PAGES = ("driver-api/hisi-acc-vfio-pci", "admin-guide/hisi-acc-vfio-pci", "dev-tools/vfio-lab")
 ABI = "Documentation/ABI"
 TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")
@@ -52,7 +52,7 @@ def build(target: Path, context: Context) -> Path:
                 env={"PYTHONDONTWRITEBYTECODE": "1"}, failure=f"{page} cannot be built.")
             shutil.copytree(work / "out" / page, target / page)
         run([work / "tools/docs/get_abi.py", "--dir", work / ABI, "validate"], log=log,
-            env={"PYTHONDONTWRITEBYTECODE": "1"}, failure="The kernel's tools do not take our files in Documentation/ABI.")
+            env={"PYTHONDONTWRITEBYTECODE": "1"}, failure="The kernel's tools do not accept the files in Documentation/ABI.")
         said = [line.replace(f"{work}/", "") for line in log.read_text(encoding="utf-8").splitlines()
                 if TROUBLE.search(line)]
         if said:

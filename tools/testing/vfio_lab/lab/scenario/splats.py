@@ -97,7 +97,7 @@ def _without_prefix(line: str) -> str:
 
 
 def _foreign_race(block: list[str]) -> bool:
-    """Whether this is a report of a data race outside of our module, or of one that is known
+    """Whether this is a report of a data race outside of this module, or of one that is known
     below a function that it calls."""
     races = [line for line in block if _RACE.search(line)]
     return bool(races) and (not any(DRIVER in line for line in block) or all(_RACE_BELOW.search(line) for line in races))
@@ -135,7 +135,7 @@ def splats(lines: Iterable[str], reported: set[str] | None = None) -> list[str]:
     """The unexpected lines of a kernel log, each once: all of level err or worse, if the log
     has levels (as of `dmesg -r`).  Lines in `reported` are left out, the others are added to it.
 
-    Data races count only if the report names our module.
+    Data races count only if the report names this module.
     """
     reported = set() if reported is None else reported
     found: dict[str, None] = {}

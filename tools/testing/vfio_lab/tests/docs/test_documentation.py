@@ -107,7 +107,7 @@ def test_each_refusal_is_described(error):
     assert f"-{error}" in DATA_PAGE.read_text()
 
 
-def test_a_kernel_without_the_places_for_our_pages_is_refused(context):
+def test_a_kernel_without_the_places_for_the_pages_is_refused(context):
     """A kernel tree without the parent pages must be rejected."""
     with pytest.raises(LabError, match="has no page vfio"):
         kernel_tree.with_index("Documentation/driver-api/index.rst", "nothing\n")

@@ -26,7 +26,7 @@ TERMS = {
     r"facts": "match data",
     r"images?": "migration data",
     r"mainline('s)?|(Linux'|the kernel's) own driver": "in-tree driver",
-    r"ours": "this driver",
+    r"ours?": "this driver, this project's",
     r"passed-through": "assigned",
     r"patience": "timeout scaling",
     r"questions?": "pending mailbox read",
@@ -61,6 +61,7 @@ ALLOWED = {
     ("tools/testing/vfio_lab/qemu/README.md", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/hisi_acc_props.c", "function", "a value of kick-scope"),
     ("tools/testing/vfio_lab/qemu/hisi_acc_stats.c", "function", "as in the trace events: 0 is the PF, n is VF n"),
+    ("tools/testing/vfio_lab/qemu/trace-events", "function", "0 is the PF, n is VF n"),
     ("tools/testing/vfio_lab/qemu/hisi_zip.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/tests/lab/test_apt_sources.py", "images", "Debian's"),
     ("tools/testing/vfio_lab/tests/lab/test_splats.py", "function", "of the kernel"),
@@ -74,11 +75,12 @@ DEVICE = (*DRIVER, *(f"tools/testing/vfio_lab/{folder}/" for folder in ("modules
 PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documentation/**/*.rst", "Documentation/ABI/*/*",
           "Makefile", "Kconfig", "kernel/configs/*", "include/uapi/linux/*.h",
           *(f"drivers/vfio/pci/hisilicon/**/{name}" for name in ("*.[ch]", "Kconfig", "Makefile")),
-          "dkms/**/*.[ch]", "dkms/*.sh", "dkms/Kbuild", "tools/testing/selftests/vfio/**/*.[ch]",
+          "dkms/**/*.[ch]", "dkms/*.sh", "dkms/Kbuild", "drivers/crypto/hisilicon/*.patch",
+          *(f"tools/testing/selftests/vfio/{name}" for name in ("**/*.[ch]", "*.mk", "*.patch", "config", "settings")),
           *(f"tools/testing/vfio_lab/{place}" for place in (
               "tests/**/*.py", "tests/mutants/**/*.patch", "lab/**/*.py", "benchmarks/*.py", "benchmarks/*.md",
-              "programs/**/*.[ch]", "programs/*.sh", "modules/**/*.[ch]", "qemu/*.[ch]", "qemu/README.md",
-              "configs/*", "series/*", "upstream/*")))
+              "tests/expected/*", "programs/**/*.[ch]", "programs/*.sh", "programs/**/init", "modules/**/*.[ch]", "qemu/*.[ch]",
+              "qemu/*.patch", "qemu/trace-events", "qemu/README.md", "configs/*", "series/*", "upstream/*")))
 DOCUMENTS = [place for pattern in PLACES for place in sorted(paths.ROOT.glob(pattern))
              if place.is_file() and place.name not in GENERATED]
 #: a line's end, and what the next line of a comment begins with

@@ -46,7 +46,7 @@ def test_patches_follow_each_other(source, tmp_path):
 
 def test_a_patch_that_fits_only_roughly_is_refused(source, tmp_path):
     """A patch that applies with fuzz could not be reverted: it must be rejected, and change nothing."""
-    with pytest.raises(LabError, match="^Our patches do not apply to this QEMU.$"):
+    with pytest.raises(LabError, match="^The patches do not apply to this QEMU.$"):
         _patch(source, patch("a") + patch("b", context="five"), tmp_path / "log")
     assert content(source) == [PLAIN, PLAIN] and not (source.parent / HOOK).exists()
 

@@ -123,7 +123,7 @@ def test_only_races_in_this_module_count():
 
 
 def test_the_timers_race_does_not_count():
-    """The known data race of the kernel's timers must be ignored below a function of our module, and
+    """The known data race of the kernel's timers must be ignored below a function of this module, and
     no other that involves a timer."""
     assert splats(race(" [hisi_acc_vfio_pci]", "hrtimer_wakeup / schedule_hrtimeout_range_clock")) == []
     other = "hrtimer_wakeup / hisi_acc_migf_read [hisi_acc_vfio_pci]"
