@@ -182,8 +182,8 @@ static bool some_pages_of_many(void)
 		if (!write_page(page))
 			return false;
 	}
-	return sync_range(210, 5, false) && sync_range(190, 30, false) && sync_range(255, 66, false) &&
-	       sync_all();
+	return sync_range(210, 5, false) && sync_range(190, 30, false) &&
+	       sync_range(255, 66, false) && sync_all();
 }
 
 static bool off_and_on(void)
