@@ -76,7 +76,7 @@ def _beside(bed: rig.Rig, which: str, what: str, count: int) -> Turns:
 
 def measure(new_session: Callable[[], Session], version: str, keep: Callable[[list[Turns]], None]) -> list[Turns]:
     """Measure each kind and number of VFs with each driver, on a host that is booted again when
-    an operation hung or a turn was not had; `keep` gets the results so far."""
+    an operation hung or a turn was missed; `keep` gets the results so far."""
     found: list[Turns] = []
     for which in (rig.TREE, rig.IN_TREE):
         left = [(what, count) for what in KINDS for count in COUNTS]

@@ -9,6 +9,7 @@ All of it is built against this clone's <linux/vfio.h>.
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from ..core.run import output, run
 from .kernel import CROSS, MAKE, Kernel, kernel, sources
 
 RECIPE = 2
-#: the kernel's harness, its timeout of a test, and the one for emulated hosts beside other work
+#: the kernel's harness, its timeout of a test, and seconds for emulated hosts beside other work
 HARNESS = "kselftest_harness.h"
-_TIMEOUT, _EMULATED_TIMEOUT = "#define TEST_TIMEOUT_DEFAULT 30\n", "#define TEST_TIMEOUT_DEFAULT 300\n"
+_TIMEOUT, _EMULATED_TIMEOUT = re.compile(r"^(#define TEST_TIMEOUT_DEFAULT) \d+$", re.M), 300
 #: of the kernel's tree, what building one folder of selftests takes
 PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include", "tools/testing/selftests/kselftest",
          "tools/testing/selftests/vfio")
@@ -65,10 +66,10 @@ def _overlay() -> dict[str, bytes]:
 
 def _scale_timeout(harness: Path) -> None:
     """Lengthen the harness's timeout: vfio_pci_driver_test maps 1 GiB page by page."""
-    text = harness.read_text()
-    if text.count(_TIMEOUT) != 1:
-        raise LabError(f"{HARNESS} of the kernel has no line {_TIMEOUT.strip()!r}; see lab/build/kselftest.py.")
-    harness.write_text(text.replace(_TIMEOUT, _EMULATED_TIMEOUT))
+    text, count = _TIMEOUT.subn(rf"\1 {_EMULATED_TIMEOUT}", harness.read_text())
+    if count != 1:
+        raise LabError(f"The kernel's {HARNESS} does not define TEST_TIMEOUT_DEFAULT once; see lab/build/kselftest.py.")
+    harness.write_text(text)
 
 
 def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], log: Path) -> None:

@@ -58,14 +58,14 @@ def test_an_unused_vf_is_in_d3hot(bench):
     """A VF must be in D3hot while no user has it open, and in D0 for a user, with registers that work."""
     path = f"/sys/bus/pci/devices/{bench.functions[0]}"
 
-    def sleeps() -> bool:
-        return bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split() == ["D3hot", "suspended"]
+    def power() -> list[str]:
+        return bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split()
 
-    wait_until("the VF sleeps", sleeps)
+    wait_until("the VF is in D3hot", lambda: power() == ["D3hot", "suspended"])
     with bench.open() as vf:
-        assert bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split() == ["D0", "active"]
+        assert power() == ["D0", "active"]
         works(vf)
-    wait_until("the VF sleeps again", sleeps)
+    wait_until("the VF is in D3hot again", lambda: power() == ["D3hot", "suspended"])
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
