@@ -25,7 +25,7 @@ from .rig import IN_TREE, MODULE, TREE, SEC, Rig, in_turn
 VERSION = versions.DEFAULT
 #: driver, and number of VFs of the guest, in the order of the first round
 CASES = ((TREE, 0), (TREE, 1), (IN_TREE, 1), (TREE, 3), (IN_TREE, 3))
-MOST = max(functions for _, functions in CASES)
+MOST = max(vfs for _, vfs in CASES)
 #: the phases that the driver traces
 SHARES = ("stop", "save", "load", "restart")
 
@@ -37,7 +37,7 @@ class Downtime:
     QEMU's error message if it did not migrate the guest."""
 
     driver: str
-    functions: int
+    vfs: int
     downtime_ms: int = 0
     stopped_ms: float = 0
     total_ms: int = 0
@@ -58,13 +58,13 @@ def _hosts(session: Session) -> list[Rig]:
     hosts = session.boot(session.pair(config, config, GuestConfig()))
     for host in hosts:
         accelerator.bring_up(host.ssh, SEC, MOST)
-    return [Rig(host, VERSION, accelerator.functions(host.ssh, SEC)) for host in hosts]
+    return [Rig(host, VERSION, accelerator.vfs(host.ssh, SEC)) for host in hosts]
 
 
-def _migrate(session: Session, rigs: list[Rig], which: str, functions: int) -> Downtime:
+def _migrate(session: Session, rigs: list[Rig], which: str, vfs: int) -> Downtime:
     for rig in rigs:
         rig.use(which)
-    scenario = Scenario(rigs[0].host, rigs[1].host, GuestConfig(vfs=functions), MigrationConfig(slow=False, load=""),
+    scenario = Scenario(rigs[0].host, rigs[1].host, GuestConfig(vfs=vfs), MigrationConfig(slow=False, load=""),
                         session.context.steps)
     try:
         scenario.set_up()
@@ -72,12 +72,12 @@ def _migrate(session: Session, rigs: list[Rig], which: str, functions: int) -> D
         scenario.migrate()
     except LabError as e:
         if "P2P" in str(e):
-            return Downtime(which, functions, refused=str(e))
+            return Downtime(which, vfs, refused=str(e))
         raise
     finally:
         scenario.close()
     out = scenario.outcome
-    return Downtime(which, functions, out.downtime_ms or 0, out.stopped_ms or 0, out.total_ms or 0, out.device_bytes,
+    return Downtime(which, vfs, out.downtime_ms or 0, out.stopped_ms or 0, out.total_ms or 0, out.device_bytes,
                     tuple(out.phases))
 
 
@@ -91,21 +91,21 @@ def measure(session: Session, runs: int,
     watch(lambda: f"migration {len(found) + 1}")
     rigs = _hosts(session)
     for run in range(runs):
-        for which, functions in in_turn(CASES, run):
-            if not any(b.refused for b in found if (b.driver, b.functions) == (which, functions)):
-                found.append(_migrate(session, rigs, which, functions))
+        for which, vfs in in_turn(CASES, run):
+            if not any(b.refused for b in found if (b.driver, b.vfs) == (which, vfs)):
+                found.append(_migrate(session, rigs, which, vfs))
                 keep(found)
     return found
 
 
-def of(found: list[Downtime], which: str, functions: int) -> list[Downtime]:
+def of(found: list[Downtime], which: str, vfs: int) -> list[Downtime]:
     """The successful migrations of one case."""
-    return [b for b in found if (b.driver, b.functions) == (which, functions) and not b.refused]
+    return [b for b in found if (b.driver, b.vfs) == (which, vfs) and not b.refused]
 
 
-def typical(found: list[Downtime], which: str = TREE, functions: int = 1) -> Downtime | None:
+def typical(found: list[Downtime], which: str = TREE, vfs: int = 1) -> Downtime | None:
     """The migration whose downtime is closest to the median."""
-    some = of(found, which, functions)
+    some = of(found, which, vfs)
     if not some:
         return None
     middle = statistics.median(b.downtime_ms for b in some)

@@ -37,7 +37,7 @@ def _widths(found: list[Access]) -> dict[str, int]:
     out: dict[str, int] = {}
     for a in found:
         # All VFs count as one
-        key = f"{'vf' if a.function else 'pf'} {'write' if a.write else 'read'} {a.size}"
+        key = f"{'vf' if a.vf else 'pf'} {'write' if a.write else 'read'} {a.size}"
         out[key] = out.get(key, 0) + 1
     return dict(sorted(out.items()))
 
@@ -47,7 +47,7 @@ def measure(rig: Rig) -> list[Arc]:
     arcs: list[Arc] = []
     with tempfile.TemporaryDirectory(prefix="vlab-trace-") as folder:
         trace = pathlib.Path(folder) / "trace"
-        process = rig.popen(f"walk {rig.functions[0]} {rig.functions[1]}")
+        process = rig.popen(f"walk {rig.vfs[0]} {rig.vfs[1]}")
         assert process.stdin and process.stdout
         step = ""
         for raw in process.stdout:
@@ -67,8 +67,8 @@ def measure(rig: Rig) -> list[Arc]:
 
 def _arc(step: str, found: list[Access]) -> Arc:
     way, name = step.split()
-    mine = {a.function for a in found} - {0}
+    mine = {a.vf for a in found} - {0}
     if len(mine) > 1:
         raise LabError(f"{step}: accesses to VFs {sorted(mine)}, expected one VF")
-    as_first = [dataclasses.replace(a, function=min(a.function, 1)) for a in found]
+    as_first = [dataclasses.replace(a, vf=min(a.vf, 1)) for a in found]
     return Arc(way, name, accesses.totals(as_first), _widths(found))

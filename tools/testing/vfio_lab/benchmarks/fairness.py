@@ -60,7 +60,7 @@ def _turns(bed: rig.Rig) -> tuple[int, int]:
 
 def _beside(bed: rig.Rig, which: str, what: str, count: int) -> Turns:
     """Measure one number of VFs, each of which repeats one operation."""
-    process = bed.ssh.popen(f"exec {LOOP} {what} {' '.join(bed.functions[:count])} 2>&1",
+    process = bed.ssh.popen(f"exec {LOOP} {what} {' '.join(bed.vfs[:count])} 2>&1",
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout
     with killed_after(LIMIT_SECONDS * bed.host.timeout_scale, process):

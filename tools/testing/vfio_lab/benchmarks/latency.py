@@ -61,7 +61,7 @@ def _one(rig: Rig) -> list[list[str]]:
     immediately before, as on a destination: checks that a driver does only once are part
     of the downtime."""
     rig.bind_anew()
-    return rig.run(f"pair 1 {rig.functions[0]} {rig.functions[1]}")
+    return rig.run(f"pair 1 {rig.vfs[0]} {rig.vfs[1]}")
 
 
 def _take(lines: list[list[str]], which: str, speed: int, found: Samples, failed: Failures) -> None:

@@ -13,7 +13,7 @@ from lab.probe import kmem
 from .rig import IN_TREE, TREE, Rig
 
 #: number of VFs over which one-time allocations are averaged
-FUNCTIONS = 8
+VFS = 8
 STAGES = ("bound", "open", "saved")
 
 
@@ -34,29 +34,29 @@ class Cost:
 
 def _each(now: kmem.InUse, before: kmem.InUse) -> kmem.InUse:
     """Increase for each VF, in bytes."""
-    return {module: (now.get(module, 0) - before.get(module, 0)) // FUNCTIONS for module in now | before}
+    return {module: (now.get(module, 0) - before.get(module, 0)) // VFS for module in now | before}
 
 
-def _bound(rig: Rig, functions: list[str]) -> kmem.InUse:
+def _bound(rig: Rig, vfs: list[str]) -> kmem.InUse:
     """Bind the VFs from one shell, whose allocations are traced."""
     shell = rig.ssh
-    for f in functions:
-        shell.run(f"echo {f} > /sys/bus/pci/devices/{f}/driver/unbind")
+    for vf in vfs:
+        shell.run(f"echo {vf} > /sys/bus/pci/devices/{vf}/driver/unbind")
     with kmem.traced(shell, "0"):
         shell.run("for e in " + " ".join(kmem.TAKEN) + f"; do echo common_pid == $$ > {kmem.TRACING}/events/kmem/$e/filter; "
-                  "done; for f in " + " ".join(functions) + "; do echo $f > /sys/bus/pci/drivers_probe; done")
+                  "done; for f in " + " ".join(vfs) + "; do echo $f > /sys/bus/pci/drivers_probe; done")
         return kmem.in_use(shell)
 
 
-def _held(rig: Rig, functions: list[str]) -> tuple[list[kmem.InUse], int]:
+def _held(rig: Rig, vfs: list[str]) -> tuple[list[kmem.InUse], int]:
     """Open the VFs, then save them, in one program; the memory in use after each."""
-    process = rig.popen(f"hold {' '.join(functions)}")
+    process = rig.popen(f"hold {' '.join(vfs)}")
     assert process.stdin and process.stdout
 
     def stage(name: str) -> int:
         said = process.stdout.readline().decode().split()
         if said[:1] != [name]:
-            raise LabError(f"the program that opens {len(functions)} VFs: got '{' '.join(said)}', expected '{name}'")
+            raise LabError(f"the program that opens {len(vfs)} VFs: got '{' '.join(said)}', expected '{name}'")
         return int(said[1])
 
     def go_on() -> None:
@@ -80,7 +80,7 @@ def _held(rig: Rig, functions: list[str]) -> tuple[list[kmem.InUse], int]:
 def measure(rig: Rig) -> list[Cost]:
     """Measure both drivers, on some VFs of the host."""
     found = []
-    some = rig.functions[1:1 + FUNCTIONS]   # the first VF allocates shared data
+    some = rig.vfs[1:1 + VFS]           # the first VF allocates shared data
     for which in (TREE, IN_TREE):
         rig.use(which)
         _held(rig, some)                    # fill caches

@@ -103,16 +103,16 @@ def _ms(values: list[float]) -> str:
 def downtimes(found: list[downtime.Downtime]) -> list[str]:
     """Downtime: median, minimum and maximum, and the driver's share."""
     rows, refused = [], []
-    for which, functions in downtime.CASES:
-        some = downtime.of(found, which, functions)
+    for which, vfs in downtime.CASES:
+        some = downtime.of(found, which, vfs)
         if some:
             shares = [f"{statistics.median(b.share_ms(name) for b in some):.2f}" if some[0].share_ms("save") else "-"
                       for name in downtime.SHARES]
-            rows.append([f"{NAMES[which]}, {functions} VFs" if functions else "no VF", str(len(some)),
+            rows.append([f"{NAMES[which]}, {vfs} VFs" if vfs else "no VF", str(len(some)),
                          _ms([b.downtime_ms for b in some]), _ms([b.stopped_ms for b in some]), *shares,
                          str(some[0].device_bytes)])
-        refused += [f"  {NAMES[which]}, {functions} VFs: {b.refused}" for b in found
-                    if b.refused and (b.driver, b.functions) == (which, functions)]
+        refused += [f"  {NAMES[which]}, {vfs} VFs: {b.refused}" for b in found
+                    if b.refused and (b.driver, b.vfs) == (which, vfs)]
     lines = table(["milliseconds", "runs", "downtime (QEMU)", "stopped to resumed", *downtime.SHARES, "bytes"], rows)
     both = [downtime.of(found, which, 1) for which in (TREE, IN_TREE)]
     if all(both):

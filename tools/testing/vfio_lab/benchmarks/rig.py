@@ -48,7 +48,7 @@ class Rig:
 
     host: Host
     version: str
-    functions: list[str]
+    vfs: list[str]
     driver: str = ""
 
     @property
@@ -71,7 +71,7 @@ class Rig:
 
     def bind(self) -> None:
         """Bind all VFs to the loaded driver."""
-        self.ssh.run("for f in " + " ".join(self.functions) + f"; do d=/sys/bus/pci/devices/$f; "
+        self.ssh.run("for f in " + " ".join(self.vfs) + f"; do d=/sys/bus/pci/devices/$f; "
                      f"echo {hardware.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
                      "[ -e $d/driver ] || exit 1; done")
 
@@ -83,7 +83,7 @@ class Rig:
     def unbind(self) -> None:
         """Unbind the VFs that are bound."""
         folder = f"/sys/bus/pci/drivers/{hardware.VARIANT_DRIVER}"
-        self.ssh.run(f"for f in {' '.join(self.functions)}; do "
+        self.ssh.run(f"for f in {' '.join(self.vfs)}; do "
                      f"[ ! -e {folder}/$f ] || echo $f > {folder}/unbind || exit 1; done")
 
     def unload(self) -> None:
@@ -115,4 +115,4 @@ def boot(session: Session, version: str, vfs: int, queues: int = QUEUES, push: M
                         model={**MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * queues)})
     (host,) = session.boot([session.spec(f"bench-{version}", config)])
     accelerator.bring_up(host.ssh, SEC, vfs)
-    return Rig(host, version, accelerator.functions(host.ssh, SEC))
+    return Rig(host, version, accelerator.vfs(host.ssh, SEC))

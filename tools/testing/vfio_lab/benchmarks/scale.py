@@ -65,8 +65,8 @@ def measure(rig: Rig, rounds: int) -> list[Together]:
     for turn in range(0, rounds, TURN):
         for which in in_turn((TREE, IN_TREE), turn // TURN):
             rig.use(which)
-            for count in (c for c in COUNTS if c <= len(rig.functions)):
-                lines = rig.run(f"many {min(TURN, rounds - turn) + 1} {' '.join(rig.functions[:count])}")
+            for count in (c for c in COUNTS if c <= len(rig.vfs)):
+                lines = rig.run(f"many {min(TURN, rounds - turn) + 1} {' '.join(rig.vfs[:count])}")
                 # The first round is a warm-up
                 for how, _, *numbers in (line for line in lines if line[1] != "0"):
                     *times, failed = map(int, numbers)

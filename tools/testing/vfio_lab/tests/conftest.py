@@ -29,7 +29,7 @@ from lab.scenario.config import GuestConfig, HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
 from lab.scenario.session import Session  # noqa: E402
 import durations  # noqa: E402
-from registers import Function, Model  # noqa: E402
+from registers import Model, PfOrVf  # noqa: E402
 
 # Background processes ignore SIGINT, and so would all processes that the tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -233,19 +233,19 @@ def judged(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[..., Function]]:
+def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[..., PfOrVf]]:
     """A machine without CPUs and with two VFs; returns the first VF with two running queues, driven
     by the test. `kind` selects the accelerator."""
     machines: list[Model] = []
 
-    def one(options: str = "", kind: type[Function] = Function) -> Function:
+    def one(options: str = "", kind: type[PfOrVf] = PfOrVf) -> PfOrVf:
         folder = tmp_path / str(len(machines))
         folder.mkdir()
         machines.append(Model(outer, folder, options, kind.DEVICE))
         machines[-1].bring_up()
-        function = kind(machines[-1], 1)
-        function.start()
-        return function
+        vf = kind(machines[-1], 1)
+        vf.start()
+        return vf
 
     yield one
     for machine in machines:

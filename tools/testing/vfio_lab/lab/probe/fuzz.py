@@ -28,7 +28,7 @@ FLAGS = ("-std=gnu2x", "-g", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-W
 WHAT = {"decoder": 10_000_000, "data": 200_000, "operations": 1_000_000}
 #: number of VFs that get migration data: most of it is followed by a reset, which takes
 #: 0.1 s
-FUNCTIONS = 24
+VFS = 24
 DATA = "/lab/acc_data_fuzz"
 OPERATIONS = "/lab/acc_ops_fuzz"
 #: an emulated host does dozens of inputs, and hundreds of operations, a second
@@ -68,7 +68,7 @@ def decoder(context: Context, count: int, seed: int, folder: Path, driver: Path 
 def config(context: Context, patches: tuple[Path, ...] = ()) -> HostConfig:
     """A host with VFs and programs for data() and operations(); `patches`
     change its driver."""
-    return HostConfig(vfs=FUNCTIONS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * FUNCTIONS)},
+    return HostConfig(vfs=VFS, patches=patches, model={**MODEL, "queues": str(hardware.PF_QUEUES + 4 * VFS)},
                       push={DATA: kselftest.program("acc_data_fuzz", context),
                             OPERATIONS: kselftest.program("acc_ops_fuzz", context)})
 
@@ -90,14 +90,14 @@ def _last_line(host: Host, command: str, count: int) -> str:
 
 def data(host: Host, count: int, seed: int, refused_only: bool = False) -> str:
     """Load `count` inputs into VFs; returns the last line of output."""
-    functions = " ".join(accelerator.functions(host.ssh, hardware.ENGINES["sec"]))
-    return _last_line(host, f"{DATA} {'-r ' if refused_only else ''}{count} {seed} {functions}", count)
+    vfs = " ".join(accelerator.vfs(host.ssh, hardware.ENGINES["sec"]))
+    return _last_line(host, f"{DATA} {'-r ' if refused_only else ''}{count} {seed} {vfs}", count)
 
 
 def operations(host: Host, count: int, seed: int) -> str:
     """Run `count` operations on a VF; returns the last line of output."""
-    function = accelerator.functions(host.ssh, hardware.ENGINES["sec"])[0]
-    return _last_line(host, f"{OPERATIONS} {count} {seed} {function}", count)
+    vf = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])[0]
+    return _last_line(host, f"{OPERATIONS} {count} {seed} {vf}", count)
 
 
 def fuzz(what: tuple[str, ...], count: int | None, seed: int | None, folder: Path, context: Context) -> None:

@@ -11,20 +11,20 @@ from ..core.hardware import PF_QUEUES, VARIANT_DRIVER, Engine
 from .ssh import Ssh
 
 
-def bring_up(ssh: Ssh, engine: Engine, vfs: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
-    """Load the stock driver for the PF and enable `vfs` VFs without a driver."""
+def bring_up(ssh: Ssh, engine: Engine, count: int, parameters: str = f"pf_q_num={PF_QUEUES}") -> None:
+    """Load the stock driver for the PF and enable `count` VFs without a driver."""
     ssh.run(f"modprobe {engine.driver} {parameters}")
     pf = f"/sys/bus/pci/devices/{engine.pf}"
     bound = ssh.out(f"basename $(readlink {pf}/driver || echo none)")
     if bound != engine.driver:
         raise LabError(f"host {ssh.name}: {engine.pf} is bound to {bound}, not to {engine.driver}")
-    if vfs:
+    if count:
         if ssh.run(f"test -e {pf}/sriov_numvfs", check=False).returncode:
             raise LabError(f"host {ssh.name}: {engine.pf} has no SR-IOV")
-        ssh.run(f"echo 0 > {pf}/sriov_drivers_autoprobe && echo {vfs} > {pf}/sriov_numvfs")
+        ssh.run(f"echo 0 > {pf}/sriov_drivers_autoprobe && echo {count} > {pf}/sriov_numvfs")
 
 
-def functions(ssh: Ssh, engine: Engine) -> list[str]:
+def vfs(ssh: Ssh, engine: Engine) -> list[str]:
     """PCI addresses of the engine's enabled VFs, in order."""
     links = ssh.out(f"for i in $(seq 0 63); do l=/sys/bus/pci/devices/{engine.pf}/virtfn$i; "
                     "[ -e $l ] || break; basename $(readlink $l); done")
@@ -45,17 +45,17 @@ def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
             raise LabError(f"host {ssh.name}: {address} is bound to {bound}, not to {driver}")
 
 
-def set_up(ssh: Ssh, engines: Iterable[Engine], vfs: int, driver: str = VARIANT_DRIVER) -> dict[str, list[str]]:
-    """Bring these accelerators up and bind their VFs to `driver`, or each to the accelerator's own
-    with "stock"; returns the VFs of each."""
+def set_up(ssh: Ssh, engines: Iterable[Engine], count: int, driver: str = VARIANT_DRIVER) -> dict[str, list[str]]:
+    """Bring these accelerators up with `count` VFs each, and bind those to `driver`, or with "stock" to
+    the accelerator's own; returns the VFs of each."""
     chosen = list(engines)
     # All PFs first: loading the variant driver would load their drivers without parameters
     for engine in chosen:
-        bring_up(ssh, engine, vfs)
-    found = {engine.name: functions(ssh, engine) for engine in chosen}
+        bring_up(ssh, engine, count)
+    found = {engine.name: vfs(ssh, engine) for engine in chosen}
     for engine in chosen:
-        if len(found[engine.name]) != vfs:
-            raise LabError(f"host {ssh.name}: {engine.pf} has {len(found[engine.name])} VFs, expected {vfs}")
+        if len(found[engine.name]) != count:
+            raise LabError(f"host {ssh.name}: {engine.pf} has {len(found[engine.name])} VFs, expected {count}")
         bind(ssh, found[engine.name], engine.driver if driver == "stock" else driver)
     return found
 

@@ -44,7 +44,7 @@ class Start:
     machine: str = "virt"
 
 
-def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migration: MigrationConfig,
+def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: MigrationConfig,
             start: Start = Start()) -> str:
     """The inner QEMU's command line, for the host's shell; see Guest."""
     console, stderr, trace, report = (f"/run/guest{start.number}.{what}" for what in FILES)
@@ -53,10 +53,10 @@ def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migrat
     how = ",migration-events=on" + (",iommufd=iommu" if iommufd else "")
     if migration.enable or not iommufd or not spec.config.httu:
         how += f",enable-migration={migration.enable or 'on'}"
-    devices = "".join(f" -device vfio-pci,host={f}{how}" for f in functions)
+    devices = "".join(f" -device vfio-pci,host={vf}{how}" for vf in vfs)
     if iommufd:
         devices = " -object iommufd,id=iommu" + devices
-    drivers = dict.fromkeys(hardware.engine(f).driver for f in functions) if guest.stock else ()
+    drivers = dict.fromkeys(hardware.engine(vf).driver for vf in vfs) if guest.stock else ()
     load = "script" if guest.script else default_load(spec.config, guest) if migration.load is None else migration.load
     return (
         "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
@@ -75,7 +75,7 @@ def command(spec: HostSpec, functions: Sequence[str], guest: GuestConfig, migrat
 class Guest:
     """One inner QEMU."""
 
-    def __init__(self, host: Host, functions: list[str], record: LoadRecord, guest: GuestConfig = GuestConfig(),
+    def __init__(self, host: Host, vfs: list[str], record: LoadRecord, guest: GuestConfig = GuestConfig(),
                  migration: MigrationConfig = MigrationConfig(), start: Start = Start()) -> None:
         self.host, self.number = host, start.number
         self.console_log = host.console.with_name(f"guest{self.number or ''}-on-{host.name}.console.log")
@@ -86,7 +86,7 @@ class Guest:
         self._reader = host.ssh.popen(f"cat {report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=record.follow, args=(host.name, self._reader.stdout), daemon=True).start()
 
-        started = command(host.spec, functions, guest, migration, start)
+        started = command(host.spec, vfs, guest, migration, start)
         show(f"{host.name}: {started}")
         ours, theirs = socket.socketpair()
         with theirs:

@@ -231,19 +231,19 @@ class Host:
         """New guest errors that the devices counted."""
         found = []
         for name in self.spec.config.engines:
-            for function in range(max(self.spec.config.vfs, 1) + 1):
-                for error, count in self.counters(name, function)["guest-errors"].items():
-                    new = count - self._guest_errors.get((name, function, error), 0)
-                    self._guest_errors[name, function, error] = count
+            for number in range(max(self.spec.config.vfs, 1) + 1):
+                for error, count in self.counters(name, number)["guest-errors"].items():
+                    new = count - self._guest_errors.get((name, number, error), 0)
+                    self._guest_errors[name, number, error] = count
                     if new:
-                        found.append(f"{self.name} {name} {function}: the device counted {new} times: {error}")
+                        found.append(f"{self.name} {name} {number}: the device counted {new} times: {error}")
         return found
 
-    def counters(self, engine: str, function: int) -> dict[str, dict[str, int]]:
+    def counters(self, engine: str, number: int) -> dict[str, dict[str, int]]:
         """The device model's counters of the PF (0) or the n-th VF, in the groups events,
         mailbox-set, mailbox-get and guest-errors."""
         assert self.qmp
-        path = f"/machine/peripheral/{engine}" + (f"/vf{function}" if function else "")
+        path = f"/machine/peripheral/{engine}" + (f"/vf{number}" if number else "")
         return dict(self.qmp.cmd("qom-get", path=path, property="counters"))
 
     def set_model(self, engine: str, name: str, value: int | str) -> None:

@@ -112,7 +112,7 @@ class Scenario:
                                  "not tracked")
         self._number = 0
         self._all: dict[str, dict[str, list[str]]] = {}
-        self._functions: dict[str, list[str]] = {}
+        self._vfs: dict[str, list[str]] = {}
         self._offsets: dict[str, float] = {}
         self._guests: list[Guest] = []
         self._traced: dict[str, bool] = {}
@@ -127,8 +127,7 @@ class Scenario:
         other._brought = collections.Counter()
         other._number = self._number + 1
         other._places = [(name, n + self._guest_config.vfs) for name, n in self._places]
-        other._functions = {host: [functions[name][n - 1] for name, n in other._places]
-                            for host, functions in self._all.items()}
+        other._vfs = {host: [vfs[name][n - 1] for name, n in other._places] for host, vfs in self._all.items()}
         return other
 
     def _engines(self) -> list[str]:
@@ -138,7 +137,7 @@ class Scenario:
         return " and ".join(hardware.ENGINES[name].driver for name in self._engines())
 
     def _start(self, host: Host, incoming: bool) -> Guest:
-        self._guests.append(Guest(host, self._functions[host.name], self.record, self._guest_config, self._migration,
+        self._guests.append(Guest(host, self._vfs[host.name], self.record, self._guest_config, self._migration,
                                   Start(incoming, number=self._number, machine=self._machine)))
         return self.guest
 
@@ -152,16 +151,16 @@ class Scenario:
         vfs = host.spec.config.vfs
         driver = DRIVER_NAMES[host.spec.config.driver]
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
-            functions = accelerator.set_up(host.ssh, [hardware.ENGINES[name] for name in self._engines()], vfs)
+            addresses = accelerator.set_up(host.ssh, [hardware.ENGINES[name] for name in self._engines()], vfs)
             if self._migration.backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
-            self._all[host.name] = functions
-            self._functions[host.name] = [functions[name][n - 1] for name, n in self._places]
+            self._all[host.name] = addresses
+            self._vfs[host.name] = [addresses[name][n - 1] for name, n in self._places]
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
             vmm = host.ssh.out("qemu-system-aarch64 --version | sed -n 's/^QEMU emulator version \\([^ ]*\\).*/\\1/p'")
             self.outcome.where[host.name] = (f"Linux {host.ssh.out('uname -r')}, QEMU {vmm}, "
-                                             f"{driver} on {' '.join(self._functions[host.name])}")
+                                             f"{driver} on {' '.join(self._vfs[host.name])}")
 
     def _alive(self, guest: Guest) -> Callable[[], bool]:
         """Whether the guest can still send reports."""
@@ -171,8 +170,8 @@ class Scenario:
         """Start the guest on the source; return when all lanes of its load make progress, or
         without a load when its drivers are ready."""
         host = self.source
-        functions = self._functions[host.name]
-        with self._steps.step(f"{host.name}: guest with {' and '.join(functions) or 'no VF'}: stock driver, its "
+        vfs = self._vfs[host.name]
+        with self._steps.step(f"{host.name}: guest with {' and '.join(vfs) or 'no VF'}: stock driver, its "
                               "self-tests, then the load") as step:
             guest = self._start(host, incoming=False)
             step.watch(lambda: f"{self.record.last.verified} verified" if self.record.last else "booting")
@@ -299,9 +298,9 @@ class Scenario:
         all_arcs = arcs.read(host.ssh, self._offsets[host.name])
         phases: list[Phase | None] = []
         for name in wanted:
-            found = arcs.last(all_arcs, self._functions[host.name], since, *PHASE_ARCS[name])
-            missing = [f for f in self._functions[host.name] if f not in found]
-            self.outcome.failures += [f"{host.name}: no {name} of {f} in the driver's trace" for f in missing]
+            found = arcs.last(all_arcs, self._vfs[host.name], since, *PHASE_ARCS[name])
+            missing = [vf for vf in self._vfs[host.name] if vf not in found]
+            self.outcome.failures += [f"{host.name}: no {name} of {vf} in the driver's trace" for vf in missing]
             phases.append(Phase(name, host.name, min(a.start for a in found.values()),
                                 max(a.end for a in found.values())) if found else None)
         return phases

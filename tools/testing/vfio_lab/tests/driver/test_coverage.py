@@ -22,19 +22,19 @@ WANTED = 95.0
 LAYOUTS = ("v3", "v4")
 
 
-def work(host, functions: list[str], layout: str) -> None:
+def work(host, vfs: list[str], layout: str) -> None:
     """Coverage data of a host with the driver loaded."""
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    show = f"cat /sys/kernel/debug/vfio/{functions[0]}/migration/hisi_acc/*"
+    accelerator.bind(host.ssh, vfs, hardware.VARIANT_DRIVER)
+    show = f"cat /sys/kernel/debug/vfio/{vfs[0]}/migration/hisi_acc/*"
     host.ssh.run(show)
-    with steps.Function(host, functions[0]) as vf:
+    with steps.Vf(host, vfs[0]) as vf:
         vf.guest_up()
         vf.go(steps.State.PRE_COPY)
         host.ssh.run(show)
-    said = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
+    said = host.ssh.run(tap.command(vfs[:2]), timeout=600, check=False).stdout
     assert tap.wrong(said, versions.DEFAULT, layout) == {}, said
-    for function in functions:
-        host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
+    for address in vfs:
+        host.ssh.run(f"echo {address} > /sys/bus/pci/devices/{address}/driver/unbind")
 
 
 @pytest.mark.expect(tap.PROVOKED)
@@ -48,9 +48,9 @@ def test_nearly_all_lines_run(boot, context, tmp_path):
         host = boot(HostConfig(kernel=flavoured("debug"), driver="stock", model={**MODEL, "hw-version": layout}, push={
             **tap.files(context), steps.REMOTE: steps.program(context), f"/lab/{built.name}": built,
             f"/lab/{tests.name}": tests}))
-        functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
+        vfs = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
         host.ssh.run(f"modprobe vfio-pci-core && modprobe hisi_hpre && modprobe hisi_zip && insmod /lab/{built.name}")
-        work(host, functions, layout)
+        work(host, vfs, layout)
         host.ssh.run(f"rmmod {hardware.VARIANT_DRIVER}")
         host.ssh.run(f"modprobe kunit enable=1 autorun=1 && insmod /lab/{tests.name}", timeout=120)
         coverage.add(counted, coverage.lines(host, built.parent / "work", tmp_path / layout))

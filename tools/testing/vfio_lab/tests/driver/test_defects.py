@@ -90,7 +90,7 @@ class Run:
         left = [name for name, (place, _) in defects.SCENARIOS.items()
                 if place == where and (self.slow or name != defects.SLOW)]
         while left:
-            with self._bench(defects.MANY_FUNCTIONS if where == defects.MANY else 2, **model) as one:
+            with self._bench(defects.MANY_VFS if where == defects.MANY else 2, **model) as one:
                 if where != defects.ALONE:
                     one.bring_up(one.host.spec.config.vfs)
                 while left:

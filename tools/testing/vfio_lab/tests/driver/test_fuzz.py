@@ -62,7 +62,7 @@ def host(context):
 
 def stores(host) -> int:
     """Writes to registers of all VFs, and of the PF."""
-    return sum(host.counters("sec", n)["events"]["writes"] for n in range(fuzz.FUNCTIONS + 1))
+    return sum(host.counters("sec", n)["events"]["writes"] for n in range(fuzz.VFS + 1))
 
 
 def test_migration_data_are_loaded_or_rejected_by_the_rules(host, pytestconfig):
@@ -102,6 +102,6 @@ def test_wrong_use_is_one_sentence(host, program, arguments):
 
 def test_a_vf_of_another_driver_is_refused(host):
     """A device without a VFIO driver must be reported by its address."""
-    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.DATA} 1 1 {functions[0]} 0000:7f:00.0", check=False)
+    vfs = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
+    done = host.ssh.run(f"{fuzz.OPERATIONS} 1 1 0000:7f:00.0; {fuzz.DATA} 1 1 {vfs[0]} 0000:7f:00.0", check=False)
     assert done.returncode == 1 and done.stderr.count("0000:7f:00.0: not bound to a VFIO driver") == 2

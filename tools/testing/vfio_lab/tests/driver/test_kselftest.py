@@ -23,9 +23,9 @@ def host_with(boot, context, driver: str, version: str = versions.DEFAULT, vfs: 
     """A host with the installed selftests and its VFs, bound."""
     push = kselftest.files(kselftest.installed(context)) | (more or {})
     host = boot(HostConfig(kernel=version, driver=driver, engines=(engine,), vfs=vfs, push=push))
-    functions = accelerator.functions(host.ssh, hardware.ENGINES[engine])
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    return host, functions
+    addresses = accelerator.vfs(host.ssh, hardware.ENGINES[engine])
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    return host, addresses
 
 
 def side_by_side(host, commands: dict[str, str]) -> dict[str, str]:
@@ -60,12 +60,12 @@ def test_this_driver_passes(boot, context, request):
     own, one started by the kernel's own script. At the same time: migrations from one VF to
     another, and the kernel's test of drivers, where the accelerator copies memory and raises
     interrupts."""
-    host, functions = host_with(boot, context, "tree", vfs=len(MODES) + 3)
-    lines = {mode: generic(f"{only(mode)} {function}") for mode, function in zip(MODES, functions)}
-    lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {functions[0]}'" for test in GENERIC)
+    host, vfs = host_with(boot, context, "tree", vfs=len(MODES) + 3)
+    lines = {mode: generic(f"{only(mode)} {vf}") for mode, vf in zip(MODES, vfs)}
+    lines["iommufd"] = (" ".join(f"KSELFTEST_{test.upper()}_ARGS='{only('iommufd')} {vfs[0]}'" for test in GENERIC)
                         + " ../run_kselftest.sh " + " ".join(f"-t vfio:{test}" for test in GENERIC))
     # Not the last VF: it may have the remaining queues
-    lines["pair"] = (f"VFIO_SELFTESTS_BDF={functions[-3]} VFIO_SELFTESTS_DESTINATION={functions[-2]} "
+    lines["pair"] = (f"VFIO_SELFTESTS_BDF={vfs[-3]} VFIO_SELFTESTS_DESTINATION={vfs[-2]} "
                      f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
                      "../run_kselftest.sh -t vfio:vfio_pci_hisi_acc_test -t vfio:hisi_acc_migration_states_test")
     said = side_by_side(host, lines)
@@ -76,7 +76,7 @@ def test_this_driver_passes(boot, context, request):
     watch.expect(r"arm-smmu-v3 ", r"counted \d+ times: dma-fault")
     # It maps 1 GiB for each test, which uses CPU time: alone, and one of seven
     more = "" if request.config.getoption("--long") else "-t mix_and_match"
-    said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {functions[-1]}"})
+    said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {vfs[-1]}"})
     assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said["iommufd"], re.M)) == GENERIC, said["iommufd"]
     for name, text in said.items():
         found = verdicts(text)
@@ -100,14 +100,14 @@ def judge(driver: str, mode: str, text: str) -> None:
     assert failed(text) == {name for name, how in expected(driver).items() if how == "fails"}, f"{driver}, {mode}: {text}"
 
 
-def skips(host, function: str) -> None:
+def skips(host, vf: str) -> None:
     """No device, no driver or no migration: each must give one line and exit status 4."""
     for arguments, why in (("", "Unable to determine which device"), ("/nowhere", "there is no device /nowhere"),
-                           (function, "is not bound to a VFIO driver")):
+                           (vf, "is not bound to a VFIO driver")):
         done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {arguments} 2>&1", check=False)
         assert done.returncode == 4 and why in done.stdout, done.stdout
-    accelerator.bind(host.ssh, [function], "vfio-pci")
-    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {function} 2>&1", check=False)
+    accelerator.bind(host.ssh, [vf], "vfio-pci")
+    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {vf} 2>&1", check=False)
     assert done.returncode == 4 and "its driver offers no migration" in done.stdout, done.stdout
 
 
@@ -117,24 +117,24 @@ def test_other_drivers_fail_what_their_lists_have(boot, context):
     """mtty in each mode, and the in-tree driver, must fail exactly what their lists say. A wrong
     check fails on mtty."""
     built = kernel.kernel(versions.DEFAULT, context)
-    host, functions = host_with(boot, context, "in-tree", more=mtty_modules.files(built, context))
+    host, vfs = host_with(boot, context, "in-tree", more=mtty_modules.files(built, context))
     devices = dict(zip(MODES, mtty.create(host.ssh, len(MODES))))
     lines = {mode: survivable("mtty", mode, device) for mode, device in devices.items()}
-    said = side_by_side(host, lines | {"in-tree": survivable("in-tree", "iommufd", functions[0])})
+    said = side_by_side(host, lines | {"in-tree": survivable("in-tree", "iommufd", vfs[0])})
     judge("in-tree", "iommufd", said.pop("in-tree"))
     for mode, text in said.items():
         judge("mtty", mode, text)
-    host.ssh.run(f"echo {functions[1]} > /sys/bus/pci/drivers/hisi_acc_vfio_pci/unbind")
-    skips(host, functions[1])
+    host.ssh.run(f"echo {vfs[1]} > /sys/bus/pci/drivers/hisi_acc_vfio_pci/unbind")
+    skips(host, vfs[1])
 
 
 @pytest.mark.long("the same on the older kernel")
 def test_the_older_kernel(boot, context):
     """This driver and mtty on the oldest series, which has no VFIO_MIGRATION_PRECOPY_INFO v2."""
     built = kernel.kernel(versions.LTS, context)
-    host, functions = host_with(boot, context, "tree", version=versions.LTS, more=mtty_modules.files(built, context))
+    host, vfs = host_with(boot, context, "tree", version=versions.LTS, more=mtty_modules.files(built, context))
     device = mtty.create(host.ssh, 1)[0]
-    said = side_by_side(host, {"tree": generic(f"{only('iommufd')} {functions[0]}"),
+    said = side_by_side(host, {"tree": generic(f"{only('iommufd')} {vfs[0]}"),
                                "mtty": survivable("mtty", "vfio_type1_iommu", device)})
     assert failed(said["tree"]) == set(), said["tree"]
     judge("mtty", versions.LTS, said["mtty"])
@@ -146,6 +146,6 @@ def test_the_older_kernel(boot, context):
 def test_calls_in_which_something_fails(boot, context):
     """On a debug kernel with fault injection, each allocation and each copy failing once must not
     cause a report."""
-    host, functions = host_with(boot, context, "tree", version=kernel.flavoured("debug"))
-    text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {functions[0]}"})["it"]
+    host, vfs = host_with(boot, context, "tree", version=kernel.flavoured("debug"))
+    text = side_by_side(host, {"it": f"./vfio_pci_migration_fail_nth {only('iommufd')} {vfs[0]}"})["it"]
     assert set(verdicts(text).values()) == {"ok"}, text

@@ -37,9 +37,9 @@ def test_kunit_fails_on_a_mutant(context, mutant):
 def test_kselftests_fail_on_a_mutant(boot, context, mutant):
     """The hisi_acc kselftests must fail on each mutant."""
     host = boot(HostConfig(patches=(mutant,), push=tap.files(context)))
-    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    output = host.ssh.run(tap.command(functions[:2]), timeout=600, check=False).stdout
+    vfs = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
+    accelerator.bind(host.ssh, vfs, hardware.VARIANT_DRIVER)
+    output = host.ssh.run(tap.command(vfs[:2]), timeout=600, check=False).stdout
     assert "ok 1 " in output
     assert re.findall(r"^not ok .*", output, re.M) + host.unexpected() != [], f"{mutant.name} passes"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages

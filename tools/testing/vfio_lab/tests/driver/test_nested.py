@@ -48,7 +48,7 @@ def test_a_vf_in_a_guest(new_session, context, tmp_path, version, whose):
         f"/lab/{VARIANT}.ko": driver.module(inner, context)})
     (host,) = session.boot([session.spec("host", HostConfig(), inside)])
     accelerator.bring_up(host.ssh, hardware.ENGINES[ENGINE], HostConfig.vfs)
-    vfs = accelerator.functions(host.ssh, hardware.ENGINES[ENGINE])[:1]
+    vfs = accelerator.vfs(host.ssh, hardware.ENGINES[ENGINE])[:1]
     accelerator.bind(host.ssh, vfs, VARIANT)
     record = LoadRecord()
     guest = Guest(host, vfs, record, inside)

@@ -32,20 +32,20 @@ KSELFTEST_SECONDS = 300
 def bound_host(boot, context, **config):
     """A host with the kselftests and two VFs for them."""
     host = boot(HostConfig(push=tap.files(context), **config))
-    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    return host, functions[:2]
+    vfs = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
+    accelerator.bind(host.ssh, vfs, hardware.VARIANT_DRIVER)
+    return host, vfs[:2]
 
 
-def unbind(host, functions) -> None:
+def unbind(host, vfs) -> None:
     """Unbind the VFs: what is still allocated afterwards has leaked."""
-    for function in functions:
-        host.ssh.run(f"echo {function} > /sys/bus/pci/devices/{function}/driver/unbind")
+    for vf in vfs:
+        host.ssh.run(f"echo {vf} > /sys/bus/pci/devices/{vf}/driver/unbind")
 
 
-def kselftest(host, functions, *names: str) -> str:
+def kselftest(host, vfs, *names: str) -> str:
     """Run the kselftests, or some of their tests; returns their output."""
-    return host.ssh.run(tap.command(functions, *names), timeout=KSELFTEST_SECONDS, check=False).stdout
+    return host.ssh.run(tap.command(vfs, *names), timeout=KSELFTEST_SECONDS, check=False).stdout
 
 
 @pytest.mark.parametrize("version", WATCHING)
@@ -53,19 +53,19 @@ def test_the_kselftest(boot, context, version):
     """The driver must not use memory after free or out of bounds, take locks in the wrong order,
     sleep in atomic context, race on data, or do undefined arithmetic. lab/probe/leaks.py looks for
     leaks."""
-    host, functions = bound_host(boot, context, kernel=version)
+    host, vfs = bound_host(boot, context, kernel=version)
     assert leaks.watched(host) == version.endswith("-debug")
     leaks.forget(host)
     for names in ((), GENERIC_TESTS):
-        said = kselftest(host, functions, *names)
+        said = kselftest(host, vfs, *names)
         assert tap.wrong(said, version) == {}, said
     watch.expect(tap.PROVOKED)
     assert host.unexpected() == []
     watch.expect("hisi_sec2 ")
     for name in SLOW_TESTS:
-        said = kselftest(host, functions, name)
+        said = kselftest(host, vfs, name)
         assert tap.wrong(said, version) == {}, said
-    unbind(host, functions)
+    unbind(host, vfs)
     assert host.unexpected() == []
     assert leaks.lost(host) == ""
     host.ssh.run(f"rmmod {hardware.VARIANT_DRIVER}")
@@ -115,8 +115,8 @@ def test_with_64k_pages_a_vf_works_but_does_not_migrate(new_session):
 def test_64k_pages_migrate_with_the_registers_of_v5(boot, context):
     """With 64K pages a VF must migrate where the migration registers are in the PF."""
     version = flavoured("64k")
-    host, functions = bound_host(boot, context, kernel=version, model={**MODEL, "hw-version": "v4"})
-    said = kselftest(host, functions)
+    host, vfs = bound_host(boot, context, kernel=version, model={**MODEL, "hw-version": "v4"})
+    said = kselftest(host, vfs)
     assert tap.wrong(said, version, "v4") == {}, said
 
 
@@ -142,14 +142,14 @@ def test_a_mutant_is_reported(boot, context, mutant):
     """Each mutant must be reported: the kernels detect errors, and the lab reads their logs; or a
     kselftest fails of what only these kernels have."""
     version, tests, word = FOUND_BY[mutant]
-    host, functions = bound_host(boot, context, kernel=version, patches=(MUTANTS / f"{mutant}.patch",))
+    host, vfs = bound_host(boot, context, kernel=version, patches=(MUTANTS / f"{mutant}.patch",))
     leaks.forget(host)
     if version.endswith("-kcsan"):
         races.report_all_races(host)
-    failed = [line for name in tests for line in kselftest(host, functions, name).splitlines() if line.startswith("not ok")]
+    failed = [line for name in tests for line in kselftest(host, vfs, name).splitlines() if line.startswith("not ok")]
     trouble = "\n".join(failed + host.unexpected())
     if word not in trouble:
-        unbind(host, functions)
+        unbind(host, vfs)
         trouble += leaks.lost(host)
     assert word in trouble
     watch.expect(".", maybe=True)       # a mutant may also cause other messages

@@ -52,9 +52,9 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
 def test_each_step_has_a_tracepoint(boot, context):
     """The tracepoints must report each transition and each kind of rejected data; the kselftests cause them."""
     from test_uapi import bound_host
-    host, functions = bound_host(boot, context, versions.DEFAULT)
+    host, vfs = bound_host(boot, context, versions.DEFAULT)
     host.ssh.run(f"echo 1 > {EVENTS}/enable")
-    host.ssh.run(tap.command(functions, "guest_up", "refused_magic"))
+    host.ssh.run(tap.command(vfs, "guest_up", "refused_magic"))
     trace = host.ssh.out(f"cat {TRACE}")
     for line in (r"hisi_acc_vf_stop: \S+ in use: 0", r"hisi_acc_vf_save: \S+ in use: 0",
                  r"hisi_acc_vf_load: \S+ in use: 0", r"hisi_acc_vf_restart: \S+ in use: 0",

@@ -24,8 +24,8 @@ def source():
 def test_each_path_leads_to_a_valid_state(source, step):
     """No path may lead to two migration files, a VF that runs in a stopped state, a failure that
     leaves neither the previous state nor ERROR, or a transition without a handler."""
-    functions, walked = explore(arcs(source), step)
-    assert walked == 15 and functions > len(STATES)
+    states, walked = explore(arcs(source), step)
+    assert walked == 15 and states > len(STATES)
 
 
 RECEIVE = "\t[STATE(STOP)][STATE(RESUMING)] = {\n\t\t.action = hisi_acc_arc_start_resuming,\n\t},\n"

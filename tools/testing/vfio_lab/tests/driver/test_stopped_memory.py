@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lab.build import qemu
-from registers import Function, Model
+from registers import Model, PfOrVf
 
 PAUSE = 0xE
 #: where the test's VF has tables, rings and data
@@ -17,7 +17,7 @@ SPAN = 0x50000
 LATE = {"    f->pausing = true;": ""}
 
 
-def landed_late(vf: Function) -> list[str]:
+def landed_late(vf: PfOrVf) -> list[str]:
     """What a VF writes after PAUSE has completed, by its counter and in memory. Requests,
     completions, events and a write-back are in progress."""
     for _ in range(9):
@@ -65,6 +65,6 @@ def test_a_model_that_completes_requests_after_the_pause_fails(context, tmp_path
     """A device model that completes requests after PAUSE must fail the test above."""
     with Model(qemu.outer(context, LATE), tmp_path, ",request-latency=1000") as machine:
         machine.bring_up()
-        function = Function(machine, 1)
-        function.start()
-        assert "in memory" in landed_late(function)
+        vf = PfOrVf(machine, 1)
+        vf.start()
+        assert "in memory" in landed_late(vf)

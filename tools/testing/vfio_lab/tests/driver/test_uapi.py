@@ -14,9 +14,9 @@ from kernels import EACH
 def bound_host(boot, context, version: str, driver: str = "tree", vfs: int = 2):
     """A host with the kselftests and the VFs they use."""
     host = boot(HostConfig(kernel=version, driver=driver, vfs=vfs, push=tap.files(context)))
-    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    return host, functions
+    addresses = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    return host, addresses
 
 
 @pytest.mark.expect(tap.PROVOKED)
@@ -24,8 +24,8 @@ def bound_host(boot, context, version: str, driver: str = "tree", vfs: int = 2):
 def test_kselftest_passes(boot, context, version):
     """This driver must pass all hisi_acc kselftests, the programs at the same time."""
     # Not the last VF: it may have the remaining queues
-    host, functions = bound_host(boot, context, version, vfs=2 * len(tap.PROGRAMS) + 1)
-    done = host.ssh.run(tap.apart(functions[:-1]), timeout=300, check=False)
+    host, vfs = bound_host(boot, context, version, vfs=2 * len(tap.PROGRAMS) + 1)
+    done = host.ssh.run(tap.apart(vfs[:-1]), timeout=300, check=False)
     assert tap.wrong(done.stdout, version) == {}, done.stdout
     # each reason to reject data has an errno of its own
     assert "rejected with" not in done.stdout, done.stdout
@@ -39,8 +39,8 @@ def test_kselftest_passes(boot, context, version):
 @pytest.mark.parametrize("version", EACH)
 def test_the_in_tree_driver_fails_what_its_list_has(boot, context, version):
     """The in-tree driver must fail exactly what its list says."""
-    host, functions = bound_host(boot, context, version, "in-tree")
-    said = host.ssh.run(tap.command(functions), timeout=900, check=False).stdout
+    host, vfs = bound_host(boot, context, version, "in-tree")
+    said = host.ssh.run(tap.command(vfs), timeout=900, check=False).stdout
     listed = test_table.failed(test_table.EXPECTED / f"hisi_acc_migration_tests.linux-{versions.SERIES[version].driver}")
     open_ended = {test for test, how in listed.items() if how == test_table.SOMETIMES} | {"lost_in_reset_of_all"}
     assert {test: verdict for test, verdict in tap.verdicts(said).items()
@@ -53,6 +53,6 @@ def test_the_in_tree_driver_fails_what_its_list_has(boot, context, version):
 def test_a_vf_that_lost_its_state_reports_it(boot, context):
     """After a PF reset, a VF that lost its state must report that. The reset takes a minute: the
     PF's driver waits for stopped guests."""
-    host, functions = bound_host(boot, context, versions.DEFAULT)
-    done = host.ssh.run(tap.command(functions, "lost_in_reset_of_all"), timeout=300, check=False)
+    host, vfs = bound_host(boot, context, versions.DEFAULT)
+    done = host.ssh.run(tap.command(vfs, "lost_in_reset_of_all"), timeout=300, check=False)
     assert done.returncode == 0 and tap.wrong(done.stdout, versions.DEFAULT) == {}, done.stdout

@@ -66,9 +66,9 @@ def test_this_driver_works_with_each(request, new_session):
 @pytest.mark.long("the kselftest, six times")
 def test_the_kselftest_passes_with_each(boot, context):
     """The kselftests must pass with each setting."""
-    host, functions = bound_host(boot, context, versions.DEFAULT)
+    host, vfs = bound_host(boot, context, versions.DEFAULT)
     for setting in settings(True):
         for name, value in setting.items():
             host.set_model(ENGINE, name, value)
-        done = host.ssh.run(tap.command(functions), timeout=300, check=False)
+        done = host.ssh.run(tap.command(vfs), timeout=300, check=False)
         assert tap.wrong(done.stdout, versions.DEFAULT) == {} and done.returncode == 0, f"{setting}: {done.stdout}"

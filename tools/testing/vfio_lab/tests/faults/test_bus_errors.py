@@ -32,7 +32,7 @@ def test_a_nonfatal_error_stops_the_guest_and_the_vfs_stay_usable(boot, context,
     users."""
     config = HostConfig(ports=True, push={steps.REMOTE: steps.program(context)})
     host = boot(config, GuestConfig())
-    addresses = accelerator.functions(host.ssh, config.engine("sec"))
+    addresses = accelerator.vfs(host.ssh, config.engine("sec"))
     assert addresses == ["0000:01:00.1", "0000:01:00.2"]
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
 
@@ -56,7 +56,7 @@ def test_a_nonfatal_error_stops_the_guest_and_the_vfs_stay_usable(boot, context,
         guest.console()
         guest.close()
     for address in addresses:
-        with steps.Function(host, address) as vf:
+        with steps.Vf(host, address) as vf:
             vf.guest_up()
             assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
             assert vf.read_migration_data() == steps.DATA_SIZE

@@ -52,16 +52,16 @@ def break_it(host):
 
 
 @pytest.fixture
-def vf(host, break_it) -> Iterator[steps.Function]:
+def vf(host, break_it) -> Iterator[steps.Vf]:
     """The first VF, with a guest's driver using it."""
     del break_it                        # remove faults before the VF is closed
-    address = accelerator.functions(host.ssh, SEC)[0]
-    with steps.Function(host, address) as function:
-        function.guest_up()
-        yield function
+    address = accelerator.vfs(host.ssh, SEC)[0]
+    with steps.Vf(host, address) as opened:
+        opened.guest_up()
+        yield opened
 
 
-def works_after_a_reset(vf: steps.Function) -> None:
+def works_after_a_reset(vf: steps.Vf) -> None:
     """In ERROR every transition must fail, and a reset must return to RUNNING."""
     if vf.state() == State.ERROR:
         assert vf.go(State.RUNNING) == ("EIO", State.ERROR)

@@ -16,7 +16,7 @@ from defect_scenarios import SQC_TABLE, go, works
 from lab.core import hardware
 from lab.core.errors import LabError
 from lab.scenario import accelerator
-from steps import DATA_SIZE, Function, Loops, State
+from steps import DATA_SIZE, Loops, State, Vf
 
 STATES = (State.RUNNING, State.RUNNING_P2P, State.STOP, State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY,
           State.RESUMING)
@@ -37,7 +37,7 @@ def waits(bench: Bench) -> int:
     return int(bench.host.ssh.out("dmesg | grep -c 'blocked until released by user' || true"))
 
 
-def dead(vf: Function, state: State) -> bool:
+def dead(vf: Vf, state: State) -> bool:
     """Whether the migration file of the state has become invalid."""
     return state not in HAS_FILE or (vf.write_migration_data() if state == State.RESUMING else vf.read_migration_data()) == -19
 
@@ -56,7 +56,7 @@ def test_a_reset_by_the_host(bench, state):
 
 def test_an_unused_vf_is_in_d3hot(bench):
     """A VF must be in D3hot while no user has it open, and in D0 for a user, with registers that work."""
-    path = f"/sys/bus/pci/devices/{bench.functions[0]}"
+    path = f"/sys/bus/pci/devices/{bench.vfs[0]}"
 
     def power() -> list[str]:
         return bench.host.ssh.out(f"cat {path}/power_state {path}/power/runtime_status").split()
@@ -83,7 +83,7 @@ def test_a_hot_reset_is_refused(bench, state):
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_a_vf_is_unbound_or_removed(bench, state, how):
     """Unbinding or removing the VF must wait until the user closes it, and must then succeed."""
-    address = bench.functions[0]
+    address = bench.vfs[0]
     what = f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind" if how == "unbind" else \
         f"echo 0 > {PF}/sriov_numvfs"
     before = waits(bench)
@@ -131,7 +131,7 @@ def test_a_module_stays_while_a_migration_file_is_open(bench):
 
 def test_resets_from_all_sides(bench):
     """Resets by the host and by another thread of the user must be safe in every state."""
-    address, before = bench.functions[0], bench.count("resets")
+    address, before = bench.vfs[0], bench.count("resets")
     with Loops(bench.host, "race", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
         wait_until("the VF was reset often", lambda: bench.count("resets") > before + RESETS)
         for loop in hosts.end()[address], users.end()[address]:
@@ -162,7 +162,7 @@ def test_saving_one_does_not_wait_for_another(bench):
         slow.guest_up()
         other.guest_up()
         go(slow, State.STOP)
-        with bench.broken(function="1", fault_mailbox="busy", fault_opcode=SQC_TABLE):
+        with bench.broken(vf="1", fault_mailbox="busy", fault_opcode=SQC_TABLE):
             # The first VF times out after a second. A loaded machine may take that long to save the
             # other one, which is no failure: a save that waits never ends in time.
             for _ in range(20):

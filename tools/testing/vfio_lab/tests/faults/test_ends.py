@@ -47,7 +47,7 @@ def test_the_pfs_driver_is_removed(bench, state):
             works(vf)
         assert going.poll() is None, "removal did not wait for the user"
     assert going.wait(60 * bench.host.timeout_scale) == 0
-    assert not bench.functions
+    assert not bench.vfs
     bench.host.ssh.run(f"echo {SEC.pf} > {DRIVER}/bind")
     bench.host.ssh.run(f"echo 0 > {PF}/sriov_drivers_autoprobe")
     bench.enable(2)
@@ -86,7 +86,7 @@ def test_killed_while_a_mailbox_hangs(bench, fault, walked, arc):
         vf = bench.open()
         vf.guest_up()
         go(vf, *walked)
-        with bench.broken(function="1", fault_mailbox="busy", fault_opcode=fault):
+        with bench.broken(vf="1", fault_mailbox="busy", fault_opcode=fault):
             vf.start(arc)
             wait_until("PF reset is blocked", lambda: bench.host.ssh.out(f"cat {lab_bench.RIVAL}/hold") == "1", 5)
             assert vf.kill(20 * bench.host.timeout_scale)

@@ -50,7 +50,7 @@ def rounds(bench: Bench, what: str) -> tuple[list[float], dict[str, Loop]]:
     """Time in seconds of each turn of the PF's driver, caused by alg_qos in debugfs; and the result
     of the VFs' loops."""
     file = f"/sys/kernel/debug/hisi_sec2/{SEC.pf}/alg_qos"
-    with Loops(bench.host, what, bench.functions) as loops:
+    with Loops(bench.host, what, bench.vfs) as loops:
         said = bench.host.ssh.out(f"""for i in $(seq {TURNS}); do
             a=$(cut -d' ' -f1 /proc/uptime); cat {file} > /dev/null || exit 1; echo $a $(cut -d' ' -f1 /proc/uptime)
         done""")

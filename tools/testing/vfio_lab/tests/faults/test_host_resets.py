@@ -113,8 +113,8 @@ def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vf
         scenario.set_up()
         scenario.start_guest()
         guest = scenario.guest
-        functions = accelerator.functions(scenario.source.ssh, SEC)[:guest_vfs]
-        with Resets(scenario, [SEC.pf] if physical else functions, least) as resets:
+        vfs = accelerator.vfs(scenario.source.ssh, SEC)[:guest_vfs]
+        with Resets(scenario, [SEC.pf] if physical else vfs, least) as resets:
             outcomes = []
             for number in range(migrations):
                 outcomes.append(migrate(guest, *(CANCELLED, FAILED, COMPLETED)[number % 3]))

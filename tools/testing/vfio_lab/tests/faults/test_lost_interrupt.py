@@ -32,9 +32,9 @@ def guest(new_session):
     """A guest under load that loses one interrupt and stalls."""
     session = new_session()
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1), GuestConfig())])
-    functions = accelerator.set_up(host.ssh, [SEC], 1)["sec"]
+    vfs = accelerator.set_up(host.ssh, [SEC], 1)["sec"]
     record = LoadRecord()
-    one = Guest(host, functions, record)
+    one = Guest(host, vfs, record)
     try:
         record.wait_progress("the load runs", 100, 180, one.alive)
         host.set_model("sec", "fault-function", "1")

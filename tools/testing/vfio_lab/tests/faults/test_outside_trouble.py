@@ -18,7 +18,7 @@ from defect_scenarios import go
 from lab.scenario import watch
 from lab.scenario.migration import ENGINE
 from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
-from steps import DATA_SIZE, Function, State
+from steps import DATA_SIZE, State, Vf
 from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
 
 
@@ -34,7 +34,7 @@ EACH = [pytest.param(trouble, id=trouble.begins.__name__) for trouble in TROUBLE
 
 
 @contextlib.contextmanager
-def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
+def opened(bench: Bench, trouble: Trouble) -> Iterator[Vf]:
     """An open VF; it must not be reset, and must work at the end."""
     watch.expect(f"hisi_acc_vfio_pci .* {trouble.words}", maybe=True)
     with bench.open() as vf:
@@ -48,7 +48,7 @@ def opened(bench: Bench, trouble: Trouble) -> Iterator[Function]:
         assert vf.read_migration_data() == (DATA_SIZE if trouble.begins is not message_from_guest else -errno.EBUSY)
 
 
-def said(bench: Bench, vf: Function) -> list[str]:
+def said(bench: Bench, vf: Vf) -> list[str]:
     """What the driver has logged about the VF."""
     return [line for line in bench.host.ssh.out("dmesg").splitlines() if f"{vf.address}: " in line]
 

@@ -60,12 +60,12 @@ def test_a_driver_that_is_being_loaded_migrates_with_its_registers(bench, master
         other.load_migration_data(data)
         assert other.write_migration_data() == len(data)
         go(other, State.RUNNING)
-        for function in vf, other:
-            assert tables(function) == known and function.load(VF_STATE) == NOT_READY
-            function.command(CQC_TABLE, missing)
-            function.store(VF_STATE, READY)
-            whole = saved(function)
-            go(function, State.RUNNING)
+        for each in vf, other:
+            assert tables(each) == known and each.load(VF_STATE) == NOT_READY
+            each.command(CQC_TABLE, missing)
+            each.store(VF_STATE, READY)
+            whole = saved(each)
+            go(each, State.RUNNING)
             assert int.from_bytes(whole[168:176], "little") == missing
 
 
@@ -122,8 +122,8 @@ def test_bus_mastering_is_that_which_userspace_wrote_last(bench, written):
     with bench.open() as vf:
         vf.bus_master(True)
         go(vf, State.STOP)
-        assert not masters(bench, bench.functions[0])
+        assert not masters(bench, bench.vfs[0])
         vf.bus_master(written)
-        assert not masters(bench, bench.functions[0])
+        assert not masters(bench, bench.vfs[0])
         go(vf, State.RUNNING)
-        assert masters(bench, bench.functions[0]) == written
+        assert masters(bench, bench.vfs[0]) == written

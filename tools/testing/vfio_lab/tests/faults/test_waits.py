@@ -13,7 +13,7 @@ import pytest
 import bench as lab_bench
 from bench import Bench, wait_until
 from defect_scenarios import go, works
-from steps import Function, State
+from steps import State, Vf
 from tenant_scenarios import HELD_SECONDS, open_waits_for_a_reset_of_all, resets_wait_for_a_long_reset_of_all
 
 VFS = 5
@@ -89,7 +89,7 @@ def test_a_migration_does_not_begin_in_a_reset_of_all(bench):
 @pytest.mark.parametrize("start", [
     lambda vf: vf.start(State.STOP), lambda vf: vf.start_reset(), None],
     ids=["SET_STATE", "VFIO_DEVICE_RESET", "open"])
-def test_a_waiting_process_can_be_killed(bench, start: Callable[[Function], None] | None):
+def test_a_waiting_process_can_be_killed(bench, start: Callable[[Vf], None] | None):
     """A process that waits for the PF reset can be killed, without unblocking a PF reset that it
     did not block."""
     with bench.rival():
@@ -101,7 +101,7 @@ def test_a_waiting_process_can_be_killed(bench, start: Callable[[Function], None
             assert vf.finish(1) is None, "it does not wait"
         else:
             bench.tell("hold", 1)
-            vf = Function(bench.host, bench.functions[0], wait=False)
+            vf = Vf(bench.host, bench.vfs[0], wait=False)
             assert not vf.opened(1), "it does not wait"
         gone = vf.kill(KILLED_SECONDS)
         bench.tell("hold", 0)

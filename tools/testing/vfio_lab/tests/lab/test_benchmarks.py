@@ -105,7 +105,7 @@ def test_a_ratio_has_a_confidence_interval():
 class Timed:
     """Stands in for a host: its program reports the number of runs since the VFs were bound, as nanoseconds."""
 
-    functions = ["one", "two"]
+    vfs = ["one", "two"]
 
     def __init__(self) -> None:
         self.runs = 0
@@ -182,9 +182,9 @@ def test_missed_turns():
 def test_no_driver_always_runs_second(monkeypatch):
     """No driver may always run second."""
     monkeypatch.setattr(downtime, "_hosts", lambda session: [])
-    monkeypatch.setattr(downtime, "_migrate", lambda session, rigs, which, functions: downtime.Downtime(which, functions))
+    monkeypatch.setattr(downtime, "_migrate", lambda session, rigs, which, vfs: downtime.Downtime(which, vfs))
     found = downtime.measure(None, 2)
-    cases = [(b.driver, b.functions) for b in found]
+    cases = [(b.driver, b.vfs) for b in found]
     assert cases == [*downtime.CASES, *reversed(downtime.CASES)]
 
 

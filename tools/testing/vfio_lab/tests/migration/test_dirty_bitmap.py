@@ -32,7 +32,7 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
     IOTLB that caches dirty state, which Linux does not invalidate, the test must fail."""
     up = boot()
     many = pytestconfig.getoption("long")
-    quick, everything = up.functions[:3], up.functions
+    quick, everything = up.devices[:3], up.devices
     for seed in range(1, 21 if many else 2):
         verdict = up.run(everything if many else quick, rounds=12 if many else 6, seed=seed)
         assert verdict.status == 0, verdict.text
@@ -67,18 +67,18 @@ def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
     if extra == ("uefi",):
         extra = ("-bios", str(firmware.uefi(context)))
     up = boot(HostConfig(kernel=kernel), extra=extra)
-    verdict = up.run(up.functions[:3], rounds=2)
+    verdict = up.run(up.devices[:3], rounds=2)
     assert verdict.status == 0, verdict.text
 
 
 def test_missing_tracking_and_missing_iommufd_are_reported(boot):
     """Without dirty tracking or without IOMMUFD, the kselftest and the lab must report which is missing."""
     up = boot(HostConfig(httu=False))
-    verdict = up.run(up.functions[:1])
+    verdict = up.run(up.devices[:1])
     assert verdict.status == 4 and "SKIP this IOMMU does not track dirty pages" in verdict.text
     # as on a kernel built without it
     up.host.ssh.run("rm /dev/iommu")
-    verdict = up.run(up.functions[:1])
+    verdict = up.run(up.devices[:1])
     assert verdict.status == 4 and "SKIP this kernel has no IOMMUFD" in verdict.text
     with pytest.raises(LabError, match="this kernel has no IOMMUFD; use --backend container"):
         accelerator.need_iommufd(up.host.ssh)
@@ -91,5 +91,5 @@ def test_the_patch_for_the_kernel_invalidates_what_it_cleans(boot):
     up = boot(HostConfig(kernel_patch=paths.LAB / "upstream/iommu-dirty-sync.patch"))
     for caches in (True, False):
         up.set("httu-cache-dirty", caches)
-        verdict = up.run(up.functions[:3], rounds=8)
+        verdict = up.run(up.devices[:3], rounds=8)
         assert verdict.status == 0, verdict.text

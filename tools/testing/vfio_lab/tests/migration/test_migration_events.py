@@ -245,7 +245,7 @@ def test_pf_or_vf_is_reset_meanwhile(new_session, which, phase):
         else:
             event(guest, "STOP", began)
         engine = hardware.ENGINES[ENGINE]
-        address = engine.pf if which == "physical" else accelerator.functions(host.ssh, engine)[0]
+        address = engine.pf if which == "physical" else accelerator.vfs(host.ssh, engine)[0]
         host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{address}/reset", check=False, timeout=120)
         host.set_model(ENGINE, "mailbox-latency", 0)
         swift(scenario)

@@ -61,9 +61,9 @@ def boot_uefi(new_session, context):
     return one
 
 
-def counts(host, name: str, function: int) -> dict[str, int]:
+def counts(host, name: str, number: int) -> dict[str, int]:
     """Resets of a PF or VF, and guest errors that the device counted there."""
-    counters = host.counters(name, function)
+    counters = host.counters(name, number)
     wrong = {error: count for error, count in counters["guest-errors"].items() if count}
     return {"resets": counters["events"]["resets"], **wrong}
 
@@ -76,7 +76,7 @@ def test_each_device_is_reset_while_pf_and_vfs_work(boot_uefi, version):
     host = boot_uefi(HostConfig(kernel=version, driver="stock", vfs=2, engines=tuple(ERRORS)))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
     for engine in ENGINES.values():
-        accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
+        accelerator.bind(host.ssh, accelerator.vfs(host.ssh, engine), engine.driver)
     assert set(selftests(host).values()) == {"passed"}
     before = {(name, n): counts(host, name, n)["resets"] for name in ERRORS for n in range(3)}
     for name, (what, bits) in ERRORS.items():
@@ -84,8 +84,8 @@ def test_each_device_is_reset_while_pf_and_vfs_work(boot_uefi, version):
     for name in ERRORS:
         pf = ENGINES[name].pf
         wait_for(host, f"{pf}: Controller reset complete")
-        for function in (1, 2):
-            wait_for(host, f"{pf[:-1]}{function}: .*reset done")
+        for number in (1, 2):
+            wait_for(host, f"{pf[:-1]}{number}: .*reset done")
     assert {(name, n): counts(host, name, n) for name, n in before} == \
         {which: {"resets": count + 1} for which, count in before.items()}
     for name, (what, _) in ERRORS.items():
@@ -102,7 +102,7 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
     lose no request."""
     # The host's driver sends messages to the guest's, which stops and starts again.
     host = boot_uefi(HostConfig(vfs=1), GuestConfig(version))
-    addresses = accelerator.functions(host.ssh, SEC)
+    addresses = accelerator.vfs(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()
     guest = Guest(host, addresses, record, migration=MigrationConfig(load=f"{LANES},4096"))
@@ -124,16 +124,16 @@ def test_a_guest_goes_on_after_it(boot_uefi, context, version):
         guest.console()
         guest.close()
     assert done > 50 * LANES if GOES_ON[version] else done == 0
-    assert [set(counts(host, "sec", function)) for function in range(2)] == [{"resets"}] * 2
+    assert [set(counts(host, "sec", number)) for number in range(2)] == [{"resets"}] * 2
 
 
 @pytest.mark.long("the stock driver waits 40 seconds for answers")
 def test_this_driver_waits_for_it_and_continues(boot_uefi, context):
     """During a controller reset a stop must wait and succeed; afterwards the VF must work after a VF reset."""
     host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context)}, model={**MODEL, **QUEUES}))
-    addresses = accelerator.functions(host.ssh, SEC)
+    addresses = accelerator.vfs(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
-    with steps.Function(host, addresses[0]) as vf:
+    with steps.Vf(host, addresses[0]) as vf:
         vf.guest_up()
         host.set_model("sec", "abnormal-error", ECC)
         wait_for(host, "Controller resetting")
@@ -163,7 +163,7 @@ def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, w
     newest = next(series for series in GOES_ON if GOES_ON[series])
     host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context), **kselftest.files(kselftest.installed(context))},
                                 model={**MODEL, "hw-version": version}), GuestConfig(newest))
-    addresses = accelerator.functions(host.ssh, SEC)
+    addresses = accelerator.vfs(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()
     guest = Guest(host, addresses[:1], record, migration=MigrationConfig(load=f"{LANES},4096"))
@@ -184,7 +184,7 @@ def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, w
         record.wait_progress("the load runs", 20, 180, guest.alive)
         with contextlib.ExitStack() as stack:
             if what == "context":
-                offender = stack.enter_context(steps.Function(host, addresses[1]))
+                offender = stack.enter_context(steps.Vf(host, addresses[1]))
                 offender.guest_up()
             began = time.monotonic()
             guest.qmp.cmd("migrate-set-parameters", max_bandwidth=TRICKLE)
@@ -218,7 +218,7 @@ def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, w
             goes_on()
             if what == "data":
                 program.wait(60)
-                offender = stack.enter_context(steps.Function(host, addresses[1]))
+                offender = stack.enter_context(steps.Vf(host, addresses[1]))
             offender.guest_up()
             assert offender.go(State.STOP_COPY) == ("", State.STOP_COPY)
             assert offender.read_migration_data() == steps.DATA_SIZE

@@ -44,7 +44,7 @@ def test_a_walk_without_it_fails(new_session, context, name):
     up = dirty.boot(new_session, context, program=qemu.outer(context, bend))
     for key, value in properties.items():
         up.set(key, value)
-    verdict = up.run(up.functions[:1], rounds=1)
+    verdict = up.run(up.devices[:1], rounds=1)
     assert test in verdict.failed, f"{name}: {verdict.text}"
 
 

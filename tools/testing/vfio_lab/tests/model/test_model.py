@@ -7,12 +7,12 @@ import struct
 
 import pytest
 
-from registers import CIPHER, KEY, PLAIN, VF_DB_BAR, Function, refusal
+from registers import CIPHER, KEY, PLAIN, VF_DB_BAR, PfOrVf, refusal
 
 
 def fine(count: int, first: int = 0) -> list[tuple[int, int]]:
     """So many completions in order, without error."""
-    return [((first + i) % Function.DEPTH, 0) for i in range(count)]
+    return [((first + i) % PfOrVf.DEPTH, 0) for i in range(count)]
 
 
 def test_requests_complete_in_order_around_the_rings(start):
@@ -31,7 +31,7 @@ def test_requests_complete_in_order_around_the_rings(start):
 
 def test_physical_function_works_beside_it(start):
     """The PF must complete requests while a VF has queues."""
-    pf = Function(start().model, 0)
+    pf = PfOrVf(start().model, 0)
     pf.start()
     pf.submit(0)
     assert pf.reap(0) == fine(1)
@@ -185,7 +185,7 @@ def test_capabilities_that_every_device_has(start):
     """The capability registers must have the values of Linux' table; a guest must be able to set
     its page size."""
     vf = start()
-    for f in (vf, Function(vf.model, 0)):
+    for f in (vf, PfOrVf(vf.model, 0)):
         assert f.read(0x3100) == 0x4F01 and f.read(0x3120) == 0x14
         for size in (0, 1, 2):
             f.write(0x34, size)
@@ -195,7 +195,7 @@ def test_capabilities_that_every_device_has(start):
 def test_the_use_of_the_engine(start):
     """V5 must report the engine's busy and total slots."""
     vf = start(",hw-version=v5,queues=16,engine-slots=2,request-latency=100")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     assert pf.read(0x1100) == 6 << 16
     for _ in range(3):
         vf.submit(0)
@@ -240,7 +240,7 @@ def test_a_mailbox_takes_one_store_of_16_bytes_only(start):
 def test_whose_command_a_narrow_read_of_a_mailbox_shows_is_a_choice(start, whose):
     """mailbox-narrow-read must select whose command a narrow read returns."""
     vf = start(f",mailbox-narrow-read={whose}")
-    other = Function(vf.model, 2)
+    other = PfOrVf(vf.model, 2)
     vf.mailbox(4, get=True)
     other.mailbox(6, get=True)
     assert vf.read(0x300) & 0xFF == (4 if whose == "own" else 6)
@@ -263,7 +263,7 @@ def test_the_source_of_an_event_interrupt_is_readable(start, masked):
     assert vf.read(0x8) == 1, "one entry is unread"
     vf.doorbell(0, 2, 2)
     assert vf.read(0x8) == 0
-    for _ in range(Function.DEPTH):
+    for _ in range(PfOrVf.DEPTH):
         vf.submit(0)                    # fill the completion queue
     vf.model.run_due()
     assert vf.read(0x0) == 1
@@ -282,7 +282,7 @@ def test_the_source_of_an_event_interrupt_is_cleared_by_a_one(start):
     assert vf.read(0x8) == 0
 
 
-def in_memory(vf: Function, queue: int) -> bool:
+def in_memory(vf: PfOrVf, queue: int) -> bool:
     """Whether the SQC of a queue was written to its table since the last call."""
     written = vf.saved_sqc(queue) != (0, 0, 0)
     vf.model.put(vf.sq_table + 32 * queue, bytes(32))
@@ -350,9 +350,9 @@ def test_what_a_write_back_covers_is_a_choice(start, scope):
 def test_messages_between_pf_and_vf(start):
     """Messages between PF and VF must raise an interrupt and be readable once."""
     vf = start()
-    pf = Function(vf.model, 0)
-    for function in (pf, vf):
-        function.write(0x24, 0)
+    pf = PfOrVf(vf.model, 0)
+    for each in (pf, vf):
+        each.write(0x24, 0)
     pf.ask(0xC, 0x5_00000001, queue=1)
     pf.write(0x100134, 1)
     pf.write(0x100130, 1)
@@ -375,7 +375,7 @@ def test_what_a_reset_does_to_the_mask_of_messages_is_a_choice(start, how):
     """message-mask-reset must select what a VF reset does to the VF's message mask; a PF reset
     masks all messages."""
     vf = start(f",message-mask-reset={how}")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     for f in (vf, pf):
         assert f.read(0x24) == 1
         f.write(0x24, 0)
@@ -525,7 +525,7 @@ def test_the_maximum_number_of_vfs(start):
     vf = start(",vfs=63,queues=256")
     vf.model.write(vf.model.config(0) + 0x208, 0, 2)    # disable the two VFs
     vf.model.bring_up(63, 4)
-    last = Function(vf.model, 63)
+    last = PfOrVf(vf.model, 63)
     last.start()
     last.submit(0)
     assert vf.model.interrupt(63) == 0 and last.reap(0) == [(0, 0)]

@@ -32,16 +32,16 @@ def inject(model: Model, device: str) -> str:
 def test_there_is_none_on_the_root_bus(start):
     """An endpoint of the root complex must have no such capability: no root port receives its messages."""
     vf = start()
-    for function in range(2):
-        assert vf.model.read(vf.model.config(function) + AER) == 0
+    for number in range(2):
+        assert vf.model.read(vf.model.config(number) + AER) == 0
     assert vf.model.qmp("human-monitor-command", **{"command-line": "pcie_aer_inject_error sec0.vf1 POISON_TLP"})["return"] \
         == "Error: device 'sec0.vf1' not found\r\n"
 
 
-@pytest.mark.parametrize("function, device", [(0, "sec0"), (1, "sec0.vf1"), (2, "sec0.vf2")])
-def test_the_pf_enables_the_messages_of_all(port, function, device):
+@pytest.mark.parametrize("number, device", [(0, "sec0"), (1, "sec0.vf1"), (2, "sec0.vf2")])
+def test_the_pf_enables_the_messages_of_all(port, number, device):
     """Without the PF's bits a PF or VF must report nothing; with them the root port must have its number."""
-    where = port.config(function)
+    where = port.config(number)
     assert port.read(where + AER, 2) == 1
     for step, enabled in enumerate((0, MESSAGES)):
         port.write(port.config(0) + CONTROL, enabled, 2)
@@ -50,7 +50,7 @@ def test_the_pf_enables_the_messages_of_all(port, function, device):
         assert bool(status & NONFATAL) == bool(enabled), (step, hex(status))
         port.write(where + AER + 4, 0xFFFFFFFF)         # clears the error
         assert port.read(where + AER + 4) == 0
-    assert port.read(port.port + PORT_AER + SOURCE, 2) == 0x100 + function
+    assert port.read(port.port + PORT_AER + SOURCE, 2) == 0x100 + number
 
 
 def test_the_bits_of_a_vf_are_reserved(port):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from registers import Function, Model
+from registers import Model, PfOrVf
 from test_model_engines import CRT, DEFLATE, ECC, G256, P256, A256, B256, LZ4, TEXT, X25519, Hpre, Zip
 from test_model_sec import CASES, Sec
 
@@ -19,7 +19,7 @@ class Caught(Exception):
     """A queue, and a request for it that was not submitted."""
 
 
-def catch(vf: Function, send: Callable[[], object]) -> tuple[int, bytes]:
+def catch(vf: PfOrVf, send: Callable[[], object]) -> tuple[int, bytes]:
     """The request that `send` would submit, and its queue; its data are in memory."""
     def submit(queue: int, request: bytes) -> None:
         raise Caught(queue, request)
@@ -34,7 +34,7 @@ def catch(vf: Function, send: Callable[[], object]) -> tuple[int, bytes]:
     raise AssertionError("nothing was sent")
 
 
-def requests(vf: Function) -> list[Callable[[], object]]:
+def requests(vf: PfOrVf) -> list[Callable[[], object]]:
     """Valid requests of all kinds, each with its result."""
     if isinstance(vf, Zip):
         return [lambda: vf.run(0, DEFLATE, TEXT), lambda: vf.run(0, LZ4, TEXT, lists=True),

@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from bench import wait_until
-from registers import Function
+from registers import PfOrVf
 from test_model_engines import Zip
 from test_model_power import D0, D3HOT, power
 from test_model_versions import MigRegs, put_mig_regs
@@ -21,14 +21,14 @@ BUSY, STATUS = 0x2000, 0x1E00
 SLOW = ",request-latency=1000,engine-slots=2"
 
 
-def busy(f: Function) -> bool:
+def busy(f: PfOrVf) -> bool:
     """Whether a command is in progress; one that has ended must not have failed."""
     w0 = f.read(0x300, 2)
     assert w0 & BUSY or not w0 & STATUS
     return bool(w0 & BUSY)
 
 
-def done(f: Function) -> int:
+def done(f: PfOrVf) -> int:
     """Number of completed requests."""
     return f.events()["requests-completed"]
 
@@ -101,7 +101,7 @@ def test_a_bus_that_closes_ends_it(start, command):
     """Closing the bus must end the command and discard the engine's requests, as hisi_qm_stop() of
     Linux expects."""
     vf = start(SLOW)
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(0x1040F8, 4)
     for _ in range(3):
         vf.submit(0)

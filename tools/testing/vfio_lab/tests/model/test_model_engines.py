@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from registers import Function
+from registers import PfOrVf
 
 DEFLATE, ZLIB, GZIP, LZ4 = 1, 2, 3, 4
 COMPRESS, DECOMPRESS = 0, 1             # queues and their context's algorithm
@@ -19,7 +19,7 @@ TEXT = b"".join(b"line %d of a text that repeats itself\n" % (i % 37) for i in r
 NOISE = random.Random(1).randbytes(2000)
 
 
-class Zip(Function):
+class Zip(PfOrVf):
     """A VF of a ZIP: queue 0 compresses, queue 1 decompresses."""
 
     DEVICE, SECOND = "hisi-zip", 1
@@ -58,7 +58,7 @@ class Zip(Function):
         return at
 
 
-class Hpre(Function):
+class Hpre(PfOrVf):
     """A VF of an HPRE: queue 0 for RSA and DH, queue 1 for elliptic curves."""
 
     DEVICE, SQE, SECOND = "hisi-hpre", 64, 1
@@ -116,12 +116,12 @@ def unpack_lz4(block: bytes) -> bytes:
             out.append(out[-distance])
 
 
-@pytest.mark.parametrize("kind, listed", [(Function, 0x1000), (Zip, 0x1200), (Hpre, 0x1000)], ids=["SEC", "ZIP", "HPRE"])
+@pytest.mark.parametrize("kind, listed", [(PfOrVf, 0x1000), (Zip, 0x1200), (Hpre, 0x1000)], ids=["SEC", "ZIP", "HPRE"])
 def test_classes_are_as_servers_list_them(start, kind, listed):
     """ZIP must have the class of a processing accelerator, the others that of encryption devices."""
     vf = start(kind=kind)
-    for function in range(2):
-        assert vf.model.read(vf.model.config(function) + 0xA, 2) == listed
+    for number in range(2):
+        assert vf.model.read(vf.model.config(number) + 0xA, 2) == listed
 
 
 @pytest.mark.parametrize("lists", [False, True])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from registers import Function, refusal
+from registers import PfOrVf, refusal
 from test_model_engines import Hpre, Zip
 
 BUSY, STATUS = 0x2000, 0x1E00
@@ -16,7 +16,7 @@ FAULTS = {"fault-function": "all", "fault-opcode": "all", "fault-mailbox": "none
           "fault-msi-drop": 0, "error-reads": 0, "abnormal-error": 0, "engine-error": 0}
 
 
-def break_it(vf: Function, **faults: object) -> None:
+def break_it(vf: PfOrVf, **faults: object) -> None:
     """Set properties; underscores stand for dashes."""
     for name, value in faults.items():
         assert not vf.model.set(name.replace("_", "-"), value)
@@ -78,7 +78,7 @@ def test_a_mailbox_answers_garbage(start):
 def test_faults_concern_one_vf(start):
     """With fault-function, other VFs must not be affected."""
     vf = start()
-    other = Function(vf.model, 2)
+    other = PfOrVf(vf.model, 2)
     break_it(vf, fault_function="1", fault_mailbox="fail", fault_registers="all-ones",
              fault_vf_state="ready", fault_writeback="stuck", fault_msi_drop=7)
     other.start()
@@ -150,7 +150,7 @@ def test_lost_interrupts(start):
 def test_errors_are_reported_until_cleared(start, name, status, source):
     """An error must be reported, with an interrupt, until it is cleared."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     unmask(pf)
     assert pf.read(status) == 0 and vf.model.interrupt(0) is None
     assert not vf.model.set(name, 0x12)
@@ -164,7 +164,7 @@ def test_errors_are_reported_until_cleared(start, name, status, source):
 def test_a_masked_error_is_not_reported(start):
     """A masked error must be in the source register only."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(0x100004, 0xFFFFFFFD)
     assert not vf.model.set("abnormal-error", 5)
     assert pf.read(0x100008) == 0 and pf.read(0x100000) == 5
@@ -176,10 +176,10 @@ def test_an_error_that_is_over_after_so_many_reads(start, name, status):
     """error-reads must count reads of a status that shows an error, and then clear the error and
     open the bus."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     unmask(pf)
     pf.write(QM_ERRORS[1], 4)
-    pf.write(ENGINE_ERRORS[Function][1], 4)
+    pf.write(ENGINE_ERRORS[PfOrVf][1], 4)
     break_it(vf, error_reads=2)
     assert pf.read(status) == 0
     assert not vf.model.set(name, 4)
@@ -196,7 +196,7 @@ def test_an_error_that_is_over_after_so_many_reads(start, name, status):
 def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name, select, source):
     """An error selected for it must close the bus: requests wait in the engine or ring until it is cleared."""
     vf = start(",request-latency=100")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(select, 4)
     assert not vf.model.set(name, 2)    # not selected
     vf.submit(0)
@@ -222,11 +222,11 @@ def test_an_error_that_is_selected_for_it_keeps_requests_from_memory(start, name
 
 #: error registers of each accelerator: mask, whether 1 enables, status, register that raises errors
 #: or None
-MASKS = {Function: (0x301000, True, 0x301008, None), Zip: (0x3010A4, False, 0x3010AC, 0x3010A8),
+MASKS = {PfOrVf: (0x301000, True, 0x301008, None), Zip: (0x3010A4, False, 0x3010AC, 0x3010A8),
          Hpre: (0x301400, False, 0x301800, 0x301500)}
 
 
-def unmask(pf: Function, kind: type[Function] = Function, bits: int = ALL_ONES) -> None:
+def unmask(pf: PfOrVf, kind: type[PfOrVf] = PfOrVf, bits: int = ALL_ONES) -> None:
     """Unmask these errors and mask all others."""
     pf.write(0x100004, bits ^ ALL_ONES)
     mask, enables, _, _ = MASKS[kind]
@@ -238,7 +238,7 @@ def test_errors_of_the_engine_are_masked_as_its_driver_does(start, kind):
     """All engine errors must be masked at reset. The mask must not keep an error from closing the
     bus: ZIP's driver closes it by a masked error."""
     vf = start(kind=kind)
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     status, source = MASKS[kind][2], ENGINE_ERRORS[kind][0]
     assert not vf.model.set("engine-error", 6)
     assert pf.read(status) == 0 and pf.read(source) == 6 and vf.model.interrupt(0) is None
@@ -258,7 +258,7 @@ def test_errors_of_the_engine_are_masked_as_its_driver_does(start, kind):
 def test_a_driver_raises_an_error_of_the_engine(start, kind):
     """A driver must be able to raise an engine error; ZIP's does so to close the bus before a reset."""
     vf = start(kind=kind)
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     unmask(pf, kind)
     pf.write(MASKS[kind][3], 2)
     assert pf.read(ENGINE_ERRORS[kind][0]) == 2 and vf.model.interrupt(0) == 3
@@ -268,7 +268,7 @@ def test_a_driver_raises_an_error_of_the_engine(start, kind):
 def test_an_unmasked_error_of_the_queue_manager_interrupts(start):
     """Unmasking an error of the queue manager must raise the interrupt."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     assert not vf.model.set("abnormal-error", 6)
     pf.write(0x100004, ALL_ONES - 2)
     assert vf.model.interrupt(0) == 3
@@ -279,13 +279,13 @@ def test_an_unmasked_error_of_the_queue_manager_interrupts(start):
 
 
 #: error registers of each accelerator: source, and selection of errors that close the bus
-ENGINE_ERRORS = {Function: (0x301010, 0x301014), Zip: (0x3010A0, 0x30120C), Hpre: (0x301600, 0x301A3C)}
+ENGINE_ERRORS = {PfOrVf: (0x301010, 0x301014), Zip: (0x3010A0, 0x30120C), Hpre: (0x301600, 0x301A3C)}
 QM_ERRORS = (0x100000, 0x1040F8)
 
 
-def completed(*functions: Function) -> list[int]:
+def completed(*vfs: PfOrVf) -> list[int]:
     """Completed requests of the PF and each VF."""
-    return [f.events()["requests-completed"] for f in functions]
+    return [vf.events()["requests-completed"] for vf in vfs]
 
 
 @pytest.mark.parametrize("opens", ["driver clears it", "user clears it", "other selection", "no selection",
@@ -297,7 +297,7 @@ def test_requests_that_wait_for_the_bus_go_on_however_it_opens(start, kind, engi
     requests without another doorbell. The stock drivers write the selection alone around a VF
     reset."""
     vf = start(",request-latency=100,bus-master-off=reset", kind)
-    model, pf, other = vf.model, Function(vf.model, 0), kind(vf.model, 2)
+    model, pf, other = vf.model, PfOrVf(vf.model, 0), kind(vf.model, 2)
     other.start()
     name = "engine-error" if engine else "abnormal-error"
     source, select = ENGINE_ERRORS[kind] if engine else QM_ERRORS
@@ -335,7 +335,7 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
     """While the bus is closed no context may be loaded or dumped: Linux' drivers do not try, as it
     "will fail"."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
     assert not vf.model.set("abnormal-error", 4)
     before = vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]
@@ -345,7 +345,7 @@ def test_no_context_is_loaded_or_dumped_while_the_bus_is_closed(start, command, 
     assert vf.ask(4, get=True) == vf.sq_table and not vf.guest_errors()
 
 
-def dma(vf: Function) -> tuple[int, int]:
+def dma(vf: PfOrVf) -> tuple[int, int]:
     """Bytes that the VF has read and written."""
     return vf.events()["dma-bytes-read"], vf.events()["dma-bytes-written"]
 
@@ -356,7 +356,7 @@ def dma(vf: Function) -> tuple[int, int]:
 def test_no_doorbell_fetches_a_context_while_the_bus_is_closed(start, options, ring):
     """While the bus is closed, a doorbell that needs a context from memory must be lost."""
     vf = start(options)
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     vf.write(0x204, 1)
     assert vf.read(0x208) == 1
     pf.write(0x300000, 1)
@@ -377,7 +377,7 @@ def test_no_event_is_written_while_the_bus_is_closed(start):
     """While the bus is closed, arming a completion queue must write no event; it must follow when the
     bus opens."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     for _ in range(2):                  # the second completion finds the queue not armed
         vf.submit(0)
         vf.model.run_due()
@@ -394,8 +394,8 @@ def test_no_event_is_written_while_the_bus_is_closed(start):
 def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
     """A request whose error closes the bus must be done once, and complete when the bus opens."""
     vf = start()
-    pf = Function(vf.model, 0)
-    source, select = ENGINE_ERRORS[Function]
+    pf = PfOrVf(vf.model, 0)
+    source, select = ENGINE_ERRORS[PfOrVf]
     pf.write(select, 1)
     vf.submit(0, vf.request(1 << 52, vf.data))
     vf.model.step(1000)
@@ -409,7 +409,7 @@ def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
 def test_events_are_not_written_back_while_the_bus_is_closed(start):
     """A write-back of event queues alone must wait for the bus, too."""
     vf = start(",writeback-scope=all")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     vf.write(0x204, 1)
     assert vf.read(0x208) == 1
     pf.write(0x300000, 1)
@@ -422,7 +422,7 @@ def test_events_are_not_written_back_while_the_bus_is_closed(start):
 
 
 #: the register and bit of each accelerator by which its driver opens the bus after a reset
-OPENING = {Function: (0x301200, 1 << 12), Zip: (0x30100C, 1 << 14), Hpre: (0x301044, 1 << 0)}
+OPENING = {PfOrVf: (0x301200, 1 << 12), Zip: (0x30100C, 1 << 14), Hpre: (0x301044, 1 << 0)}
 
 
 @pytest.mark.parametrize("engine", [False, True], ids=["queue manager", "engine"])
@@ -432,7 +432,7 @@ def test_what_opens_the_bus_after_an_error(start, reopen, kind, engine):
     """With bus-reopen=toggle a bus that an error closed must stay closed until no error closes it and
     the driver has cleared the engine's shutdown enable."""
     vf = start(f",bus-reopen={reopen}", kind)
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     control, enable = OPENING[kind]
     source, select = ENGINE_ERRORS[kind] if engine else QM_ERRORS
     pf.write(control, enable)
@@ -455,7 +455,7 @@ def test_what_opens_the_bus_after_an_error(start, reopen, kind, engine):
 def test_the_pf_closes_the_bus(start):
     """Register 0x300000 must close the bus; the drivers end all DMA with it before a reset."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(0x300000, 1)
     assert pf.read(0x300150) == 3
     vf.submit(0)
@@ -469,15 +469,15 @@ def test_the_pf_closes_the_bus(start):
 def test_the_bus_is_closed_until_no_error_closes_it(start):
     """With two errors that close the bus, it must stay closed until both are cleared."""
     vf = start(",request-latency=100")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
-    pf.write(ENGINE_ERRORS[Function][1], 2)
+    pf.write(ENGINE_ERRORS[PfOrVf][1], 2)
     assert not vf.model.set("abnormal-error", 4) and not vf.model.set("engine-error", 2)
     vf.submit(0)
     pf.write(QM_ERRORS[1], 0)
     vf.model.step(10_000)
     pf.write(QM_ERRORS[1], 4)
-    pf.write(ENGINE_ERRORS[Function][0], 2)
+    pf.write(ENGINE_ERRORS[PfOrVf][0], 2)
     vf.model.step(10_000)
     assert vf.events()["requests-fetched"] == 0
     pf.write(QM_ERRORS[1], 0)
@@ -489,7 +489,7 @@ def test_the_bus_is_closed_until_no_error_closes_it(start):
 def test_a_reset_of_all_opens_the_bus_and_leaves_nothing_behind(start):
     """A device reset must open the bus and discard what waited for it; later requests must complete."""
     vf = start(",request-latency=100")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(QM_ERRORS[1], 4)
     assert not vf.model.set("abnormal-error", 4)
     vf.submit(0)
@@ -524,7 +524,7 @@ def test_a_wrong_fault_is_refused_with_a_sentence(outer, option, words):
     assert refusal(outer, option) == words
 
 
-def counted(vf: Function, kind: str) -> dict[str, int]:
+def counted(vf: PfOrVf, kind: str) -> dict[str, int]:
     """The counters that are not zero."""
     counters = vf.model.property("counters", vf.number)[kind]
     return {name: count for name, count in counters.items() if count}
@@ -533,7 +533,7 @@ def counted(vf: Function, kind: str) -> dict[str, int]:
 def test_accesses_are_counted_by_region_and_width(start):
     """Accesses must be counted by region and width."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     before = [counted(f, kind) for f in (vf, pf) for kind in ("reads", "writes")]
 
     for size in (1, 2, 4, 8):
@@ -560,7 +560,7 @@ def test_accesses_are_counted_by_region_and_width(start):
 def test_accesses_are_written_down_in_order(start, tmp_path):
     """access-trace must have each access in order."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     trace = tmp_path / "trace"
     assert not vf.model.set("access-trace", str(trace))
     vf.write(0x34, 2)
@@ -583,7 +583,7 @@ def test_qemus_trace_events_have_what_the_device_does(start):
     """QEMU's trace events must have accesses, mailbox commands, counted events, each error and what
     the device reports; only when they are enabled."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     vf.write(0x34, 1)
     vf.model.qmp("trace-event-set-state", name="hisi_acc_*", enable=True)
     vf.write(0x34, 2)

@@ -16,8 +16,7 @@ import pytest
 
 import steps
 from lab.core import paths
-from registers import (CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_SIZE, VF_DB_BAR, Function,
-                       Model)
+from registers import CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_SIZE, VF_DB_BAR, Model, PfOrVf
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
 VFS = 2
@@ -51,7 +50,7 @@ CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "do
 SOUND = steps.SOUND | {"request-latency": 0, "context-cache": 0, "ras": "on"}
 
 
-class Sec(Function):
+class Sec(PfOrVf):
     """A VF of a SEC, with mostly valid requests and a valid one."""
 
     @staticmethod
@@ -122,7 +121,7 @@ class Guest:
     def __init__(self, model: Model, kind: type[Sec | Deflate | PublicKey], seed: int) -> None:
         self.model, self.kind = model, kind
         self.dice = random.Random(seed)
-        self.functions = [kind(model, n) for n in range(VFS + 1)]
+        self.pf_and_vfs = [kind(model, n) for n in range(VFS + 1)]
 
     def number(self) -> int:
         """A value, often one that is near a limit."""
@@ -145,81 +144,81 @@ class Guest:
         """A device register of the PF or a VF: local or global, a doorbell, migration registers or
         configuration space."""
         dice = self.dice
-        function = dice.randrange(VFS + 1)
-        bar = VF_BAR + (function - 1) * VF_BAR_SIZE if function else PF_BAR
+        number = dice.randrange(VFS + 1)
+        bar = VF_BAR + (number - 1) * VF_BAR_SIZE if number else PF_BAR
         return dice.choice([
             bar + dice.choice(LOCAL), bar + dice.choice([0x1000, 0x2000]), PF_BAR + dice.choice(GLOBAL),
-            PF_BAR + 0x180000 + 0x2000 * function + dice.choice(LOCAL) % 0x2000,
-            (VF_DB_BAR + (function - 1) * (1 << 20) if function else PF_DB_BAR) + dice.randrange(4) * 0x10000 + 0x1000,
-            self.model.config(function) + dice.choice(CONFIG)])
+            PF_BAR + 0x180000 + 0x2000 * number + dice.choice(LOCAL) % 0x2000,
+            (VF_DB_BAR + (number - 1) * (1 << 20) if number else PF_DB_BAR) + dice.randrange(4) * 0x10000 + 0x1000,
+            self.model.config(number) + dice.choice(CONFIG)])
 
     def register(self) -> str:
         """Any register in any width."""
         dice = self.dice
-        function = dice.choice(self.functions)
-        known = LOCAL if function.number else LOCAL + GLOBAL
-        limit = VF_BAR_SIZE if function.number else 1 << 22
+        owner = dice.choice(self.pf_and_vfs)
+        known = LOCAL if owner.number else LOCAL + GLOBAL
+        limit = VF_BAR_SIZE if owner.number else 1 << 22
         size, letter = dice.choice([(1, "b"), (2, "w"), (4, "l"), (4, "l"), (8, "q"), (8, "q")])
         offset = dice.choice(known) if dice.random() < 0.9 else dice.randrange(0, limit, size)
         offset -= offset % size
         if dice.random() < 0.4:
-            return f"read{letter} {function.bar + offset:#x}"
+            return f"read{letter} {owner.bar + offset:#x}"
         value = self.number() & (1 << 8 * size) - 1
-        return f"write{letter} {function.bar + offset:#x} {value:#x}"
+        return f"write{letter} {owner.bar + offset:#x} {value:#x}"
 
     def doorbell(self) -> str:
         """A doorbell that may be valid."""
         dice = self.dice
-        function = dice.choice(self.functions)
+        owner = dice.choice(self.pf_and_vfs)
         command = dice.choice([0, 0, 0, 1, 1, 2, 3, dice.randrange(16)])
         value = (dice.choice([0, 1, 2, 3, dice.randrange(4096)]) | command << 12
                  | dice.choice([0, 0, 0, dice.getrandbits(16)]) << 16
                  | dice.choice([0, dice.randrange(16), dice.getrandbits(16)]) << 32
                  | dice.choice([0, 0, 1, dice.getrandbits(16)]) << 48)
-        address = function.bar + (0x2000 if command in (2, 3) else 0x1000)
+        address = owner.bar + (0x2000 if command in (2, 3) else 0x1000)
         if dice.random() < 0.2:         # a page of BAR4, which may not exist
-            bar = VF_DB_BAR + (function.number - 1) * (1 << 20) if function.number else PF_DB_BAR
+            bar = VF_DB_BAR + (owner.number - 1) * (1 << 20) if owner.number else PF_DB_BAR
             address = bar + (value & 0xF) * 0x10000 + dice.choice([0x1000, 0x1000, 0x2000])
         return f"writeq {address:#x} {value:#x}"
 
-    def submission(self, function: Sec | Deflate | PublicKey | None = None, queue: int = 0) -> list[str]:
+    def submission(self, owner: Sec | Deflate | PublicKey | None = None, queue: int = 0) -> list[str]:
         """Write a request where the device expects it, and ring the doorbell."""
-        if function is None:
-            function, queue = self.dice.choice(self.functions), self.dice.randrange(2)
-        tail = function.tail[queue]
+        if owner is None:
+            owner, queue = self.dice.choice(self.pf_and_vfs), self.dice.randrange(2)
+        tail = owner.tail[queue]
         request = self.request()
-        function.tail[queue] = (tail + 1) % Function.DEPTH
-        return [f"write {function.sq(queue) + function.SQE * tail:#x} {function.SQE} 0x{request[:function.SQE].hex()}",
-                f"writeq {function.bar + 0x1000:#x} {queue | function.tail[queue] << 32:#x}",
-                f"writeq {function.bar + 0x1000:#x} {queue | 1 << 12 | tail << 32 | 1 << 48:#x}"]
+        owner.tail[queue] = (tail + 1) % PfOrVf.DEPTH
+        return [f"write {owner.sq(queue) + owner.SQE * tail:#x} {owner.SQE} 0x{request[:owner.SQE].hex()}",
+                f"writeq {owner.bar + 0x1000:#x} {queue | owner.tail[queue] << 32:#x}",
+                f"writeq {owner.bar + 0x1000:#x} {queue | 1 << 12 | tail << 32 | 1 << 48:#x}"]
 
     def mailbox(self) -> list[str]:
         """A mailbox command that may be valid."""
         dice = self.dice
-        function = dice.choice(self.functions)
+        owner = dice.choice(self.pf_and_vfs)
         command = dice.choice([*range(16), 0, 0, 0, 1, 1, 1, 4, 5, 0xE, dice.randrange(256)])
         data = self.address()
         low = (command | 1 << 13 | dice.getrandbits(1) << 14
                | dice.choice([0, 1, 2, 3, dice.getrandbits(16)]) << 16 | (data & 0xFFFFFFFF) << 32)
-        return [f"writeq {function.bar + 0x300:#x} {low:#x}",
-                f"writeq {function.bar + 0x308:#x} {data >> 32:#x}"]
+        return [f"writeq {owner.bar + 0x300:#x} {low:#x}",
+                f"writeq {owner.bar + 0x308:#x} {data >> 32:#x}"]
 
     def misplaced(self) -> list[str]:
         """A working completion or event queue in the device's own registers: one of its first
         entries hits the register with its first or second half."""
         dice = self.dice
-        function, queue = dice.choice(self.functions), dice.randrange(2)
+        owner, queue = dice.choice(self.pf_and_vfs), dice.randrange(2)
         base = max(4, self.own_register() - dice.choice([0, 8, 16, 24]))
         if dice.random() < 0.7:
             command = 1
-            raw = struct.pack("<HHQIHHHHII", 0, 0, base, Function.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0)
+            raw = struct.pack("<HHQIHHHHII", 0, 0, base, PfOrVf.DEPTH - 1 | 4 << 12, 0, 0, 0, 0, 3, 0)
         else:
             command = dice.choice([2, 3])
-            raw = struct.pack("<HHQIIII", 0, 0, base, 0, 0, 0, Function.DEPTH - 1 | 1 << 16)
-        return [f"write {function.buffer:#x} {len(raw)} 0x{raw.hex()}",
-                f"writeq {function.bar + 0x300:#x} {command | 1 << 13 | queue << 16 | (function.buffer & 0xFFFFFFFF) << 32:#x}",
-                f"writeq {function.bar + 0x308:#x} {function.buffer >> 32:#x}",
-                *self.submission(function, queue), *self.submission(function, queue)]
+            raw = struct.pack("<HHQIIII", 0, 0, base, 0, 0, 0, PfOrVf.DEPTH - 1 | 1 << 16)
+        return [f"write {owner.buffer:#x} {len(raw)} 0x{raw.hex()}",
+                f"writeq {owner.bar + 0x300:#x} {command | 1 << 13 | queue << 16 | (owner.buffer & 0xFFFFFFFF) << 32:#x}",
+                f"writeq {owner.bar + 0x308:#x} {owner.buffer >> 32:#x}",
+                *self.submission(owner, queue), *self.submission(owner, queue)]
 
     def context(self) -> bytes:
         """An SQC or CQC, mostly valid."""
@@ -316,8 +315,8 @@ def start_anew(model: Model, guest: Guest) -> None:
         assert not model.set(name, value)
     model.write(model.config(0) + 0x88, 0x8000, 2)
     model.bring_up(VFS)
-    for function in guest.functions:
-        function.start()
+    for each in guest.pf_and_vfs:
+        each.start()
 
 
 CASES = [(Sec, V3, 1), (Sec, V3, 2), (Sec, V4, 1), (Sec, V5, 1), (Deflate, V3, 1), (PublicKey, V3, 1)]
@@ -350,8 +349,8 @@ def test_no_guest_brings_it_down(request, outer, tmp_path, kind, options, seed):
             model.batch(guest.round())
 
         start_anew(model, guest)
-        for function in guest.functions:
-            function.works()
+        for each in guest.pf_and_vfs:
+            each.works()
         seen = tally(model, f"{kind.DEVICE}{options}-{seed}".replace(",", "-"))
         assert seen["requests"] > rounds // 4, f"too few requests were completed: {seen}"
         counts = model.property("counters", 1)

@@ -11,15 +11,15 @@ from collections.abc import Callable
 import pytest
 
 from lab.core import paths
-from registers import RAM, Function
+from registers import RAM, PfOrVf
 
 PAUSE, STOP_QUEUE, SQC_TABLE, SEND = 0xE, 0x8, 0x4, 0xC
 AEQE_CQ_OVERFLOW, AEQE_EQ_OVERFLOW = 0 << 17 | 1 << 16, 1 << 17 | 1 << 16
 
 
-def after(*steps: Callable[[Function], object]) -> Callable[[Function], None]:
+def after(*steps: Callable[[PfOrVf], object]) -> Callable[[PfOrVf], None]:
     """Run several actions in turn, on a VF just started."""
-    def all_of_it(f: Function) -> None:
+    def all_of_it(f: PfOrVf) -> None:
         f.model.reset(1)
         f.start()
         for step in steps:
@@ -28,12 +28,12 @@ def after(*steps: Callable[[Function], object]) -> Callable[[Function], None]:
     return all_of_it
 
 
-def slow(f: Function) -> None:
+def slow(f: PfOrVf) -> None:
     """Requests with a latency, which stay in their ring at a pause."""
     assert not f.model.set("request-latency", 1000) and not f.model.set("pause-inflight", "hold")
 
 
-def with_pasid(f: Function, command: int) -> None:
+def with_pasid(f: PfOrVf, command: int) -> None:
     """Set an SQC or CQC whose addresses need a PASID."""
     f.model.put(f.buffer, struct.pack(
         "<HHQIHHHHII", 0, 0, f.sq(0), f.DEPTH - 1 | (4 if command else 7) << 12, 0, 0, 0, 1 if command else 1 << 7, 0, 0))
@@ -85,7 +85,7 @@ def test_a_guest_error_is_counted_by_name_and_logged_once(start, name, error):
     logged_once(vf)
 
 
-def logged_once(vf: Function) -> None:
+def logged_once(vf: PfOrVf) -> None:
     """One line of the log has it."""
     lines = [line for line in vf.model.log.read_text().splitlines() if "hisi-sec2" in line]
     assert len(lines) == 1, lines
@@ -102,7 +102,7 @@ def logged_once(vf: Function) -> None:
 def test_a_guest_error_of_the_pf(start, name, error):
     """A guest error of the PF must be counted for the PF."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     for _ in range(3):
         error(pf)
     assert pf.guest_errors() == {name} and not vf.guest_errors()
@@ -113,11 +113,11 @@ def test_a_completion_queue_that_runs_full_stops_its_queue(start):
     """A full completion queue must stop its queue, without loss of entries."""
     vf = start()
     vf.write(0x4, 0)
-    for _ in range(Function.DEPTH):
+    for _ in range(PfOrVf.DEPTH):
         vf.submit(0)
         vf.model.run_due()
     # one entry stays free; the last request had no other
-    assert vf.events()["cqes"] == Function.DEPTH - 1 and vf.guest_errors() == {"cq-overrun"}
+    assert vf.events()["cqes"] == PfOrVf.DEPTH - 1 and vf.guest_errors() == {"cq-overrun"}
     assert vf.model.interrupt(1) == 1 and vf.events()["aeqes"] == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_CQ_OVERFLOW,)
     vf.doorbell(0, 0, vf.tail[0] + 1)
@@ -129,10 +129,10 @@ def test_a_completion_queue_that_runs_full_stops_its_queue(start):
 def test_an_event_queue_overflow_is_reported(start):
     """A full event queue must raise an abnormal event."""
     vf = start()
-    for _ in range(Function.DEPTH):
+    for _ in range(PfOrVf.DEPTH):
         vf.submit(0)
         assert len(vf.reap(0)) == 1     # which arms the queue, and posts one more event
-    assert vf.events()["eqes"] == Function.DEPTH - 1 and vf.guest_errors() == {"eq-overrun"}
+    assert vf.events()["eqes"] == PfOrVf.DEPTH - 1 and vf.guest_errors() == {"eq-overrun"}
     assert vf.model.interrupt(1) == 1
     assert struct.unpack("<I", vf.model.memory(vf.aeq, 4)) == (AEQE_EQ_OVERFLOW,)
 

@@ -9,30 +9,30 @@ from collections.abc import Callable
 
 import pytest
 
-from registers import PF_BAR, VF_BAR, VF_BAR_SIZE, Function, Model
+from registers import PF_BAR, VF_BAR, VF_BAR_SIZE, Model, PfOrVf
 
 MIG_REGS = PF_BAR + 0x182000            # V4: VF 1's migration registers in the PF's BAR2
 WRITE_BACK = 0x204
 RESET_OF_ALL = 0x40                     # in the PF's configuration space
 
 
-def cqe_at(vf: Function, address: int) -> None:
+def cqe_at(vf: PfOrVf, address: int) -> None:
     """The second CQE of queue 0, with its index 1, goes there."""
-    vf.model.put(vf.buffer, struct.pack("<HHQIHHHHII", 0, 0, address - 24, Function.DEPTH - 1 | 4 << 12,
+    vf.model.put(vf.buffer, struct.pack("<HHQIHHHHII", 0, 0, address - 24, PfOrVf.DEPTH - 1 | 4 << 12,
                                         0, 0, 0, 0, 3, 0))
     vf.ask(1, vf.buffer, 0)
     vf.submit(0)
     vf.submit(0)
 
 
-def eqe_at(vf: Function, address: int) -> None:
+def eqe_at(vf: PfOrVf, address: int) -> None:
     """The first EQE, with queue 1, goes there."""
-    vf.model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, address, 0, 0, 0, Function.DEPTH - 1))
+    vf.model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, address, 0, 0, 0, PfOrVf.DEPTH - 1))
     vf.ask(2, vf.buffer)
     vf.submit(1)
 
 
-def result_at(vf: Function, address: int) -> None:
+def result_at(vf: PfOrVf, address: int) -> None:
     """The result of a request, of odd bytes, goes there."""
     vf.model.put(vf.data, bytes(32))
     for word in range(8):
@@ -41,7 +41,7 @@ def result_at(vf: Function, address: int) -> None:
         vf.reap(0)
 
 
-def message_at(vf: Function, address: int) -> None:
+def message_at(vf: PfOrVf, address: int) -> None:
     """The interrupt message of vector 0, a 1, goes there."""
     config = vf.model.config(1)
     vf.model.write(config + 0x54, address & 0xFFFFFFFF)
@@ -55,13 +55,13 @@ def message_at(vf: Function, address: int) -> None:
 @pytest.mark.parametrize("target", [
     lambda model: MIG_REGS + WRITE_BACK, lambda model: VF_BAR + WRITE_BACK, lambda model: model.config(0) + RESET_OF_ALL],
     ids=["migration registers", "own register", "reset of all"])
-def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Callable[[Function, int], None],
+def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Callable[[PfOrVf, int], None],
                                                   target: Callable[[Model], int]):
     """The DMA must cause no write-back and no reset, and the VF's other queue must work."""
     vf = start(f",hw-version={version}")
     address = target(vf.model)
     if version != "v3":
-        Function(vf.model, 0).write(0x100198, 1)
+        PfOrVf(vf.model, 0).write(0x100198, 1)
     before = vf.events()
     how(vf, address)
     vf.model.run_due()
@@ -76,7 +76,7 @@ def test_dma_to_the_device_itself_changes_nothing(start, version: str, how: Call
 def test_dma_to_another_vf_changes_nothing(start):
     """A doorbell of VF 2 that VF 1 writes by DMA must have no effect."""
     vf = start()
-    other = Function(vf.model, 2)
+    other = PfOrVf(vf.model, 2)
     other.start()
     other.model.put(other.sq(0), other.request(other.data, other.data))
     before = other.events()
@@ -91,12 +91,12 @@ def test_dma_that_resets_its_bus_ends(outer, tmp_path):
     freed context afterwards."""
     with Model(outer, tmp_path, port=True) as model:
         model.bring_up()
-        vf = Function(model, 1)
+        vf = PfOrVf(model, 1)
         vf.start()
         model.assign(1, 100, 100)
         vf.set_up(64)
         assert model.port is not None
-        model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, model.port + 0x3E, 0, 0, 0, Function.DEPTH - 1))
+        model.put(vf.buffer, struct.pack("<HHQIIII", 0, 0, model.port + 0x3E, 0, 0, 0, PfOrVf.DEPTH - 1))
         vf.ask(2, vf.buffer)
         before = vf.events()["resets"]
         vf.submit(64)

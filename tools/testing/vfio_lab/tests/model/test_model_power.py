@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from registers import CIPHER, VF_BAR, VF_DB_BAR, Function, Model
+from registers import CIPHER, VF_BAR, VF_DB_BAR, Model, PfOrVf
 from test_model_versions import MigRegs, put_mig_regs
 
 COMMAND, STATUS, FIRST_CAPABILITY = 0x4, 0x6, 0x34
@@ -19,9 +19,9 @@ ALL_ONES = 0xFFFFFFFF
 SLOW = ",request-latency=1000"
 
 
-def capability(model: Model, function: int, wanted: int = POWER_MANAGEMENT) -> int:
+def capability(model: Model, number: int, wanted: int = POWER_MANAGEMENT) -> int:
     """Offset of a capability, found as a kernel does; 0 if there is none."""
-    config = model.config(function)
+    config = model.config(number)
     assert model.read(config + STATUS, 2) & 0x10
     at = model.read(config + FIRST_CAPABILITY, 1)
     while at and model.read(config + at, 1) != wanted:
@@ -29,25 +29,25 @@ def capability(model: Model, function: int, wanted: int = POWER_MANAGEMENT) -> i
     return at
 
 
-def power(f: Function, state: int) -> int:
+def power(f: PfOrVf, state: int) -> int:
     """Request a power state; returns the resulting one."""
     register = f.model.config(f.number) + capability(f.model, f.number) + 4
     f.model.write(register, f.model.read(register, 2) & ~3 | state, 2)
     return f.model.read(register, 2) & 3
 
 
-def master(f: Function, on: bool) -> None:
+def master(f: PfOrVf, on: bool) -> None:
     """Set or clear bus master enable."""
     f.model.write(f.model.config(f.number) + COMMAND, MEMORY | (MASTER if on else 0), 2)
 
 
-def transferred(f: Function) -> int:
+def transferred(f: PfOrVf) -> int:
     """Bytes that the PF or VF has transferred by DMA."""
     events = f.events()
     return events["dma-bytes-read"] + events["dma-bytes-written"]
 
 
-def guest_errors(f: Function, name: str) -> int:
+def guest_errors(f: PfOrVf, name: str) -> int:
     """Count of a guest error."""
     return f.model.property("counters", f.number)["guest-errors"][name]
 
@@ -57,7 +57,7 @@ def guest_errors(f: Function, name: str) -> int:
 def test_pf_and_vfs_have_d3hot(start, number, option):
     """PF and VFs must support D0 and D3hot only, and report no_soft_reset."""
     vf = start(f",no-soft-reset={option}")
-    f = Function(vf.model, number)
+    f = PfOrVf(vf.model, number)
     at = vf.model.config(number) + capability(vf.model, number)
     assert vf.model.read(at + 2, 2) == 3, "more states than D0 and D3hot, or PME support"
     assert vf.model.read(at + 4, 2) == (NO_SOFT_RESET if option == "on" else 0)
@@ -81,7 +81,7 @@ def test_an_flr_ends_d3hot(start):
 def test_registers_are_out_of_reach_in_d3hot(start, isolation):
     """In D3hot reads must return all ones and writes be dropped, except in configuration space."""
     vf = start(f",no-soft-reset=on,isolation={isolation},queues=16")
-    other = Function(vf.model, 2)
+    other = PfOrVf(vf.model, 2)
     vf.write(0x34, 2)
     power(vf, D3HOT)
     assert vf.read(0x60) == vf.read(0x8004) == ALL_ONES and vf.read(0x0, 8) == (1 << 64) - 1
@@ -104,7 +104,7 @@ def test_registers_are_out_of_reach_in_d3hot(start, isolation):
 def test_how_d3hot_answers_is_a_choice(start, access, seen):
     """d3-access must select whether DMA of another VF to a VF in D3hot gets data or an error, as a CPU does."""
     vf = start()
-    other = Function(vf.model, 2)
+    other = PfOrVf(vf.model, 2)
     other.start()
     assert not vf.model.set("d3-access", access)
     power(vf, D3HOT)
@@ -138,7 +138,7 @@ def test_nothing_is_begun_in_d3hot_and_all_goes_on_in_d0(start):
 def test_an_interrupt_waits_for_d0(start, no_soft_reset):
     """An interrupt pending in D3hot must be raised in D0, unless the return to D0 resets it."""
     vf = start(f",no-soft-reset={no_soft_reset}")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(0x24, 0)
     power(pf, D3HOT)
     vf.ask(0xC, 9)
@@ -176,7 +176,7 @@ def test_what_the_way_from_d3hot_to_d0_resets_is_a_choice(start, no_soft_reset):
 def test_the_pf_resets_on_its_way_to_d0(start):
     """The PF's return to D0 must reset like an FLR: VFs are disabled and lose their state."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     power(pf, D3HOT)
     assert vf.read(0x60) == 0, "the VF is inaccessible while the PF is in D3hot"
     power(pf, D0)
@@ -288,7 +288,7 @@ def test_requests_in_the_engine_when_bus_mastering_ends(start, choice):
 def test_without_bus_master_there_is_no_interrupt(start, choice, after):
     """Without bus master no interrupt may be raised; with bus-master-off=wait it is raised later."""
     vf = start(f",bus-master-off={choice}")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     vf.write(0x24, 0)
     master(vf, False)
     vf.write(0x24, 0)                   # the reset has masked it

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from registers import CIPHER, KEY, PLAIN, Function
+from registers import CIPHER, KEY, PLAIN, PfOrVf
 
 DES3, AES, SM4 = 1, 2, 3
 ECB, CBC, CTR, CCM, GCM, XTS = 0, 1, 4, 5, 6, 7
@@ -41,7 +41,7 @@ class Case:
     extra: dict[str, int] = field(default_factory=dict)
 
 
-class Sec(Function):
+class Sec(PfOrVf):
     """A VF of a SEC."""
 
     def outcome(self, sqe: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from registers import CIPHER, PF_BAR, PF_DB_BAR, VF_DB_BAR, Function
+from registers import CIPHER, PF_BAR, PF_DB_BAR, VF_DB_BAR, PfOrVf
 
 MIG_REGS, PITCH, REGION_SELECT = 0x180000, 0x2000, 0x100198
 XQC_MOVED = 0x8000 - 0x1C00
@@ -14,12 +14,12 @@ DB_PITCH = 0x10000
 LATER = ["v4", "v5"]
 
 
-class MigRegs(Function):
+class MigRegs(PfOrVf):
     """A VF accessed through its migration registers in the PF, as the host's driver does."""
 
-    def __init__(self, function: Function) -> None:
-        super().__init__(function.model, function.number)
-        self.bar = PF_BAR + MIG_REGS + PITCH * function.number
+    def __init__(self, vf: PfOrVf) -> None:
+        super().__init__(vf.model, vf.number)
+        self.bar = PF_BAR + MIG_REGS + PITCH * vf.number
 
     def read(self, offset: int, size: int = 4) -> int:
         return super().read(offset - XQC_MOVED if offset >= 0x8000 else offset, size)
@@ -28,9 +28,9 @@ class MigRegs(Function):
         super().write(offset - XQC_MOVED if offset >= 0x8000 else offset, value, size)
 
 
-def put_mig_regs(vf: Function, where: int) -> Function:
+def put_mig_regs(vf: PfOrVf, where: int) -> PfOrVf:
     """Put the migration registers into the PF's BAR, or back; returns the PF."""
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(REGION_SELECT, where)
     assert pf.read(REGION_SELECT) == where
     return pf
@@ -40,7 +40,7 @@ def put_mig_regs(vf: Function, where: int) -> Function:
 def test_pf_and_vfs_have_the_version(start, version, number):
     """PF and VFs must report the hardware version."""
     vf = start(f",hw-version={version}")
-    assert vf.read(0x210) == Function(vf.model, 0).read(0x210) == number
+    assert vf.read(0x210) == PfOrVf(vf.model, 0).read(0x210) == number
     assert vf.model.property("hw-version") == version
 
 
@@ -66,7 +66,7 @@ def test_a_migration_by_the_registers_of_v4(start, version):
         vf.model.step(1000)
     assert vf.reap(0) == [(0, 0), (1, 0), (2, 0)]
     assert vf.model.memory(vf.result_at(0, 2), 16) == CIPHER
-    assert not vf.guest_errors() and not Function(vf.model, 0).guest_errors()
+    assert not vf.guest_errors() and not PfOrVf(vf.model, 0).guest_errors()
 
 
 @pytest.mark.parametrize("version", LATER)
@@ -122,7 +122,7 @@ def test_migration_registers_of_vfs_that_do_not_exist(start, number):
 def test_v3_has_no_separate_migration_registers(start):
     """V3 must not have the migration registers in the PF."""
     vf = start()
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     pf.write(REGION_SELECT, 1)
     assert pf.read(REGION_SELECT) == 0 and pf.read(MIG_REGS + PITCH) == 0
     assert pf.guest_errors() == {"undefined-register"}
@@ -141,7 +141,7 @@ def test_an_event_doorbell_beyond_the_registers_is_a_guest_error(start):
     """An event queue doorbell beyond the migration registers must be a guest error without effect."""
     vf = start(",hw-version=v4")
     put_mig_regs(vf, 1)
-    neighbour = Function(vf.model, 2)
+    neighbour = PfOrVf(vf.model, 2)
     neighbour.start()
     MigRegs(vf).doorbell(0, 2, 5)
     MigRegs(neighbour).doorbell(0, 3, 5)             # the last VF
@@ -155,7 +155,7 @@ def test_a_fault_of_a_vf_shows_in_its_migration_registers(start):
     put_mig_regs(vf, 1)
     assert not vf.model.set("fault-function", "1")
     assert not vf.model.set("fault-registers", "all-ones")
-    assert MigRegs(vf).read(0x60) == ALL_ONES and Function(vf.model, 0).read(0x30) == 0
+    assert MigRegs(vf).read(0x60) == ALL_ONES and PfOrVf(vf.model, 0).read(0x30) == 0
 
 
 def test_accesses_to_migration_registers_count_for_their_vf(start):
@@ -171,9 +171,9 @@ def test_accesses_to_migration_registers_count_for_their_vf(start):
 def test_messages_by_register(start, version):
     """From V4 on messages must be sent by registers; the mailbox must work, too."""
     vf = start(f",hw-version={version}")
-    pf, other = Function(vf.model, 0), Function(vf.model, 2)
-    for function in (pf, vf, other):
-        function.write(0x24, 0)
+    pf, other = PfOrVf(vf.model, 0), PfOrVf(vf.model, 2)
+    for each in (pf, vf, other):
+        each.write(0x24, 0)
     pf.write(0x104700, 0x7_00000008, 8)
     pf.write(0x100134, 0x7F)
     pf.write(0x100130, 1)
@@ -198,7 +198,7 @@ def test_messages_by_register(start, version):
 def test_v5_drops_doorbells(start, whom):
     """V5 must drop doorbells while a register of the VF or of the PF requests it."""
     vf = start(",hw-version=v5")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     write = vf.write if whom == "VF" else pf.write
     register = 0x38 if whom == "VF" else 0x100250
     bit = 1 if whom == "VF" else 2
@@ -214,7 +214,7 @@ def test_v5_drops_doorbells(start, whom):
 def test_v5_reports_whose_the_error_is(start):
     """V5 must report the VF that caused an error."""
     vf = start(",hw-version=v5")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     assert not vf.model.set("function-error", 6)
     assert pf.read(0x100280, 8) == 6
     pf.write(0x100280, 2, 8)
@@ -225,13 +225,13 @@ def test_v5_reports_whose_the_error_is(start):
 @pytest.mark.parametrize("version, bits", [("v3", 0x6C77), ("v4", 0x6C77), ("v5", 0x6C74)])
 def test_which_errors_need_a_reset_of_all(start, version, bits):
     """The mask of errors that need a device reset must be that of the version."""
-    assert Function(start(f",hw-version={version}").model, 0).read(0x3128) == bits
+    assert PfOrVf(start(f",hw-version={version}").model, 0).read(0x3128) == bits
 
 
 @pytest.mark.parametrize("register", [0x38, 0x100250, 0x100280, 0x104700])
 def test_v3_does_not_know_later_registers(start, register):
     """V3 must treat registers of later versions as undefined."""
-    pf = Function(start().model, 0)
+    pf = PfOrVf(start().model, 0)
     pf.write(register, 1)
     assert pf.guest_errors() == {"undefined-register"}
 
@@ -239,17 +239,17 @@ def test_v3_does_not_know_later_registers(start, register):
 def test_isolated_doorbells(start):
     """With isolation=on doorbells in BAR4 must work, and those in BAR2, too."""
     vf = start(",isolation=on,queues=16")
-    pf = Function(vf.model, 0)
+    pf = PfOrVf(vf.model, 0)
     assert vf.read(0x30) == pf.read(0x30) == 1
     vf.write(0x30, 1)
     pf.start()
     vf.submit(0)                        # BAR2 works, too
-    for function, bar in ((vf, VF_DB_BAR), (pf, PF_DB_BAR)):
-        function.doorbell = lambda queue, command, index, priority=0, random=0, bar=bar, f=function: \
-            f.model.write(bar + queue * DB_PITCH + 0x1000,
-                          queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
-        function.submit(1)
-        assert function.reap(1) == [(0, 0)]
+    for each, bar in ((vf, VF_DB_BAR), (pf, PF_DB_BAR)):
+        each.doorbell = lambda queue, command, index, priority=0, random=0, bar=bar, each=each: \
+            each.model.write(bar + queue * DB_PITCH + 0x1000,
+                             queue | command << 12 | random << 16 | index << 32 | priority << 48, 8)
+        each.submit(1)
+        assert each.reap(1) == [(0, 0)]
     assert vf.reap(0) == [(0, 0)] and not vf.guest_errors() and not pf.guest_errors()
 
 

@@ -29,7 +29,7 @@ def test_a_driver_that_relies_on_the_interrupt_source_works(new_session, context
                                                             model={**MODEL, "vf-vectors": "3"}))])
     host.ssh.run(f"modprobe hisi_qm && rmmod hisi_qm && insmod {REMOTE}")
     accelerator.bring_up(host.ssh, SEC, 1, "pf_q_num=2 ctx_q_num=4")
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, SEC), SEC.driver)
     assert selftests(host) == passed(versions.DEFAULT, "sec")
     events = host.counters("sec", 1)["events"]
     assert events["requests-completed"] > 100 and events["msi-eq"] > 10

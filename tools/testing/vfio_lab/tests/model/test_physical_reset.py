@@ -89,7 +89,7 @@ def test_vfs_continue_after_a_pf_reset(boot, context, version):
     """After an FLR of the PF, PF and VFs must continue without losing a request."""
     host = boot(HostConfig(kernel=version, driver="stock", vfs=VFS, model={**MODEL, "queues": QUEUES},
                            push=hostload.push(version, context)), parameters=PARAMETERS)
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}
     before = [host.counters("sec", n)["events"]["resets"] for n in range(VFS + 1)]
     with hostload.HostLoad(host, "aes", LANES) as load:
@@ -98,8 +98,8 @@ def test_vfs_continue_after_a_pf_reset(boot, context, version):
         have_all_wait(host, load)
         reset_while_they_wait(host)
         wait_for(host, "00:08.0: FLR reset complete")
-        for function in (1, 2):
-            wait_for(host, f"00:08.{function}: device reset done")
+        for vf in (1, 2):
+            wait_for(host, f"00:08.{vf}: device reset done")
         if GOES_ON[version]:
             work_on_all(host, load, "the load goes on")
         else:

@@ -56,9 +56,9 @@ def selftests(host) -> dict[str, str]:
     return outcomes(host.ssh.out("cat /proc/crypto"))
 
 
-def sound(host, engine: str, *functions: int) -> None:
+def sound(host, engine: str, *numbers: int) -> None:
     """No request may have failed."""
-    assert [host.counters(engine, function)["events"]["requests-failed"] for function in functions] == [0] * len(functions)
+    assert [host.counters(engine, number)["events"]["requests-failed"] for number in numbers] == [0] * len(numbers)
 
 
 @pytest.mark.parametrize("version", EACH)
@@ -78,9 +78,9 @@ def test_selftests_pass_on_vfs_in_a_guest(new_session, version):
     session = new_session()
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES)), GuestConfig(version))])
     for name, engine in ENGINES.items():
-        functions = accelerator.set_up(host.ssh, [engine], 1)[name]
+        vfs = accelerator.set_up(host.ssh, [engine], 1)[name]
         record = LoadRecord()
-        guest = Guest(host, functions, record, migration=MigrationConfig(load=""))
+        guest = Guest(host, vfs, record, migration=MigrationConfig(load=""))
         try:
             record.wait("the guest's driver is ready", lambda: record.ready, 120, guest.alive)
         finally:
@@ -100,7 +100,7 @@ def test_selftests_pass_on_a_vf_in_the_host(boot, version):
     host = boot(HostConfig(kernel=version, driver="stock", vfs=1, model={**MODEL, "vf-vectors": "3"}),
                 parameters="pf_q_num=2 ctx_q_num=4")
     assert selftests(host) == {}
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, SEC), SEC.driver)
     assert selftests(host) == passed(version, "sec")
     on_pf, on_vf = (host.counters("sec", n)["events"]["requests-completed"] for n in (0, 1))
     assert on_vf > 100 and on_vf > on_pf
@@ -115,7 +115,7 @@ def test_unload_and_load_again(boot, version, name):
     # frees three: it binds to a VF only once
     engine = ENGINES[name]
     host = boot(HostConfig(kernel=version, driver="stock", vfs=2, engines=(name,)))
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, engine), engine.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, engine), engine.driver)
     selftests(host)
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs && rmmod {engine.driver}", timeout=120)
     accelerator.set_up(host.ssh, [engine], 2, "stock")

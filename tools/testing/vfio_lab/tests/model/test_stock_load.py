@@ -112,9 +112,9 @@ def test_load_on_vfs_in_a_guest(new_session, tmp_path, work, version):
     program.write_text(script(seconds, everything), encoding="utf-8")
     inside = GuestConfig(version, script=program)
     (host,) = session.boot([session.spec("host", HostConfig(vfs=1, engines=tuple(ENGINES), model=AT_ONCE), inside)])
-    functions = [vfs[0] for vfs in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
+    vfs = [addresses[0] for addresses in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
     record = LoadRecord()
-    guest = Guest(host, functions, record, inside)
+    guest = Guest(host, vfs, record, inside)
     try:
         record.wait("the guest's drivers are ready", lambda: record.ready, 180, guest.alive)
         record.wait("the load is done", lambda: record.exit_status is not None,

@@ -23,11 +23,11 @@ def test_pf_and_vfs_pass_their_selftests(boot, version, mode):
     host = boot(HostConfig(kernel=version, driver="stock", vfs=2,
                            model={**MODEL, **dict([mode.split("=")])}))
     assert set(selftests(host).values()) == {"passed"}
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, SEC), SEC.driver)
     before = host.counters("sec", 0)["events"]["requests-completed"]
     assert before > 100
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{SEC.pf}/sriov_numvfs && rmmod {SEC.driver}", timeout=120)
     accelerator.bring_up(host.ssh, SEC, 2, "pf_q_num=2 ctx_q_num=4")
-    accelerator.bind(host.ssh, accelerator.functions(host.ssh, SEC), SEC.driver)
+    accelerator.bind(host.ssh, accelerator.vfs(host.ssh, SEC), SEC.driver)
     assert set(selftests(host).values()) == {"passed"}
     assert host.counters("sec", 1)["events"]["requests-completed"] > 100

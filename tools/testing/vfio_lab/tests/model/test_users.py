@@ -39,9 +39,9 @@ def test_third_party_users(new_session, version):
     config = HostConfig(vfs=1, engines=tuple(ENGINES), model={**MODEL, "request-latency": "0"})
     inside = GuestConfig(kernel.flavoured(kernel.GUEST_FLAVOUR, version), script=SCRIPT)
     (host,) = session.boot([session.spec("host", config, inside)])
-    functions = [vfs[0] for vfs in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
+    vfs = [addresses[0] for addresses in accelerator.set_up(host.ssh, ENGINES.values(), 1).values()]
     record = LoadRecord()
-    guest = Guest(host, functions, record, inside)
+    guest = Guest(host, vfs, record, inside)
     done = {name: 0 for name in ENGINES}
     try:
         record.wait("the guest's drivers are ready", lambda: record.ready, 120, guest.alive)

@@ -62,7 +62,7 @@ class Place:
 
     def vfs(self, name: str) -> list[str]:
         """The VFs of an accelerator."""
-        return accelerator.functions(self.host.ssh, CONFIG.engine(name))
+        return accelerator.vfs(self.host.ssh, CONFIG.engine(name))
 
     def set(self, number: int = 0) -> list[str]:
         """What one guest has: a VF of each of its accelerators."""
@@ -109,7 +109,7 @@ class Place:
     def usable(self, vfs: list[str]) -> None:
         """The VFs must work for their next user."""
         for address in vfs:
-            with steps.Function(self.host, address) as vf:
+            with steps.Vf(self.host, address) as vf:
                 vf.guest_up()
                 assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
                 assert vf.read_migration_data() == steps.DATA_SIZE

@@ -371,7 +371,7 @@ def test_a_rule_creates_vfs_when_the_driver_loads(hosts):
             "cat > /etc/udev/rules.d/70-hisi-acc-vfs.rules; udevadm control --reload",
             stdin=blocks("none", "libvirt")["vfs-at-boot"])
     ssh.run(f"echo {PF} > /sys/bus/pci/drivers/{STOCK}/bind; udevadm settle --timeout=60")
-    assert len(accelerator.functions(ssh, hardware.ENGINES[ENGINE])) == 2
+    assert len(accelerator.vfs(ssh, hardware.ENGINES[ENGINE])) == 2
     assert driver(hosts[1]) == "none"
 
 

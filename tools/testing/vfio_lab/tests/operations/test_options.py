@@ -104,7 +104,7 @@ def test_only_migratable(new_session, vmm):
     with new_session().scenario(HostConfig(vmm=vmm), guest=GuestConfig(extra=port)) as scenario:
         scenario.set_up()
         scenario.start_guest()
-        other = accelerator.functions(scenario.source.ssh, hardware.ENGINES[ENGINE])[1]
+        other = accelerator.vfs(scenario.source.ssh, hardware.ENGINES[ENGINE])[1]
         with pytest.raises(LabError, match="disallowing migration blocker"):
             scenario.guest.qmp.cmd("device_add", driver="vfio-pci", host=other, iommufd="iommu", bus="port1",
                                    enable_migration="off")

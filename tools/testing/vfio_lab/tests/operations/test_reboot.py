@@ -57,6 +57,6 @@ def test_vfs_exist_and_the_recorded_one_is_bound(host: Host) -> None:
     """Two VFs must exist, and only the recorded one be bound to the variant driver."""
     engine = hardware.ENGINES[ENGINE]
     assert driver(host, PF) == engine.driver
-    assert accelerator.functions(host.ssh, engine) == [VF, VF2]
+    assert accelerator.vfs(host.ssh, engine) == [VF, VF2]
     assert (driver(host, VF), driver(host, VF2)) == (hardware.VARIANT_DRIVER, "none")
     assert host.ssh.out(f"systemctl is-active {SERVICE}") == "active"

@@ -102,10 +102,10 @@ def test_the_kselftests_of_a_patched_tree_pass(boot, context, tmp_path):
                    env={**clean_environment(), "ARCH": "arm64", "CROSS_COMPILE": CROSS, "FORCE_TARGETS": "1",
                         **kselftest.static_variables(tmp_path, kselftest.libuuid(context), log)})
     host = boot(HostConfig(push=kselftest.files(target)))
-    functions = accelerator.functions(host.ssh, hardware.ENGINES["sec"])
-    accelerator.bind(host.ssh, functions, hardware.VARIANT_DRIVER)
-    said = host.ssh.run(f"cd {kselftest.REMOTE} && export VFIO_SELFTESTS_BDF={functions[0]} "
-                        f"VFIO_SELFTESTS_DESTINATION={functions[1]} && {run_them} 2>&1", timeout=3000, check=False).stdout
+    vfs = accelerator.vfs(host.ssh, hardware.ENGINES["sec"])
+    accelerator.bind(host.ssh, vfs, hardware.VARIANT_DRIVER)
+    said = host.ssh.run(f"cd {kselftest.REMOTE} && export VFIO_SELFTESTS_BDF={vfs[0]} "
+                        f"VFIO_SELFTESTS_DESTINATION={vfs[1]} && {run_them} 2>&1", timeout=3000, check=False).stdout
     found = {name: verdict for verdict, name in re.findall(r"^((?:not )?ok) \d+ selftests: vfio: (\w+)", said, re.M)}
     assert set(found.values()) == {"ok"}, said
     assert found.keys() == {path.stem for path in kselftest.TREE.glob("*_test.c") if "iommu_dirty" not in path.name} | {

@@ -60,45 +60,45 @@ class Bench:
         accelerator.set_up(self.host.ssh, [SEC], vfs)
 
     @property
-    def functions(self) -> list[str]:
+    def vfs(self) -> list[str]:
         """PCI addresses of the VFs."""
-        return accelerator.functions(self.host.ssh, SEC)
+        return accelerator.vfs(self.host.ssh, SEC)
 
     def bind(self) -> None:
         """Bind all VFs to the driver under test."""
-        accelerator.bind(self.host.ssh, self.functions, VARIANT)
+        accelerator.bind(self.host.ssh, self.vfs, VARIANT)
 
     def unbind(self, *addresses: str) -> None:
         """Unbind these VFs, by default all."""
-        for address in addresses or self.functions:
+        for address in addresses or self.vfs:
             self.host.ssh.run(f"echo {address} > /sys/bus/pci/drivers/{VARIANT}/unbind")
 
-    def enable(self, functions: int) -> None:
+    def enable(self, vfs: int) -> None:
         """sriov_numvfs."""
         self.host.ssh.run(f"echo 0 > {PF}/sriov_numvfs")
-        if functions:
-            self.host.ssh.run(f"echo {functions} > {PF}/sriov_numvfs")
+        if vfs:
+            self.host.ssh.run(f"echo {vfs} > {PF}/sriov_numvfs")
 
-    def open(self, number: int = 0, physical: str = "") -> steps.Function:
+    def open(self, number: int = 0, physical: str = "") -> steps.Vf:
         """Open a VF; a context manager."""
-        return steps.Function(self.host, self.functions[number], physical)
+        return steps.Vf(self.host, self.vfs[number], physical)
 
     def kselftest(self, *names: str, timeout: float = 600) -> str:
         """Run the hisi_acc kselftests, all or some tests; returns their output."""
-        return self.host.ssh.run(tap.command(self.functions, *names), timeout=timeout, check=False).stdout
+        return self.host.ssh.run(tap.command(self.vfs, *names), timeout=timeout, check=False).stdout
 
     def references(self) -> int:
         """The reference count of the driver's module."""
         return int(self.host.ssh.out(f"cat /sys/module/{VARIANT}/refcnt"))
 
-    def count(self, *events: str, function: int = 1) -> int:
-        """Count of an event of a VF."""
-        counts = self.host.counters("sec", function)["events"]
+    def count(self, *events: str, vf: int = 1) -> int:
+        """Count of events of a VF; 0 is the PF."""
+        counts = self.host.counters("sec", vf)["events"]
         return sum(counts[event] for event in events)
 
-    def mailboxes(self, function: int = 1) -> int:
+    def mailboxes(self, vf: int = 1) -> int:
         """Mailbox commands that a VF has received."""
-        counts = self.host.counters("sec", function)
+        counts = self.host.counters("sec", vf)
         return sum(counts["mailbox-set"].values()) + sum(counts["mailbox-get"].values())
 
     def guest_errors(self) -> dict[str, int]:
@@ -112,10 +112,10 @@ class Bench:
             self.host.set_model("sec", name.replace("_", "-"), value)
 
     @contextlib.contextmanager
-    def broken(self, function: str = "1", **faults: object) -> Iterator[None]:
-        """A context manager: faults for one VF, or all."""
+    def broken(self, vf: str = "1", **faults: object) -> Iterator[None]:
+        """A context manager: faults for one VF, or all; 0 is the PF."""
         try:
-            self.set(fault_function=function, **faults)
+            self.set(fault_function=vf, **faults)
             yield
         finally:
             self.sound()

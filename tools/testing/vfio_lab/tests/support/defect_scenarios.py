@@ -28,21 +28,21 @@ RACE_RUNS = 20
 ASK_QUEUES = 0x4006                     # the mailbox command SQC_VFT_V2, a read
 
 
-def go(vf: steps.Function, *states: State) -> None:
+def go(vf: steps.Vf, *states: State) -> None:
     """Transitions that must succeed."""
     for state in states:
         said = vf.go(state)
         assert said == ("", state), f"{state.name}: {said[0] or 'no error'}, and the state is {said[1].name}"
 
 
-def saved(vf: steps.Function) -> bytes:
+def saved(vf: steps.Vf) -> bytes:
     """The migration data of a VF in use."""
     go(vf, State.STOP_COPY)
     assert vf.read_migration_data() == DATA_SIZE, "incomplete migration data"
     return vf.migration_data()
 
 
-def works(vf: steps.Function) -> None:
+def works(vf: steps.Vf) -> None:
     """A VF must be saved and must resume, with its guest's driver loaded."""
     vf.guest_up()
     go(vf, State.STOP)
@@ -85,7 +85,7 @@ def slow_mailbox_is_waited_for(bench: Bench) -> None:
     """R18: a slow mailbox command must not time out early."""
     with bench.open() as vf:
         vf.guest_up()
-        with bench.broken(function="1", mailbox_latency=200_000):
+        with bench.broken(vf="1", mailbox_latency=200_000):
             saved(vf)
 
 
@@ -111,7 +111,7 @@ def debugfs_is_left_empty(bench: Bench) -> None:
         left = bench.host.ssh.out("find /sys/kernel/debug/vfio -mindepth 1 -maxdepth 1 2>/dev/null || true")
         assert left == "", f"left in debugfs: {left}"
         bench.bind()
-    assert bench.host.ssh.out("ls /sys/kernel/debug/vfio").split() == sorted(bench.functions)
+    assert bench.host.ssh.out("ls /sys/kernel/debug/vfio").split() == sorted(bench.vfs)
 
 
 def reset_waits_for_the_pf(bench: Bench) -> None:
@@ -203,7 +203,7 @@ def memory_of_migration_files(bench: Bench) -> None:
         told = f"awk '$1 == \"kernel\" {{ print $2 }}' {group}/memory.stat"
         return int(bench.host.ssh.out(f"until [ \"$n\" = \"$({told})\" ]; do n=$({told}); sleep 3; done; echo $n"))
 
-    with steps.Function(bench.host, bench.functions[0], before=f"echo $$ > {group}/cgroup.procs &&") as vf:
+    with steps.Vf(bench.host, bench.vfs[0], before=f"echo $$ > {group}/cgroup.procs &&") as vf:
         vf.guest_up()
         go(vf, State.STOP)
         counts = [charged()]
@@ -235,7 +235,7 @@ def failed_stop_runs_again(bench: Bench) -> None:
         vf.guest_up()
         before = bench.count("kicks")
         # the PF's driver gets no interrupt, so the error stays
-        with bench.broken(function="0", fault_msi_drop=1):
+        with bench.broken(vf="0", fault_msi_drop=1):
             bench.set(abnormal_error=4)
             error, state = vf.go(State.STOP)
             if not error:
@@ -261,7 +261,7 @@ def passing_error_is_waited_for(bench: Bench) -> None:
     with bench.open() as vf:
         vf.guest_up()
         # the error ends with the second read, however slow the machine is
-        with bench.broken(function="0", fault_msi_drop=1, error_reads=1, abnormal_error=4):
+        with bench.broken(vf="0", fault_msi_drop=1, error_reads=1, abnormal_error=4):
             for state in (State.PRE_COPY, State.STOP_COPY):
                 error, _ = vf.go(state)
                 assert not error, f"{error} for an error that ends with the second read"
@@ -358,7 +358,7 @@ def guests_mask_stays(bench: Bench) -> None:
         assert other.load(MESSAGE_MASK) == 1, "unmasked by a migration"
 
 
-def _used(bench: Bench, vf: steps.Function) -> None:
+def _used(bench: Bench, vf: steps.Vf) -> None:
     """Open it; reset it by its user and by the host, close it, open it again."""
     assert vf.reset_only() == ""
     vf.end()
@@ -395,7 +395,7 @@ def no_vf(bench: Bench) -> None:
     # and whose BARs it therefore restores
     watch.expect(r"BAR \d: error updating", maybe=True)
     accelerator.bring_up(bench.host.ssh, SEC, 2)
-    address = bench.functions[0]
+    address = bench.vfs[0]
     with bench.rival():
         bench.tell("plain", address)
         accelerator.bind(bench.host.ssh, [address], VARIANT)

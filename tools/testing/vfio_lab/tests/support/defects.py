@@ -23,7 +23,7 @@ from tap import PASSED, SKIPPED
 #: in a boot of its own with nothing set up, on a pair of hosts, or where WATCHED says
 SHARED, MANY, V4, ALONE, PAIR, ELSEWHERE = "shared", "many", "v4", "alone", "pair", "elsewhere"
 #: VFs of a device with many
-MANY_FUNCTIONS = 8
+MANY_VFS = 8
 
 BOTH = frozenset(versions.OWN_DRIVERS)
 NEW, OLD, NONE = frozenset(versions.OWN_DRIVERS[:1]), frozenset(versions.OWN_DRIVERS[-1:]), frozenset[str]()

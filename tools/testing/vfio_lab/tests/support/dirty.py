@@ -45,11 +45,11 @@ class DirtyHost:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.functions = [*accelerator.functions(host.ssh, hardware.ENGINES["sec"])[:2], DISK, EDU]
+        self.devices = [*accelerator.vfs(host.ssh, hardware.ENGINES["sec"])[:2], DISK, EDU]
 
-    def run(self, functions: list[str], rounds: int = 8, seed: int = 1) -> Verdict:
+    def run(self, devices: list[str], rounds: int = 8, seed: int = 1) -> Verdict:
         """Run the test on these devices."""
-        done = self.host.ssh.run(f"{REMOTE} -r {rounds} -s {seed} {' '.join(functions)}",
+        done = self.host.ssh.run(f"{REMOTE} -r {rounds} -s {seed} {' '.join(devices)}",
                                  timeout=60 + 30 * rounds, check=False)
         text = done.stdout + done.stderr
         return Verdict(done.returncode, tuple(re.findall(r"^not ok \d+ (\w+)", text, re.M)), text)

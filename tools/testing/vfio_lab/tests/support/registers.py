@@ -163,9 +163,9 @@ class Model:
         self._command(f"clock_step {microseconds * 1000}")
         self.run_due()
 
-    def config(self, function: int) -> int:
+    def config(self, number: int) -> int:
         """Address of the configuration space of the PF or a VF."""
-        return ECAM + (((1 << 8 if self.port else SLOT << 3) + function) << 12)
+        return ECAM + (((1 << 8 if self.port else SLOT << 3) + number) << 12)
 
     def bring_up(self, vfs: int = 2, queues: int = 4) -> None:
         """Enable memory decode and SR-IOV, and assign queues to PF and VFs."""
@@ -180,50 +180,50 @@ class Model:
         self.enable(0)
         self.write(PF_BAR + 0x100040, 1)
         assert self.read(PF_BAR + 0x100044) & 1
-        for function in range(vfs + 1):
-            self.assign(function, function * queues, queues)
+        for number in range(vfs + 1):
+            self.assign(number, number * queues, queues)
         for register, bar in ((0x20, PF_DB_BAR), (0x22C, VF_BAR), (0x234, VF_DB_BAR)):
             self.write(pf + register, bar & 0xFFFFFFFF)
             self.write(pf + register + 4, bar >> 32)
         self.write(pf + 0x210, vfs, 2)
         self.write(pf + 0x208, 9, 2)
-        for function in range(1, vfs + 1):
-            self.enable(function)
+        for number in range(1, vfs + 1):
+            self.enable(number)
 
-    def enable(self, function: int) -> None:
+    def enable(self, number: int) -> None:
         """Enable memory decode, bus master, and interrupts that are written into memory."""
-        config = self.config(function)
+        config = self.config(number)
         self.write(config + 4, 6, 2)
-        self.write(config + 0x54, MSI_WORDS + function * 16)
+        self.write(config + 0x54, MSI_WORDS + number * 16)
         self.write(config + 0x58, 0)
-        self.write(config + 0x5C, function << 8, 2)
+        self.write(config + 0x5C, number << 8, 2)
         self.write(config + 0x52, 0x21, 2)
-        self.write(MSI_WORDS + function * 16, NO_MSI)
+        self.write(MSI_WORDS + number * 16, NO_MSI)
 
-    def interrupt(self, function: int) -> int | None:
+    def interrupt(self, number: int) -> int | None:
         """The vector of the last interrupt since the last call."""
         self.run_due()
-        word = self.read(MSI_WORDS + function * 16)
-        self.write(MSI_WORDS + function * 16, NO_MSI)
+        word = self.read(MSI_WORDS + number * 16)
+        self.write(MSI_WORDS + number * 16, NO_MSI)
         return None if word == NO_MSI else word & 0xFF
 
-    def reset(self, function: int) -> None:
+    def reset(self, number: int) -> None:
         """An FLR, and the configuration that the host kernel restores."""
-        control = self.config(function) + 0x88
+        control = self.config(number) + 0x88
         self.write(control, self.read(control, 2) | 0x8000, 2)
-        self.enable(function)
+        self.enable(number)
 
-    def assign(self, function: int, base: int, count: int) -> None:
+    def assign(self, number: int, base: int, count: int) -> None:
         """Assign queues to the PF or a VF."""
         for kind, data in ((0, base << 28 | 1 << 44 | (count - 1) << 45), (1, 1 << 28)):
-            for register, value in ((0x58, 0), (0x5C, kind), (0x60, function),
+            for register, value in ((0x58, 0), (0x5C, kind), (0x60, number),
                                     (0x64, data & 0xFFFFFFFF), (0x68, data >> 32),
                                     (0x6C, 0), (0x54, 1)):
                 self.write(PF_BAR + 0x100000 + register, value)
             assert self.read(PF_BAR + 0x10006C) == 1
 
 
-class Function:
+class PfOrVf:
     """A driver's data of the PF or a VF. Rings have 16 entries."""
 
     DEVICE = "hisi-sec2"

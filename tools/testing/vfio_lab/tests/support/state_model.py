@@ -27,7 +27,7 @@ class Arc:
 
 
 @dataclasses.dataclass(frozen=True)
-class Function:
+class Vf:
     """The driver's data of a VF, and the VF itself: `stopped` is the device's state, `paused` the driver's."""
 
     state: str = "RUNNING"
@@ -37,7 +37,7 @@ class Function:
     lost: bool = False
     data: str = ""
 
-    def but(self, **changes: object) -> Function:
+    def but(self, **changes: object) -> Vf:
         """A copy with changes."""
         return dataclasses.replace(self, **changes)
 
@@ -73,34 +73,34 @@ def core(text: str) -> Callable[[str, str], str]:
 
 # Outcomes of each action: an error ("" is none) and the VF afterwards
 
-Outcomes = Iterator[tuple[str, Function]]
+Outcomes = Iterator[tuple[str, Vf]]
 
 
-def _stop(f: Function) -> Outcomes:
+def _stop(f: Vf) -> Outcomes:
     yield "", f.but(stopped=True, paused=True)
     yield "refused", f
     yield "stuck after PAUSE", f.but(stopped=True, paused=True)
 
 
-def _restart(f: Function) -> Outcomes:
+def _restart(f: Vf) -> Outcomes:
     yield "", f.but(stopped=False, paused=False, lost=False)
     if f.lost:
         return
     yield "gone", f
 
 
-def _noop(f: Function) -> Outcomes:
+def _noop(f: Vf) -> Outcomes:
     yield "", f
 
 
-def _start_saving(f: Function) -> Outcomes:
+def _start_saving(f: Vf) -> Outcomes:
     if f.data:
         raise Wrong("a second migration file beside the first")
     yield "", f.but(data="match")
     yield "no memory", f
 
 
-def _save(f: Function) -> Outcomes:
+def _save(f: Vf) -> Outcomes:
     if not f.stopped:
         raise Wrong("a running VF is saved")
     if not f.data:
@@ -111,24 +111,24 @@ def _save(f: Function) -> Outcomes:
         yield "", f.but(data="whole")
 
 
-def _start_resuming(f: Function) -> Outcomes:
+def _start_resuming(f: Vf) -> Outcomes:
     if f.data:
         raise Wrong("a second migration file beside the first")
     yield "", f.but(data="incoming")
     yield "no memory", f
 
 
-def _load(f: Function) -> Outcomes:
+def _load(f: Vf) -> Outcomes:
     yield "data rejected", f
     yield "broke halfway", f.but(half_loaded=True)
     yield "", f.but(stopped=True, paused=True, half_loaded=False, lost=False, data="")
 
 
-def _end_session(f: Function) -> Outcomes:
+def _end_session(f: Vf) -> Outcomes:
     yield "", f.but(data="")
 
 
-def _undo_stop(f: Function) -> Outcomes:
+def _undo_stop(f: Vf) -> Outcomes:
     if not f.paused:
         yield "", f
         return
@@ -136,11 +136,11 @@ def _undo_stop(f: Function) -> Outcomes:
     yield "stuck", f
 
 
-def _load_undo(f: Function) -> Outcomes:
+def _load_undo(f: Vf) -> Outcomes:
     yield ("broken" if f.half_loaded else ""), f
 
 
-ACTIONS: dict[str, Callable[[Function], Outcomes]] = {
+ACTIONS: dict[str, Callable[[Vf], Outcomes]] = {
     "hisi_acc_arc_stop": _stop, "hisi_acc_arc_restart": _restart, "hisi_acc_arc_noop": _noop,
     "hisi_acc_arc_start_saving": _start_saving, "hisi_acc_arc_save": _save,
     "hisi_acc_arc_start_resuming": _start_resuming, "hisi_acc_arc_load": _load,
@@ -149,13 +149,13 @@ ACTIONS: dict[str, Callable[[Function], Outcomes]] = {
 }
 
 
-def _action(name: str) -> Callable[[Function], Outcomes]:
+def _action(name: str) -> Callable[[Vf], Outcomes]:
     if name not in ACTIONS:
         raise Wrong(f"the model does not know what {name}() does")
     return ACTIONS[name]
 
 
-def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
+def _walk_arc(f: Vf, arc: Arc, end: str) -> Outcomes:
     """Like hisi_acc_walk_arc() of migrate.c."""
     if arc.needs and arc.action != "hisi_acc_arc_save":
         yield "EBUSY", f
@@ -170,7 +170,7 @@ def _walk_arc(f: Function, arc: Arc, end: str) -> Outcomes:
             yield error, left
 
 
-def _check(f: Function, came: str) -> None:
+def _check(f: Vf, came: str) -> None:
     if f.state == "ERROR":
         if f.data:
             raise Wrong(f"{came}: a migration file in ERROR")
@@ -190,11 +190,11 @@ def _check(f: Function, came: str) -> None:
 
 def explore(table: dict[tuple[str, str], Arc], step: Callable[[str, str], str]) -> tuple[int, int]:
     """Explore all paths from RUNNING; returns the number of VF states and arcs. Raises Wrong."""
-    start = Function()
+    start = Vf()
     seen, todo, walked = {start}, [start], set()
     while todo:
         f = todo.pop()
-        following = [("reset", Function())]
+        following = [("reset", Vf())]
         if f.stopped and not f.lost:
             following.append(("the device resets itself", f.but(lost=True)))
         for target in STATES:

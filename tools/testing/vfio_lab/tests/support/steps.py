@@ -89,7 +89,7 @@ class Loops:
             self._process.communicate()
 
 
-class Function:
+class Vf:
     """A VF opened by a test; a context manager."""
 
     def __init__(self, host: Host, address: str, physical: str = "", before: str = "", wait: bool = True) -> None:
@@ -121,7 +121,7 @@ class Function:
             return False
         return True
 
-    def __enter__(self) -> Function:
+    def __enter__(self) -> Vf:
         return self
 
     def __exit__(self, *_: object) -> None:

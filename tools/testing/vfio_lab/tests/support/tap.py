@@ -47,28 +47,28 @@ def only(mode: str) -> str:
     return " ".join(f"-V {other}" for other in MODES if other != mode)
 
 
-def _line(program: str, names: Sequence[str], functions: Sequence[str]) -> str:
+def _line(program: str, names: Sequence[str], vfs: Sequence[str]) -> str:
     """The command that runs a program, or the tests named."""
     selected = [f"-t {name}" for name in names]
     if program in GENERIC:
-        return " ".join((f"/lab/{program}", only(MODES[0]), *selected, functions[0]))
-    return " ".join((f"/lab/{program}", *selected, *functions))
+        return " ".join((f"/lab/{program}", only(MODES[0]), *selected, vfs[0]))
+    return " ".join((f"/lab/{program}", *selected, *vfs))
 
 
-def command(functions: Iterable[str], *names: str) -> str:
+def command(vfs: Iterable[str], *names: str) -> str:
     """The shell command that runs all hisi_acc tests, or those named, on two VFs."""
-    where, functions = tests(), list(functions)
+    where, vfs = tests(), list(vfs)
     programs = {where[name]: [other for other in names if where[other] == where[name]] for name in names} or \
         {program: [] for program in PROGRAMS}
-    lines = " ".join(f"{_line(program, own, functions)} || failed=1;" for program, own in programs.items())
+    lines = " ".join(f"{_line(program, own, vfs)} || failed=1;" for program, own in programs.items())
     return f"( failed=0; {lines} exit $failed ) 2>&1"
 
 
-def apart(functions: Sequence[str]) -> str:
+def apart(vfs: Sequence[str]) -> str:
     """The shell command that runs all programs at once, each on two VFs of its own: they wait for
     resets most of the time."""
     lines = ["failed=0"]
-    for program, pair in zip(PROGRAMS, zip(functions[::2], functions[1::2]), strict=True):
+    for program, pair in zip(PROGRAMS, zip(vfs[::2], vfs[1::2]), strict=True):
         lines.append(f"/lab/{program} {' '.join(pair)} > /run/{program}.tap 2>&1 & {program}=$!")
     lines += [f"wait ${program} || failed=1; cat /run/{program}.tap" for program in PROGRAMS]
     return "\n".join((*lines, "exit $failed"))

@@ -17,7 +17,7 @@ from bench import PF, RIVAL, SEC, Bench, wait_until
 from defect_scenarios import go, saved, works
 from lab.scenario import accelerator
 from lab.probe import accesses
-from steps import DATA_SIZE, Function, Loop, Loops, State
+from steps import DATA_SIZE, Loop, Loops, State, Vf
 
 # Registers of the guest
 MESSAGE_SOURCE, MESSAGE_MASK, MESSAGE_SET, VF_STATE = 0x20, 0x24, 0x2c, 0x60
@@ -49,13 +49,13 @@ MEMORY = 2
 def gets_its_turn(bench: Bench, what: str, count: int | None = None) -> dict[str, Loop]:
     """The PF's driver takes turns while so many VFs, or all, are kept busy; returns the results of
     their loops."""
-    with bench.rival(), Loops(bench.host, what, bench.functions[:count]) as loops:
+    with bench.rival(), Loops(bench.host, what, bench.vfs[:count]) as loops:
         served = bench.tell("turns", TURNS, check=False)
         taken, longest_ms = map(int, bench.host.ssh.out(f"cat {RIVAL}/turns").split())
         done = loops.end()
     assert served, f"{what}: no turn for the PF's driver after {taken}"
     slowest_ms = max(loop.longest_ms for loop in done.values())
-    print(f"{what}, {len(bench.functions[:count])} VFs: {longest_ms} ms; a VF's user: {slowest_ms} ms")
+    print(f"{what}, {len(bench.vfs[:count])} VFs: {longest_ms} ms; a VF's user: {slowest_ms} ms")
     assert longest_ms <= WAIT_MS, f"{what}: the PF's driver waited {longest_ms} ms, a VF's user {slowest_ms} ms"
     assert taken == TURNS
     return done
@@ -71,7 +71,7 @@ def bandwidth_limits_are_readable_beside_migrations(bench: Bench) -> None:
     """T11: the file of bandwidth limits may return EAGAIN for a moment only; counted in reads, as
     their duration depends on the machine."""
     file = f"/sys/kernel/debug/{SEC.driver}/{SEC.pf}/alg_qos"
-    with Loops(bench.host, "states", bench.functions):
+    with Loops(bench.host, "states", bench.vfs):
         said = bench.host.ssh.run(
             f"refused=0; for n in $(seq {TURNS}); do looks={LOOKS}; until cat {file} > /dev/null 2>&1; do "
             "refused=$((refused + 1)) looks=$((looks - 1)); [ $looks -gt 0 ] || exit 1; usleep 10000; done; done; "
@@ -84,7 +84,7 @@ def bandwidth_limits_are_readable_beside_migrations(bench: Bench) -> None:
 
 def resets(bench: Bench) -> list[int]:
     """Resets of the PF and each VF, the PF first."""
-    return [bench.count("resets", function=number) for number in range(bench.host.spec.config.vfs + 1)]
+    return [bench.count("resets", vf=number) for number in range(bench.host.spec.config.vfs + 1)]
 
 
 def keep_awake(bench: Bench, *addresses: str) -> None:
@@ -97,7 +97,7 @@ def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
     with bench.rival(), bench.open() as reset, bench.open(1) as flr:
         for vf in reset, flr:
             vf.guest_up()
-        third = bench.functions[2]
+        third = bench.vfs[2]
         keep_awake(bench, third)
         before = resets(bench)
         bench.tell("hold", 1)
@@ -118,12 +118,12 @@ def resets_wait_for_a_long_reset_of_all(bench: Bench) -> None:
 
 def open_waits_for_a_reset_of_all(bench: Bench) -> None:
     """T6: opening a VF, which resets it, must wait for the PF reset and succeed."""
-    address = bench.functions[0]
+    address = bench.vfs[0]
     keep_awake(bench, address)
     with bench.rival():
         before = resets(bench)
         bench.tell("hold", 1)
-        late = Function(bench.host, address, wait=False)
+        late = Vf(bench.host, address, wait=False)
         early = late.opened(HELD_SECONDS)
         meanwhile = resets(bench)
         bench.tell("hold", 0)
@@ -138,12 +138,12 @@ def open_waits_for_a_reset_of_all(bench: Bench) -> None:
 @contextlib.contextmanager
 def unheard(bench: Bench) -> Iterator[None]:
     """The PF's driver misses the next interrupt."""
-    with bench.broken(function="0", fault_msi_drop=1):
+    with bench.broken(vf="0", fault_msi_drop=1):
         yield
 
 
 @contextlib.contextmanager
-def device_error(bench: Bench, vf: Function) -> Iterator[None]:
+def device_error(bench: Bench, vf: Vf) -> Iterator[None]:
     """The queue manager reports an error, perhaps caused by another tenant."""
     del vf
     with unheard(bench):
@@ -152,7 +152,7 @@ def device_error(bench: Bench, vf: Function) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def engine_error(bench: Bench, vf: Function) -> Iterator[None]:
+def engine_error(bench: Bench, vf: Vf) -> Iterator[None]:
     """The engine reports an error."""
     del vf
     with unheard(bench):
@@ -161,7 +161,7 @@ def engine_error(bench: Bench, vf: Function) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def message_to_guest(bench: Bench, vf: Function) -> Iterator[None]:
+def message_to_guest(bench: Bench, vf: Vf) -> Iterator[None]:
     """A message to the guest is pending, and its vCPUs are stopped."""
     vf.store(MESSAGE_MASK, 0)
     bench.tell("message", 1)
@@ -170,7 +170,7 @@ def message_to_guest(bench: Bench, vf: Function) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def message_from_guest(bench: Bench, vf: Function) -> Iterator[None]:
+def message_from_guest(bench: Bench, vf: Vf) -> Iterator[None]:
     """The guest sent a message that was not read."""
     with unheard(bench):
         vf.store(MESSAGE_SET, 1)
@@ -182,7 +182,7 @@ def message_from_guest(bench: Bench, vf: Function) -> Iterator[None]:
 class Trouble:
     """A condition, and the text of its log message."""
 
-    begins: Callable[[Bench, Function], contextlib.AbstractContextManager[None]]
+    begins: Callable[[Bench, Vf], contextlib.AbstractContextManager[None]]
     words: str
 
 
@@ -190,7 +190,7 @@ TROUBLES = (Trouble(device_error, "device error"), Trouble(engine_error, "engine
             Trouble(message_to_guest, "message to guest"), Trouble(message_from_guest, "message from guest"))
 
 
-def goes_there_and_back(bench: Bench, vf: Function, *states: State) -> None:
+def goes_there_and_back(bench: Bench, vf: Vf, *states: State) -> None:
     """Stop and restart."""
     before = bench.count("kicks", "kicks-of-unused-queues")
     go(vf, *states)
@@ -211,7 +211,7 @@ def stopped_whatever_is_outside(bench: Bench) -> None:
 
 # Guests that do not report that they are ready
 
-def tables(vf: Function) -> list[int]:
+def tables(vf: Vf) -> list[int]:
     """The tables that the guest has set."""
     found = []
     for command in SQC_TABLE, CQC_TABLE:
@@ -248,7 +248,7 @@ def silent_guest_is_saved(bench: Bench) -> None:
     is_stopped_and_saved(bench, State.STOP)
 
 
-def unused(vf: Function) -> bytes:
+def unused(vf: Vf) -> bytes:
     """Migration data of a VF that no guest uses."""
     go(vf, State.STOP_COPY)
     assert vf.read_migration_data() > 0
@@ -360,7 +360,7 @@ def function_table_is_left_alone(bench: Bench) -> None:
         assert vf.read_migration_data() > 0
         go(vf, State.RUNNING, State.STOP_COPY)
         assert vf.read_migration_data() == DATA_SIZE
-    touched = [a for a in accesses.read(trace) if a.function == 0 and a.offset in FUNCTION_TABLE]
+    touched = [a for a in accesses.read(trace) if a.vf == 0 and a.offset in FUNCTION_TABLE]
     assert not touched, f"the function table's registers were accessed {len(touched)} times"
 
 
@@ -422,7 +422,7 @@ WALKS = ((State.STOP, State.RUNNING), (State.STOP_COPY, State.RUNNING), (State.P
 def walked_beside_resets(bench: Bench, states: Sequence[State]) -> None:
     """Each state must be reached. The one requested afterwards is not checked: the next reset may
     have led to RUNNING."""
-    address, before, errors = bench.functions[0], bench.count("resets"), set[str]()
+    address, before, errors = bench.vfs[0], bench.count("resets"), set[str]()
     with bench.open() as vf, Loops(bench.host, "sysfs", [address]) as loops:
         for number in itertools.count():
             if number >= ROUNDS and bench.count("resets") > before + ROUNDS:
@@ -443,7 +443,7 @@ def states_are_reached_beside_the_hosts_resets(bench: Bench) -> None:
 
 def users_resets_beside_the_hosts(bench: Bench) -> None:
     """T18: VFIO_DEVICE_RESET must succeed during the host's resets."""
-    address, before = bench.functions[0], bench.count("resets")
+    address, before = bench.vfs[0], bench.count("resets")
     with Loops(bench.host, "reset", [address]) as users, Loops(bench.host, "sysfs", [address]) as hosts:
         wait_until("the VF was reset often", lambda: bench.count("resets") > before + 4 * ROUNDS)
         for loop in hosts.end()[address], users.end()[address]:
