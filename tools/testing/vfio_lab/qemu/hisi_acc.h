@@ -115,6 +115,7 @@ struct HisiAccFunc {
 
     HisiAccPf *pf;
     unsigned number;
+    char name[16];                  /* for messages: "PF", "VF 1" */
     unsigned resets;                /* for a DMA that causes one */
     MemoryRegion bar;
     MemoryRegion db_bar;

@@ -125,7 +125,7 @@ static void finish(HisiAccFunc *f, bool done, uint64_t data)
     if (fault(f, w0 & MB_COMMAND) == HISI_ACC_MB_GARBAGE) {
         data = MB_GARBAGE;
     }
-    trace_hisi_acc_mailbox_end(hisi_acc_engine(f)->name, f->number,
+    trace_hisi_acc_mailbox_end(hisi_acc_engine(f)->name, f->name,
                                w0 & MB_COMMAND, done, data);
     stq_le_p(f->mailbox + 4, data);
     stw_le_p(f->mailbox, done ? w0 : w0 | MB_FAILED);
@@ -198,7 +198,7 @@ void hisi_acc_mailbox_write(HisiAccFunc *f, unsigned first, uint64_t value,
     stq_le_p(f->mailbox, f->mailbox_low);
     stq_le_p(f->mailbox + 8, value);
     stw_le_p(f->mailbox, lduw_le_p(f->mailbox) | MB_BUSY);
-    trace_hisi_acc_mailbox(hisi_acc_engine(f)->name, f->number, f->mailbox[0],
+    trace_hisi_acc_mailbox(hisi_acc_engine(f)->name, f->name, f->mailbox[0],
                            f->mailbox[1] & MB_GET >> 8,
                            lduw_le_p(f->mailbox + 2), ldq_le_p(f->mailbox + 4));
     f->mailbox_running = true;

@@ -127,6 +127,11 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 {
     PCIDevice *dev = PCI_DEVICE(f);
 
+    if (f->number) {
+        snprintf(f->name, sizeof(f->name), "VF %u", f->number);
+    } else {
+        snprintf(f->name, sizeof(f->name), "PF");
+    }
     memory_region_init_io(&f->bar, OBJECT(f), &hisi_acc_bar_ops, f,
                           "hisi-acc-bar2", bar_size);
     pci_register_bar(dev, HISI_ACC_BAR, BAR_TYPE, &f->bar);

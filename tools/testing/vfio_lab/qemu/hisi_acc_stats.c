@@ -171,20 +171,20 @@ static const char *const access_names[] = {
 void hisi_acc_count(HisiAccFunc *f, enum HisiAccEvent event, uint64_t n)
 {
     f->stats.events[event] += n;
-    trace_hisi_acc_event(hisi_acc_engine(f)->name, f->number,
+    trace_hisi_acc_event(hisi_acc_engine(f)->name, f->name,
                          event_names[event], n);
 }
 
 void hisi_acc_guest_error(HisiAccFunc *f, enum HisiAccError error,
                           uint64_t detail)
 {
-    trace_hisi_acc_guest_error(hisi_acc_engine(f)->name, f->number,
+    trace_hisi_acc_guest_error(hisi_acc_engine(f)->name, f->name,
                                errors[error].name, detail);
     if (f->stats.errors[error]++) {
         return;
     }
-    qemu_log_mask(LOG_GUEST_ERROR, "%s function %u: %s (0x%" PRIx64 ")\n",
-                  hisi_acc_engine(f)->name, f->number, errors[error].text,
+    qemu_log_mask(LOG_GUEST_ERROR, "%s %s: %s (0x%" PRIx64 ")\n",
+                  hisi_acc_engine(f)->name, f->name, errors[error].text,
                   detail);
 }
 

@@ -22,7 +22,7 @@ void hisi_acc_access(const HisiAccAccess *a, bool write, uint64_t value,
 
     stats->events[write ? HISI_ACC_EV_WRITE : HISI_ACC_EV_READ]++;
     (write ? stats->writes : stats->reads)[i]++;
-    trace_hisi_acc_access(hisi_acc_engine(a->via)->name, a->via->number, a->bar,
+    trace_hisi_acc_access(hisi_acc_engine(a->via)->name, a->via->name, a->bar,
                           write ? "write" : "read", size, a->addr, shown);
     if (a->via->pf->trace) {
         fprintf(a->via->pf->trace,

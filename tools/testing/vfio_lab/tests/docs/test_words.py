@@ -60,8 +60,6 @@ ALLOWED = {
     ("tools/testing/vfio_lab/modules/accel_load/compress.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/README.md", "window", "of a compressor"),
     ("tools/testing/vfio_lab/qemu/hisi_acc_props.c", "function", "a value of kick-scope"),
-    ("tools/testing/vfio_lab/qemu/hisi_acc_stats.c", "function", "as in the trace events: 0 is the PF, n is VF n"),
-    ("tools/testing/vfio_lab/qemu/trace-events", "function", "0 is the PF, n is VF n"),
     ("tools/testing/vfio_lab/qemu/hisi_zip.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/tests/lab/test_apt_sources.py", "images", "Debian's"),
     ("tools/testing/vfio_lab/tests/lab/test_splats.py", "function", "of the kernel"),

@@ -595,13 +595,14 @@ def test_qemus_trace_events_have_what_the_device_does(start):
     vf.model.qmp("trace-event-set-state", name="hisi_acc_*", enable=False)
     vf.write(0x34, 3)
     lines = [line.partition(" ")[2] for line in vf.model.log.read_text().splitlines() if line.startswith("hisi_acc_")]
-    for line, times in {"hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x1": 0,
-                        "hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x2": 1,
-                        "hisi-sec2 function 1: BAR2 write of 4 bytes at 0x34: 0x3": 0,
-                        "hisi-sec2 function 1: command 0x8, get 0, queue 1, data 0x0": 1,
-                        "hisi-sec2 function 1: command 0x8 done 1, data 0x0": 1,
-                        "hisi-sec2 function 1: undefined-register (0x3300)": 2,
-                        "hisi-sec2 function 1: kicks +1": 1,
+    for line, times in {"hisi-sec2 VF 1: BAR2 write of 4 bytes at 0x34: 0x1": 0,
+                        "hisi-sec2 VF 1: BAR2 write of 4 bytes at 0x34: 0x2": 1,
+                        "hisi-sec2 VF 1: BAR2 write of 4 bytes at 0x34: 0x3": 0,
+                        "hisi-sec2 VF 1: command 0x8, get 0, queue 1, data 0x0": 1,
+                        "hisi-sec2 VF 1: command 0x8 done 1, data 0x0": 1,
+                        "hisi-sec2 VF 1: undefined-register (0x3300)": 2,
+                        "hisi-sec2 VF 1: kicks +1": 1,
+                        "hisi-sec2 PF: BAR2 write of 4 bytes at 0x10000c: 0x800": 1,
                         "hisi-sec2: errors of the queue manager 0x800": 1}.items():
         assert lines.count(line) == times, (line, lines)
 
