@@ -211,7 +211,10 @@ static void disabled_dma_resets(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, saved.eqc[1], eq_base);
 	KUNIT_EXPECT_EQ(test, saved.aeq_int_mask, 1);
 	KUNIT_EXPECT_EQ(test, saved.pending_read, HISI_ACC_MB_READ_CQC_TABLE);
+	/* the PF sends a message meanwhile */
+	fake->bar[QM_IFC_INT_SOURCE / 4] = 1;
 	KUNIT_EXPECT_EQ(test, restart(fake), 0);
+	KUNIT_EXPECT_EQ(test, fake->bar[QM_IFC_INT_SOURCE / 4], 1);
 	KUNIT_EXPECT_EQ(test, fake->sqc_table, sqc_table);
 	KUNIT_EXPECT_EQ(test, fake->cqc_table, cqc_table);
 	KUNIT_EXPECT_EQ(test, fake->bar[0x8004 / 4], eq_base);
