@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import ENGINE, Scenario, slow_down
+from bench import wait_until
 
 # Low bandwidth, so that memory is transferred while the test acts
 TRICKLE = 1 << 20
@@ -62,9 +63,12 @@ def stop_and_cont(scenario: Scenario, guest: Guest) -> None:
 
 
 def ended(guest: Guest, since: float) -> str:
-    """The final status of the migration that started after `since`."""
+    """The final status of the migration that started after `since`; QEMU accepts "cont" then."""
     end = guest.qmp.wait("the migration ends", lambda e: e.name == "MIGRATION" and e.at >= since and
                          e.data["status"] in ENDED, 60, guest.alive)
+    # the event comes before QEMU is done: until then it answers that the migration is not
+    # finalized yet
+    wait_until("QEMU is done with it", lambda: guest.qmp.cmd("query-status")["status"] != "finish-migrate")
     return end.data["status"]
 
 
