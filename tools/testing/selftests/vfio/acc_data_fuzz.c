@@ -3,7 +3,11 @@
  * Migration data with random changes, in random writes, into VFs of a HiSilicon
  * accelerator.
  *
- * usage: acc_data_fuzz [-r] INPUTS SEED SOURCE DESTINATION...
+ * usage: acc_data_fuzz [[-r] INPUTS SEED SOURCE DESTINATION...]
+ *
+ * Without arguments, as run_kselftest.sh runs it, a few inputs for the VF that
+ * VFIO_SELFTESTS_DESTINATION of the environment names, from that of
+ * VFIO_SELFTESTS_BDF.
  *
  * SOURCE is saved for valid data. The DESTINATIONs share the inputs. An input must
  * be loaded if acc_data_rules.h calls it valid, and rejected otherwise; what was
@@ -17,6 +21,7 @@
 
 #define MAX_FUNCTIONS	64
 #define MAX_LENGTH	(DATA_END + 24)
+#define FEW		500
 
 struct share {
 	pthread_t thread;
@@ -247,17 +252,45 @@ static void *work(void *arg)
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s [-r] INPUTS SEED SOURCE DESTINATION...\n", name);
+	fprintf(stderr, "usage: %s [[-r] INPUTS SEED SOURCE DESTINATION...]\n", name);
 	return 2;
+}
+
+static int fuzz(unsigned long seed, const char *source, const char *const *destinations,
+		int count)
+{
+	static struct share shares[MAX_FUNCTIONS];
+	unsigned long taken = 0, refused = 0;
+
+	setlinebuf(stdout);
+	make_seeds(source, true);
+	make_seeds(source, false);
+	for (int i = 0; i < count; i++) {
+		shares[i].bdf = destinations[i];
+		shares[i].random = random_of(seed, i);
+		pthread_create(&shares[i].thread, NULL, work, &shares[i]);
+	}
+	for (int i = 0; i < count; i++) {
+		pthread_join(shares[i].thread, NULL);
+		taken += shares[i].taken;
+		refused += shares[i].refused;
+	}
+	printf("ok %lu taken, %lu refused\n", taken, refused);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	static struct share shares[MAX_FUNCTIONS];
-	unsigned long taken = 0, refused = 0, seed;
+	const char *bdfs[2];
 	int first, count;
+	unsigned long seed;
 	char *end;
 
+	if (argc == 1) {
+		hisi_acc_vf_pair(&argc, argv, bdfs);
+		left = FEW;
+		return fuzz(1, bdfs[0], &bdfs[1], 1);
+	}
 	refused_only = argc > 1 && !strcmp(argv[1], "-r");
 	first = 1 + refused_only;
 	count = argc - first - 3;
@@ -269,20 +302,5 @@ int main(int argc, char **argv)
 	seed = strtoul(argv[first + 1], &end, 10);
 	if (*end)
 		return usage(argv[0]);
-
-	setlinebuf(stdout);
-	make_seeds(argv[first + 2], true);
-	make_seeds(argv[first + 2], false);
-	for (int i = 0; i < count; i++) {
-		shares[i].bdf = argv[first + 3 + i];
-		shares[i].random = random_of(seed, i);
-		pthread_create(&shares[i].thread, NULL, work, &shares[i]);
-	}
-	for (int i = 0; i < count; i++) {
-		pthread_join(shares[i].thread, NULL);
-		taken += shares[i].taken;
-		refused += shares[i].refused;
-	}
-	printf("ok %lu taken, %lu refused\n", taken, refused);
-	return 0;
+	return fuzz(seed, argv[first + 2], (const char *const *)&argv[first + 3], count);
 }

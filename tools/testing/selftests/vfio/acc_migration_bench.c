@@ -8,6 +8,9 @@
  *        acc_migration_bench many ROUNDS SOURCE...
  *        acc_migration_bench hold SOURCE...
  *
+ * Without arguments, as run_kselftest.sh runs it, pair with the VFs that
+ * VFIO_SELFTESTS_BDF and VFIO_SELFTESTS_DESTINATION of the environment name.
+ *
  * All are VFs of HiSilicon accelerators, bound to the driver under test. The guest
  * driver is that of hisi_acc_guest.c; no request is in flight.
  *
@@ -46,6 +49,7 @@
 
 #define MAX_FUNCTIONS	64
 #define MAX_STEPS	8
+#define FEW		5
 
 struct moment {
 	long long wall;
@@ -396,7 +400,12 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 	int rounds = argc > 2 ? atoi(argv[2]) : 0;
+	const char *bdfs[2];
 
+	if (argc == 1) {
+		hisi_acc_vf_pair(&argc, argv, bdfs);
+		return pair(FEW, bdfs[0], bdfs[1]);
+	}
 	if (!strcmp(what, "pair") && argc == 5 && rounds > 0)
 		return pair(rounds, argv[3], argv[4]);
 	if (!strcmp(what, "walk") && argc == 4) {

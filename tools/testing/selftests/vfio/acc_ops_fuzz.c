@@ -3,7 +3,10 @@
  * Random operations of userspace on one VF of a HiSilicon accelerator, in several
  * threads that share its migration files.
  *
- * usage: acc_ops_fuzz OPERATIONS SEED VF
+ * usage: acc_ops_fuzz [OPERATIONS SEED VF]
+ *
+ * Without arguments, as run_kselftest.sh runs it, a few operations on the VF that
+ * VFIO_SELFTESTS_BDF of the environment names.
  *
  * Each result must be one that the uAPI allows, nothing may hang, and after a reset
  * the VF must be saved as before. The kernel log is not checked here.
@@ -16,6 +19,7 @@
 
 #define THREADS		4
 #define FILES		8
+#define FEW		2000
 #define LONGEST		(2 * DATA_END)
 
 enum operation {
@@ -182,7 +186,7 @@ static void *work(void *arg)
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s OPERATIONS SEED VF\n", name);
+	fprintf(stderr, "usage: %s [OPERATIONS SEED VF]\n", name);
 	return 2;
 }
 
@@ -200,27 +204,18 @@ static bool saves(struct data_match *match)
 	       !device_set_state(vf.fd, RUNNING, NULL);
 }
 
-int main(int argc, char **argv)
+static int fuzz(const char *bdf, unsigned long seed)
 {
 	static struct worker workers[THREADS];
 	struct data_match before, after;
-	unsigned long seed, resets = 0;
-	char *end;
-
-	if (argc != 4)
-		return usage(argv[0]);
-	left = strtol(argv[1], &end, 10);
-	if (*end || left < 1)
-		return usage(argv[0]);
-	seed = strtoul(argv[2], &end, 10);
-	if (*end)
-		return usage(argv[0]);
+	unsigned long resets = 0;
+	long operations = left;
 
 	setlinebuf(stdout);
 	memset(files, -1, sizeof(files));
-	hisi_acc_vf_open(&vf, argv[3]);
+	hisi_acc_vf_open(&vf, bdf);
 	if (!saves(&before)) {
-		fprintf(stderr, "acc_ops_fuzz: %s cannot be saved\n", argv[3]);
+		fprintf(stderr, "acc_ops_fuzz: %s cannot be saved\n", bdf);
 		return 1;
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -236,7 +231,28 @@ int main(int argc, char **argv)
 		printf("not ok the VF is not saved as before\n");
 		return 1;
 	}
-	printf("ok %s operations, %lu of them resets\n", argv[1], resets);
+	printf("ok %ld operations, %lu of them resets\n", operations, resets);
 	hisi_acc_vf_close(&vf);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long seed;
+	const char *bdf;
+	char *end;
+
+	if (argc == 1) {
+		bdf = vfio_selftests_get_bdf(&argc, argv);
+		hisi_acc_vf_require(bdf);
+		left = FEW;
+		return fuzz(bdf, 1);
+	}
+	if (argc != 4)
+		return usage(argv[0]);
+	left = strtol(argv[1], &end, 10);
+	if (*end || left < 1)
+		return usage(argv[0]);
+	seed = strtoul(argv[2], &end, 10);
+	return *end ? usage(argv[0]) : fuzz(argv[3], seed);
 }

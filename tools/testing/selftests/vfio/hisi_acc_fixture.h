@@ -86,11 +86,9 @@ static inline int hisi_acc_test_run(int argc, char *argv[])
 {
 	const char *bdfs[2];
 
-	migration_device_pair(&argc, argv, bdfs);
+	hisi_acc_vf_pair(&argc, argv, bdfs);
 	source_bdf = bdfs[0];
 	destination_bdf = bdfs[1];
-	hisi_acc_vf_require(source_bdf);
-	hisi_acc_vf_require(destination_bdf);
 	return test_harness_run(argc, argv);
 }
 

@@ -45,6 +45,13 @@ void hisi_acc_vf_require(const char *bdf)
 	free(path);
 }
 
+void hisi_acc_vf_pair(int *argc, char *argv[], const char *bdfs[2])
+{
+	migration_device_pair(argc, argv, bdfs);
+	hisi_acc_vf_require(bdfs[0]);
+	hisi_acc_vf_require(bdfs[1]);
+}
+
 static u64 region_offset(struct hisi_acc_vf *vf, u32 index)
 {
 	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };

@@ -26,6 +26,9 @@ struct hisi_acc_vf {
  */
 void hisi_acc_vf_require(const char *bdf);
 
+/* The pair of migration_device_pair(), both required to be such VFs */
+void hisi_acc_vf_pair(int *argc, char *argv[], const char *bdfs[2]);
+
 /* Open, in RUNNING and without a guest driver; exits with a message if that fails */
 void hisi_acc_vf_open(struct hisi_acc_vf *vf, const char *bdf);
 void hisi_acc_vf_close(struct hisi_acc_vf *vf);

@@ -18,11 +18,11 @@ MIGRATION_TESTS += hisi_acc_migration_states_test
 MIGRATION_TESTS += hisi_acc_migration_data_test
 MIGRATION_TESTS += hisi_acc_migration_reject_test
 MIGRATION_TESTS += hisi_acc_migration_reset_test
+MIGRATION_TESTS += acc_ops_fuzz
+MIGRATION_TESTS += acc_data_fuzz
+MIGRATION_TESTS += acc_migration_bench
 # Installed, and not run by run_kselftest.sh
 MIGRATION_TOOLS := hisi_acc_migration_pf_reset
-MIGRATION_TOOLS += acc_migration_bench
-MIGRATION_TOOLS += acc_ops_fuzz
-MIGRATION_TOOLS += acc_data_fuzz
 # arm64 has the store of 16 bytes that the mailbox takes
 HISI_ACC_O := $(addprefix $(OUTPUT)/, hisi_acc_guest.o hisi_acc_vf.o)
 endif
@@ -43,7 +43,7 @@ MIGRATION_O += $(LIBMIGRATION_O) $(HISI_ACC_O)
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
-$(filter $(OUTPUT)/hisi_acc_%, $(TEST_CUSTOM_PROGS)) $(TOOL_PROGS): $(HISI_ACC_O)
+$(filter $(OUTPUT)/hisi_acc_% $(OUTPUT)/acc_%, $(TEST_CUSTOM_PROGS)) $(TOOL_PROGS): $(HISI_ACC_O)
 
 $(TEST_CUSTOM_PROGS) $(TOOL_PROGS): %: %.o $(LIBMIGRATION_O) $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@

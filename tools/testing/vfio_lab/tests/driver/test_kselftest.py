@@ -16,6 +16,9 @@ from tap import MODES, only
 
 #: tests for any device and any driver
 GENERIC = sorted(path.stem for path in kselftest.TREE.glob("vfio_pci_migration_*_test.c"))
+#: programs for two VFs of an accelerator, without arguments the fuzzers and the benchmark are short
+OF_PAIRS = ["vfio_pci_hisi_acc_test", "hisi_acc_migration_states_test", "acc_ops_fuzz", "acc_data_fuzz",
+            "acc_migration_bench"]
 SECONDS = 500
 
 
@@ -67,7 +70,7 @@ def test_this_driver_passes(boot, context, request):
     # Not the last VF: it may have the remaining queues
     lines["pair"] = (f"VFIO_SELFTESTS_BDF={vfs[-3]} VFIO_SELFTESTS_DESTINATION={vfs[-2]} "
                      f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
-                     "../run_kselftest.sh -t vfio:vfio_pci_hisi_acc_test -t vfio:hisi_acc_migration_states_test")
+                     "../run_kselftest.sh " + " ".join(f"-t vfio:{program}" for program in OF_PAIRS))
     said = side_by_side(host, lines)
     assert host.unexpected() == []
     # and the device reads unmapped memory, which the SMMU reports; otherwise the PF's driver would
@@ -77,7 +80,8 @@ def test_this_driver_passes(boot, context, request):
     # It maps 1 GiB for each test, which uses CPU time: alone, and one of seven
     more = "" if request.config.getoption("--long") else "-t mix_and_match"
     said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {vfs[-1]}"})
-    assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said["iommufd"], re.M)) == GENERIC, said["iommufd"]
+    for name, programs in ("iommufd", GENERIC), ("pair", OF_PAIRS):
+        assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said[name], re.M)) == sorted(programs), said[name]
     for name, text in said.items():
         found = verdicts(text)
         assert set(found.values()) == {"ok"}, f"{name}: {text}"
