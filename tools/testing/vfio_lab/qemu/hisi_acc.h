@@ -171,6 +171,7 @@ struct HisiAccFunc {
 
 enum HisiAccScope { HISI_ACC_SCOPE_QUEUE, HISI_ACC_SCOPE_FUNCTION };
 enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
+enum HisiAccUnpause { HISI_ACC_UNPAUSE_DOORBELL, HISI_ACC_UNPAUSE_KICK };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
 enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
@@ -208,7 +209,7 @@ enum HisiAccStateFault {
 typedef struct HisiAccConfig {
     enum HisiAccScope kick_scope;
     enum HisiAccCause context_fetch;
-    enum HisiAccCause unpause;
+    enum HisiAccUnpause unpause;
     enum HisiAccInflight pause_inflight;
     enum HisiAccWriteback writeback_scope;
     enum HisiAccMasterOff bus_master_off;

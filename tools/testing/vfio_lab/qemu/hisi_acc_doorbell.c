@@ -82,7 +82,7 @@ static void resume_doorbell(HisiAccFunc *f, const Doorbell *db)
 static bool queue_awake(HisiAccFunc *f, const Doorbell *db, const bool *held)
 {
     if (hisi_acc_queue_paused(f, db->queue)) {
-        if (f->pf->cfg.unpause == HISI_ACC_BY_KICK) {
+        if (f->pf->cfg.unpause == HISI_ACC_UNPAUSE_KICK) {
             hisi_acc_guest_error(f, HISI_ACC_ERR_DB_PAUSED, db->raw);
             return false;
         }

@@ -50,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `vlab check -- --long`, `vlab check --all` and `vlab defects`."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--results", metavar="FILE", help="keep results in this file, and leave out what passed on this tree")
+    parser.addoption("--outer", metavar="PROGRAM", help="run qtests on another QEMU with the device model")
     parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
 
@@ -198,9 +199,10 @@ def context() -> Context:
 
 
 @pytest.fixture(scope="session")
-def outer(context: Context) -> pathlib.Path:
+def outer(context: Context, pytestconfig: pytest.Config) -> pathlib.Path:
     """The QEMU with the device model."""
-    return qemu.chosen(context)
+    given = pytestconfig.getoption("--outer")
+    return pathlib.Path(given) if given else qemu.chosen(context)
 
 
 def fail_for(found: list[str], missing: list[str]) -> None:

@@ -35,7 +35,8 @@ class HostConfig:
     tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
     tracking; with `ports` each accelerator is behind a root port, which reports errors of
     the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the
-    host's root, `push` maps names in the host to local files."""
+    host's root, `push` maps names in the host to local files.  With `uefi` it boots by UEFI and
+    with ACPI tables, like a server: PFs can be reset by their firmware's method."""
 
     kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
@@ -46,6 +47,7 @@ class HostConfig:
     model: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(MODEL))
     httu: bool = True
     ports: bool = False
+    uefi: bool = False
     vmm: str = versions.DEFAULT_VMM
     roots: tuple[pathlib.Path, ...] = ()
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)

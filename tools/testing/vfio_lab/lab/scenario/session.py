@@ -14,7 +14,7 @@ from ..core import disk, hardware, scratch, temporary, versions
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.progress import Steps
-from ..build import cpio, driver, image, kernel, pyqmp, qemu, rootfs
+from ..build import cpio, driver, firmware, image, kernel, pyqmp, qemu, rootfs
 from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import Start, command
 from .host import Host, HostSpec
@@ -89,7 +89,8 @@ class Session:
         initrd = self._images / f"{name}-initrd"
         cpio.concatenate(initrd, [root.archive, *config.roots, parts / "modules.cpio", parts / "overlay.cpio"])
         shutil.rmtree(parts)
-        return HostSpec(name, config, built, initrd, lan, vmm=root.vmm)
+        bios = ("-bios", str(firmware.uefi(self.context))) if config.uefi else ()
+        return HostSpec(name, config, built, initrd, lan, bios, vmm=root.vmm)
 
     def host(self, spec: HostSpec, program: pathlib.Path | None = None) -> Host:
         """A host that is not booted yet; `program` is another outer QEMU."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Behaviour that no public source specifies is a property of the device model; this driver must
 work with each setting. A guest migrates, with --long there and back, while both devices have the
-setting.
+setting. test_stock_choices.py has the stock drivers.
 
 This verifies that the driver does not depend on the model's defaults.
 """
@@ -13,21 +13,15 @@ import re
 import pytest
 
 import tap
+from choices import CHOICES, choose, settings
 from lab.core import paths, versions
-from lab.scenario.config import MigrationConfig
+from lab.scenario.config import HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE
 from test_uapi import bound_host
 
-#: for each choice its default and another value, see qemu/README.md
-CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("kick", "doorbell"), "writeback-scope": ("queues", "all"),
-           "pause-inflight": ("finish", "hold"), "context-fetch": ("kick", "doorbell"),
-           "bus-master-off": ("fail", "reset"), "d3-access": ("all-ones", "abort"), "mig-regs-reset": ("keep", "lost"),
-           "mailbox-narrow-read": ("own", "foreign"), "bus-reopen": ("clear", "toggle"),
-           "message-mask-reset": ("set", "keep"), "ras": ("on", "off"), "ras-overflow": ("off", "on"),
-           "context-cache": (0, 1)}
-#: without the cache, which once set stays small: contexts that it has written back would be lost
-DEFAULTS = {name: default for name, (default, _) in CHOICES.items() if name != "context-cache"}
-OTHERWISE = {name: other for name, (_, other) in CHOICES.items()}
+#: without the cache, which once set stays small while queues are used: contexts that it has written
+#: back would be lost
+KEPT = "context-cache"
 
 
 def test_each_choice_is_here():
@@ -38,24 +32,20 @@ def test_each_choice_is_here():
     assert all(f"`{value}`" in f"`{found[name]}`" for name in found for value in CHOICES[name])
 
 
-def settings(each: bool) -> list[dict[str, str | int]]:
-    """All settings changed together, and each alone."""
-    alone = [{**DEFAULTS, name: value} for name, value in OTHERWISE.items()]
-    return [OTHERWISE, *(alone if each else [])]
-
-
-def test_this_driver_works_with_each(request, new_session):
-    """A guest must migrate with each setting."""
-    turns = settings(request.config.getoption("--long"))
-    with new_session().scenario(migration=MigrationConfig(migrations=len(turns))) as scenario:
+@pytest.mark.parametrize("driver", ["tree", pytest.param("in-tree", marks=pytest.mark.long(
+    "says whether a setting or the driver is at fault"))])
+def test_it_migrates_with_each(request, new_session, driver):
+    """A guest must migrate with each setting, by this driver and by the in-tree driver."""
+    turns = [{name: value for name, value in setting.items() if name != KEPT or value}
+             for setting in settings(request.config.getoption("--long"))]
+    with new_session().scenario(HostConfig(driver=driver), migration=MigrationConfig(migrations=len(turns))) as scenario:
         scenario.set_up()
         scenario.start_guest()
         for turn, setting in enumerate(turns):
             if turn:
                 scenario.turn_round()
             for host in (scenario.source, scenario.destination):
-                for name, value in setting.items():
-                    host.set_model(ENGINE, name, value)
+                choose(host, ENGINE, setting)
             scenario.migrate()
         scenario.go_on()
         scenario.inspect()
@@ -68,7 +58,6 @@ def test_the_kselftest_passes_with_each(boot, context):
     """The kselftests must pass with each setting."""
     host, vfs = bound_host(boot, context, versions.DEFAULT)
     for setting in settings(True):
-        for name, value in setting.items():
-            host.set_model(ENGINE, name, value)
+        choose(host, ENGINE, setting)
         done = host.ssh.run(tap.command(vfs), timeout=300, check=False)
         assert tap.wrong(done.stdout, versions.DEFAULT) == {} and done.returncode == 0, f"{setting}: {done.stdout}"

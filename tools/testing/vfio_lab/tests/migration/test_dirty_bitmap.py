@@ -9,7 +9,6 @@ import pytest
 import dirty
 from lab.core import paths, versions
 from lab.core.errors import LabError
-from lab.build import firmware
 from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 
@@ -56,17 +55,15 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
 
 
 @refused
-@pytest.mark.parametrize("kernel, extra", [
-    (versions.LTS, ()),
-    (versions.DEFAULT, ("-M", "virt-9.1")),
-    (versions.DEFAULT, ("uefi",)),
+@pytest.mark.parametrize("config, extra", [
+    (HostConfig(kernel=versions.LTS), ()),
+    (HostConfig(), ("-M", "virt-9.1")),
+    (HostConfig(uefi=True), ()),
 ], ids=["lts", "stage-1-alone", "acpi"])
-def test_the_bitmap_is_right_elsewhere(boot, context, kernel, extra):
+def test_the_bitmap_is_right_elsewhere(boot, config, extra):
     """The bitmap must match the writes on the LTS kernel; on an SMMU without stage 2, as in older
     machines (others are nested); and where ACPI's IORT reports HTTU instead of a register."""
-    if extra == ("uefi",):
-        extra = ("-bios", str(firmware.uefi(context)))
-    up = boot(HostConfig(kernel=kernel), extra=extra)
+    up = boot(config, extra=extra)
     verdict = up.run(up.devices[:3], rounds=2)
     assert verdict.status == 0, verdict.text
 

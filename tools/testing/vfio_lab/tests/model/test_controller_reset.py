@@ -15,14 +15,15 @@ import steps
 import tap
 from lab.core import hardware
 from lab.core.hardware import ENGINES
-from lab.build import firmware, kselftest
+from lab.build import kselftest
 from lab.scenario import accelerator
 from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from bench import wait_until
+from choices import OTHERWISE
 from kernels import EACH
-from migrations import TRICKLE, ended, event
+from migrations import TRICKLE, ended, event, starts
 from steps import State
 from test_physical_reset import GOES_ON, LANES, LONG
 from test_stock_drivers import selftests
@@ -48,13 +49,11 @@ def end_load(guest: Guest, record: LoadRecord) -> None:
 
 
 @pytest.fixture
-def boot_uefi(new_session, context):
+def boot_uefi(new_session):
     """Boot one host with ACPI tables, its VFs enabled but unbound."""
     def one(config: HostConfig, guest: GuestConfig | None = None):
         session = new_session()
-        spec = dataclasses.replace(session.spec("host", config, guest),
-                                   extra=("-bios", str(firmware.uefi(context))))
-        (host,) = session.boot([spec])
+        (host,) = session.boot([session.spec("host", dataclasses.replace(config, uefi=True), guest)])
         for name in config.engines:
             accelerator.bring_up(host.ssh, hardware.ENGINES[name], config.vfs)
         return host
@@ -69,11 +68,16 @@ def counts(host, name: str, number: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_each_device_is_reset_while_pf_and_vfs_work(boot_uefi, version):
-    """After the error, each device and each VF must be reset once, without guest errors, and work again."""
+@pytest.mark.parametrize("choices", [
+    pytest.param({}, id="default"),
+    pytest.param(OTHERWISE, id="otherwise", marks=pytest.mark.long("the same with other choices of the model"))])
+def test_each_device_is_reset_while_pf_and_vfs_work(boot_uefi, version, choices):
+    """After the error, each device and each VF must be reset once, without guest errors, and work
+    again; also with all choices of the model changed."""
     # an error of the queue manager, and errors of the engines; each engine's ACPI method has
     # another name
-    host = boot_uefi(HostConfig(kernel=version, driver="stock", vfs=2, engines=tuple(ERRORS)))
+    host = boot_uefi(HostConfig(kernel=version, driver="stock", vfs=2, engines=tuple(ERRORS),
+                                model={**MODEL, **{name: str(value) for name, value in choices.items()}}))
     assert host.ssh.out(f"cat /sys/bus/pci/devices/{SEC.pf}/firmware_node/path") == r"\_SB_.PCI0.S40_"
     for engine in ENGINES.values():
         accelerator.bind(host.ssh, accelerator.vfs(host.ssh, engine), engine.driver)
@@ -153,16 +157,17 @@ SILENT = pytest.mark.long("the stock driver waits 80 seconds for answers that do
 
 
 @pytest.mark.expect("arm-smmu-v3 ", "sec 2: .* dma-fault")
+@pytest.mark.parametrize("driver", ["tree", pytest.param("in-tree", marks=pytest.mark.long("the other driver"))])
 @pytest.mark.parametrize("version, what, found, over", [
     pytest.param("v5", "context", "qm_axi_rresp", "failed to send command.* to VF(2)", id="v5"),
     pytest.param("v3", "context", "qm_axi_rresp", COMPLETE, id="v3", marks=SILENT),
     pytest.param("v5", "data", "sec_axi_rresp_err_rint", COMPLETE, id="v5-data", marks=SILENT)])
-def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, what, found, over):
+def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, what, found, over, driver):
     """V3 is reset as a whole; on V5, if the address is that of a context, the guest at fault is asked to
     reset its VF. Another guest, which migrates, must continue."""
     newest = next(series for series in GOES_ON if GOES_ON[series])
-    host = boot_uefi(HostConfig(push={steps.REMOTE: steps.program(context), **kselftest.files(kselftest.installed(context))},
-                                model={**MODEL, "hw-version": version}), GuestConfig(newest))
+    host = boot_uefi(HostConfig(driver=driver, model={**MODEL, "hw-version": version}, push={
+        steps.REMOTE: steps.program(context), **kselftest.files(kselftest.installed(context))}), GuestConfig(newest))
     addresses = accelerator.vfs(host.ssh, SEC)
     accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
     record = LoadRecord()
@@ -226,3 +231,38 @@ def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, w
     finally:
         guest.console()
         guest.close()
+
+
+@pytest.mark.expect("arm-smmu-v3 ", "destination 2: .* dma-fault", "hisi_acc_vfio_pci ", maybe=True)
+@pytest.mark.long("the stock driver waits 80 seconds for answers that do not come")
+@pytest.mark.parametrize("driver", ["tree", "in-tree"])
+@pytest.mark.parametrize("version, over", [("v5", "failed to send command.* to VF(2)"), ("v3", COMPLETE)])
+def test_a_guest_arrives_while_another_gives_its_vf_an_unmapped_address(new_session, context, version, over, driver):
+    """If the destination's device is reset because of another guest while a guest arrives, it must
+    run here or there in the end, without a request lost."""
+    config = HostConfig(uefi=True, driver=driver, model={**MODEL, "hw-version": version})
+    there = dataclasses.replace(config, push={steps.REMOTE: steps.program(context)})
+    with new_session().scenario(config, there, migration=MigrationConfig(slow=False)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host = scenario.guest, scenario.destination
+        with steps.Vf(host, accelerator.vfs(host.ssh, SEC)[1]) as offender:
+            offender.guest_up()
+            arriving, began = starts(scenario, TRICKLE)
+            event(guest, "MIGRATION", began, status="active")
+            offender.command(SQC, NOWHERE)
+            wait_for(host, "qm_axi_rresp .error status=0x1. found")
+            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+            how = ended(guest, began)
+            wait_for(host, over, 150)
+        wait_until("the guest is here, or QEMU has exited", lambda: not arriving.alive() or any(
+            e.name == "RESUME" for e in arriving.qmp.events), 150)
+        here = arriving if arriving.alive() else guest
+        if here is guest and how == "completed":
+            guest.qmp.cmd("cont")
+        print(f"{version}, {driver}: {how}, runs on the {here.host.name}; {arriving.last_words() if here is guest else ''}")
+        assert here is arriving or driver == "in-tree"
+        scenario.keep_going(here)
+        scenario.finish(here)
+        scenario.inspect()
+        assert scenario.outcome.failures == []

@@ -108,9 +108,10 @@ def test_a_driver_that_skips_a_step_fails(start, forgotten):
 @pytest.mark.parametrize("options, by_doorbell, by_kick", [
     ("", (0, 0), (8, 0)),
     ("kick-scope=function", (0, 0), (8, 7)),
-    ("unpause=doorbell", (0, 0), (8, 0)),
-    ("unpause=doorbell,context-fetch=doorbell", (9, 0), (0, 0)),
-    ("unpause=doorbell,context-fetch=doorbell,kick-scope=function", (9, 0), (0, 7)),
+    ("unpause=kick", (0, 0), (8, 0)),
+    ("unpause=kick,context-fetch=doorbell", (0, 0), (8, 0)),
+    ("context-fetch=doorbell", (9, 0), (0, 0)),
+    ("context-fetch=doorbell,kick-scope=function", (9, 0), (0, 7)),
 ])
 def test_what_ends_a_pause_is_a_choice(start, options, by_doorbell, by_kick):
     """The properties unpause, context-fetch and kick-scope must select which doorbell ends a pause."""
@@ -497,7 +498,7 @@ def a_number(name: str, low: int, high: int, wrong: int) -> tuple[str, str]:
     ("vf-algs=0x10", "vf-algs has bits that hisi-sec2 does not compute: 0x10 (it knows 0x3800018670cf)"),
     ("kick-scope=both", "kick-scope must be 'queue' or 'function', not 'both'"),
     ("context-fetch=never", "context-fetch must be 'kick' or 'doorbell', not 'never'"),
-    ("unpause=never", "unpause must be 'kick' or 'doorbell', not 'never'"),
+    ("unpause=never", "unpause must be 'doorbell' or 'kick', not 'never'"),
     ("pause-inflight=drop", "pause-inflight must be 'finish' or 'hold', not 'drop'"),
     ("fault-reraise=always", "fault-reraise must be 'none' or 'never', not 'always'"),
     ("writeback-scope=none", "writeback-scope must be 'queues' or 'all', not 'none'"),

@@ -36,9 +36,12 @@ GLOBAL = [0x100000, 0x100004, 0x100008, 0x10000C, 0x100044, 0x100058, 0x10005C,
 #: command, BAR2, device reset, MSI, power, FLR, SR-IOV
 CONFIG = [0x4, 0x18, 0x20, 0x40, 0x52, 0x54, 0x5C, 0x74, 0x88, 0x208, 0x210, 0x22C]
 CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "doorbell"]),
-           ("unpause", ["kick", "doorbell"]), ("pause-inflight", ["finish", "hold"]),
+           ("unpause", ["doorbell", "kick"]), ("pause-inflight", ["finish", "hold"]),
            ("fault-reraise", ["none", "never"]), ("writeback-scope", ["queues", "all"]),
-           ("bus-master-off", ["fail", "wait", "reset"]), ("d3-access", ["all-ones", "abort"]), ("mig-regs-reset", ["keep", "lost"]), ("mailbox-narrow-read", ["own", "foreign"]), ("message-mask-reset", ["set", "keep"]), ("context-cache", [0, 0, 1, 2]), ("ras", ["on", "off"]), ("bus-reopen", ["clear", "toggle"]),
+           ("bus-master-off", ["fail", "wait", "reset"]), ("d3-access", ["all-ones", "abort"]),
+           ("mig-regs-reset", ["keep", "lost"]), ("mailbox-narrow-read", ["own", "foreign"]),
+           ("message-mask-reset", ["set", "keep"]), ("context-cache", [0, 0, 1, 2]), ("ras", ["on", "off"]),
+           ("ras-overflow", ["off", "on"]), ("bus-reopen", ["clear", "toggle"]),
            ("request-latency", [0, 1, 50]),
            ("mailbox-latency", [0, 3]), ("writeback-latency", [0, 3]), ("engine-slots", [1, 4, 64]),
            ("fault-mailbox", ["none", "none", "busy", "fail", "garbage"]),
@@ -47,7 +50,7 @@ CHOICES = [("kick-scope", ["queue", "function"]), ("context-fetch", ["kick", "do
            ("fault-registers", ["none", "none", "none", "all-ones"]),
            ("abnormal-error", [0, 1, 0xFFFFFFFF]), ("engine-error", [0, 4])]
 #: properties to restore before a VF works
-SOUND = steps.SOUND | {"request-latency": 0, "context-cache": 0, "ras": "on"}
+SOUND = steps.SOUND | {"request-latency": 0, "context-cache": 0, "ras": "on", "ras-overflow": "off"}
 
 
 class Sec(PfOrVf):

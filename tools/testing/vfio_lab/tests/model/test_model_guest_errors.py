@@ -33,6 +33,11 @@ def slow(f: PfOrVf) -> None:
     assert not f.model.set("request-latency", 1000) and not f.model.set("pause-inflight", "hold")
 
 
+def resumed_by_kick(f: PfOrVf) -> None:
+    """A device that only the resume doorbell ends a pause of."""
+    assert not f.model.set("unpause", "kick")
+
+
 def with_pasid(f: PfOrVf, command: int) -> None:
     """Set an SQC or CQC whose addresses need a PASID."""
     f.model.put(f.buffer, struct.pack(
@@ -64,8 +69,8 @@ def with_pasid(f: PfOrVf, command: int) -> None:
     ("bad-request", lambda f: f.submit(0, f.request(f.data, f.data, 16, mode=9))),
     ("dma-fault", lambda f: f.submit(0, f.request(1 << 52, f.data))),
     ("doorbell-of-stopped-queue", after(lambda f: f.ask(STOP_QUEUE), lambda f: f.doorbell(0, 0, 1))),
-    ("doorbell-while-paused", after(lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 0, 1))),
-    ("doorbell-while-paused", after(lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 1, 0, priority=1))),
+    ("doorbell-while-paused", after(resumed_by_kick, lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 0, 1))),
+    ("doorbell-while-paused", after(resumed_by_kick, lambda f: f.ask(PAUSE), lambda f: f.doorbell(0, 1, 0, priority=1))),
     ("mailbox-while-paused", after(slow, lambda f: f.submit(0), lambda f: f.ask(PAUSE), lambda f: f.ask(STOP_QUEUE))),
     ("write-back-while-busy", after(slow, lambda f: f.submit(0), lambda f: f.write(0x204, 1))),
     ("write-back-without-table", after(lambda f: f.ask(SQC_TABLE, 0), lambda f: f.write(0x204, 1))),

@@ -80,7 +80,7 @@ def boot(new_session: Callable[[], Session], context: Context, config: HostConfi
     # The PF's driver would reset the accelerator for the writes that are refused on purpose
     spec = session.spec("host", dataclasses.replace(config, push={**config.push, REMOTE: test},
                                                     model={**config.model, "ras": "off"}))
-    spec.extra = DEVICES + extra
+    spec.extra += DEVICES + extra
     (host,) = session.boot([spec], program)
     accelerator.set_up(host.ssh, [hardware.ENGINES["sec"]], config.vfs)
     host.ssh.run(f"modprobe vfio_pci && echo {DISK} > /sys/bus/pci/devices/{DISK}/driver/unbind")
