@@ -163,7 +163,7 @@ struct HisiAccFunc {
     unsigned next_queue;
     bool pausing;
     unsigned pause_left;            /* requests that the pause waits for */
-    QEMUBH *engine_bh;
+    bool awake;                     /* the engine has to look at it */
     QEMUTimer *engine_timer;
 
     HisiAccStats stats;
@@ -274,6 +274,9 @@ struct HisiAccPf {
 
     bool bus_latched;               /* an error has closed the bus */
 
+    QEMUBH *work_bh;
+    unsigned work_next;             /* the PF or VF whose turn is next */
+
     bool dma_active;
     bool dma_refused;               /* the one that is active */
 
@@ -305,6 +308,7 @@ bool hisi_acc_vf_mse(HisiAccPf *pf);
 void hisi_acc_dma_begin(HisiAccPf *pf);
 bool hisi_acc_dma_end(HisiAccPf *pf);
 bool hisi_acc_dma_to_itself(HisiAccPf *pf);
+void hisi_acc_wake(HisiAccFunc *f);
 bool hisi_acc_fault_msi(HisiAccFunc *f);
 bool hisi_acc_fault_writeback(HisiAccFunc *f);
 bool hisi_acc_fault_registers(HisiAccFunc *f);
@@ -372,7 +376,6 @@ void hisi_acc_vft_reset(HisiAccPf *pf);
 HisiAccRequest *hisi_acc_slot(HisiAccFunc *f, unsigned n);
 bool hisi_acc_queue_paused(HisiAccFunc *f, unsigned q);
 bool hisi_acc_queue_pending(HisiAccFunc *f, unsigned q);
-void hisi_acc_queue_wake(HisiAccFunc *f);
 void hisi_acc_queue_update(HisiAccFunc *f, unsigned q);
 void hisi_acc_queue_forget(HisiAccFunc *f, unsigned q);
 void hisi_acc_queue_used(HisiAccFunc *f, unsigned q);
@@ -423,7 +426,7 @@ void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq);
 void hisi_acc_event_reset(HisiAccFunc *f);
 
 /* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */
-void hisi_acc_work(HisiAccFunc *f);
+void hisi_acc_work(HisiAccFunc *f, int64_t end);
 void hisi_acc_work_stop(HisiAccFunc *f, unsigned q);
 void hisi_acc_work_flush(HisiAccFunc *f);
 void hisi_acc_work_pause(HisiAccFunc *f);

@@ -57,6 +57,13 @@ bool hisi_acc_dma_to_itself(HisiAccPf *pf)
     return pf->dma_active;
 }
 
+/* Has the engine look at the PF or VF soon */
+void hisi_acc_wake(HisiAccFunc *f)
+{
+    f->awake = true;
+    qemu_bh_schedule(f->pf->work_bh);
+}
+
 static bool concerns(HisiAccFunc *f)
 {
     uint32_t function = f->pf->cfg.fault_function;

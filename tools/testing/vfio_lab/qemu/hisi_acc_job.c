@@ -32,7 +32,7 @@ static void job_computed(void *opaque, int ret)
 
     job->at_work = false;
     if (job->f) {
-        qemu_bh_schedule(job->f->engine_bh);
+        hisi_acc_wake(job->f);
     } else {
         job_free(job);
     }

@@ -24,6 +24,12 @@
  */
 #define CAP_SRIOV    0x200
 
+/*
+ * Nanoseconds of the host that the device works in one go: it holds QEMU's lock
+ * meanwhile.
+ */
+#define BURST        (2 * SCALE_MS)
+
 #define BAR_TYPE     (PCI_BASE_ADDRESS_MEM_TYPE_64 | \
                       PCI_BASE_ADDRESS_MEM_PREFETCH)
 
@@ -96,12 +102,37 @@ static void pf_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
     }
 }
 
-/* After anything that the engine may have waited for */
-static void engine_run(void *opaque)
+/*
+ * After anything that the engine may have waited for: PF and VFs in turn. The
+ * next one that is left begins the next time, so that none waits for ever.
+ */
+static void work_run(void *opaque)
 {
-    hisi_acc_work(opaque);
-    hisi_acc_cache_make_room(opaque);
-    hisi_acc_mailbox_drained(opaque);
+    HisiAccPf *pf = opaque;
+    unsigned first = pf->work_next, count = pf->cfg.vfs + 1;
+    int64_t end = get_clock() + BURST;
+
+    for (unsigned i = 0; i < count; i++) {
+        HisiAccFunc *f = pf->funcs[(first + i) % count];
+
+        if (!f || !f->awake) {
+            continue;
+        }
+        if (get_clock() > end) {
+            qemu_bh_schedule(pf->work_bh);
+            return;
+        }
+        f->awake = false;
+        pf->work_next = (first + i + 1) % count;
+        hisi_acc_work(f, end);
+        hisi_acc_cache_make_room(f);
+        hisi_acc_mailbox_drained(f);
+    }
+}
+
+static void engine_wake(void *opaque)
+{
+    hisi_acc_wake(opaque);
 }
 
 /* A bottom half is guarded against the device's DMA to itself, a timer not */
@@ -164,7 +195,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 
     f->pf->funcs[f->number] = f;
     f->queues = g_new0(HisiAccQueue, f->pf->cfg.queues);
-    work_init(f, engine_run, &f->engine_bh, &f->engine_timer);
+    f->engine_timer = timer_new_us(QEMU_CLOCK_VIRTUAL, engine_wake, f);
     work_init(f, hisi_acc_mailbox_run, &f->mailbox_bh, &f->mailbox_timer);
     work_init(f, hisi_acc_writeback_run, &f->writeback_bh,
               &f->writeback_timer);
@@ -174,7 +205,7 @@ static bool function_realize(HisiAccFunc *f, uint64_t bar_size, Error **errp)
 static void function_exit(HisiAccFunc *f)
 {
     hisi_acc_work_reset(f);
-    work_exit(f->engine_bh, f->engine_timer);
+    timer_free(f->engine_timer);
     work_exit(f->mailbox_bh, f->mailbox_timer);
     work_exit(f->writeback_bh, f->writeback_timer);
     g_free(f->queues);
@@ -222,13 +253,19 @@ static void pf_realize(PCIDevice *dev, Error **errp)
     const HisiAccEngine *engine = hisi_acc_engine(f);
     unsigned vfs = pf->cfg.vfs;
 
-    if (!hisi_acc_config_check(pf, errp) ||
-        !function_realize(f, HISI_ACC_PF_BAR_SIZE, errp)) {
+    if (!hisi_acc_config_check(pf, errp)) {
+        return;
+    }
+    pf->work_bh = qemu_bh_new_guarded(work_run, pf,
+                                      &DEVICE(dev)->mem_reentrancy_guard);
+    if (!function_realize(f, HISI_ACC_PF_BAR_SIZE, errp)) {
+        qemu_bh_delete(pf->work_bh);
         return;
     }
     if (!pcie_sriov_pf_init(dev, CAP_SRIOV, engine->vf_type,
                             engine->device_id + 1, vfs, vfs, 1, 1, errp)) {
         function_exit(f);
+        qemu_bh_delete(pf->work_bh);
         return;
     }
     pcie_sriov_pf_init_vf_bar(dev, HISI_ACC_BAR, BAR_TYPE,
@@ -255,6 +292,7 @@ static void pf_exit(PCIDevice *dev)
     }
     pcie_sriov_pf_exit(dev);
     function_exit(HISI_ACC_FUNC(dev));
+    qemu_bh_delete(pf->work_bh);
 }
 
 static void pf_instance_init(Object *obj)

@@ -29,7 +29,7 @@ static const Choice choices[] = {
       "What makes the device fetch a context that it does not hold" },
     { "unpause", { "doorbell", "kick" },
       offsetof(HisiAccConfig, unpause),
-      "What ends a pause: any doorbell of the queue or only the resume doorbell" },
+      "What ends a pause: any queue doorbell or only the resume doorbell" },
     { "pause-inflight", { "finish", "hold" },
       offsetof(HisiAccConfig, pause_inflight),
       "What a pause does to requests that the engine has taken" },

@@ -24,17 +24,12 @@ bool hisi_acc_queue_pending(HisiAccFunc *f, unsigned q)
     return sq->ctx.held && !sq->stopped && sq->fetch != sq->ctx.tail;
 }
 
-void hisi_acc_queue_wake(HisiAccFunc *f)
-{
-    qemu_bh_schedule(f->engine_bh);
-}
-
 /* After anything that decides whether the engine may fetch from this queue */
 void hisi_acc_queue_update(HisiAccFunc *f, unsigned q)
 {
     if (hisi_acc_queue_pending(f, q) && !hisi_acc_queue_paused(f, q)) {
         set_bit(q, f->pending);
-        hisi_acc_queue_wake(f);
+        hisi_acc_wake(f);
     } else {
         clear_bit(q, f->pending);
     }

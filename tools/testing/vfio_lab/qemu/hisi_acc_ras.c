@@ -92,7 +92,7 @@ void hisi_acc_ras_raise(HisiAccPf *pf, enum HisiAccUnit unit, uint32_t bits)
     /* commands that wait for requests end when the bus closes */
     if (closed != hisi_acc_bus_closed(pf)) {
         for (unsigned n = 0; n <= hisi_acc_vf_count(pf); n++) {
-            hisi_acc_queue_wake(pf->funcs[n]);
+            hisi_acc_wake(pf->funcs[n]);
         }
     }
     hisi_acc_ras_report(pf, unit);

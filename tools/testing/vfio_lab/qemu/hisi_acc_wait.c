@@ -15,7 +15,7 @@ void hisi_acc_go_on(HisiAccFunc *f)
     hisi_acc_cq_rearm(f);
     hisi_acc_mailbox_retry(f);
     hisi_acc_writeback_retry(f);
-    hisi_acc_queue_wake(f);
+    hisi_acc_wake(f);
 }
 
 void hisi_acc_go_on_all(HisiAccPf *pf)

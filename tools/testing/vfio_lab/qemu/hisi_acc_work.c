@@ -11,12 +11,6 @@
 #include "qemu/bitmap.h"
 #include "hisi_acc.h"
 
-/*
- * Nanoseconds of the host that the engine works in one go: it holds QEMU's lock
- * meanwhile.
- */
-#define BURST (2 * SCALE_MS)
-
 static int64_t now_us(void)
 {
     return qemu_clock_get_us(QEMU_CLOCK_VIRTUAL);
@@ -119,9 +113,9 @@ static bool next_pending(HisiAccFunc *f, unsigned *q)
     return true;
 }
 
-void hisi_acc_work(HisiAccFunc *f)
+/* Works until @end, a time of the host in nanoseconds, or until all is done */
+void hisi_acc_work(HisiAccFunc *f, int64_t end)
 {
-    int64_t end = get_clock() + BURST;
     int64_t deadline;
     unsigned q;
 
@@ -138,7 +132,7 @@ void hisi_acc_work(HisiAccFunc *f)
             return;
         }
         if (get_clock() > end) {
-            hisi_acc_queue_wake(f);
+            hisi_acc_wake(f);
             return;
         }
         if (!process(f, hisi_acc_slot(f, 0))) {
@@ -273,7 +267,7 @@ uint32_t hisi_acc_work_usage(HisiAccPf *pf)
 
 void hisi_acc_work_reset(HisiAccFunc *f)
 {
-    qemu_bh_cancel(f->engine_bh);
+    f->awake = false;
     timer_del(f->engine_timer);
     for (unsigned i = 0; i < f->slot_used; i++) {
         hisi_acc_job_drop(hisi_acc_slot(f, i)->job);

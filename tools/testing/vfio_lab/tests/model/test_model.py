@@ -40,7 +40,8 @@ def test_physical_function_works_beside_it(start):
 @pytest.mark.parametrize("inflight, finished", [("finish", 4), ("hold", 0)])
 def test_pause_saves_and_resumes_what_is_in_the_rings(start, inflight, finished):
     """PAUSE must stop the VF, and the saved state must resume all pending requests after a reset."""
-    vf = start(f",request-latency=1000,pause-inflight={inflight}")
+    # reap() rings the CQ doorbell
+    vf = start(f",request-latency=1000,pause-inflight={inflight},unpause=kick")
     for _ in range(9):
         vf.submit(0)
         vf.submit(1)
@@ -142,7 +143,7 @@ TAG = 0x5A                              # as queues of OP-TEE have it
 def test_a_doorbell_has_to_have_the_tag_of_its_queue(start, ring, scope):
     """A doorbell must carry the tag of its queue, also the resume doorbell, whether the context is
     cached or fetched. A wrong tag must not stop the queue."""
-    vf = start(f",kick-scope={scope}")
+    vf = start(f",kick-scope={scope},unpause=kick")
     raw = bytearray(vf.model.memory(vf.buffer, 32))
     struct.pack_into("<HHQIHHHHHHI", raw, 0, 0, 0, vf.sq(0), vf.DEPTH - 1 | 7 << 12, TAG, 0, 0, 0, 0, 1 << 4, 0)
     vf.model.put(vf.buffer, bytes(raw))

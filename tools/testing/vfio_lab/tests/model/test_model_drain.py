@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from bench import wait_until
-from registers import PfOrVf
+from registers import Model, PfOrVf
 from test_model_engines import Zip
 from test_model_power import D0, D3HOT, power
 from test_model_versions import MigRegs, put_mig_regs
@@ -183,6 +183,32 @@ def test_a_full_ring_does_not_keep_the_main_loop(start):
     while max(seen) < 15:
         seen.add(done(vf))
     assert len(seen) > 3
+
+
+def test_many_busy_vfs_do_not_keep_the_main_loop(outer, tmp_path):
+    """With short requests in all rings of many VFs, QEMU's monitor must be answered before all are
+    completed, as with those of one VF."""
+    count, size = 24, 15000
+    data = random.Random(1).randbytes(size)
+    with Model(outer, tmp_path, f",vfs={count},queues={4 * (count + 1)}", Zip.DEVICE) as model:
+        model.bring_up(count)
+        vfs = [Zip(model, number) for number in range(1, count + 1)]
+        sqe = bytearray(128)
+        struct.pack_into("<I", sqe, 16, size)
+        struct.pack_into("<III", sqe, 28, 3 << 28, 0, 1)
+        struct.pack_into("<I", sqe, 56, 2 * size)
+        for vf in vfs:
+            vf.start()
+            model.put(vf.data + 0x8000, data)
+            struct.pack_into("<QQ", sqe, 72, vf.data + 0x8000, vf.data + 0x10000)
+            model.put(vf.sq(0), bytes(sqe) * 15)
+        model.batch([f"writeq {vf.bar + 0x1000:#x} {15 << 32:#x}" for vf in vfs])
+        # the VFs have their turns in the order of their numbers
+        seen = [done(vf) for vf in reversed(vfs)]
+        assert sum(seen) < 15 * count
+        for vf in vfs:
+            vf.wait_completed(15)
+            assert not vf.guest_errors()
 
 
 #: data of long requests, and where and how large the result of each is
