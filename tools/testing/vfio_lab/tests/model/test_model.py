@@ -361,6 +361,7 @@ def test_messages_between_pf_and_vf(start):
     assert vf.model.interrupt(1) == 2
     assert vf.read(0x28) == 1 and pf.read(0x100128, 8) == 2
     assert vf.ask(0xD) == vf.ask(0xD, get=True) == 0x5_00000001
+    assert PfOrVf(vf.model, 2).ask(0xD) == 0
     vf.write(0x20, 1)
     assert vf.read(0x28) == 0 and pf.read(0x100128, 8) == 0
     vf.ask(0xC, 9)

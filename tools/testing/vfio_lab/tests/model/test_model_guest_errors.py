@@ -50,6 +50,9 @@ def with_pasid(f: PfOrVf, command: int) -> None:
     ("doorbell-out-of-range", lambda f: f.doorbell(0, 0, 16)),
     ("doorbell-out-of-range", lambda f: f.doorbell(9, 0, 1)),
     ("stale-doorbell", lambda f: f.doorbell(0, 0, 1, random=5)),
+    # the tail goes back over a request, the head of the CQ ahead of all completions
+    ("stale-doorbell", after(slow, lambda f: f.submit(0), lambda f: f.submit(0), lambda f: f.doorbell(0, 0, 1))),
+    ("stale-doorbell", lambda f: f.doorbell(0, 1, 3)),
     ("doorbell-command", lambda f: f.doorbell(0, 9, 1)),
     ("kick-with-index", lambda f: f.doorbell(0, 0, 1, priority=1)),
     ("undefined-register", lambda f: f.write(0x2900, 1)),

@@ -36,11 +36,11 @@ MUTANTS: dict[str, tuple[dict[str, str], str]] = {
                 "model/test_model.py"),
     "arming-is-not-saved": ({"             (cq->armed ? DW6_ARMED : 0));": "             0);"}, "model/test_model.py"),
     "closed-bus-works": ({"    if (hisi_acc_bus_closed(f->pf)) {\n        hisi_acc_count(f, HISI_ACC_EV_BUS_CLOSED, 1);":
-                          "    if (false) {\n        hisi_acc_count(f, HISI_ACC_EV_BUS_CLOSED, 1);"}, "model/test_model_ras.py"),
+                          "    if (false) {\n        hisi_acc_count(f, HISI_ACC_EV_BUS_CLOSED, 1);"}, "model/test_model_faults.py"),
     "works-in-d3hot": ({"    return bus_master(f) && !hisi_acc_asleep(f);": "    return bus_master(f);"}, "model/test_model_power.py"),
-    "mailbox-survives-a-reset": ({"    f->mailbox_running = false;\n    f->mailbox_draining = false;\n": ""}, "model/test_model_faults.py"),
+    "mailbox-survives-a-reset": ({"    f->mailbox_running = false;\n    f->mailbox_draining = false;\n": ""}, "model/test_model.py"),
     "message-is-for-all": ({"        pf->message_to[dest] = message;": "        for (unsigned n = 1; n <= pf->cfg.vfs; n++) {\n"
-                            "            pf->message_to[n] = message;\n        }"}, "model/test_model_faults.py"),
+                            "            pf->message_to[n] = message;\n        }"}, "model/test_model.py"),
     "dropped-contexts": ({"    hisi_acc_cache_reset(f);\n": ""}, "model/test_model.py"),
 }
 
