@@ -9,6 +9,7 @@ import pytest
 
 from lab.core import hardware, versions
 from lab.build import kernel, kselftest, mtty_modules
+from lab.probe import fuzz
 from lab.scenario import accelerator, mtty, watch
 from lab.scenario.config import HostConfig
 from lab.release import test_table
@@ -72,6 +73,7 @@ def test_this_driver_passes(boot, context, request):
                      f"KSELFTEST_VFIO_PCI_HISI_ACC_TEST_ARGS='{only('iommufd')}' "
                      "../run_kselftest.sh " + " ".join(f"-t vfio:{program}" for program in OF_PAIRS))
     said = side_by_side(host, lines)
+    watch.expect(fuzz.PROVOKED)
     assert host.unexpected() == []
     # and the device reads unmapped memory, which the SMMU reports; otherwise the PF's driver would
     # reset the device for it

@@ -20,7 +20,8 @@ from registers import CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
 VFS = 2
-ROUNDS, LONG_ROUNDS = 120, 5300         # rounds of some 250 accesses
+ROUNDS, LONG_ROUNDS = 120, 9000         # rounds of some 230 accesses to registers
+LONG_ACCESSES = 2_000_000
 LIVES = 4                               # rounds between restarts of PF and VFs
 SCRATCH, SCRATCH_SIZE = RAM + 0x400000, 0x100000
 V3, V4, V5 = "", ",hw-version=v4,queues=16", ",hw-version=v5,isolation=on,queues=16"
@@ -341,7 +342,8 @@ def tally(model: Model, name: str) -> dict[str, int]:
 @pytest.mark.parametrize("kind, options, seed", CASES)
 def test_no_guest_brings_it_down(request, outer, tmp_path, kind, options, seed):
     """QEMU must survive each round, and PF and VFs must work after a device reset."""
-    rounds = LONG_ROUNDS if request.config.getoption("--long") else ROUNDS
+    long = request.config.getoption("--long")
+    rounds = LONG_ROUNDS if long else ROUNDS
     with Model(outer, tmp_path, f",vfs={VFS}{options}", kind.DEVICE) as model:
         guest = Guest(model, kind, seed)
         for turn in range(rounds):
@@ -356,6 +358,7 @@ def test_no_guest_brings_it_down(request, outer, tmp_path, kind, options, seed):
             each.works()
         seen = tally(model, f"{kind.DEVICE}{options}-{seed}".replace(",", "-"))
         assert seen["requests"] > rounds // 4, f"too few requests were completed: {seen}"
+        assert not long or seen["accesses"] > LONG_ACCESSES, f"too few accesses to registers: {seen}"
         counts = model.property("counters", 1)
         wrong = [name for name, count in counts["guest-errors"].items() if count]
         assert len(wrong) > 12, f"too few guest errors: {wrong}"
