@@ -17,7 +17,7 @@ from bench import PF, RIVAL, Bench, wait_until
 from defect_scenarios import go
 from lab.scenario import watch
 from lab.scenario.migration import ENGINE
-from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont
+from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont, vf_runs
 from steps import DATA_SIZE, State, Vf
 from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
 
@@ -148,7 +148,7 @@ def test_a_guest_under_qemu(new_session):
         began = time.monotonic()
         guest.qmp.cmd("migrate", uri="exec:cat > /dev/null")
         assert ended(guest, began) == "failed"
-        assert states(scenario) == "RUNNING"
+        vf_runs(scenario)
         error(0)
         goes_on(scenario, guest)
 
@@ -160,7 +160,7 @@ def test_a_guest_under_qemu(new_session):
         error(ECC)
         guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
         assert ended(guest, began) == "failed"
-        wait_until("it runs again", lambda: states(scenario) == "RUNNING")
+        vf_runs(scenario)
         error(0)
         goes_on(scenario, guest)
 

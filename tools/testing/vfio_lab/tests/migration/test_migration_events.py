@@ -18,7 +18,7 @@ from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
-from migrations import KILL, TRICKLE, destination_dies, ended, event, kill, resumes, running, starts, states
+from migrations import KILL, TRICKLE, destination_dies, ended, event, kill, resumes, running, starts, states, vf_runs
 
 #: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
@@ -83,7 +83,7 @@ def test_a_destination_of_another_make_refuses(new_session, model, line, words):
         assert ended(scenario.guests[0], began) == "failed"
         assert line in scenario.destination.ssh.out("dmesg")
         assert words in arriving.last_words(), arriving.last_words()
-        assert states(scenario) == "RUNNING"
+        vf_runs(scenario)
 
 
 def arrives(scenario: Scenario, arriving: Guest, began: float) -> Guest:
@@ -224,7 +224,7 @@ def test_a_guest_is_reset_meanwhile(new_session):
         here = arriving if ended(guest, began) == "completed" else guest
         boots(scenario, here, first)
         if here is guest:
-            assert states(scenario) == "RUNNING"
+            vf_runs(scenario)
 
 
 @LONG
@@ -278,7 +278,7 @@ def test_a_host_with_another_kernel(new_session, kernel, to_kernel, vmm):
         assert words in arriving.last_words()
         guest.qmp.cmd("cont")
         event(guest, "RESUME", began)
-        assert states(scenario) == "RUNNING"
+        vf_runs(scenario)
 
 
 def test_two_guests_at_once(new_session):

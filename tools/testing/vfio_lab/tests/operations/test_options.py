@@ -15,7 +15,7 @@ from lab.core.errors import LabError
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE
-from migrations import ended, running, states
+from migrations import ended, running, vf_runs
 
 OLD, NEW = versions.VMMS[0].name, versions.VMMS[-1].name
 ALL = ("sec", "zip", "hpre")
@@ -55,7 +55,7 @@ def test_a_switchover_that_is_not_acknowledged(new_session, vmm):
         scenario.begin(source, 1 << 40)
         assert ended(source, began) == "failed"
         assert not [e for e in source.qmp.events if e.name == "STOP"]
-        assert states(scenario) == "RUNNING"
+        vf_runs(scenario)
         assert "migration data rejected: number of queues" in scenario.destination.ssh.out("dmesg")
         arriving.close()
 
@@ -90,7 +90,7 @@ def test_post_copy_set_first(new_session, vmm):
         guest.enable("postcopy-ram")
         with pytest.raises(LabError, match="VFIO migration is not supported with postcopy migration"):
             scenario.begin(guest, 1 << 40)
-        assert states(scenario) == "RUNNING"
+        vf_runs(scenario)
         guest.enable("postcopy-ram", state=False)
         then_migrates(scenario)
 

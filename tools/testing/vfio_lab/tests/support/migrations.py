@@ -45,6 +45,11 @@ def states(scenario: Scenario) -> str:
     return scenario.source.ssh.out("cat /sys/kernel/debug/vfio/*/migration/state").splitlines()[0]
 
 
+def vf_runs(scenario: Scenario) -> None:
+    """Wait until the guest's VF is in RUNNING: QEMU sends its events before it sets this state."""
+    wait_until("the VF is in RUNNING", lambda: states(scenario) == "RUNNING")
+
+
 def event(guest: Guest, name: str, since: float, **data: str) -> None:
     """Wait for an event after `since`."""
     guest.qmp.wait(f"{name} {data or ''}", lambda e: e.name == name and e.at >= since and
@@ -59,7 +64,7 @@ def stop_and_cont(scenario: Scenario, guest: Guest) -> None:
     assert states(scenario) == "STOP"
     guest.qmp.cmd("cont")
     event(guest, "RESUME", began)
-    assert states(scenario) == "RUNNING"
+    vf_runs(scenario)
 
 
 def ended(guest: Guest, since: float) -> str:
@@ -81,7 +86,7 @@ def cancel_in_pre_copy(scenario: Scenario) -> None:
     assert states(scenario) == "PRE_COPY"
     guest.qmp.cmd("migrate_cancel")
     assert ended(guest, began) == "cancelled"
-    assert states(scenario) == "RUNNING"
+    vf_runs(scenario)
     arriving.close()
 
 
@@ -102,7 +107,7 @@ def cancel_in_stop_copy(scenario: Scenario) -> None:
     guest.qmp.cmd("migrate_cancel")
     assert ended(guest, began) == "cancelled"
     event(guest, "RESUME", began)
-    assert states(scenario) == "RUNNING"
+    vf_runs(scenario)
     assert scenario.source.counters(ENGINE, 1)["events"]["kicks"] > before
     guest.enable(WAIT, state=False)
     arriving.close()
@@ -130,7 +135,7 @@ def resumes(scenario: Scenario, began: float) -> None:
     if ended(guest, began) == "completed":
         guest.qmp.cmd("cont")
     event(guest, "RESUME", began)
-    assert states(scenario) == "RUNNING"
+    vf_runs(scenario)
 
 
 def destination_dies(scenario: Scenario) -> None:
@@ -142,7 +147,7 @@ def destination_dies(scenario: Scenario) -> None:
     assert states(scenario) == "PRE_COPY"
     kill(scenario, arriving)
     assert ended(guest, began) == "failed"
-    assert states(scenario) == "RUNNING"
+    vf_runs(scenario)
     goes_on(scenario, guest)
 
     arriving, began = starts(scenario, 1 << 40)
