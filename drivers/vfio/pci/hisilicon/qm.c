@@ -38,7 +38,6 @@
 /* Mailbox */
 #define QM_MB_CMD_PAUSE		0xe
 #define QM_MB_STATUS		GENMASK_ULL(12, 9)
-#define QM_MB_BUSY		BIT_ULL(QM_MB_BUSY_SHIFT)
 #define QM_MB_GET		BIT_ULL(QM_MB_OP_SHIFT)
 #define QM_MB_CMD		GENMASK_ULL(7, 0)
 #define QM_MB_QUEUE		GENMASK_ULL(31, 16)

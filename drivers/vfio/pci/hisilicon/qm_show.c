@@ -8,8 +8,6 @@
 
 #include "qm.h"
 
-#define QM_MB_BUSY_FLAG		BIT(QM_MB_BUSY_SHIFT)
-
 static const struct {
 	const char *name;
 	u32 offset;
@@ -75,7 +73,7 @@ void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 
 	if (PCI_POSSIBLE_ERROR(word))
 		seq_puts(seq, "mailbox does not answer\n");
-	else if (word & QM_MB_BUSY_FLAG)
+	else if (word & QM_MB_BUSY)
 		seq_puts(seq, "mailbox is at work\n");
 	else
 		seq_puts(seq, "mailbox is ready\n");

@@ -11,6 +11,9 @@
 
 #include "hisi_acc_vfio_pci.h"
 
+/* In the first word of the mailbox: a command is in progress */
+#define QM_MB_BUSY		BIT_ULL(QM_MB_BUSY_SHIFT)
+
 /**
  * hisi_acc_qm_readl() - readl()
  * @reg: the register
@@ -96,7 +99,7 @@ hisi_acc_qm_mailbox_load(struct hisi_acc_regs *regs)
 	rmb();	/* what the command has put into memory is read after its end */
 	return (struct mailbox) { le64_to_cpu(lo), le64_to_cpu(hi) };
 #else
-	return (struct mailbox) { .lo = BIT_ULL(QM_MB_BUSY_SHIFT) };
+	return (struct mailbox) { .lo = QM_MB_BUSY };
 #endif
 }
 
