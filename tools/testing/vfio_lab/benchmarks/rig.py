@@ -61,19 +61,16 @@ class Rig:
         if which == self.driver:
             return
         self.unload()
-        # insmod does not load dependencies
-        load = (f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}" if which == TREE else
-                f"modprobe {hardware.VARIANT_DRIVER}")
-        self.ssh.run(f"modprobe vfio_iommu_type1 && {load}")
+        if which == TREE:
+            # insmod does not load dependencies; modprobe in bind() finds a driver of this name loaded
+            self.ssh.run(f"modprobe -a $(modinfo -F depends {MODULE} | tr , ' ') && insmod {MODULE}")
         self.bind()
         self.driver = which
         self.host.spec.config = dataclasses.replace(self.host.spec.config, driver=which)
 
     def bind(self) -> None:
-        """Bind all VFs to the loaded driver."""
-        self.ssh.run("for f in " + " ".join(self.vfs) + f"; do d=/sys/bus/pci/devices/$f; "
-                     f"echo {hardware.VARIANT_DRIVER} > $d/driver_override; echo $f > /sys/bus/pci/drivers_probe; "
-                     "[ -e $d/driver ] || exit 1; done")
+        """Bind all VFs to the loaded driver, or to the in-tree driver, which is loaded if none is."""
+        accelerator.bind(self.ssh, self.vfs, hardware.VARIANT_DRIVER)
 
     def bind_anew(self) -> None:
         """Unbind and bind all VFs, which clears what the driver cached."""
