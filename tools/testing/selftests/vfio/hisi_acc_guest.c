@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "hisi_acc_guest.h"
 
@@ -15,6 +22,36 @@
 #define EQC		0xb000
 #define AEQC		0xb100
 #define RING_DEPTH	256
+
+static off_t region_offset(int fd, uint32_t index)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
+
+	return ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) ? -errno : (off_t)info.offset;
+}
+
+off_t hisi_acc_guest_map(struct hisi_acc_guest *guest, int fd)
+{
+	off_t config = region_offset(fd, VFIO_PCI_CONFIG_REGION_INDEX);
+	off_t bar2 = region_offset(fd, VFIO_PCI_BAR2_REGION_INDEX);
+	uint16_t command = htole16(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	void *regs;
+
+	if (config < 0 || bar2 < 0)
+		return config < 0 ? config : bar2;
+	if (pwrite(fd, &command, sizeof(command), config + PCI_COMMAND) < 0)
+		return -errno;
+	regs = mmap(NULL, GUEST_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, bar2);
+	if (regs == MAP_FAILED)
+		return -errno;
+	guest->regs = regs;
+	return bar2;
+}
+
+void hisi_acc_guest_unmap(struct hisi_acc_guest *guest)
+{
+	munmap((void *)guest->regs, GUEST_BAR_SIZE);
+}
 
 uint32_t hisi_acc_guest_read(struct hisi_acc_guest *guest, unsigned int offset)
 {

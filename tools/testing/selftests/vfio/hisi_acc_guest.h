@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The driver of a guest for a VF of a HiSilicon accelerator: as much of it as gives
- * the VF a state. Submits no request. Depends on neither VFIO nor libvfio.
+ * the VF a state. Submits no request. Needs no libvfio.
  */
 #ifndef HISI_ACC_GUEST_H
 #define HISI_ACC_GUEST_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/drivers/hisi_acc/registers.h"
 
@@ -19,6 +20,13 @@ struct hisi_acc_guest {
 	volatile void *regs;	/* GUEST_BAR_SIZE of BAR 2 */
 	uint8_t *ram;		/* GUEST_RAM_SIZE, mapped at GUEST_RAM_IOVA */
 };
+
+/*
+ * Let the VF with this file of VFIO access memory, and map its registers; returns the
+ * offset of BAR 2 in the file, or -errno
+ */
+off_t hisi_acc_guest_map(struct hisi_acc_guest *guest, int fd);
+void hisi_acc_guest_unmap(struct hisi_acc_guest *guest);
 
 uint32_t hisi_acc_guest_read(struct hisi_acc_guest *guest, unsigned int offset);
 void hisi_acc_guest_write(struct hisi_acc_guest *guest, unsigned int offset, uint32_t value);

@@ -5,7 +5,6 @@
 
 #include <linux/limits.h>
 #include <linux/pci_ids.h>
-#include <linux/pci_regs.h>
 
 #include "hisi_acc_vf.h"
 
@@ -52,19 +51,11 @@ void hisi_acc_vf_pair(int *argc, char *argv[], const char *bdfs[2])
 	hisi_acc_vf_require(bdfs[1]);
 }
 
-static u64 region_offset(struct hisi_acc_vf *vf, u32 index)
-{
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
-
-	ioctl_assert(vf->fd, VFIO_DEVICE_GET_REGION_INFO, &info);
-	return info.offset;
-}
-
 void hisi_acc_vf_open(struct hisi_acc_vf *vf, const char *bdf)
 {
-	u16 command = htole16(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	char *path = path_of(bdf);
 	const char *mode = mode_for(path);
+	off_t bar2;
 
 	if (!mode) {
 		fprintf(stderr, "%s: not bound to a VFIO driver\n", bdf);
@@ -79,21 +70,17 @@ void hisi_acc_vf_open(struct hisi_acc_vf *vf, const char *bdf)
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	VFIO_ASSERT_NE(vf->ram.vaddr, MAP_FAILED);
 	iommu_map(vf->device->iommu, &vf->ram);
-	VFIO_ASSERT_EQ(pwrite(vf->fd, &command, sizeof(command), PCI_COMMAND +
-			      region_offset(vf, VFIO_PCI_CONFIG_REGION_INDEX)),
-		       sizeof(command));
-	vf->bar2 = region_offset(vf, VFIO_PCI_BAR2_REGION_INDEX);
 	vf->guest.ram = vf->ram.vaddr;
-	vf->guest.regs = mmap(NULL, GUEST_BAR_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_SHARED, vf->fd, vf->bar2);
-	VFIO_ASSERT_NE(vf->guest.regs, MAP_FAILED);
+	bar2 = hisi_acc_guest_map(&vf->guest, vf->fd);
+	VFIO_ASSERT_GE(bar2, 0, "BAR 2 of %s\n", bdf);
+	vf->bar2 = bar2;
 }
 
 void hisi_acc_vf_close(struct hisi_acc_vf *vf)
 {
 	const char *path = vf->device->path;
 
-	munmap((void *)vf->guest.regs, GUEST_BAR_SIZE);
+	hisi_acc_guest_unmap(&vf->guest);
 	migration_device_close(vf->device);
 	munmap(vf->ram.vaddr, GUEST_RAM_SIZE);
 	free((void *)path);

@@ -33,19 +33,4 @@ void hisi_acc_vf_pair(int *argc, char *argv[], const char *bdfs[2]);
 void hisi_acc_vf_open(struct hisi_acc_vf *vf, const char *bdf);
 void hisi_acc_vf_close(struct hisi_acc_vf *vf);
 
-/* read() and write() of a migration file, which return -errno */
-static inline ssize_t data_receive(int data_fd, void *bytes, size_t len)
-{
-	ssize_t n = read(data_fd, bytes, len);
-
-	return n < 0 ? -errno : n;
-}
-
-static inline ssize_t data_send(int data_fd, const void *bytes, size_t len)
-{
-	ssize_t n = write(data_fd, bytes, len);
-
-	return n < 0 ? -errno : n;
-}
-
 #endif

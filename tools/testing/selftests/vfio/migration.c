@@ -11,7 +11,7 @@
 
 #include "kselftest.h"
 #include "migration.h"
-#include "vfio_cdev.h"
+#include "vfio_open.h"
 
 #define ALL	(1 << 20)
 #define SPLITS	512
@@ -66,23 +66,6 @@ void migration_device_require(const char *path)
 				   path, strerror(-ret));
 }
 
-/* The group's file exists while VFIO drivers have all devices of the group */
-static int open_group_file(const char *path)
-{
-	char link[PATH_MAX], target[PATH_MAX], name[64];
-	ssize_t len;
-	int fd;
-
-	snprintf_assert(link, sizeof(link), "%s/iommu_group", path);
-	len = readlink(link, target, sizeof(target) - 1);
-	if (len < 0)
-		return -errno;
-	target[len] = 0;
-	snprintf_assert(name, sizeof(name), "/dev/vfio/%d", atoi(basename(target)));
-	fd = open(name, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 bool migration_mode_works(const char *path, const char *mode)
 {
 	bool container = !strncmp(mode, "vfio_", 5);
@@ -90,7 +73,7 @@ bool migration_mode_works(const char *path, const char *mode)
 
 	if (access(container ? "/dev/vfio/vfio" : "/dev/iommu", R_OK | W_OK))
 		return false;
-	fd = strcmp(mode, MODE_IOMMUFD) ? open_group_file(path) : open_cdev(path);
+	fd = strcmp(mode, MODE_IOMMUFD) ? open_group(path, "") : open_cdev(path);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -113,7 +96,7 @@ static void join_container(struct migration_device *device)
 	/* libvfio's function takes a device of libvfio */
 	struct vfio_pci_device container = { .iommu = device->iommu };
 
-	device->group_fd = open_group_file(device->path);
+	device->group_fd = open_group(device->path, "");
 	VFIO_ASSERT_GE(device->group_fd, 0, "group of %s\n", device->path);
 	ioctl_assert(device->group_fd, VFIO_GROUP_SET_CONTAINER,
 		     &device->iommu->container_fd);
@@ -184,69 +167,6 @@ void migration_device_close(struct migration_device *device)
 	free(device);
 }
 
-int device_feature(int fd, u32 flags, void *data, size_t size, u32 argsz)
-{
-	u64 buf[8] = {};
-	struct vfio_device_feature *feature = (void *)buf;
-
-	VFIO_ASSERT_LE(size, sizeof(buf) - sizeof(*feature));
-	feature->argsz = argsz;
-	feature->flags = flags;
-	if (size)
-		memcpy(feature->data, data, size);
-	if (ioctl(fd, VFIO_DEVICE_FEATURE, feature))
-		return -errno;
-	if (size)
-		memcpy(data, feature->data, size);
-	return 0;
-}
-
-static int feature_of(int fd, u32 flags, void *data, size_t size)
-{
-	return device_feature(fd, flags, data, size,
-			      sizeof(struct vfio_device_feature) + size);
-}
-
-int device_migration_flags(int fd, u64 *flags)
-{
-	struct vfio_device_feature_migration migration = {};
-	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
-			     VFIO_DEVICE_FEATURE_MIGRATION, &migration,
-			     sizeof(migration));
-
-	*flags = migration.flags;
-	return ret;
-}
-
-int device_get_state(int fd)
-{
-	struct vfio_device_feature_mig_state mig = {};
-	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
-			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &mig,
-			     sizeof(mig));
-
-	return ret ?: (int)mig.device_state;
-}
-
-int device_set_state(int fd, int state, int *data_fd)
-{
-	struct vfio_device_feature_mig_state mig = {
-		.device_state = state,
-		.data_fd = -1,
-	};
-	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_SET |
-			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &mig,
-			     sizeof(mig));
-
-	if (ret)
-		mig.data_fd = -1;
-	if (data_fd)
-		*data_fd = mig.data_fd;
-	else if (mig.data_fd >= 0)
-		close(mig.data_fd);
-	return ret;
-}
-
 int device_enter(int fd, int state)
 {
 	int data_fd = -1;
@@ -302,28 +222,6 @@ bool device_data_is_constant(int fd, const struct migration_data *data)
 	equal = migration_data_equal(data, &again);
 	migration_data_free(&again);
 	return equal;
-}
-
-int device_data_size(int fd, u64 *size)
-{
-	struct vfio_device_feature_mig_data_size data_size = {};
-	int ret = feature_of(fd, VFIO_DEVICE_FEATURE_GET |
-			     VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &data_size,
-			     sizeof(data_size));
-
-	*size = data_size.stop_copy_length;
-	return ret;
-}
-
-int device_reset(int fd)
-{
-	return ioctl(fd, VFIO_DEVICE_RESET) ? -errno : 0;
-}
-
-int migf_precopy_info(int data_fd, struct vfio_precopy_info *info)
-{
-	info->argsz = sizeof(*info);
-	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? -errno : 0;
 }
 
 const int device_states[DEVICE_STATES] = {

@@ -12,13 +12,7 @@
 
 #include <libvfio.h>
 
-#define STOP		VFIO_DEVICE_STATE_STOP
-#define RUNNING		VFIO_DEVICE_STATE_RUNNING
-#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
-#define RESUMING	VFIO_DEVICE_STATE_RESUMING
-#define RUNNING_P2P	VFIO_DEVICE_STATE_RUNNING_P2P
-#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
-#define PRE_COPY_P2P	VFIO_DEVICE_STATE_PRE_COPY_P2P
+#include "migration_ioctl.h"
 
 struct migration_device {
 	const char *path;	/* in sysfs */
@@ -62,21 +56,10 @@ void migration_device_reopen(struct migration_device *device);
 /* Only the file of the device, after the last one was closed */
 int __migration_device_get_fd(struct migration_device *device);
 
-#define FEATURE_HEADER	sizeof(struct vfio_device_feature)
-
-/* VFIO_DEVICE_FEATURE with any size and flags */
-int device_feature(int fd, u32 flags, void *data, size_t size, u32 argsz);
-int device_migration_flags(int fd, u64 *flags);
-int device_get_state(int fd);
-/* With data_fd NULL the migration file, if one is returned, is closed */
-int device_set_state(int fd, int state, int *data_fd);
-/* The same from RUNNING: the migration file, -1 if the state has none, or -errno */
+/* device_set_state() from RUNNING: the migration file, -1 if the state has none, or -errno */
 int device_enter(int fd, int state);
 /* To RUNNING from any state; with a reset only where no arc leads there */
 int device_set_running(int fd);
-int device_data_size(int fd, u64 *size);
-int device_reset(int fd);
-int migf_precopy_info(int data_fd, struct vfio_precopy_info *info);
 
 /* Save all of a device's state; it is in STOP afterwards */
 int device_save(int fd, struct migration_data *data);

@@ -37,7 +37,7 @@ TOOL_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TOOLS))
 TEST_GEN_PROGS_EXTENDED += $(TOOL_PROGS)
 
 MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS) $(TOOL_PROGS))
-LIBMIGRATION_O := $(OUTPUT)/migration.o $(OUTPUT)/vfio_cdev.o
+LIBMIGRATION_O := $(addprefix $(OUTPUT)/, migration.o migration_ioctl.o vfio_open.o)
 MIGRATION_O += $(LIBMIGRATION_O) $(HISI_ACC_O)
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c

@@ -10,7 +10,7 @@ TEST_CUSTOM_PROGS += $(DIRTY_TEST)
 $(DIRTY_O): $(OUTPUT)/%.o: %.c vfio_iommu_dirty.h
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
-$(DIRTY_TEST): $(DIRTY_O) $(OUTPUT)/vfio_cdev.o
+$(DIRTY_TEST): $(DIRTY_O) $(OUTPUT)/vfio_open.o
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) -pthread $(LDLIBS) -o $@
 
 all: $(DIRTY_TEST)

@@ -16,8 +16,8 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "vfio_cdev.h"
 #include "vfio_iommu_dirty.h"
+#include "vfio_open.h"
 
 /* Since 6.6 */
 #define BIND_IOMMUFD	_IO(VFIO_TYPE, VFIO_BASE + 18)

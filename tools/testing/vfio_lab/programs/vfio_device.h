@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A VF of an accelerator, opened by its group, with the guest driver of the selftests.
+ * A VF of an accelerator, opened by its group, with the guest driver of the selftests
+ * and their ioctls.
  */
 #ifndef VFIO_DEVICE_H
 #define VFIO_DEVICE_H
@@ -12,28 +13,17 @@
 #include <linux/vfio.h>
 
 #include "../../selftests/vfio/hisi_acc_guest.h"
+#include "../../selftests/vfio/migration_ioctl.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define DATA_SIZE	176
-
-enum {
-	STOP = VFIO_DEVICE_STATE_STOP,
-	RUNNING = VFIO_DEVICE_STATE_RUNNING,
-	STOP_COPY = VFIO_DEVICE_STATE_STOP_COPY,
-	RESUMING = VFIO_DEVICE_STATE_RESUMING,
-	RUNNING_P2P = VFIO_DEVICE_STATE_RUNNING_P2P,
-	PRE_COPY = VFIO_DEVICE_STATE_PRE_COPY,
-	PRE_COPY_P2P = VFIO_DEVICE_STATE_PRE_COPY_P2P,
-};
 
 struct device {
 	const char *bdf;
 	int container;
 	int group;
 	int fd;
-	uint64_t bar2;		/* offset in fd */
-	uint64_t bar2_size;
 	struct hisi_acc_guest guest;
 };
 
@@ -59,14 +49,7 @@ void device_mailbox_start(struct device *d, uint32_t command, uint64_t base);
 uint64_t device_mailbox_end(struct device *d);
 
 /* Each of these returns a value of the kernel, or -errno */
-int device_state(struct device *d);
-int device_set_state(struct device *d, int state, int *data_fd);
-int device_reset(struct device *d);
-int device_feature_u64(struct device *d, uint32_t feature, uint64_t *value);
+int device_reset_retried(struct device *d);
 int event_fd(void);
-
-/* read() and write() of a migration file, which return -errno */
-ssize_t receive_data(int fd, void *bytes, size_t len);
-ssize_t send_data(int fd, const void *bytes, size_t len);
 
 #endif

@@ -30,16 +30,16 @@
 
 static int once_reset(struct device *d)
 {
-	return ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	return device_reset(d->fd);
 }
 
 static int once_states(struct device *d)
 {
-	int fd, err = device_set_state(d, STOP_COPY, &fd);
+	int fd, err = device_set_state(d->fd, STOP_COPY, &fd);
 
 	if (err)
 		return err;
-	err = device_set_state(d, RUNNING, NULL);
+	err = device_set_state(d->fd, RUNNING, NULL);
 	close(fd);
 	return err;
 }
@@ -105,16 +105,16 @@ static void use_files(struct device *d)
 	uint8_t data[DATA_SIZE];
 	int fd, later;
 
-	if (!device_set_state(d, PRE_COPY, &fd)) {
-		receive_data(fd, data, sizeof(data));
-		if (!device_set_state(d, STOP_COPY, &later) && later >= 0)
+	if (!device_set_state(d->fd, PRE_COPY, &fd)) {
+		data_receive(fd, data, sizeof(data));
+		if (!device_set_state(d->fd, STOP_COPY, &later) && later >= 0)
 			close(later);
-		receive_data(fd, data, sizeof(data));
+		data_receive(fd, data, sizeof(data));
 		close(fd);
 	}
-	if (!device_set_state(d, RESUMING, &fd))
+	if (!device_set_state(d->fd, RESUMING, &fd))
 		close(fd);
-	device_set_state(d, RUNNING, NULL);
+	device_set_state(d->fd, RUNNING, NULL);
 }
 
 static int once_race(struct device *d)
@@ -131,7 +131,7 @@ static int once_race(struct device *d)
 	err = (intptr_t)ret ?: once_reset(d);
 	if (err)
 		return err;
-	return device_state(d) == RUNNING ? 0 : -EPROTO;
+	return device_get_state(d->fd) == RUNNING ? 0 : -EPROTO;
 }
 
 static const struct kind {

@@ -77,16 +77,9 @@ static int hot_reset(struct device *d)
 	return ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, reset) ? -errno : 0;
 }
 
-static int precopy(void)
-{
-	struct vfio_precopy_info info = { .argsz = sizeof(info) };
-
-	return ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ? -errno : 0;
-}
-
 static int set_state(struct device *d, int state)
 {
-	int fd, err = device_set_state(d, state, &fd);
+	int fd, err = device_set_state(d->fd, state, &fd);
 
 	if (fd >= 0) {
 		if (data_fd >= 0)
@@ -101,8 +94,8 @@ static int keep_migfs(struct device *d, int count)
 {
 	int fd, n = 0;
 
-	while (n < count && !device_set_state(d, STOP_COPY, &fd) &&
-	       !device_set_state(d, STOP, NULL))
+	while (n < count && !device_set_state(d->fd, STOP_COPY, &fd) &&
+	       !device_set_state(d->fd, STOP, NULL))
 		n++;
 	return n;
 }
@@ -126,20 +119,21 @@ static int limit_files(int count)
 
 static void step_transfer(char what, int n)
 {
+	struct vfio_precopy_info info;
 	int len;
 
 	switch (what) {
 	case 'd':
-		len = receive_data(data_fd, data, n);
+		len = data_receive(data_fd, data, n);
 		if (len > 0)
 			held = len;
 		printf("%d\n", len);
 		break;
 	case 'w':
-		printf("%zd\n", send_data(data_fd, data, held));
+		printf("%zd\n", data_send(data_fd, data, held));
 		break;
 	case 'p':
-		printf("%d\n", precopy());
+		printf("%d\n", migf_precopy_info(data_fd, &info));
 		break;
 	default:
 		printf("what is '%c'?\n", what);
@@ -162,30 +156,30 @@ static void step(struct device *d, char what, int n, int value)
 		break;
 	case 's':
 		err = set_state(d, n);
-		printf("%d %d\n", err, device_state(d));
+		printf("%d %d\n", err, device_get_state(d->fd));
 		break;
 	case 'g':
-		printf("%d\n", device_state(d));
+		printf("%d\n", device_get_state(d->fd));
 		break;
 	case 'm':
-		device_feature_u64(d, VFIO_DEVICE_FEATURE_MIGRATION, &flags);
+		device_migration_flags(d->fd, &flags);
 		printf("%llu\n", (unsigned long long)flags);
 		break;
 	case 'r':
-		err = device_reset(d);
-		printf("%d %d\n", err, device_state(d));
+		err = device_reset_retried(d);
+		printf("%d %d\n", err, device_get_state(d->fd));
 		break;
 	case 'h':
 		err = hot_reset(d);
-		printf("%d %d\n", err, device_state(d));
+		printf("%d %d\n", err, device_get_state(d->fd));
 		break;
 	case 'F':
 		err = config_flr(d);
-		printf("%d %d\n", err, device_state(d));
+		printf("%d %d\n", err, device_get_state(d->fd));
 		break;
 	case 'C':
 		err = config_restore(d);
-		printf("%d %d\n", err, device_state(d));
+		printf("%d %d\n", err, device_get_state(d->fd));
 		break;
 	case 'Y':
 		printf("%d\n", config_bus_master(d, n));
@@ -235,17 +229,15 @@ static void step(struct device *d, char what, int n, int value)
 
 static void open_physical(struct device *pf, const char *bdf)
 {
-	static const uint8_t token[16] = { 0x5c, 0x5f, 0x6f, 0x12, 0x4d, 0x4e, 0x4f, 0x50,
-					   0x81, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58 };
-	uint64_t buf[3] = {};
-	struct vfio_device_feature *feature = (void *)buf;
+	uint8_t token[16] = { 0x5c, 0x5f, 0x6f, 0x12, 0x4d, 0x4e, 0x4f, 0x50,
+			      0x81, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58 };
+	int err;
 
 	device_open(pf, bdf);
-	feature->argsz = sizeof(buf);
-	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
-	memcpy(feature->data, token, sizeof(token));
-	if (ioctl(pf->fd, VFIO_DEVICE_FEATURE, feature)) {
-		perror("VFIO_DEVICE_FEATURE_PCI_VF_TOKEN");
+	err = device_feature(pf->fd, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+			     token, sizeof(token), FEATURE_HEADER + sizeof(token));
+	if (err) {
+		fprintf(stderr, "VFIO_DEVICE_FEATURE_PCI_VF_TOKEN: %s\n", strerror(-err));
 		exit(1);
 	}
 }

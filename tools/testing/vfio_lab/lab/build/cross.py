@@ -15,13 +15,15 @@ COMPILER = "aarch64-linux-gnu-gcc"
 SELFTESTS = paths.ROOT / "tools/testing/selftests/vfio"
 #: of the selftests, what programs include that link none of their sources
 SHARED_HEADERS = (SELFTESTS / "migration_random.h",)
+#: of the selftests, what programs link that use VFIO
+VFIO_PARTS = ("hisi_acc_guest", "migration_ioctl", "vfio_open")
 FLAGS = ("-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 
 def vfio_program(name: str, context: Context | None = None) -> Path:
-    """A program of programs/ that uses VFs by VFIO, linked with the guest driver of the selftests."""
+    """A program of programs/ that uses VFs by VFIO, linked with what the selftests have without libvfio."""
     return static_program([paths.LAB / f"programs/{name}.c", paths.LAB / "programs/vfio_device.c",
-                           SELFTESTS / "hisi_acc_guest.c"], context)
+                           *(SELFTESTS / f"{part}.c" for part in VFIO_PARTS)], context)
 
 
 def static_program(source: Path | Sequence[Path], context: Context | None = None) -> Path:

@@ -75,7 +75,7 @@ class DirtyHost:
 def boot(new_session: Callable[[], Session], context: Context, config: HostConfig = HostConfig(),
          extra: tuple[str, ...] = (), program: Path | None = None) -> DirtyHost:
     """Boot such a host, with another outer QEMU if `program` names one."""
-    test = cross.static_program([*sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), SELFTESTS / "vfio_cdev.c"], context)
+    test = cross.static_program([*sorted(SELFTESTS.glob("vfio_iommu_dirty_*.c")), SELFTESTS / "vfio_open.c"], context)
     session = new_session()
     # The PF's driver would reset the accelerator for the writes that are refused on purpose
     spec = session.spec("host", dataclasses.replace(config, push={**config.push, REMOTE: test},

@@ -2,12 +2,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/limits.h>
 
-#include "vfio_cdev.h"
+#include "vfio_open.h"
 
 int open_cdev(const char *path)
 {
@@ -31,4 +34,21 @@ int open_cdev(const char *path)
 	}
 	closedir(dir);
 	return fd;
+}
+
+int open_group(const char *path, const char *prefix)
+{
+	char name[PATH_MAX], target[PATH_MAX];
+	ssize_t len;
+	int fd;
+
+	if (snprintf(name, sizeof(name), "%s/iommu_group", path) >= (int)sizeof(name))
+		return -ENAMETOOLONG;
+	len = readlink(name, target, sizeof(target) - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = 0;
+	snprintf(name, sizeof(name), "/dev/vfio/%s%d", prefix, atoi(basename(target)));
+	fd = open(name, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
