@@ -60,10 +60,10 @@ class Line:
         return text.strip()
 
 
-def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = False) -> list[str]:
-    """Options of a machine with only the accelerator, behind a root port if wanted."""
+def arguments(qemu: Path, options: str, device: str = "hisi-sec2", port: bool = False, smmu: bool = False) -> list[str]:
+    """Options of a machine with only the accelerator, behind a root port if wanted, and an SMMU."""
     place = "rp,addr=0.0" if port else f"pcie.0,addr={SLOT}.0"
-    return [str(qemu), *sandbox(), "-M", "virt,gic-version=3", "-accel", "qtest", "-nodefaults",
+    return [str(qemu), *sandbox(), "-M", "virt,gic-version=3" + ",iommu=smmuv3" * smmu, "-accel", "qtest", "-nodefaults",
             "-display", "none", "-m", "256",
             *(["-device", f"pcie-root-port,id=rp,bus=pcie.0,addr={SLOT}.0"] if port else []),
             "-device", f"{device},id=sec0,bus={place}{options}"]
@@ -73,13 +73,13 @@ class Model:
     """One machine: its memory, configuration space, PF and VFs."""
 
     def __init__(self, qemu: Path, folder: Path, options: str = "", device: str = "hisi-sec2",
-                 port: bool = False) -> None:
+                 port: bool = False, smmu: bool = False) -> None:
         self.port = ECAM + (SLOT << 15) if port else None
         self.log = folder / "log"
         self._qtest, self._qmp = Line(), Line()
         with self._qtest.end as registers, self._qmp.end as monitor:
             self._process = subprocess.Popen([
-                *arguments(qemu, options, device, port),
+                *arguments(qemu, options, device, port, smmu),
                 "-chardev", f"socket,id=registers,fd={registers.fileno()}", "-qtest", "chardev:registers",
                 "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=control",
                 "-qtest-log", "none", "-d", "guest_errors", "-D", str(self.log)],
