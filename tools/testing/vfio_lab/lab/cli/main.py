@@ -64,20 +64,28 @@ class _Subcommand(argparse.ArgumentParser):
             self.description = textwrap.fill(self.description, 80, break_on_hyphens=False)
 
 
+def _operands(command: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The arguments of a command that are not options."""
+    return [action for action in command._actions if not action.option_strings]
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     common = arguments.verbosity()
     top = argparse.ArgumentParser(prog="vlab", parents=[common], usage="vlab [-h] [--version] [-v | -q] COMMAND ...",
                                   epilog=EPILOG, formatter_class=_Help)
     top.add_argument("--version", action=Version, nargs=0, help="print versions and exit")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="vlab", parser_class=_Subcommand,
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", prog="vlab", parser_class=_Subcommand,
                                   help=argparse.SUPPRESS)
     for module in (migrations, hosts, testing, release, store):
         module.register(commands, common)
     for name, command in commands.choices.items():
         if command.usage is None:
-            operands = [f"[{a.metavar}...]" if a.nargs else str(a.metavar) for a in command._actions if not a.option_strings]
+            operands = [f"[{a.metavar}...]" if a.nargs else str(a.metavar) for a in _operands(command)]
             command.usage = " ".join([f"vlab {name} [OPTIONS]", *operands])
+        # parsed() checks for missing ones after unknown options, which argparse does not report otherwise
+        for operand in _operands(command):
+            operand.required = False
     words = {action.dest: action.help for action in commands._choices_actions}
     groups = "".join(f"\n{title}:\n" + "".join(f"  {name:<12}{words[name]}\n" for name in names)
                      for title, names in GROUPS.items())
@@ -88,12 +96,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the arguments; unknown ones are an error with the usage of the command."""
+    """Parse the arguments; unknown and missing ones are an error with the usage of the command."""
     args, left = parser().parse_known_args(argv)
+    command: argparse.ArgumentParser = getattr(args, "parser", args.top)
     if left and args.command == "check":
-        args.parser.error(f"arguments for pytest go after --: vlab check -- {' '.join([*left, *args.pytest])}")
+        command.error(f"arguments for pytest go after --: vlab check -- {' '.join([*left, *args.pytest])}")
     if left:
-        args.parser.error(f"unrecognized arguments: {' '.join(left)}")
+        command.error(f"unrecognized arguments: {' '.join(left)}")
+    missing = [a.metavar for a in _operands(command) if a.nargs != "*" and getattr(args, a.dest) is None]
+    if missing:
+        command.error(f"the following arguments are required: {', '.join(map(str, missing))}")
     return args
 
 

@@ -18,6 +18,7 @@ from conftest import slow_steps
 
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
+COMMANDS = [command for group in cli.GROUPS.values() for command in group]
 
 def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run vlab; returns the completed process."""
@@ -27,7 +28,12 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("argv, words", [
     ((), "COMMAND"),
     (("fly",), "choose from"),
-    (("run",), "COMMAND"),
+    (("--bogus",), "unrecognized arguments: --bogus"),
+    (("-v", "-z"), "unrecognized arguments: -z"),
+    (("-v",), "required: COMMAND"),
+    (("run",), "required: COMMAND"),
+    (("run", "--bogus"), "unrecognized arguments: --bogus"),
+    (("run", "--bogus", "--", "true"), "unrecognized arguments: --bogus"),
     (("run", "--kernel", "5.10", "--", "true"), f"invalid choice: 5.10 (choose from {', '.join(versions.SERIES)}"),
     (("run", "--vmm", "4.2", "--", "true"), f"invalid choice: 4.2 (choose from {', '.join(versions.VMM)})"),
     (("migrate", "--to-vmm", "4.2"), f"invalid choice: 4.2 (choose from {', '.join(versions.VMM)})"),
@@ -49,6 +55,8 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("migrate", "--patch", "/nowhere.patch"), "no such file: /nowhere.patch"),
     (("check", "-k", "window"), "arguments for pytest go after --: vlab check -- -k window"),
     (("check", "--all", "--", "-k", "x"), "--all runs all tests, without --asan or arguments for pytest"),
+    (("series",), "required: TREE"),
+    (("series", "--bogus"), "unrecognized arguments: --bogus"),
     (("check", "--all", "--asan"), "--all runs all tests, without --asan or arguments for pytest"),
     (("check", "--restart"), "--restart is for --all"),
     (("demo", "-v", "-q"), "not allowed with"),
@@ -65,11 +73,17 @@ def test_wrong_use(argv, words):
     # argparse quotes the choices before Python 3.12
     said = re.sub(r"invalid choice: .*", lambda line: line[0].replace("'", ""), done.stderr)
     assert words in said and "Traceback" not in said
-    if argv and argv[0] != "fly":
-        assert f"usage: vlab {argv[0]} " in done.stderr
+    assert done.stderr.startswith(f"usage: vlab {argv[0] if argv and argv[0] in COMMANDS else '[-h]'} ")
 
 
-COMMANDS = [command for group in cli.GROUPS.values() for command in group]
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_rejects_what_it_does_not_know(command):
+    """A command must name an unknown option, also if it lacks an argument, and print its usage."""
+    for words in (("--bogus",), ("--bogus=3", "-z")):
+        done = vlab(command, *words)
+        assert done.returncode == 2 and done.stderr.startswith(f"usage: vlab {command} ")
+        (said,) = [line for line in done.stderr.splitlines() if line.startswith("vlab ")]
+        assert said.endswith(" ".join(words))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
