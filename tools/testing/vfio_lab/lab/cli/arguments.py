@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 
-from ..core import hardware, versions
+from ..core import hardware, paths, versions
 from ..build import kernel
 from ..scenario.config import BACKENDS, DRIVERS, MODEL, GuestConfig, HostConfig, MigrationConfig
 
@@ -49,7 +50,7 @@ class Number:
         self.low, self.high = low, high
 
     def __call__(self, text: str) -> int:
-        if not text.isdecimal() or not self.low <= int(text) <= self.high:
+        if not re.fullmatch("[0-9]{1,12}", text) or not self.low <= int(text) <= self.high:
             raise argparse.ArgumentTypeError(f"must be {self.low}..{self.high}, got '{text}'")
         return int(text)
 
@@ -64,11 +65,28 @@ def pushed(text: str) -> tuple[str, pathlib.Path]:
     return remote, pathlib.Path(local)
 
 
+def model_properties() -> dict[str, tuple[str, ...]]:
+    """The properties of the device model that a command line can set, from its sources; with
+    their values, if these have names."""
+    tables = "".join((paths.MODEL / name).read_text(encoding="utf-8") for name in ("hisi_acc_props.c", "hisi_acc_faults.c"))
+    found = re.findall(r'^    \{ "([a-z0-9-]+)", (?:\{ ([^}]+) \})?|_property_add\(class, "(\w+-algs)"', tables, re.M)
+    return {name or algs: tuple(re.findall(r'"([^"]+)"', values)) for name, values, algs in found}
+
+
 def model_property(text: str) -> tuple[str, str]:
     """argparse type: NAME=VALUE for the device model."""
     name, equals, value = text.partition("=")
     if not equals or not name or "," in text:
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE, got '{text}'")
+    known = model_properties()
+    if name == "vfs":
+        raise argparse.ArgumentTypeError("the number of VFs is an option: --vfs")
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"unknown '{name}'; known: {', '.join(sorted(set(known) - {'vfs'}))}")
+    if known[name] and value not in known[name]:
+        raise argparse.ArgumentTypeError(f"unknown {name} '{value}'; known: {', '.join(known[name])}")
+    if not known[name] and not re.fullmatch("all|[0-9]+|0x[0-9a-f]+", value, re.I):
+        raise argparse.ArgumentTypeError(f"{name} must be a number, got '{value}'")
     return name, value
 
 

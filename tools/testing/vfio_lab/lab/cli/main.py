@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ..core import paths, run, terminal, versions
-from ..core.errors import LabError
+from ..core.errors import LabError, UsageError
 from ..core.progress import Steps
 from . import arguments, hosts, migrations, release, store, testing
 
@@ -137,6 +137,8 @@ def _main(argv: Sequence[str] | None) -> int:
     run.stop_on_sigterm()
     try:
         return args.func(args, steps) or 0
+    except UsageError as e:
+        args.parser.error(str(e))
     except LabError as e:
         print(f"vlab: {e}", file=sys.stderr)
         if e.log and not getattr(e, "step_logged", False):

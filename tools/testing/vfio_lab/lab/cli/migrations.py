@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import time
 
@@ -22,6 +23,11 @@ def refuse(args: argparse.Namespace) -> None:
     missing = next((p for p in args.patch if not p.is_file()), None)
     if missing:
         args.parser.error(f"no such file: {missing}")
+    if args.report:
+        # its directories are made if they are missing
+        existing = next(p for p in (args.report, *args.report.parents) if p.exists())
+        if existing.is_dir() == (existing == args.report) or not os.access(existing, os.W_OK):
+            args.parser.error(f"cannot write to {args.report}")
     if args.vfs < 1:
         args.parser.error("a migration needs at least one VF: --vfs 1")
     if args.guest_vfs > args.vfs:

@@ -34,6 +34,7 @@ def make_series(args: argparse.Namespace, steps: Steps) -> int:
     """Patches."""
     if not args.tree.is_dir():
         args.parser.error(f"no such directory: {args.tree}")
+    series.series_of(args.tree)
     machine.prepare(Context(steps=steps), machine.SERIES)
     print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                          not args.no_build))))

@@ -39,6 +39,14 @@ def found(word: str) -> str:
     return f"{files[0].relative_to(paths.LAB / 'tests')}{colons}{rest}" if len(files) == 1 else word
 
 
+def lost(words: Sequence[str]) -> str:
+    """The first argument for pytest that names a file of tests, and there is none of that name."""
+    options = ("-k", "-m", "-p", "-W", "--deselect", "--ignore", "--ignore-glob")
+    return next((word for before, word in zip(["", *words], words) if before not in options and
+                 re.fullmatch(r"[\w/.-]+\.py(::.*)?", word) and not word.startswith("-") and
+                 not (paths.LAB / "tests" / found(word).partition("::")[0]).is_file()), "")
+
+
 def workers() -> int:
     """How many processes run tests, each a file at a time.  Half of their time they wait for
     something: two do not keep two processors busy."""
@@ -109,6 +117,8 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
         if args.asan or args.pytest:
             args.parser.error("--all runs all tests, without --asan or arguments for pytest")
         return every(args.restart, steps)
+    if lost(args.pytest):
+        args.parser.error(f"no such file of tests: {lost(args.pytest)}")
     return tests(args.pytest, args.asan, steps)
 
 

@@ -17,6 +17,10 @@ class LabError(Exception):
         self.log = log
 
 
+class UsageError(LabError):
+    """An argument of the command is wrong; its message follows the command's usage."""
+
+
 class Refusal(LabError):
     """QEMU did not start or migrate a guest; ``words`` is its error message."""
 

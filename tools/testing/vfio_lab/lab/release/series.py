@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..core import paths, scratch, versions
 from ..core.context import Context
-from ..core.errors import LabError
+from ..core.errors import LabError, UsageError
 from ..core.git import NOBODY, git, identity
 from ..core.run import run
 from ..build import kernel_tree, module
@@ -28,17 +28,22 @@ MESSAGES = paths.LAB / "series"
 IGNORED = "FILE_PATH_CHANGES"
 
 
-def check_base(base: Path) -> str:
-    """The kernel series of a tree.  Fails if it is not a kernel tree, not a supported
-    series, or has local changes."""
+def series_of(base: Path) -> str:
+    """The kernel series of a tree.  Fails if it is not a kernel tree, or not a supported series."""
     makefile = base / "Makefile"
     text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
     found = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", text, re.M)
     if len(found) != 2 or not (base / "MAINTAINERS").is_file() or not (base / "scripts/checkpatch.pl").is_file():
-        raise LabError(f"{base} is not a kernel's source tree.")
+        raise UsageError(f"{base} is not a kernel's source tree")
     series = ".".join(found)
     if series not in versions.BASES:
-        raise LabError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}.")
+        raise UsageError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}")
+    return series
+
+
+def check_base(base: Path) -> str:
+    """The kernel series of a tree.  Fails also if it has local changes."""
+    series = series_of(base)
     if (base / ".git").exists():
         changes = git(base, "status", "--porcelain", "--untracked-files=no")
         if changes:

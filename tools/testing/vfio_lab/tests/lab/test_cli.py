@@ -10,15 +10,17 @@ import subprocess
 
 import pytest
 
-from lab.core import versions
+from lab.core import paths, versions
 from lab.core.cache import Cache
 from lab.build import kernel, parts
 from lab.cli import hosts, main as cli, testing
+from lab.cli.arguments import model_properties, model_property
+from lab.scenario.config import MODEL
 from conftest import slow_steps
 
+COMMANDS = [command for group in cli.GROUPS.values() for command in group]
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 
-COMMANDS = [command for group in cli.GROUPS.values() for command in group]
 
 def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run vlab; returns the completed process."""
@@ -46,17 +48,27 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("run", "--push", "/nowhere/x:/x", "--", "true"), "no such file: /nowhere/x"),
     (("run", "--push", "/etc/hostname", "--", "true"), "LOCAL:REMOTE"),
     (("run", "--model", "latency", "--", "true"), "NAME=VALUE"),
+    (("run", "--dry-run", "--model", "latency=1", "--", "true"), "unknown 'latency'; known: aeq-depth, bus-master-off"),
+    (("shell", "--dry-run", "--model", "hw-version=v6"), "unknown hw-version 'v6'; known: v3, v4, v5"),
+    (("shell", "--dry-run", "--model", "queues=many"), "queues must be a number, got 'many'"),
+    (("shell", "--dry-run", "--model", "vfs=3"), "the number of VFs is an option: --vfs"),
     (("migrate", "--from-driver", "stock"), "unknown 'stock'; known: tree, in-tree"),
     (("migrate", "--vfs", "1", "--guest-vfs", "2"), "--guest-vfs 2 exceeds --vfs 1"),
     (("migrate", "--guest-vfs", "0"), "must be 1..63, got '0'"),
+    (("series",), "required: TREE"),
+    (("series", "--bogus"), "unrecognized arguments: --bogus"),
     (("series", "/nowhere"), "no such directory: /nowhere"),
+    (("series", "/etc/hostname"), "no such directory: /etc/hostname"),
+    (("series", "/dev"), "/dev is not a kernel's source tree"),
     (("migrate", "--no-httu"), "--allow-data-loss"),
     (("migrate", "--no-httu", "--backend", "iommufd"), "--allow-data-loss"),
     (("migrate", "--patch", "/nowhere.patch"), "no such file: /nowhere.patch"),
+    (("migrate", "--dry-run", "--report", "/dev"), "cannot write to /dev"),
+    (("migrate", "--dry-run", "--report", "/etc/hostname/x.json"), "cannot write to /etc/hostname/x.json"),
     (("check", "-k", "window"), "arguments for pytest go after --: vlab check -- -k window"),
+    (("check", "--", "--co", "test_nothing.py::test_it"), "no such file of tests: test_nothing.py::test_it"),
+    (("check", "--", "--co", "test_cli.py", "lab/test_nothing.py"), "no such file of tests: lab/test_nothing.py"),
     (("check", "--all", "--", "-k", "x"), "--all runs all tests, without --asan or arguments for pytest"),
-    (("series",), "required: TREE"),
-    (("series", "--bogus"), "unrecognized arguments: --bogus"),
     (("check", "--all", "--asan"), "--all runs all tests, without --asan or arguments for pytest"),
     (("check", "--restart"), "--restart is for --all"),
     (("demo", "-v", "-q"), "not allowed with"),
@@ -65,6 +77,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("bench", "speed"), "unknown 'speed'; known: registers, latency"),
     (("bench", "endurance", "--migrations", "0"), "1..10000"),
     (("bench", "--rounds", "many"), "1..1000"),
+    (("fuzz", "--count", "9" * 5000), "1..1000000000"),
 ])
 def test_wrong_use(argv, words):
     """Each wrong use must print its message and exit with status 2."""
@@ -84,6 +97,17 @@ def test_each_command_rejects_what_it_does_not_know(command):
         assert done.returncode == 2 and done.stderr.startswith(f"usage: vlab {command} ")
         (said,) = [line for line in done.stderr.splitlines() if line.startswith("vlab ")]
         assert said.endswith(" ".join(words))
+
+
+def test_the_models_properties_are_known():
+    """--model must accept each property that the model's README describes, and the lab's defaults."""
+    tables = (paths.MODEL / "README.md").read_text().partition("### The SMMU")[0]
+    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \| [^|]*\|[^|]*\|", tables, re.M)
+    described = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    # those of a device that exists, and values
+    assert described - set(model_properties()) <= {"abnormal-error", "engine-error", "function-error", "fail", "wait", "reset"}
+    for name, value in MODEL.items():
+        assert model_property(f"{name}={value}") == (name, value)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -249,6 +273,14 @@ def test_only_a_whole_check_builds_everything(arguments, whole, monkeypatch):
     assert testing.to_build(arguments, False) == whole
     none = arguments in (("--collect-only",), ("--co",))
     assert testing.runs_none(arguments) == none and testing.to_build(arguments, True) != none
+
+
+@pytest.mark.parametrize("arguments, missing", [
+    ((), ""), (("-x", "test_cli.py"), ""), (("test_cli.py::test_wrong_use",), ""), (("lab/test_cli.py",), ""), (("lab",), ""),
+    (("-k", "test_nothing.py"), ""), (("--ignore=test_nothing.py",), ""), (("test_cli.py", "test_nothing.py"), "test_nothing.py")])
+def test_a_file_of_tests_that_is_missing_is_found(arguments, missing):
+    """Only an argument for pytest that names a file of tests must be one that exists."""
+    assert testing.lost(arguments) == missing
 
 
 def test_a_test_that_is_named_runs_from_an_empty_cache(tmp_path):
