@@ -11,7 +11,7 @@
  *
  * Its lock is never held while memory of userspace is touched. Such memory may
  * be a BAR of the device itself, whose page fault waits for a reset, which in
- * turn waits for this lock. Migration data are small: they are copied twice.
+ * turn waits for this lock. Migration data is small: it is copied twice.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
@@ -361,7 +361,7 @@ void hisi_acc_migf_fail(struct hisi_acc_migf *data, int err)
  * @saved: where it goes
  *
  * All of it was checked at once when the last byte was written, and only write()
- * changes it. Data that are only too short do not end the
+ * changes it. Data that is only too short does not end the
  * session: it can still be completed.
  *
  * Return: 0, what hisi_acc_vf_data_decode() returns, or the error with which the

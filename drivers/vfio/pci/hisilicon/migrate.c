@@ -173,7 +173,7 @@ static int hisi_acc_arc_load(struct hisi_acc_vf *vf, struct file **file)
 	return 0;
 }
 
-/* Rejected data have changed nothing; a device that failed halfway is lost */
+/* Rejected data has changed nothing; a device that failed halfway is lost */
 static int hisi_acc_arc_load_undo(struct hisi_acc_vf *vf)
 {
 	return vf->half_loaded ? -EIO : 0;
@@ -414,7 +414,7 @@ static int hisi_acc_get_state(struct vfio_device *vdev,
 	return 0;
 }
 
-/* Migration data always have their full length, also without a driver in the guest */
+/* Migration data always has its full length, also without a driver in the guest */
 static int hisi_acc_get_data_size(struct vfio_device *vdev,
 				  unsigned long *length)
 {

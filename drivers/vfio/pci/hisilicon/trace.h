@@ -90,7 +90,7 @@ DEFINE_EVENT(hisi_acc_vf_work, hisi_acc_vf_restart,
 	TP_PROTO(const struct device *dev, bool in_use, int err),
 	TP_ARGS(dev, in_use, err));
 
-/* Migration data that were rejected: which field, its value, the expected one */
+/* Migration data that was rejected: which field, its value, the expected one */
 TRACE_EVENT(hisi_acc_vf_refused,
 	TP_PROTO(const char *device, int err, const char *what, u64 got,
 		 u64 want),

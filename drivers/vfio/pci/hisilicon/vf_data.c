@@ -398,12 +398,12 @@ static int hisi_acc_data_check_body(const struct acc_vf_data *wire,
  * @bytes: the migration data so far, aligned to HISI_ACC_DATA_ALIGN
  * @len: how much of it there is
  * @match: what it must agree with
- * @why: filled in when they are rejected
+ * @why: filled in when it is rejected
  *
- * The answer for a prefix holds for all data that begin with it, however
+ * The answer for a prefix holds for all data that begins with it, however
  * it was cut into writes.
  *
- * Return: 0 if they are valid so far, otherwise
+ * Return: 0 if it is valid so far, otherwise
  * -EBADMSG: other data, or not what was sent, or with an address
  * that is missing, misaligned or contradicts another;
  * -EPROTONOSUPPORT: a major version from the future;
@@ -412,7 +412,7 @@ static int hisi_acc_data_check_body(const struct acc_vf_data *wire,
  * BAR layout;
  * -ERANGE: a value that the register or context cannot hold;
  * -EPROTO: a reserved word is in use;
- * -EFBIG: more bytes than migration data have.
+ * -EFBIG: more bytes than migration data has.
  */
 int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
 			   const struct hisi_acc_match *match,
@@ -435,13 +435,13 @@ int hisi_acc_vf_data_check(const u8 *bytes, size_t len,
 
 /**
  * hisi_acc_vf_data_decode() - the fields of complete migration data
- * @bytes: the data, all of them valid for hisi_acc_vf_data_check(); aligned to
+ * @bytes: the data, all of it valid for hisi_acc_vf_data_check(); aligned to
  *	HISI_ACC_DATA_ALIGN
  * @len: its length
  * @saved: where the fields go
- * @why: filled in when they are rejected
+ * @why: filled in when it is rejected
  *
- * Return: 0, or -ENODATA when the data are not complete. @saved is untouched
+ * Return: 0, or -ENODATA when the data is not complete. @saved is untouched
  * unless 0 is returned.
  */
 int hisi_acc_vf_data_decode(const u8 *bytes, size_t len,

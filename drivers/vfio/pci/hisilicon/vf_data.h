@@ -109,7 +109,7 @@ struct hisi_acc_saved {
 };
 
 /**
- * struct hisi_acc_mismatch - why migration data were rejected
+ * struct hisi_acc_mismatch - why migration data was rejected
  * @what: the field, for the log
  * @got: its value in the migration data
  * @want: the value that this VF requires, if that is a single one

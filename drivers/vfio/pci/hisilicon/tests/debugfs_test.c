@@ -112,7 +112,7 @@ static void errors_are_those_of_the_device(struct kunit *test)
 	state.access_error = 0;
 }
 
-/* No migration data are shown without a session */
+/* No migration data is shown without a session */
 static void without_a_session_there_is_no_transfer(struct kunit *test)
 {
 	fake_device(test);

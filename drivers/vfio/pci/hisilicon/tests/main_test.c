@@ -223,7 +223,7 @@ static void half_a_bar_is_a_page(struct kunit *test)
 			    hisi_acc_vf_find_pf_qm(&fake->pdev, &fake->engine));
 }
 
-/* Userspace reaches the device only while its match data are valid */
+/* Userspace reaches the device only while its match data is valid */
 static void open_and_close_are_in_order(struct kunit *test)
 {
 	struct fake_device *fake = migratable(test);

@@ -180,7 +180,7 @@ static void too_many_bytes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, polled(&t, EPOLLOUT | EPOLLWRNORM | EPOLLERR));
 }
 
-/* D2: migration data are never loaded after a write was rejected */
+/* D2: migration data is never loaded after a write was rejected */
 static void rejected_once(struct kunit *test)
 {
 	u8 whole[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);
@@ -248,7 +248,7 @@ static void poll_is_woken(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
-/* poll() wakes up when the data are rejected */
+/* poll() wakes up when the data is rejected */
 static void rejection_wakes_poll(struct kunit *test)
 {
 	u8 more[HISI_ACC_DATA_SIZE + 1] = {};

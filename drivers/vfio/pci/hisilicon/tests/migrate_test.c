@@ -199,7 +199,7 @@ static void all_arcs(struct kunit *test)
 				   vfio_mig_get_next_state(vdev, from, to,
 							   &next));
 			file = hisi_acc_set_state(vdev, to);
-			/* data that were not written are rejected */
+			/* data that was not written is rejected */
 			if (from == VFIO_DEVICE_STATE_RESUMING && from != to)
 				refused = true;
 			KUNIT_EXPECT_EQ_MSG(test, IS_ERR(file), refused,

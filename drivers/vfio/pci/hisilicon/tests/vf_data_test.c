@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: which migration data are accepted, which are not, and for which reason.
+ * KUnit: which migration data is accepted, which is not, and for which reason.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -233,7 +233,7 @@ static void newer_minor(struct kunit *test)
 	expect_golden(test, bytes);
 }
 
-/* Data of all Linux releases are accepted */
+/* Data of all Linux releases is accepted */
 static void masks_have_one_bit(struct kunit *test)
 {
 	u8 bytes[HISI_ACC_DATA_SIZE] __aligned(HISI_ACC_DATA_ALIGN);

@@ -21,6 +21,7 @@ TERMS = {
     r"by group|group and container|legacy": "container backend",
     r"claim(s|ed|ing)?": "block resets",
     r"complaints?|mistakes?": "unexpected message, guest error",
+    r"data (are|were|have)": "data is, was, has",
     r"data files?": "migration file",
     r"doors?": "port forward, README, Makefile",
     r"facts": "match data",

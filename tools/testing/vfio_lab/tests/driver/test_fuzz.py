@@ -65,7 +65,7 @@ def stores(host) -> int:
     return sum(host.counters("sec", n)["events"]["writes"] for n in range(fuzz.VFS + 1))
 
 
-def test_migration_data_are_loaded_or_rejected_by_the_rules(host, pytestconfig):
+def test_migration_data_is_loaded_or_rejected_by_the_rules(host, pytestconfig):
     """However the data is split into writes, the driver must accept it exactly if it is valid; the
     state must match the result, and a save must return what was loaded."""
     said = fuzz.data(host, fuzz.WHAT["data"] if pytestconfig.getoption("long") else 400, SEED)

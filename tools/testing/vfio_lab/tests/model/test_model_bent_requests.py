@@ -20,7 +20,7 @@ class Caught(Exception):
 
 
 def catch(vf: PfOrVf, send: Callable[[], object]) -> tuple[int, bytes]:
-    """The request that `send` would submit, and its queue; its data are in memory."""
+    """The request that `send` would submit, and its queue; its data is in memory."""
     def submit(queue: int, request: bytes) -> None:
         raise Caught(queue, request)
 

@@ -251,7 +251,7 @@ def test_after_the_host_booted(home, content, context, tmp_path):
 
 
 def test_a_file_with_other_data_is_refused(home, content):
-    """Migration data that were changed in the file must be rejected with the field's name; the VFs
+    """Migration data that was changed in the file must be rejected with the field's name; the VFs
     must be usable at once, and the file too."""
     home.host.ssh.run(f"cp {FILE} {COPY}; printf '\\143' | "
                       f"dd of={COPY} bs=1 seek={content.index(MAGIC) + QUEUES} conv=notrunc 2>/dev/null")
