@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Builds hisi_acc_vfio_pci.ko out of tree, in a folder of its own.
+# Builds hisi_acc_vfio_pci.ko out of tree, in a directory of its own.
 #
 #   build.sh KDIR OUT [MAKE-ARGUMENT...]
 #
@@ -17,12 +17,12 @@ fail() {
 kdir=$1 out=$2
 shift 2
 
-[ -n "$kdir" ] || fail "KDIR is not set: it must be a kernel's build folder"
-[ -d "$kdir" ] || fail "there is no folder $kdir to build for"
+[ -n "$kdir" ] || fail "KDIR is not set: it must be a kernel's build directory"
+[ -d "$kdir" ] || fail "there is no directory $kdir to build for"
 conf=$kdir/include/config/auto.conf
 if [ ! -f "$conf" ]; then
 	[ -e "$kdir/source" ] || grep -qs '^VERSION = ' "$kdir/Makefile" ||
-		fail "$kdir is neither a kernel's source nor a kernel's build folder"
+		fail "$kdir is neither a kernel's source nor a kernel's build directory"
 	[ -f "$kdir/.config" ] || fail "the kernel in $kdir is not configured"
 	fail "the kernel in $kdir is configured but not built"
 fi
@@ -47,7 +47,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # a package has the driver's files beside this one
 driver=$here/../drivers/vfio/pci/hisilicon
 [ -d "$driver" ] || driver=$here
-mkdir -p "$out" && [ -w "$out" ] || fail "$out is not writable: set OUT to another folder"
+mkdir -p "$out" && [ -w "$out" ] || fail "$out is not writable: set OUT to another directory"
 out=$(cd "$out" && pwd)
 [ "$here" != "$out" ] || exec make -C "$kdir" "M=$out" "$@" modules
 

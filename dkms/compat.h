@@ -42,7 +42,7 @@
 #endif
 
 #ifdef COMPAT_DEBUG_ROOT
-/* The VFIO core has no folder in debugfs there, so neither has this driver */
+/* The VFIO core has no directory in debugfs there, so neither has this driver */
 struct hisi_acc_vf;
 static inline void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
 {

@@ -70,24 +70,24 @@ DEFINE_SHOW_ATTRIBUTE(hisi_acc_migf_data);
  * hisi_acc_debugfs_init() - add the files of a device
  * @vf: the VF, registered with the VFIO core
  *
- * The core removes its folder with all that is in it, before the device goes.
+ * The core removes its directory with all that is in it, before the device goes.
  */
 void hisi_acc_debugfs_init(struct hisi_acc_vf *vf)
 {
-	struct dentry *root = vf->core.vdev.debug_root, *migration, *folder;
+	struct dentry *root = vf->core.vdev.debug_root, *migration, *dir;
 
-	/* without a folder of its own, names would be looked up at the top */
+	/* without a directory of its own, names would be looked up at the top */
 	if (IS_ERR_OR_NULL(root))
 		return;
 	migration = debugfs_lookup("migration", root);
 	if (!migration)
 		return;
-	folder = debugfs_create_dir("hisi_acc", migration);
+	dir = debugfs_create_dir("hisi_acc", migration);
 	dput(migration);
-	debugfs_create_file("dev_data", 0400, folder, vf,
+	debugfs_create_file("dev_data", 0400, dir, vf,
 			    &hisi_acc_dev_data_fops);
-	debugfs_create_file("migf_data", 0400, folder, vf,
+	debugfs_create_file("migf_data", 0400, dir, vf,
 			    &hisi_acc_migf_data_fops);
-	debugfs_create_file("cmd_state", 0400, folder, vf,
+	debugfs_create_file("cmd_state", 0400, dir, vf,
 			    &hisi_acc_cmd_state_fops);
 }

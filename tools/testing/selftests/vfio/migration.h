@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Migration of a VFIO device, on top of libvfio: of any device with a folder in
+ * Migration of a VFIO device, on top of libvfio: of any device with a directory in
  * sysfs, opened by its group or by its character device.
  *
  * Functions that end in an ioctl return a value, or -errno.
@@ -29,8 +29,8 @@ struct migration_data {
 };
 
 /*
- * The folder in sysfs of the device that the last argument names, or else the
- * environment, as in vfio_selftests_get_bdf(): a PCI address, or the folder itself.
+ * The directory in sysfs of the device that the last argument names, or else the
+ * environment, as in vfio_selftests_get_bdf(): a PCI address, or the directory itself.
  * Ends the program with KSFT_SKIP if there is no such device.
  */
 char *migration_device_argument(int *argc, char *argv[]);

@@ -5,7 +5,7 @@
  *
  * usage: vfio_pci_migration_THEME_test [options of the harness] DEVICE
  *
- * DEVICE is a PCI address, or the folder of a device in sysfs (for a mediated
+ * DEVICE is a PCI address, or the directory of a device in sysfs (for a mediated
  * device). The default is the PCI address in VFIO_SELFTESTS_BDF.
  *
  * The tests check what <linux/vfio.h> specifies for any device and any driver,

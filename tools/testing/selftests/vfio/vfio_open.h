@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Files of a VFIO device, which is named by its folder in sysfs. Needs no libvfio.
+ * Files of a VFIO device, which is named by its directory in sysfs. Needs no libvfio.
  *
  * These return the file, or -errno: -ENOENT without a VFIO driver.
  */

@@ -23,7 +23,7 @@ MANY = 63
 
 @dataclasses.dataclass
 class Bench:
-    """One run: the chosen benchmarks, the target folder, and the results so far."""
+    """One run: the chosen benchmarks, the target directory, and the results so far."""
 
     what: tuple[str, ...]
     rounds: int
@@ -35,7 +35,7 @@ class Bench:
 
     def run(self) -> None:
         """Run the chosen benchmarks and print each table when it is complete; report.json
-        and plots go to the folder."""
+        and plots go to the directory."""
         self.kept["machine"] = _machine()
         _show(report.machine(self.kept["machine"]))
         for version in CHECKED if set(self.what) & set(ON_ONE_HOST) else ():

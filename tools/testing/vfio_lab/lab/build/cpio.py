@@ -43,7 +43,7 @@ def program(data: bytes | str | Path) -> Entry:
 
 
 def folder(mode: int = 0o755) -> Entry:
-    """A folder."""
+    """A directory."""
     return Entry(stat.S_IFDIR | mode)
 
 
@@ -58,7 +58,7 @@ def character_device(major: int, minor: int, mode: int = 0o600) -> Entry:
 
 
 def tree(top: Path, prefix: str = "") -> dict[str, Entry]:
-    """The files, folders and links beneath a folder, named under ``prefix``.  All may read
+    """The files, directories and links beneath a directory, named under ``prefix``.  All may read
     them, and run what its owner may, whatever umask they were made with."""
     found: dict[str, Entry] = {}
     for path in sorted(top.rglob("*")):
@@ -96,9 +96,9 @@ def _write(out: BinaryIO, name: str, number: int, entry: Entry) -> None:
 
 
 def archive(path: Path, entries: Mapping[str, Entry]) -> Path:
-    """Write an archive of these names; missing parent folders come by themselves.
+    """Write an archive of these names; missing parent directories come by themselves.
 
-    Names sort so that a folder always stands before what is in it.
+    Names sort so that a directory always stands before what is in it.
     """
     with open(path, "wb") as out:
         whole = _with_parents(entries)

@@ -19,16 +19,16 @@ RECIPE = 1
 MODULE = "hisi_acc_vfio_pci.ko"
 #: the driver's KUnit tests; built for kernels that have CONFIG_KUNIT
 KUNIT_MODULE = "hisi_acc_kunit.ko"
-#: further make variables for a kernel's folder of modules
+#: further make variables for a kernel's directory of modules
 VARIABLES = {"": (), "kunit": ("CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m",),
              "gcov": ("GCOV_PROFILE=y", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m")}
-#: what of this clone the driver is built from, besides its own folder
+#: what of this clone the driver is built from, besides its own directory
 HEADERS = paths.ROOT / "include"
 SOURCES = (".c", ".h", ".S")
 
 
 def _files(top: Path) -> dict[Path, str]:
-    """A folder's sources by their place in the clone, without what a build in it left."""
+    """A directory's sources by their place in the clone, without what a build in it left."""
     return {path.relative_to(paths.ROOT): path.read_text(encoding="utf-8")
             for path in sorted(top.rglob("*"))
             if path.is_file() and not path.name.endswith(".mod.c")
@@ -36,14 +36,14 @@ def _files(top: Path) -> dict[Path, str]:
 
 
 def sources() -> dict[Path, str]:
-    """The driver's own folder and that for builds out of tree, by place in the clone, as
+    """The driver's own directory and that for builds out of tree, by place in the clone, as
     they are now."""
     return _files(paths.DRIVER) | _files(paths.DKMS)
 
 
 def module(kernel: Kernel, context: Context | None = None, patches: Sequence[Path] = (), flavour: str = "") -> Path:
     """The driver as a module for this kernel, built if it is not cached, with ``patches`` (-p1,
-    relative to the clone's top folder) applied to a copy. A ``flavour`` "kunit" has
+    relative to the clone's top directory) applied to a copy. A ``flavour`` "kunit" has
     KUNIT_MODULE beside it, "gcov" counts its lines.
     """
     context = context or shared()

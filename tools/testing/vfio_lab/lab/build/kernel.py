@@ -173,7 +173,7 @@ def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], 
 
 
 def _configure(name: str, text: str, source: Path, build: Path, log: Path, context: Context) -> None:
-    """Configure a build folder; a series that the lab does not know may have other symbols."""
+    """Configure a build directory; a series that the lab does not know may have other symbols."""
     fragment = build / "fragment"
     fragment.write_text(text, encoding="utf-8")
     run([*MAKE, "-C", source, f"O={build}", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"],
@@ -187,7 +187,7 @@ def _configure(name: str, text: str, source: Path, build: Path, log: Path, conte
 
 
 def _make_relocatable(build: Path, source: Path) -> None:
-    """Make the build folder one that modules are built against, wherever it lies.
+    """Make the build directory one that modules are built against, wherever it lies.
 
     What only a further build of the kernel itself would need is dropped.
     """

@@ -19,7 +19,7 @@ from ..core.files import listed
 DRIVER = "drivers/vfio/pci/hisilicon"
 SELFTESTS = "tools/testing/selftests/vfio"
 GUIDE = "Documentation/admin-guide/hisi-acc-vfio-pci"
-#: folders of this clone whose files have the same place in a kernel's tree
+#: directories of this clone whose files have the same place in a kernel's tree
 PLACES = ("Documentation", "drivers", "kernel", SELFTESTS)
 #: the indexes that get a page of this clone, and the entry before it
 INDEX = {
@@ -137,7 +137,7 @@ def changed(base: Path, lab: bool = True) -> dict[str, str]:
 
 
 def link_around(base: Path, tree: Path, places: set[Path]) -> None:
-    """Make `tree` look like `base` by links, with real folders on the way to `places`, which
+    """Make `tree` look like `base` by links, with real directories on the way to `places`, which
     are left out."""
     folders = {parent for place in places for parent in place.parents}
     for folder in sorted(folders):
@@ -149,7 +149,7 @@ def link_around(base: Path, tree: Path, places: set[Path]) -> None:
 
 
 def linked(base: Path, folder: Path) -> None:
-    """Make a folder of the kernel's tree at `base`, by links, with this clone's files in it."""
+    """Make a directory of the kernel's tree at `base`, by links, with this clone's files in it."""
     files = changed(base)
     link_around(base, folder, {Path(n) for n in (*files, *replaced(base))})
     for place, text in files.items():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's selftests of VFIO and those of this clone, built for the hosts.
 
-The kernel's folder, its library libvfio and its way to build, install and run
-tests are taken from the sources of the newest kernel, as they are; this clone's folder
+The kernel's directory, its library libvfio and its way to build, install and run
+tests are taken from the sources of the newest kernel, as they are; this clone's directory
 of the same name is laid over it, and one patch adds these to the kernel's Makefile.
 All of it is built against this clone's <linux/vfio.h>.
 """
@@ -25,7 +25,7 @@ RECIPE = 2
 #: the kernel's harness, its timeout of a test, and seconds for emulated hosts beside other work
 HARNESS = "kselftest_harness.h"
 _TIMEOUT, _EMULATED_TIMEOUT = re.compile(r"^(#define TEST_TIMEOUT_DEFAULT) \d+$", re.M), 300
-#: of the kernel's tree, what building one folder of selftests takes
+#: of the kernel's tree, what building one directory of selftests takes
 PARTS = ("scripts/subarch.include", "tools/include", "tools/arch/arm64/include", "tools/testing/selftests/kselftest",
          "tools/testing/selftests/vfio")
 FOLDER = Path("tools/testing/selftests/vfio")
@@ -39,7 +39,7 @@ REMOTE = "/lab/kselftest"
 
 
 def headers(source: Kernel, context: Context) -> Path:
-    """The uAPI headers of a kernel, as user space gets them; a folder for -isystem."""
+    """The uAPI headers of a kernel, as user space gets them; a directory for -isystem."""
     def build(folder: Path) -> None:
         log = context.cache.log(f"headers-{source.version}")
         with context.steps.step(f"make the headers of kernel {source.version}", log):
@@ -59,7 +59,7 @@ def libuuid(context: Context) -> Path:
 
 
 def _overlay() -> dict[str, bytes]:
-    """This clone's files by their place in the folder of tests."""
+    """This clone's files by their place in the directory of tests."""
     return {str(path.relative_to(TREE)): path.read_bytes() for path in sorted(TREE.rglob("*"))
             if path.is_file() and path.suffix not in (".o", ".d")}
 
@@ -108,7 +108,7 @@ def static_variables(folder: Path, uuid: Path, log: Path) -> dict[str, str]:
 
 
 def installed(context: Context | None = None, source: Kernel | None = None) -> Path:
-    """The installed tests: run_kselftest.sh, and a folder vfio with the programs."""
+    """The installed tests: run_kselftest.sh, and a directory vfio with the programs."""
     context = context or shared()
     source = source or kernel(versions.DEFAULT, context)
     header, uuid, files = headers(source, context), libuuid(context), _overlay()

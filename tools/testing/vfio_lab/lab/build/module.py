@@ -18,19 +18,19 @@ RECIPE = 1
 
 def make(tree: Path, kernel: Kernel, log: Path, failure: str, variables: Sequence[str] = (),
          on_line: Callable[[str], None] | None = None) -> None:
-    """Build all modules of a folder, in place, with `variables` of make."""
+    """Build all modules of a directory, in place, with `variables` of make."""
     run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={tree}", *variables, "modules"], log=log,
         env=BUILD_ENV, on_line=on_line, failure=failure)
 
 
 def strip(module: Path, folder: Path, log: Path) -> None:
-    """Copy a module to a folder without what is for debuggers only."""
+    """Copy a module to a directory without what is for debuggers only."""
     run([f"{CROSS}strip", "--strip-debug", "-o", folder / module.name, module], log=log)
 
 
 def build(kind: str, name: str, files: Mapping[str, bytes], kernel: Kernel, context: Context,
           modules: Sequence[str] = ()) -> Path:
-    """A folder with the modules of these files, by default the one of this `name`, for this kernel;
+    """A directory with the modules of these files, by default the one of this `name`, for this kernel;
     built if it is not cached as this `kind`."""
     def entry(folder: Path) -> None:
         log = context.cache.log(f"{kind}-{kernel.version}")

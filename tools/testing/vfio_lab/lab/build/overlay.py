@@ -116,7 +116,7 @@ def overlay(context: Context, series: str = versions.DEFAULT) -> Iterator[Path]:
 
 
 def build(tree: Path, target: Target, context: Context, *arguments: str, goal: str = "") -> str:
-    """Build the driver's folder in an overlay(), all of it or one `goal`; returns the output.
+    """Build the driver's directory in an overlay(), all of it or one `goal`; returns the output.
 
     Raises LabError when a configuration cannot be had or the build fails.
     """
@@ -133,7 +133,7 @@ def build(tree: Path, target: Target, context: Context, *arguments: str, goal: s
 
 
 def _prepare(out: Path, make: Sequence[str | Path], target: Target, log: Path) -> None:
-    """Configure a build folder, unless it is configured; fails if an option does not take effect."""
+    """Configure a build directory, unless it is configured; fails if an option does not take effect."""
     fragment = out / "fragment"
     if fragment.exists() and fragment.read_text(encoding="utf-8") == target.config:
         return

@@ -12,7 +12,7 @@ PACKAGE = "python3-qemu-qmp"
 
 
 def path(context: Context | None = None) -> Path:
-    """A folder for sys.path from which ``qemu.qmp`` can be imported.
+    """A directory for sys.path from which ``qemu.qmp`` can be imported.
 
     It is pure Python, so Debian 13's package serves Debian 12 as well.
     """

@@ -55,7 +55,7 @@ SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_er
 
 
 def _archive(context: Context) -> tuple[Path, str]:
-    """The folder of Debian's source package, and its version."""
+    """The directory of Debian's source package, and its version."""
     cached = context.cache.newest("qemu-source")
     if cached is not None:
         context.cache.peek(cached.kind, cached.version, cached.key)
@@ -83,12 +83,12 @@ def _archive(context: Context) -> tuple[Path, str]:
 
 
 def _meson(context: Context) -> Path:
-    """The folder of the meson that builds QEMU; Debian 12's own is older than QEMU 10 takes."""
+    """The directory of the meson that builds QEMU; Debian 12's own is older than QEMU 10 takes."""
     return context.package("meson") / "usr/lib/python3/dist-packages"
 
 
 def sources(context: Context | None = None) -> Path:
-    """All that the outer QEMU is built from, fetched if it is not cached; the folder of
+    """All that the outer QEMU is built from, fetched if it is not cached; the directory of
     Debian's source package."""
     context = context or shared()
     _meson(context)

@@ -33,7 +33,7 @@ HOSTS_MEMORY = 3 << 20
 
 
 def found(word: str) -> str:
-    """An argument for pytest; adds the folder to the name of a test file."""
+    """An argument for pytest; adds the directory to the name of a test file."""
     name, colons, rest = word.partition("::")
     files = list((paths.LAB / "tests").rglob(name)) if re.fullmatch(r"\w+\.py", name) else []
     return f"{files[0].relative_to(paths.LAB / 'tests')}{colons}{rest}" if len(files) == 1 else word

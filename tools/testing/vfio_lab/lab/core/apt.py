@@ -246,7 +246,7 @@ Acquire::Retries "{RETRIES}";
 
     def download(self, package: str, version: str | None, folder: Path,
                  look: Callable[[Callable[[], str] | None], None] | None = None) -> Path:
-        """Fetch a package into a folder; apt has verified it.
+        """Fetch a package into a directory; apt has verified it.
 
         ``look`` is a Step's watch().
         """
@@ -258,14 +258,14 @@ Acquire::Retries "{RETRIES}";
 
     def source(self, package: str, version: str, folder: Path,
                look: Callable[[Callable[[], str] | None], None] | None = None) -> Path:
-        """Fetch a source package into a folder; apt has verified it.  Returns its .dsc."""
+        """Fetch a source package into a directory; apt has verified it.  Returns its .dsc."""
         files = self._fetch(package, ["source", "--download-only", "--only-source",
                                       f"{package}={version}"], folder, look)
         return next(path for path in files if path.suffix == ".dsc")
 
     def closure(self, packages: Sequence[str], folder: Path,
                 look: Callable[[Callable[[], str] | None], None] | None = None) -> list[Path]:
-        """Fetch packages into an empty folder with all that they depend on, as for a system
+        """Fetch packages into an empty directory with all that they depend on, as for a system
         that has none yet; apt has verified them.  A name may have a release behind a "/".
 
         ``look`` is a Step's watch().
@@ -291,6 +291,6 @@ Acquire::Retries "{RETRIES}";
 
 
 def unpack(deb: Path, folder: Path, log: Path) -> None:
-    """Lay a package's files out under a folder; runs none of its scripts."""
+    """Lay a package's files out under a directory; runs none of its scripts."""
     run(["dpkg-deb", "--extract", deb, folder], log=log,
         failure=f"The package {redact(deb.name)} cannot be unpacked.")

@@ -67,7 +67,7 @@ def machine_sources(etc: Path = APT_ETC) -> list[Source]:
         found += one_line(main.read_text(encoding="utf-8", errors="replace"))
     parts = etc / "sources.list.d"
     for path in sorted(parts.iterdir()) if parts.is_dir() else []:
-        # apt's own rule: any other name in this folder is not read
+        # apt's own rule: any other name in this directory is not read
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", path.name) or not path.is_file():
             continue
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cache of downloads and builds, keyed by their inputs.
 
-Layout of the cache folder::
+Layout of the cache directory::
 
     entries/KIND__VERSION__KEY/   complete and immutable
     trees/KIND__VERSION__KEY/     working trees for incremental builds
@@ -53,7 +53,7 @@ _held: dict[Path, IO[str]] = {}
 
 
 def default_root() -> Path:
-    """The cache folder: VFIO_LAB_CACHE, or vfio-lab in the user's cache folder."""
+    """The cache directory: VFIO_LAB_CACHE, or vfio-lab in the user's cache directory."""
     own = os.environ.get("VFIO_LAB_CACHE")
     if own:
         return Path(own).absolute()
@@ -79,7 +79,7 @@ def digest(inputs: Mapping[str, object]) -> str:
 
 
 def hash_path(path: Path) -> str:
-    """A hash of a file's content, or of a folder's files with their names."""
+    """A hash of a file's content, or of a directory's files with their names."""
     total = hashlib.sha256()
     if path.is_dir():
         for one in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -91,7 +91,7 @@ def hash_path(path: Path) -> str:
 
 
 def _write_about(folder: Path, about: tuple[str, str, str]) -> None:
-    """Record what is in an entry's folder: kind, version, key.  In a copy of another entry that
+    """Record what is in an entry's directory: kind, version, key.  In a copy of another entry that
     was made of links, the file is that one's."""
     (folder / ".about").unlink(missing_ok=True)
     (folder / ".about").write_text(json.dumps(about), encoding="utf-8")
@@ -130,7 +130,7 @@ def _name(kind: str, version: str, key: str) -> str:
 
 
 class Cache:
-    """A cache folder; many processes of many clones may share one."""
+    """A cache directory; many processes of many clones may share one."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root if root is not None else default_root()
@@ -138,8 +138,8 @@ class Cache:
             for name in ("entries", "trees", "tmp", "locks", "logs"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LabError(f"cannot create the cache folder {self.root}: {error.strerror}; "
-                           f"set VFIO_LAB_CACHE to another folder.") from error
+            raise LabError(f"cannot create the cache directory {self.root}: {error.strerror}; "
+                           f"set VFIO_LAB_CACHE to another directory.") from error
         self.sweep()
 
     def log(self, name: str) -> Path:
@@ -238,7 +238,7 @@ class Cache:
 
     def entry(self, kind: str, version: str, key: str, build: Callable[[Path], None],
               waiting: Waiting | None = None) -> Path:
-        """The entry's folder, made by ``build(folder)`` if it is not there yet.
+        """The entry's directory, made by ``build(folder)`` if it is not there yet.
 
         One process builds, others wait for it.  If build
         raises, nothing remains.
@@ -372,7 +372,7 @@ class Cache:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder or file, as far as it is there."""
+    """Remove a directory or file, as far as it is there."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return

@@ -34,12 +34,12 @@ def require(folder: Path, size: int, purpose: str, variable: str = "VFIO_LAB_CAC
     if free < size:
         raise LabError(
             f"Not enough disk for {purpose}: {folder} has {size_text(free)} free and "
-            f"{size_text(size)} are needed; free some space, or set {variable} to a folder "
+            f"{size_text(size)} are needed; free some space, or set {variable} to a directory "
             f"on a larger disk.")
 
 
 def used(folder: Path) -> int:
-    """Disk usage of a folder; hard-linked files count once."""
+    """Disk usage of a directory; hard-linked files count once."""
     total = 0
     seen: set[tuple[int, int]] = set()
     for top, _, files in os.walk(folder):

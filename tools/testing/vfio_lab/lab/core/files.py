@@ -8,7 +8,7 @@ from .git import git
 
 
 def listed(*places: str) -> list[str]:
-    """Names of the project's files, relative to its top folder, in all of it or below some
+    """Names of the project's files, relative to its top directory, in all of it or below some
     paths: in a clone, files in git and new ones; in an installed package, all files."""
     if (paths.ROOT / ".git").exists():
         names = git(paths.ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--",

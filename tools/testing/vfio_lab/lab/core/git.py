@@ -22,7 +22,7 @@ def environment() -> dict[str, str]:
 
 
 def git(folder: Path, *argv: str | Path, who: tuple[str, str] | None = None) -> str:
-    """Output of a git command in a folder; `who` is name and address of the committer."""
+    """Output of a git command in a directory; `who` is name and address of the committer."""
     env = environment()
     if who:
         for role in ("AUTHOR", "COMMITTER"):

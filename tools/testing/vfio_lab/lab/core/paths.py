@@ -10,13 +10,13 @@ from .cache import default_root
 
 #: tools/testing/vfio_lab
 LAB = Path(__file__).resolve().parents[2]
-#: the clone's top folder
+#: the clone's top directory
 ROOT = LAB.parents[2]
 #: the driver under test
 DRIVER = ROOT / "drivers" / "vfio" / "pci" / "hisilicon"
 #: what only its builds out of tree need
 DKMS = ROOT / "dkms"
-#: the device model, which becomes a folder of QEMU's sources
+#: the device model, which becomes a directory of QEMU's sources
 MODEL = LAB / "qemu"
 #: configuration fragments of the lab's kernels
 KERNEL_CONFIGS = LAB / "configs"
@@ -31,6 +31,6 @@ def _build() -> Path:
 
 
 #: where outcomes and logs go: into a clone, but not into one that cannot be written to, or
-#: an installed package: from there into the folder that vlab is run in, or the cache.
-#: `vlab check` passes it to its tests, which run in another folder
+#: an installed package: from there into the directory that vlab is run in, or the cache.
+#: `vlab check` passes it to its tests, which run in another directory
 BUILD = _build()

@@ -240,4 +240,4 @@ def report(descriptor: int, work: Callable[[Steps], object]) -> int:
 def full(error: OSError) -> str:
     """The message for a full disk."""
     return f"The disk is full: {error.filename or 'a log'} cannot be written; free some space, or set VFIO_LAB_CACHE to a " \
-           "folder on a larger disk."
+           "directory on a larger disk."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Private folders of runs, which go even if a run is killed: the next one removes them."""
+"""Private directories of runs, which go even if a run is killed: the next one removes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "vlab-"
-#: what is locked in a folder while its run lives; a folder without it is not a run's
+#: what is locked in a directory while its run lives; a directory without it is not a run's
 MARK = ".in-use"
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove a folder whose run is gone: the kernel took the lock from it."""
+    """Remove a directory whose run is gone: the kernel took the lock from it."""
     try:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -37,7 +37,7 @@ def _remove_if_left(folder: Path) -> None:
 
 @contextmanager
 def folder(what: str = "", where: Path | None = None) -> Iterator[Path]:
-    """A folder below ``where``, or where temporary files go, for the body; its name is
+    """A directory below ``where``, or where temporary files go, for the body; its name is
     short, for the sockets in it.  Those that killed runs left there are removed."""
     top = Path(where or tempfile.gettempdir())
     for left in top.glob(f"{PREFIX}*"):

@@ -36,7 +36,7 @@ def _collect(host: Host, folder: Path) -> list[Path]:
 
 
 def lines(host: Host, built: Path, scratch: Path) -> Lines:
-    """The lines of the driver and how often each ran; ``built`` is the folder that
+    """The lines of the driver and how often each ran; ``built`` is the directory that
     driver.module(flavour="gcov") left its objects in."""
     total: Lines = {}
     scratch.mkdir(exist_ok=True)

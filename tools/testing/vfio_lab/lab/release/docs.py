@@ -19,7 +19,7 @@ from ..core.run import run
 from ..build import kernel_tree
 from ..build.kernel import sources
 
-#: the folders, each built by itself
+#: the directories, each built by itself
 PAGES = ("driver-api/hisi-acc-vfio-pci", "admin-guide/hisi-acc-vfio-pci", "dev-tools/vfio-lab")
 ABI = "Documentation/ABI"
 TROUBLE = re.compile(r"WARNING|ERROR|warning:|error:|Warning:|Error:")

@@ -44,7 +44,7 @@ LAB_HEAD = LICENCE + """\
 Tests in Python
 ===============
 
-Files of tools/testing/vfio_lab/tests, by folder. They boot hosts and guests, and
+Files of tools/testing/vfio_lab/tests, by directory. They boot hosts and guests, and
 run drivers, kernels, QEMU and tools. ``vlab check -- FILE`` runs one of them.
 """
 
@@ -95,7 +95,7 @@ def kunit() -> list[Test]:
 
 
 def lab() -> dict[str, list[Test]]:
-    """The files of tests in Python, by folder: what each is about."""
+    """The files of tests in Python, by directory: what each is about."""
     found: dict[str, list[Test]] = {}
     for file in sorted(TESTS.glob("*/test_*.py")):
         words = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n\n")[0]

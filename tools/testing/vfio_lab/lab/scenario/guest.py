@@ -146,7 +146,7 @@ class Guest:
         return "; ".join(last)
 
     def console(self) -> str:
-        """The guest's console on this host so far; kept in the host's log folder,
+        """The guest's console on this host so far; kept in the host's log directory,
         as console_log."""
         if self.host.alive():
             text = self.host.ssh.run(f"cat {self._console} {self._stderr}", check=False).stdout

@@ -50,7 +50,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Name of its log folder."""
+        """Name of its log directory."""
         ends = dict.fromkeys(f"{end.kernel}-qemu-{end.vmm}" for end in (self.source, self.destination))
         return "-to-".join((*ends, self.backend))
 
@@ -113,7 +113,7 @@ def _quoted(words: str) -> str:
 
 
 def migrated(cell: Cell, engines: tuple[str, ...], steps: Steps, folder: pathlib.Path) -> Outcome:
-    """Boot the cell's hosts and migrate; the logs go to the folder."""
+    """Boot the cell's hosts and migrate; the logs go to the directory."""
     source, destination = (HostConfig(kernel=end.kernel, vmm=end.vmm, httu=HTTU[cell.backend], engines=engines)
                            for end in (cell.source, cell.destination))
     with Session(steps, folder / cell.name) as session:

@@ -10,7 +10,7 @@ UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1{:03}"
 
 
 def create(ssh: Ssh, count: int) -> list[str]:
-    """Load the sample and make devices of two ports each; their folders in sysfs."""
+    """Load the sample and make devices of two ports each; their directories in sysfs."""
     ssh.run("modprobe vfio && modprobe vfio_iommu_type1 && modprobe iommufd && "
             "insmod /lab/mdev.ko && insmod /lab/mtty.ko")
     names = [UUID.format(number) for number in range(count)]

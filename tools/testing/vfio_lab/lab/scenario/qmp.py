@@ -32,7 +32,7 @@ class Event:
 class Qmp:
     """A QMP session over a connected socket whose other end QEMU holds.
 
-    `library` is the folder of the Python package `qemu`; see pyqmp.path().  `silent` is
+    `library` is the directory of the Python package `qemu`; see pyqmp.path().  `silent` is
     called when QEMU does not answer a command in time, before the error.
     """
 

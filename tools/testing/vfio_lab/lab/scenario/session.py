@@ -25,7 +25,7 @@ INITRAMFS_SIZE = 600 * disk.MB
 
 
 class Session:
-    """One run of the lab: a private folder, a key, the logs.
+    """One run of the lab: a private directory, a key, the logs.
 
     `logs` is kept; everything else is removed at the end.
     """

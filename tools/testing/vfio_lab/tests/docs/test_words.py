@@ -25,6 +25,7 @@ TERMS = {
     r"data files?": "migration file",
     r"doors?": "port forward, README, Makefile",
     r"facts": "match data",
+    r"folders?": "directory",
     r"images?": "migration data",
     r"mainline('s)?|(Linux'|the kernel's) own driver": "in-tree driver",
     r"ours?": "this driver, this project's",

@@ -150,8 +150,8 @@ def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
 
 @pytest.mark.parametrize("kdir, words", [
     ("", "KDIR is not set"),
-    ("/nowhere", "there is no folder /nowhere"),
-    ("/etc", "neither a kernel's source nor a kernel's build folder"),
+    ("/nowhere", "there is no directory /nowhere"),
+    ("/etc", "neither a kernel's source nor a kernel's build directory"),
 ])
 def test_what_is_no_kernel_is_refused_in_a_sentence(tmp_path, kdir, words):
     """A KDIR that is no kernel tree must be rejected with one line."""

@@ -2,7 +2,7 @@
 """Mutation tests: each driver with one part missing or wrong must fail a test (make mutants).
 
 The KUnit tests run tests/mutants/kunit, the hisi_acc kselftests run tests/mutants/kselftest on a
-host, test_sanitize.py runs tests/mutants/sanitize, and a guest runs those beside these folders
+host, test_sanitize.py runs tests/mutants/sanitize, and a guest runs those beside these directories
 (test_migration.py). A mutant that passes shows a missing check.
 """
 
@@ -22,7 +22,7 @@ MUTANTS = paths.LAB / "tests/mutants"
 
 
 def of(folder: str):
-    """The mutants of a folder, as parameters."""
+    """The mutants of a directory, as parameters."""
     return pytest.mark.parametrize("mutant", sorted((MUTANTS / folder).glob("*.patch")), ids=lambda path: path.stem)
 
 

@@ -12,7 +12,7 @@ from bare_machine import BareMachine
 from lab.core import disk
 from lab.core.machine import RELEASES
 
-pytestmark = pytest.mark.long("installs Debian 12 and 13 in a folder, and hundreds of packages there")
+pytestmark = pytest.mark.long("installs Debian 12 and 13 in a directory, and hundreds of packages there")
 
 #: the commands of a user; then tests that need no kernel, as make check would run them
 DEMO = "make python && tools/testing/vfio_lab/vlab build rootfs library programs"

@@ -234,7 +234,7 @@ with scratch.folder(where=pathlib.Path(sys.argv[2])) as folder:
 """
 
 
-def test_folders_of_killed_runs_go(tmp_path: Path) -> None:
+def test_directories_of_killed_runs_go(tmp_path: Path) -> None:
     """A run must remove the temporary directory of a killed run, but not that of a running one, nor
     a directory of the same name that is not the lab's."""
     (tmp_path / "vlab-of-somebody").mkdir()

@@ -35,15 +35,15 @@ def test_imports_go_one_way():
     assert wrong == []
 
 
-def test_no_file_is_beside_the_folders():
-    """Each test must be in the folder of its subject, each module of the lab in a package."""
+def test_no_file_is_beside_the_directories():
+    """Each test must be in the directory of its subject, each module of the lab in a package."""
     beside = [path.name for folder in ("lab", "tests") for path in (paths.LAB / folder).glob("*.py")
               if path.name not in ("__init__.py", "conftest.py")]
     assert beside == []
 
 
-def test_tests_import_only_from_their_folder_and_support():
-    """Each folder, and each file, must be runnable alone."""
+def test_tests_import_only_from_their_directory_and_support():
+    """Each directory, and each file, must be runnable alone."""
     folder_of = {path.stem: path.parent.name for path in (paths.LAB / "tests").glob("*/*.py")}
     wrong = [f"{path.parent.name}/{path.name} imports {module}" for path in (paths.LAB / "tests").glob("*/*.py")
              for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -248,7 +248,7 @@ def test_a_small_tmpdir_is_refused_before_anything_is_built(tmp_path):
     done = in_mounts_of_its_own('mount -t tmpfs -o size=4m none "$1"; TMPDIR=$1 "$2" build library', tmp_path, VLAB)
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(rf"vlab: Not enough disk for temporary files: {tmp_path} has .* free and .* needed; free some space, or "
-                        rf"set TMPDIR to a folder on a larger disk\.\n", done.stderr)
+                        rf"set TMPDIR to a directory on a larger disk\.\n", done.stderr)
 
 
 @pytest.mark.parametrize("folder, words", [
@@ -276,7 +276,7 @@ def test_make_module_reports_where_it_cannot_write(context):
     """make module must name the variable to set if it cannot write."""
     done = in_mounts_of_its_own(READ_ONLY + 'make -s module KDIR="$2" OUT=build/nowhere', paths.ROOT,
                                 kernel(versions.DEFAULT, context).build)
-    assert done.returncode and "set OUT to another folder" in done.stderr, done.stderr
+    assert done.returncode and "set OUT to another directory" in done.stderr, done.stderr
 
 
 def test_tests_write_where_outcomes_go():

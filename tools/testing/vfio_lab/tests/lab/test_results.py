@@ -38,7 +38,7 @@ def test_takes_long():
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """Run these tests with this folder's conftest.py; returns the counts of outcomes."""
+    """Run these tests with this directory's conftest.py; returns the counts of outcomes."""
     monkeypatch.setenv("VFIO_LAB_BUILD", str(pytester.path))
     pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
         "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
