@@ -48,13 +48,13 @@ def _status(stanzas: str) -> str:
 
 
 def _database(tar: tarfile.TarFile, context: Context) -> dict[str, cpio.Entry]:
-    """dpkg's database: the packages, each with a folder of its name, were laid out, not
+    """dpkg's database: the packages, each with a directory of its name, were laid out, not
     installed."""
     names = [m[1] for m in (re.search(r"usr/share/doc/([^/]+)$", name) for name in tar.getnames()) if m]
     status = _status(apt.Apt(context.cache, "arm64").describe(names))
     found = {"var/lib/dpkg/status": cpio.file(status), "var/lib/dpkg/available": cpio.file(""),
              "var/lib/dpkg/info/format": cpio.file("1\n"), "var/lib/dpkg/updates": cpio.folder(),
-             # Empty folders of packages
+             # Empty directories of packages
              "var/lib/dkms": cpio.folder(), "usr/src": cpio.folder(), "var/tmp": cpio.folder(0o1777),
              "var/lib/dpkg/triggers": cpio.folder(), "var/lib/dpkg/alternatives": cpio.folder()}
     for stanza in status.split("\n\n"):

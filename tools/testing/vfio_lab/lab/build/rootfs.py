@@ -196,7 +196,7 @@ def _bootstrap(context: Context, packages: tuple[str, ...], tar: Path, step: Ste
 def archives(name: str, title: str, packages: tuple[str, ...],
              made: Callable[[tarfile.TarFile, Path], Mapping[str, Mapping[str, cpio.Entry]]],
              context: Context, code: Path = Path(__file__), room: int = disk.GB) -> Path:
-    """A folder of the cache with archives of what is in Debian's arm64 packages, and
+    """A directory of the cache with archives of what is in Debian's arm64 packages, and
     "packages" with their versions.  `made` gives each archive's entries by its name,
     from the packages' files and with a file to write to; `code` is the Python file
     that it stands in.  Raises LabError when `room` bytes are not free, or Debian
