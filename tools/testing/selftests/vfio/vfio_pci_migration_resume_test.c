@@ -169,12 +169,12 @@ TEST_F(migration, resume_with_more_is_rejected)
 /* Data with a corrupt header is rejected, in one write() and in several */
 TEST_F(migration, resume_with_a_corrupt_header_is_rejected)
 {
-	size_t bent;
+	size_t flipped;
 	struct migration_data data;
 
 	ASSERT_EQ(device_save(self->fd, &data), 0);
-	bent = data.len < 16 ? data.len : 16;
-	for (size_t i = 0; i < bent; i++)
+	flipped = data.len < 16 ? data.len : 16;
+	for (size_t i = 0; i < flipped; i++)
 		data.bytes[i] ^= 0xff;
 	EXPECT_TRUE(is_rejected(self->fd, &data, data.len));
 	EXPECT_TRUE(is_rejected(self->fd, &data, data.len / 7 + 1));
@@ -309,17 +309,17 @@ TEST_F(migration, resume_file_closed_early)
 /* Rejected data leaves no state in the device */
 TEST_F(migration, rejected_data_leaves_no_state)
 {
-	struct migration_data data, bent, again;
+	struct migration_data data, garbage, again;
 
 	ASSERT_EQ(device_save(self->fd, &data), 0);
-	bent = (struct migration_data) { malloc(data.len), data.len };
-	memset(bent.bytes, 0xa5, bent.len);
-	EXPECT_TRUE(is_rejected(self->fd, &bent, bent.len));
+	garbage = (struct migration_data) { malloc(data.len), data.len };
+	memset(garbage.bytes, 0xa5, garbage.len);
+	EXPECT_TRUE(is_rejected(self->fd, &garbage, garbage.len));
 	ASSERT_EQ(device_save(self->fd, &again), 0);
 	EXPECT_EQ(again.len, data.len);
 	EXPECT_EQ(device_load(self->fd, &data, 0), 0);
 	migration_data_free(&data);
-	migration_data_free(&bent);
+	migration_data_free(&garbage);
 	migration_data_free(&again);
 }
 

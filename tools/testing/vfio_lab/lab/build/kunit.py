@@ -80,7 +80,7 @@ def kunit(context: Context, patches: Sequence[Path] = ()) -> str:
 
     The tree is the one that the driver is built in, so only what changed since
     the last time is built again.  The tests wait more than they work: they run on
-    a copy, when the tree is free for others.  ``patches`` bend the driver for this
+    a copy, when the tree is free for others.  ``patches`` mutate the driver for this
     run.  Raises LabError when they cannot be built.
     """
     log = context.cache.log("kunit")

@@ -123,17 +123,17 @@ def _model() -> tuple[dict[str, bytes], bytes]:
     return files, b"\n".join(patch.read_bytes() for patch in sorted(paths.MODEL.glob("*.patch")))
 
 
-def _bent(files: dict[str, bytes], hook: bytes, bend: Mapping[str, str]) -> tuple[dict[str, bytes], bytes]:
+def _mutated(files: dict[str, bytes], hook: bytes, mutation: Mapping[str, str]) -> tuple[dict[str, bytes], bytes]:
     """The files and patches with some of their text replaced.  What is not there
-    exactly once is an error: a mutant that no longer bends anything proves nothing."""
+    exactly once is an error: a mutant that no longer changes anything proves nothing."""
     files = dict(files)
-    for old, new in bend.items():
+    for old, new in mutation.items():
         plain = [name for name, content in files.items() if old.encode() in content]
         added, instead = (re.sub("^", "+", text, flags=re.M).encode() for text in (old, new))
         if sum(files[name].count(old.encode()) for name in plain) + hook.count(added) != 1:
-            raise LabError(f"The text that is to be bent is not there exactly once: {old}")
+            raise LabError(f"The text that is to be mutated is not there exactly once: {old}")
         if not plain and old.count("\n") != new.count("\n"):
-            raise LabError(f"A patch is bent line by line: {old}")
+            raise LabError(f"A patch is mutated line by line: {old}")
         for name in plain:
             files[name] = files[name].replace(old.encode(), new.encode())
         hook = hook.replace(added, instead)
@@ -217,10 +217,10 @@ def chosen(context: Context | None = None) -> Path:
     return sanitized(context)
 
 
-def outer(context: Context | None = None, bend: Mapping[str, str] | None = None) -> Path:
-    """The outer QEMU's program, built if it is not cached.  `bend` replaces text in
+def outer(context: Context | None = None, mutation: Mapping[str, str] | None = None) -> Path:
+    """The outer QEMU's program, built if it is not cached.  `mutation` replaces text in
     these files and patches: the tests' mutants."""
-    return _built(context or shared(), "qemu", CONFIGURE, bend)
+    return _built(context or shared(), "qemu", CONFIGURE, mutation)
 
 
 def sanitized(context: Context | None = None) -> Path:
@@ -228,14 +228,14 @@ def sanitized(context: Context | None = None) -> Path:
     return _built(context or shared(), "qemu-asan", CONFIGURE + SANITIZE)
 
 
-def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mapping[str, str] | None = None) -> Path:
+def _built(context: Context, kind: str, configure: tuple[str, ...], mutation: Mapping[str, str] | None = None) -> Path:
     archive, version = _archive(context)
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
     devices = DEVICES.read_bytes()
     base = {"recipe": RECIPE, "version": version, "configure": configure,
             "devices": devices.hex(), "machine": machine_codename()}
     name = "the outer QEMU" if kind == "qemu" else "the outer QEMU with sanitizers"
-    files, hook = _bent(*_model(), bend or {})
+    files, hook = _mutated(*_model(), mutation or {})
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
     def meson() -> dict[str, str]:
@@ -286,7 +286,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], bend: Mappin
                     shutil.copy(where / PROGRAM, folder)    # reports need line numbers
                 _check_model(folder / PROGRAM, log)
 
-    path = context.cache.entry("qemu-bent" if bend else kind, version, digest({**base, "model": model}), build,
+    path = context.cache.entry("qemu-mutant" if mutation else kind, version, digest({**base, "model": model}), build,
                                context.waiting)
     return path / PROGRAM
 

@@ -17,6 +17,7 @@ from lab.core import paths
 #: words that documents do not use, and those that they use instead
 TERMS = {
     r"announc\w+": "report",
+    r"ben(t|ds?|ding)": "mutated, a mutant, changed",
     r"blackouts?": "downtime",
     r"by group|group and container|legacy": "container backend",
     r"claim(s|ed|ing)?": "block resets",

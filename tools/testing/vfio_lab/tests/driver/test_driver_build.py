@@ -68,10 +68,10 @@ BRIDGED = {
 }
 
 
-def bent(built: Kernel, folder: pathlib.Path, *bends: tuple[str, str, str]) -> pathlib.Path:
+def changed(built: Kernel, folder: pathlib.Path, *changes: tuple[str, str, str]) -> pathlib.Path:
     """A KDIR with changed headers. Each change has a file, a pattern in it, and a replacement."""
     texts: dict[pathlib.Path, str] = {}
-    for header, pattern, by in bends:
+    for header, pattern, by in changes:
         place = pathlib.Path("include") / header
         text = texts.get(place) or (built.source / place).read_text(encoding="utf-8")
         texts[place], count = re.subn(pattern, lambda _, by=by: by, text)
@@ -112,7 +112,7 @@ def test_the_guide_names_each_interface():
 def test_a_missing_kernel_interface_is_named(context, tmp_path, need):
     """If a required interface is missing, the build must stop with its name before the compiler runs."""
     name, pattern, header, release = need
-    kdir = bent(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
+    kdir = changed(kernel(versions.DEFAULT, context), tmp_path, (header, rf"\b{pattern}\b", "gone"))
     done = make_module(kdir, tmp_path / "out")
     said = done.stdout + done.stderr
     sentence = f"hisi_acc_vfio_pci: this kernel has no {name} in {header} (came with Linux {release}).  Stop."
@@ -123,8 +123,8 @@ def test_a_missing_kernel_interface_is_named(context, tmp_path, need):
 
 def test_all_missing_kernel_interfaces_are_named(context, tmp_path):
     """If several interfaces are missing, the build must name all of them at once."""
-    bends = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
-    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, *bends), tmp_path / "out")
+    changes = [(header, rf"\b{pattern}\b", "gone") for _, pattern, header, _ in NEEDS]
+    done = make_module(changed(kernel(versions.DEFAULT, context), tmp_path, *changes), tmp_path / "out")
     (line,) = [line for line in done.stderr.splitlines() if "this kernel has no" in line]
     assert [name for name, *_ in NEEDS if f" no {name} in " not in line] == []
 
@@ -133,7 +133,7 @@ def test_all_missing_kernel_interfaces_are_named(context, tmp_path):
 def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context, tmp_path, version):
     """With headers that lack every optional interface, the driver must build without warnings. The
     headers' own tracepoints do not compile there; the driver's must."""
-    done = make_module(bent(kernel(version, context), tmp_path, *BRIDGED.values()), tmp_path / "out")
+    done = make_module(changed(kernel(version, context), tmp_path, *BRIDGED.values()), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "warning" not in (done.stdout + done.stderr).lower()
     assert (tmp_path / "out/hisi_acc_vfio_pci.ko").is_file()
@@ -144,7 +144,7 @@ def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context
 @pytest.mark.parametrize("name", BRIDGED)
 def test_it_builds_for_a_kernel_that_lacks_one_of_it(context, tmp_path, name):
     """With any single optional interface missing, the driver must build: no fallback may depend on another."""
-    done = make_module(bent(kernel(versions.DEFAULT, context), tmp_path, BRIDGED[name]), tmp_path / "out")
+    done = make_module(changed(kernel(versions.DEFAULT, context), tmp_path, BRIDGED[name]), tmp_path / "out")
     assert done.returncode == 0 and "warning" not in (done.stdout + done.stderr).lower(), done.stderr
 
 

@@ -18,7 +18,7 @@ from lab.probe import fuzz
 
 SEED = 1
 #: checks removed from the decoder, and the iterations that detect it
-BENT = {
+MUTANTS = {
     "head-beyond-the-ring": ("if (head > last || tail > last)", "if (head > last && tail > last)"),
     "misaligned-table": ("if (!IS_ALIGNED(address, ADDRESS_ALIGN))", "if (0)"),
     "two-rings-at-odds": ("sent == hisi_acc_data_ring_base(wire_xqc))", "sent >= hisi_acc_data_ring_base(wire_xqc))"),
@@ -40,17 +40,17 @@ def test_decoder_and_rules_agree(context, tmp_path):
     assert "Done 200000 runs" in fuzz.decoder(context, 200_000, SEED, tmp_path)
 
 
-@pytest.mark.parametrize("name", BENT)
+@pytest.mark.parametrize("name", MUTANTS)
 def test_a_wrong_decoder_fails(context, tmp_path, name):
     """The fuzzer must detect a decoder with a check removed."""
-    bent = tmp_path / "driver"
-    shutil.copytree(paths.DRIVER, bent)
-    text = (bent / "vf_data.c").read_text()
-    before, after = BENT[name]
+    mutant = tmp_path / "driver"
+    shutil.copytree(paths.DRIVER, mutant)
+    text = (mutant / "vf_data.c").read_text()
+    before, after = MUTANTS[name]
     assert text.count(before) == 1
-    (bent / "vf_data.c").write_text(text.replace(before, after))
+    (mutant / "vf_data.c").write_text(text.replace(before, after))
     with pytest.raises(LabError, match="the decoder failed for an input"):
-        fuzz.decoder(context, 1_000_000, SEED, tmp_path, bent)
+        fuzz.decoder(context, 1_000_000, SEED, tmp_path, mutant)
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ def test_a_driver_without_it_fails(new_session, monkeypatch, mutant):
     # a lane that hangs does so for ever
     monkeypatch.setattr(migration, "LANE_SECONDS", 8)
     model, words = ELSEWHERE.get(mutant.stem, ({}, FELT))
-    bent = HostConfig(patches=(mutant,), model={**MODEL, **model})
-    outcome = new_session().migrate(bent)
+    mutated = HostConfig(patches=(mutant,), model={**MODEL, **model})
+    outcome = new_session().migrate(mutated)
     assert outcome.failures, f"the demo passed with {mutant.name}"
     watch.expect(".", maybe=True)       # a mutant may also cause other messages
     # the reason must be the mutant, not a failure of the lab

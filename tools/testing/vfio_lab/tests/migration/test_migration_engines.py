@@ -19,6 +19,6 @@ def test_this_driver_migrates_a_guest(new_session, name, guest_kernel):
 @pytest.mark.long("the same mutant as in test_migration.py")
 def test_a_driver_that_loses_contexts_fails(new_session):
     """A driver that loses queue contexts must fail the migration."""
-    bent = HostConfig(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
-    outcome = new_session().migrate(bent)
+    mutated = HostConfig(engines=("zip",), patches=(paths.LAB / "tests/mutants/no-write-back.patch",))
+    outcome = new_session().migrate(mutated)
     assert any("lanes without an answer" in c for c in outcome.failures), outcome.failures

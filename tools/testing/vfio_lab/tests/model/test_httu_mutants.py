@@ -40,15 +40,15 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_walk_without_it_fails(new_session, context, name):
     """The kselftest must fail on each mutant."""
-    bend, properties, test = MUTANTS[name]
-    up = dirty.boot(new_session, context, program=qemu.outer(context, bend))
+    mutation, properties, test = MUTANTS[name]
+    up = dirty.boot(new_session, context, program=qemu.outer(context, mutation))
     for key, value in properties.items():
         up.set(key, value)
     verdict = up.run(up.devices[:1], rounds=1)
     assert test in verdict.failed, f"{name}: {verdict.text}"
 
 
-def test_a_mutant_that_bends_nothing_is_refused(context):
+def test_a_mutant_that_changes_nothing_is_refused(context):
     """A mutant whose line is not in the source exactly once must be an error."""
     with pytest.raises(qemu.LabError, match="not there exactly once"):
         qemu.outer(context, {"no such line": "x"})

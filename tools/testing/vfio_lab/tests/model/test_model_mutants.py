@@ -49,8 +49,8 @@ MUTANTS: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_test_fails(context, name):
     """The tests in the file of the mutant must fail with it."""
-    bend, where = MUTANTS[name]
+    mutation, where = MUTANTS[name]
     done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x",
-                           f"--outer={qemu.outer(context, bend)}", where],
+                           f"--outer={qemu.outer(context, mutation)}", where],
                           cwd=paths.LAB / "tests", capture_output=True, text=True, check=False)
     assert re.search(r"^FAILED |^ERROR ", done.stdout, re.M), f"{name} survives: {done.stdout[-2000:]}"

@@ -132,19 +132,19 @@ def test_nothing_is_left_out_unnoticed(context):
     assert not [name for name in macros(HEADER) if LEFT_OUT.search(name)]
 
 
-@pytest.mark.parametrize("bend", [
+@pytest.mark.parametrize("change", [
     ("VFIO_BASE + 17", "VFIO_BASE + 23"), ("STOP_COPY = 3", "STOP_COPY = 5"),
     ("__aligned_u64\tstop_copy_length", "__u32\tstop_copy_length"),
     ("__aligned_u64\tinitial_bytes;\n\t__aligned_u64\tdirty_bytes",
      "__aligned_u64\tdirty_bytes;\n\t__aligned_u64\tinitial_bytes")])
-def test_the_comparison_sees_a_difference(context, tmp_path, bend):
+def test_the_comparison_sees_a_difference(context, tmp_path, change):
     """A changed number, enumerator, type or order must be detected."""
-    assert HEADER.read_text().count(bend[0]) == 1
-    (tmp_path / "vfio.h").write_text(HEADER.read_text().replace(*bend))
+    assert HEADER.read_text().count(change[0]) == 1
+    (tmp_path / "vfio.h").write_text(HEADER.read_text().replace(*change))
     text = table(versions.DEFAULT)
     try:
-        bent = compiled("gcc", tmp_path / "vfio.h", text)
+        changed = compiled("gcc", tmp_path / "vfio.h", text)
     except AssertionError as refused:
         assert "type of" in str(refused)
     else:
-        assert bent != compiled("gcc", kernels_own(context, versions.DEFAULT), text)
+        assert changed != compiled("gcc", kernels_own(context, versions.DEFAULT), text)

@@ -59,11 +59,11 @@ def test_bits_turned_over(outer, tmp_path, kind):
         sound = requests(vf)
         for _ in range(ROUNDS):
             queue, request = catch(vf, chance.choice(sound))
-            bent = bytearray(request)
+            mutated = bytearray(request)
             for _ in range(chance.choice((1, 1, 2, 8))):
-                bit = chance.randrange(len(bent) * 8)
-                bent[bit // 8] ^= 1 << bit % 8
-            vf.submit(queue, bytes(bent))
+                bit = chance.randrange(len(mutated) * 8)
+                mutated[bit // 8] ^= 1 << bit % 8
+            vf.submit(queue, bytes(mutated))
             model.run_due()
             # a result at a wrong address may overwrite anything, a ring too
             vf.start()
