@@ -110,7 +110,7 @@ ROWS = (
     Row("T10", "debugfs shows other migration data than documented", NONE, (), "test_driver_life.py"),
     Row("T11", "bandwidth limits cannot be read during migrations", NONE, ("bandwidth_limits_are_readable_beside_migrations",)),
     Row("T12", "a guest loses a message of the PF", BOTH, ("guest_gets_the_pending_message",)),
-    Row("T13", "migration data without a guest driver leave the VF's queues running", BOTH,
+    Row("T13", "migration data without a guest driver leaves a VF's queues running", BOTH,
         ("unused_vfs_state_empties_a_vf",)),
     Row("T14", "inaccessible registers are saved as state", BOTH, ("dead_registers_are_no_state",)),
     Row("T15", "the VFIO core loops for ever on a blocked arc", BOTH, ("blocked_arc_is_refused",)),
