@@ -4,12 +4,16 @@ they must be removable."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab.core.errors import LabError
+from lab.build import qemu
 from lab.build.qemu import HOOK, _patch
+from lab.core import paths
+from lab.core.errors import LabError
 
 PLAIN, PATCHED = "one\ntwo\nthree\n", "one\nours\nthree\n"
 
@@ -60,3 +64,18 @@ def test_patches_that_cannot_be_taken_out_stay_as_a_whole(source, tmp_path):
         _patch(source, patch("a"), tmp_path / "log")
     assert content(source)[0] == PATCHED
     assert (source.parent / HOOK).read_bytes() == patch("a", "b")
+
+
+def test_the_projects_patches_can_be_taken_out_of_qemu(context, source, tmp_path):
+    """The project's patches to QEMU must apply, and be reverted as they are: one after another, in the
+    same order. So no two may change neighbouring lines."""
+    hook = b"\n".join(one.read_bytes() for one in sorted(paths.MODEL.glob("*.patch")))
+    names = sorted(set(re.findall(r"^--- a/(\S+)", hook.decode(), re.M)))
+    (archive,) = qemu.sources(context).glob("*.orig.tar.xz")
+    subprocess.run(["tar", "-xJf", archive, "-C", source, "--strip-components=1", "--wildcards",
+                    *(f"*/{name}" for name in names)], check=True)
+    before = {name: (source / name).read_bytes() for name in names}
+    _patch(source, hook, tmp_path / "log")
+    assert all((source / name).read_bytes() != content for name, content in before.items())
+    _patch(source, patch("a"), tmp_path / "log")
+    assert {name: (source / name).read_bytes() for name in names} == before
