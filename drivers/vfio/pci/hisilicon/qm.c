@@ -541,6 +541,12 @@ static void hisi_acc_qm_load_registers(struct hisi_acc_vf *vf,
 
 	hisi_acc_qm_writel(saved->page_size, mig_regs + QM_PAGE_SIZE);
 	hisi_acc_qm_writel(vf->match.que_iso_cfg, mig_regs + QM_QUE_ISO_CFG);
+	/*
+	 * A message cannot be made pending by writing, only dropped: one that
+	 * the PF of this host has sent before is not for a guest that arrives.
+	 */
+	if (!vf->lost)
+		hisi_acc_qm_writel(QM_FLAG, mig_regs + QM_IFC_INT_SOURCE);
 	hisi_acc_qm_writel(saved->ifc_int_mask, mig_regs + QM_IFC_INT_MASK);
 	hisi_acc_qm_writel(saved->aeq_int_mask, mig_regs + QM_AEQ_INT_MASK);
 	hisi_acc_qm_writel(saved->eq_int_mask, mig_regs + QM_EQ_INT_MASK);
@@ -715,11 +721,6 @@ int hisi_acc_qm_load(struct hisi_acc_vf *vf, const struct hisi_acc_saved *saved)
 		return err;
 	vf->half_loaded = true;
 	vf->used = true;
-	/*
-	 * A message cannot be made pending by writing, only dropped: one that
-	 * the PF of this host has sent before is not for this guest.
-	 */
-	hisi_acc_qm_writel(QM_FLAG, regs->mig_regs + QM_IFC_INT_SOURCE);
 	err = hisi_acc_qm_load_all(vf, saved);
 	if (err)
 		return err;
