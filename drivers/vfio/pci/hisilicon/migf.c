@@ -13,6 +13,7 @@
  * be a BAR of the device itself, whose page fault waits for a reset, which in
  * turn waits for this lock. Migration data is small: it is copied twice.
  */
+#include <kunit/static_stub.h>
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
 #include <linux/fs.h>
@@ -251,12 +252,21 @@ static const struct file_operations resume_fops = {
 	.release = hisi_acc_migf_release,
 };
 
+static struct file *hisi_acc_migf_getfile(const struct file_operations *fops,
+					  struct hisi_acc_migf *data, int flags)
+{
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_migf_getfile, fops, data, flags);
+	return anon_inode_getfile("hisi_acc_migration", fops, data, flags);
+}
+
+/* Without success, @file stays as it is */
 static struct hisi_acc_migf *
 hisi_acc_migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops,
 		   int flags, struct file **file)
 {
 	struct vfio_device *vdev = &vf->core.vdev;
 	struct hisi_acc_migf *data;
+	struct file *opened;
 
 	data = kzalloc_obj(*data, GFP_KERNEL_ACCOUNT);
 	if (!data)
@@ -269,15 +279,14 @@ hisi_acc_migf_open(struct hisi_acc_vf *vf, const struct file_operations *fops,
 	strscpy(data->name, dev_name(vdev->dev), sizeof(data->name));
 	data->match = vf->match;
 
-	*file = anon_inode_getfile("hisi_acc_migration", fops, data, flags);
-	if (IS_ERR(*file)) {
-		int err = PTR_ERR(*file);
-
+	opened = hisi_acc_migf_getfile(fops, data, flags);
+	if (IS_ERR(opened)) {
 		hisi_acc_migf_put(data);
-		return ERR_PTR(err);
+		return ERR_CAST(opened);
 	}
-	stream_open((*file)->f_inode, *file);
+	stream_open(opened->f_inode, opened);
 	kref_get(&data->ref);
+	*file = opened;
 	return data;
 }
 

@@ -296,6 +296,26 @@ static void save_without_data(struct kunit *test)
 	remove_wait_queue(&t.data->wait, &waiter.entry);
 }
 
+static struct file *no_file(const struct file_operations *fops,
+			    struct hisi_acc_migf *data, int flags)
+{
+	return ERR_PTR(-ENFILE);
+}
+
+/* T19: the caller drops a file only if there is one */
+static void no_more_files(struct kunit *test)
+{
+	struct fake_device *fake = fake_device(test);
+	struct file *file = NULL;
+
+	kunit_activate_static_stub(test, hisi_acc_migf_getfile, no_file);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(hisi_acc_migf_open_save(&fake->vf, &file)),
+			-ENFILE);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(hisi_acc_migf_open_resume(&fake->vf, &file)),
+			-ENFILE);
+	KUNIT_EXPECT_NULL(test, file);
+}
+
 static struct kunit_case migf_cases[] = {
 	KUNIT_CASE(any_pieces),
 	KUNIT_CASE(end_of_data_so_far),
@@ -307,6 +327,7 @@ static struct kunit_case migf_cases[] = {
 	KUNIT_CASE(rejection_wakes_poll),
 	KUNIT_CASE(unloadable_state_is_not_sent),
 	KUNIT_CASE(save_without_data),
+	KUNIT_CASE(no_more_files),
 	{ }
 };
 

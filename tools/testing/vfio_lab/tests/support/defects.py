@@ -118,6 +118,7 @@ ROWS = (
     Row("T17", "a save raises interrupts, as intended", NONE, (), "test_access_budget.py"),
     Row("T18", "state changes and resets fail during resets by the host", BOTH,
         ("states_are_reached_beside_the_hosts_resets", "users_resets_beside_the_hosts"), "test_host_resets.py"),
+    Row("T19", "a migration file that cannot be opened crashes the host", NONE, (), "test_kunit.py"),
 )
 
 #: those that may do lasting damage if they fail come last
