@@ -61,8 +61,11 @@ def test_the_in_tree_driver_refuses_two_vfs(new_session):
 def test_it_migrates_to_and_from_the_in_tree_driver(new_session, kernel, backend, source, destination):
     """Migration between this driver and the in-tree driver must work in both directions."""
     httu = backend != "container"
-    outcome = new_session().migrate(HostConfig(kernel, driver=source, httu=httu), HostConfig(kernel, driver=destination, httu=httu),
-                                    migration=MigrationConfig(backend=backend))
+    # 6.12's driver waits for PAUSE for a millisecond, which requests in the engine take
+    inflight = "hold" if (kernel, source) == (versions.LTS, "in-tree") else "finish"
+    outcome = new_session().migrate(
+        HostConfig(kernel, driver=source, httu=httu, model={**MODEL, "pause-inflight": inflight}),
+        HostConfig(kernel, driver=destination, httu=httu), migration=MigrationConfig(backend=backend))
     assert outcome.failures == []
 
 
