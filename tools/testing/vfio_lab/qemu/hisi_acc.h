@@ -95,7 +95,6 @@ typedef struct HisiAccEventQueue {
     uint32_t dw[HISI_ACC_EQC_WORDS];
     uint32_t source;
     uint32_t mask;
-    uint64_t home;                  /* where the context was loaded from */
     bool raised;                    /* an MSI since the last doorbell */
 } HisiAccEventQueue;
 
@@ -173,7 +172,6 @@ enum HisiAccScope { HISI_ACC_SCOPE_QUEUE, HISI_ACC_SCOPE_FUNCTION };
 enum HisiAccCause { HISI_ACC_BY_KICK, HISI_ACC_BY_DOORBELL };
 enum HisiAccUnpause { HISI_ACC_UNPAUSE_DOORBELL, HISI_ACC_UNPAUSE_KICK };
 enum HisiAccInflight { HISI_ACC_FINISH, HISI_ACC_HOLD };
-enum HisiAccWriteback { HISI_ACC_QUEUES, HISI_ACC_ALL };
 
 enum HisiAccMasterOff {
     HISI_ACC_MASTER_FAIL,
@@ -211,7 +209,6 @@ typedef struct HisiAccConfig {
     enum HisiAccCause context_fetch;
     enum HisiAccUnpause unpause;
     enum HisiAccInflight pause_inflight;
-    enum HisiAccWriteback writeback_scope;
     enum HisiAccMasterOff bus_master_off;
     enum HisiAccD3Access d3_access;
     enum HisiAccMigRegsReset mig_regs_reset;
@@ -422,7 +419,6 @@ void hisi_acc_eq_consumed(HisiAccFunc *f, HisiAccEventQueue *eq, uint16_t index,
                           uint64_t doorbell);
 bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
 bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr);
-void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq);
 void hisi_acc_event_reset(HisiAccFunc *f);
 
 /* hisi_acc_work.c: what the engine takes, when it is done, pause and drain */

@@ -92,8 +92,7 @@ static bool any_held(HisiAccFunc *f)
 static bool stuck(HisiAccFunc *f)
 {
     return hisi_acc_fault_writeback(f) ||
-           (hisi_acc_kept_from_memory(f) &&
-            (any_held(f) || f->pf->cfg.writeback_scope == HISI_ACC_ALL));
+           (hisi_acc_kept_from_memory(f) && any_held(f));
 }
 
 void hisi_acc_writeback_run(void *opaque)
@@ -110,10 +109,6 @@ void hisi_acc_writeback_run(void *opaque)
         if (held(f, q)) {
             writeback_queue(f, q);
         }
-    }
-    if (f->pf->cfg.writeback_scope == HISI_ACC_ALL) {
-        hisi_acc_eq_writeback(f, &f->eq);
-        hisi_acc_eq_writeback(f, &f->aeq);
     }
 }
 

@@ -230,7 +230,6 @@ bool hisi_acc_eq_load(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
     }
     eq->raised = false;
     eq->source = 0;
-    eq->home = addr;
     return eq_usable(f, eq);
 }
 
@@ -242,17 +241,6 @@ bool hisi_acc_eq_dump(HisiAccFunc *f, HisiAccEventQueue *eq, uint64_t addr)
         dw[i] = cpu_to_le32(eq->dw[i]);
     }
     return hisi_acc_dma_write(f, addr, dw, sizeof(dw));
-}
-
-/*
- * There is no table of these: a context is written to the address from which
- * it was loaded, if it was not written to registers. The device keeps it.
- */
-void hisi_acc_eq_writeback(HisiAccFunc *f, HisiAccEventQueue *eq)
-{
-    if (eq->home && hisi_acc_eq_dump(f, eq, eq->home)) {
-        hisi_acc_count(f, HISI_ACC_EV_CONTEXT_SAVED, 1);
-    }
 }
 
 void hisi_acc_event_reset(HisiAccFunc *f)

@@ -406,21 +406,6 @@ def test_a_request_whose_error_closes_the_bus_completes_when_it_opens(start):
     assert index == 0 and error and vf.events()["requests-failed"] == 1
 
 
-def test_events_are_not_written_back_while_the_bus_is_closed(start):
-    """A write-back of event queues alone must wait for the bus, too."""
-    vf = start(",writeback-scope=all")
-    pf = PfOrVf(vf.model, 0)
-    vf.write(0x204, 1)
-    assert vf.read(0x208) == 1
-    pf.write(0x300000, 1)
-    before = dma(vf)
-    vf.write(0x204, 1)
-    assert vf.read(0x208) == 0 and dma(vf) == before
-    pf.write(0x300000, 0)
-    vf.model.run_due()
-    assert vf.read(0x208) == 1 and dma(vf) > before
-
-
 #: the register and bit of each accelerator by which its driver opens the bus after a reset
 OPENING = {PfOrVf: (0x301200, 1 << 12), Zip: (0x30100C, 1 << 14), Hpre: (0x301044, 1 << 0)}
 

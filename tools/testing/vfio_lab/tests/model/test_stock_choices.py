@@ -20,7 +20,8 @@ VFS = 2
 def test_the_stock_drivers_work_with_each(request, boot, version):
     """PFs and VFs must be brought up and pass the kernel's self-tests with all choices changed, and
     with --long with each alone; register dumps must not fail either."""
-    host = boot(HostConfig(kernel=version, driver="stock", vfs=0, engines=tuple(ENGINES)))
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=VFS, engines=tuple(ENGINES)))
+    selftests(host)                     # they use the drivers
     for setting in settings(request.config.getoption("--long")):
         for name, engine in ENGINES.items():
             host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs; rmmod {engine.driver}", timeout=120)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from lab.scenario.host import Host
 
 #: for each choice its default and another value
-CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("doorbell", "kick"), "writeback-scope": ("queues", "all"),
+CHOICES = {"kick-scope": ("queue", "function"), "unpause": ("doorbell", "kick"),
            "pause-inflight": ("finish", "hold"), "context-fetch": ("kick", "doorbell"),
            "bus-master-off": ("fail", "reset"), "d3-access": ("all-ones", "abort"), "mig-regs-reset": ("keep", "lost"),
            "mailbox-narrow-read": ("own", "foreign"), "bus-reopen": ("clear", "toggle"),
