@@ -20,6 +20,7 @@ from lab.build import kernel_tree, kselftest
 from lab.build.kernel import CROSS, kernel, sources, unmet
 from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
+from lab.probe import fuzz
 from lab.release import series
 from lab.release.series_steps import STEPS, states
 from kernels import lasting
@@ -85,7 +86,7 @@ def command_lines(page: str) -> list[str]:
     return block.splitlines()
 
 
-@pytest.mark.expect(tap.PROVOKED)
+@pytest.mark.expect(tap.PROVOKED, fuzz.PROVOKED)
 @pytest.mark.long("builds the selftests in a kernel tree, and runs all in each mode")
 @pytest.mark.timeout(3600)
 def test_the_kselftests_of_a_patched_tree_pass(boot, context, tmp_path):
@@ -109,7 +110,7 @@ def test_the_kselftests_of_a_patched_tree_pass(boot, context, tmp_path):
     found = {name: verdict for verdict, name in re.findall(r"^((?:not )?ok) \d+ selftests: vfio: (\w+)", said, re.M)}
     assert set(found.values()) == {"ok"}, said
     assert found.keys() == {path.stem for path in kselftest.TREE.glob("*_test.c") if "iommu_dirty" not in path.name} | {
-        "vfio_pci_migration_fail_nth"}
+        "vfio_pci_migration_fail_nth", "acc_ops_fuzz", "acc_data_fuzz", "acc_migration_bench"}
 
 
 def pretended(folder: pathlib.Path, of: str = versions.BASES[0]) -> pathlib.Path:
