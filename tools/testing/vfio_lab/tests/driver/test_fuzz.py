@@ -91,13 +91,20 @@ def test_random_operations_on_a_vf(host, pytestconfig):
 
 
 @pytest.mark.parametrize("program, arguments", [
-    (fuzz.DATA, ""), (fuzz.DATA, "0 1 a b"), (fuzz.DATA, "x 1 a b"), (fuzz.DATA, "-r 1 1 a"),
-    (fuzz.OPERATIONS, ""), (fuzz.OPERATIONS, "1 x a"),
+    (fuzz.DATA, "1"), (fuzz.DATA, "0 1 a b"), (fuzz.DATA, "x 1 a b"), (fuzz.DATA, "-r 1 1 a"),
+    (fuzz.OPERATIONS, "1"), (fuzz.OPERATIONS, "1 x a"),
 ])
 def test_wrong_use_is_one_sentence(host, program, arguments):
     """Wrong arguments must print the usage and exit with status 2."""
     done = host.ssh.run(f"{program} {arguments}", check=False)
     assert done.returncode == 2 and done.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize("program", [fuzz.DATA, fuzz.OPERATIONS])
+def test_without_arguments_and_a_device_it_skips(host, program):
+    """As run by run_kselftest.sh where VFIO_SELFTESTS_BDF is not set: exit status 4, with a reason."""
+    done = host.ssh.run(f"{program} 2>&1", check=False)
+    assert done.returncode == 4 and "Unable to determine which device" in done.stdout
 
 
 def test_a_vf_of_another_driver_is_refused(host):
