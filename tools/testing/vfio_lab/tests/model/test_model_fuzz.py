@@ -20,7 +20,7 @@ from registers import CIPHER, MSI_WORDS, PF_BAR, PF_DB_BAR, RAM, VF_BAR, VF_BAR_
 from test_model_engines import DEFLATE, TEXT, Hpre, Zip
 
 VFS = 2
-ROUNDS, LONG_ROUNDS = 120, 9000         # rounds of some 230 accesses to registers
+ROUNDS, LONG_ROUNDS = 120, 11500        # rounds of some 185 accesses to registers
 LONG_ACCESSES = 2_000_000
 LIVES = 4                               # rounds between restarts of PF and VFs
 SCRATCH, SCRATCH_SIZE = RAM + 0x400000, 0x100000
