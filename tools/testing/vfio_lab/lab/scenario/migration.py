@@ -35,6 +35,8 @@ MIGRATE_SECONDS = 120
 # requests this slow (microseconds), one at a time, the engine cannot empty its queues
 # meanwhile, so that some requests are always pending at the pause
 SLOW_REQUEST_US, SLOW_SLOTS = 200_000, 1
+#: drivers wait for PAUSE for a second, which waits for a request
+SLOWEST_REQUEST_US = 700_000
 
 # A lane makes progress if this many of its requests are verified within this time
 LANE_REQUESTS = 20
@@ -408,7 +410,7 @@ class Scenario:
 
 def slow_down(host: Host, engine: str) -> None:
     """Make requests slow, so that some are pending whenever the guest is stopped."""
-    host.set_model(engine, "request-latency", int(SLOW_REQUEST_US * host.spec.kernel.timeout_scale))
+    host.set_model(engine, "request-latency", min(int(SLOW_REQUEST_US * host.spec.kernel.timeout_scale), SLOWEST_REQUEST_US))
     host.set_model(engine, "engine-slots", SLOW_SLOTS)
 
 
