@@ -291,7 +291,7 @@ int main(int argc, char **argv)
 		left = FEW;
 		return fuzz(1, bdfs[0], &bdfs[1], 1);
 	}
-	refused_only = argc > 1 && !strcmp(argv[1], "-r");
+	refused_only = !strcmp(argv[1], "-r");
 	first = 1 + refused_only;
 	count = argc - first - 3;
 	if (count < 1 || count > MAX_FUNCTIONS)

@@ -410,7 +410,8 @@ class Scenario:
 
 def slow_down(host: Host, engine: str) -> None:
     """Make requests slow, so that some are pending whenever the guest is stopped."""
-    host.set_model(engine, "request-latency", min(int(SLOW_REQUEST_US * host.spec.kernel.timeout_scale), SLOWEST_REQUEST_US))
+    latency = int(SLOW_REQUEST_US * host.spec.kernel.timeout_scale)
+    host.set_model(engine, "request-latency", min(latency, SLOWEST_REQUEST_US))
     host.set_model(engine, "engine-slots", SLOW_SLOTS)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Behaviour that no public source specifies is a property of the device model; this driver must
 work with each setting. A guest migrates, with --long there and back, while both devices have the
-setting. test_stock_choices.py has the stock drivers.
+setting. test_stock_drivers.py has the stock drivers.
 
 This verifies that the driver does not depend on the model's defaults.
 """
@@ -53,7 +53,7 @@ def test_it_migrates_with_each(request, new_session, driver):
 
 
 @pytest.mark.expect(tap.PROVOKED)
-@pytest.mark.long("the kselftest, six times")
+@pytest.mark.long("the kselftest, fourteen times")
 def test_the_kselftest_passes_with_each(boot, context):
     """The kselftests must pass with each setting."""
     host, vfs = bound_host(boot, context, versions.DEFAULT)

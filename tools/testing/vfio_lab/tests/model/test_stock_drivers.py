@@ -13,6 +13,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
+from choices import choose, settings
 from kernels import DEFAULT_FIRST, EACH
 
 SEC = ENGINES["sec"]
@@ -131,6 +132,24 @@ def test_dumps_of_registers_change_nothing(boot, version):
     host.ssh.run("find /sys/kernel/debug/hisi_* -name '*reg*' -type f -exec cat {} + > /dev/null", timeout=60)
     for engine in ENGINES:
         sound(host, engine, 0)
+
+
+@pytest.mark.parametrize("version", DEFAULT_FIRST)
+def test_the_stock_drivers_work_with_each(request, boot, version):
+    """PFs and VFs must be brought up and pass the kernel's self-tests with all choices changed, and
+    with --long with each alone; register dumps must not fail either."""
+    vfs = 2
+    host = boot(HostConfig(kernel=version, driver="stock", vfs=vfs, engines=tuple(ENGINES)))
+    selftests(host)                     # they use the drivers
+    for setting in settings(request.config.getoption("--long")):
+        for name, engine in ENGINES.items():
+            host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs; rmmod {engine.driver}", timeout=120)
+            choose(host, name, setting)
+        accelerator.set_up(host.ssh, ENGINES.values(), vfs, "stock")
+        assert selftests(host) == passed(version, *ENGINES), setting
+        host.ssh.run("find /sys/kernel/debug/hisi_* -name '*reg*' -type f -exec cat {} + > /dev/null", timeout=60)
+        for name in ENGINES:
+            sound(host, name, *range(vfs + 1))
 
 
 def test_a_wrong_property_is_refused_with_a_sentence(new_session):
