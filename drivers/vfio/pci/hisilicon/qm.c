@@ -21,6 +21,7 @@
  * does not write it, later versions write it last. A driver is also up if all four
  * addresses are set and an interrupt is not masked. Linux masks both to stop.
  */
+#include <kunit/static_stub.h>
 #include <linux/bitfield.h>
 #include <linux/lockdep.h>
 #include <linux/pci.h>
@@ -45,6 +46,12 @@
 
 #define MAILBOX_IDLE_US		(10 * USEC_PER_MSEC)
 #define MAILBOX_DONE_US		USEC_PER_SEC
+/*
+ * For commands that wait for requests in the engine. The device has a timeout of its
+ * own for them, which is longer than a second and shorter than this: see
+ * QM_MB_MAX_STOP_TIMEOUT in hisi_qm.
+ */
+#define MAILBOX_STOP_US		(5 * USEC_PER_SEC)
 #define ERROR_US		(200 * USEC_PER_MSEC)
 #define WRITE_BACK_US		(10 * USEC_PER_MSEC)
 
@@ -53,6 +60,12 @@
 static bool hisi_acc_qm_mailbox_done(struct mailbox mb)
 {
 	return !(mb.lo & QM_MB_BUSY);
+}
+
+static u64 hisi_acc_qm_mailbox_timeout(u64 timeout_us)
+{
+	KUNIT_STATIC_STUB_REDIRECT(hisi_acc_qm_mailbox_timeout, timeout_us);
+	return timeout_us;
 }
 
 static int hisi_acc_qm_mailbox_wait(struct hisi_acc_regs *regs,
@@ -67,10 +80,11 @@ static int hisi_acc_qm_mailbox_wait(struct hisi_acc_regs *regs,
 	} while (hisi_acc_qm_spin(&end));
 	return read_poll_timeout(hisi_acc_qm_mailbox_load, *mb,
 				 hisi_acc_qm_mailbox_done(*mb), SLEEP_US,
-				 timeout_us, false, regs);
+				 hisi_acc_qm_mailbox_timeout(timeout_us), false,
+				 regs);
 }
 
-/* A command of the guest may be in progress when the guest was stopped */
+/* Where no command is in progress, unless it has timed out */
 static int hisi_acc_qm_mailbox_idle(struct hisi_acc_regs *regs,
 				    struct mailbox *mb)
 {
@@ -92,7 +106,8 @@ static int hisi_acc_qm_mailbox_run(struct hisi_acc_vf *vf, u64 cmd, u64 *base)
 	if (err)
 		return err;
 	hisi_acc_qm_mailbox_store(regs, mb);
-	err = hisi_acc_qm_mailbox_wait(regs, &mb, MAILBOX_DONE_US);
+	err = hisi_acc_qm_mailbox_wait(regs, &mb, cmd == QM_MB_CMD_PAUSE ?
+				       MAILBOX_STOP_US : MAILBOX_DONE_US);
 	vf->mailbox_hung = err;
 	if (err)
 		return err;
@@ -147,7 +162,10 @@ static enum hisi_acc_mb_read hisi_acc_qm_pending_read(struct mailbox mb)
 	return cmd;
 }
 
-/* From here on only this driver uses the mailbox of a VF that is being stopped */
+/*
+ * From here on only this driver uses the mailbox of a VF that is being stopped. When the
+ * guest was stopped, a command of the guest may have been in progress.
+ */
 static int hisi_acc_qm_mailbox_begin(struct hisi_acc_vf *vf)
 {
 	struct mailbox mb;
@@ -155,7 +173,7 @@ static int hisi_acc_qm_mailbox_begin(struct hisi_acc_vf *vf)
 
 	if (vf->mailbox_used)
 		return 0;
-	err = hisi_acc_qm_mailbox_idle(&vf->regs, &mb);
+	err = hisi_acc_qm_mailbox_wait(&vf->regs, &mb, MAILBOX_STOP_US);
 	if (err)
 		return err;
 	vf->pending_read = hisi_acc_qm_pending_read(mb);

@@ -171,6 +171,18 @@ struct mailbox fake_mailbox_load(struct hisi_acc_regs *regs)
 	return the_fake()->mailbox;
 }
 
+/**
+ * fake_mailbox_timeout() - hisi_acc_qm_mailbox_timeout() of the fake, which hangs or is done
+ * @timeout_us: for how long to wait
+ *
+ * Return: for how long to wait for the fake.
+ */
+u64 fake_mailbox_timeout(u64 timeout_us)
+{
+	the_fake()->mailbox_timeout_us = timeout_us;
+	return USEC_PER_MSEC;
+}
+
 static struct fake_device *fake_of(struct hisi_acc_vf *vf)
 {
 	return container_of(vf, struct fake_device, vf);

@@ -46,6 +46,7 @@ struct fake_access {
  * @sqc_table: as set and read by mailbox
  * @cqc_table: as set and read by mailbox
  * @mailbox: what the mailbox reads as
+ * @mailbox_timeout_us: how long the code under test last was ready to wait for it
  * @paused: by PAUSE, and not rung since
  * @fail_command: this command of the mailbox fails, 0 is none
  * @hang_command: this command never completes, 0 is none
@@ -75,6 +76,7 @@ struct fake_device {
 	u64 sqc_table;
 	u64 cqc_table;
 	struct mailbox mailbox;
+	u64 mailbox_timeout_us;
 	bool paused;
 	u32 fail_command;
 	u32 hang_command;
@@ -110,6 +112,7 @@ void fake_writel(u32 value, void __iomem *reg);
 void fake_writeq(u64 value, void __iomem *reg);
 void fake_mailbox_store(struct hisi_acc_regs *regs, struct mailbox mb);
 struct mailbox fake_mailbox_load(struct hisi_acc_regs *regs);
+u64 fake_mailbox_timeout(u64 timeout_us);
 bool fake_alone(void);
 
 #endif

@@ -21,6 +21,8 @@ void fake_registers(struct kunit *test)
 				   fake_mailbox_store);
 	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_load,
 				   fake_mailbox_load);
+	kunit_activate_static_stub(test, hisi_acc_qm_mailbox_timeout,
+				   fake_mailbox_timeout);
 	kunit_activate_static_stub(test, hisi_acc_qm_alone, fake_alone);
 }
 
@@ -561,6 +563,35 @@ static void pause_times_out(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_count(fake, 'd', FAKE_ANYWHERE), 0);
 }
 
+/*
+ * Commands of the guest and PAUSE may wait for requests in the engine, for as long as
+ * hisi_qm expects of such commands. No other command waits for them.
+ */
+static void mailbox_timeouts(struct kunit *test)
+{
+	struct fake_device *fake = working(test);
+	struct hisi_acc_saved saved;
+
+	fake->mailbox.lo = QM_MB_BUSY;
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake->mailbox_timeout_us, 5 * USEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, fake_count(fake, 'm', FAKE_ANYWHERE), 0);
+
+	fake->mailbox.lo = 0;
+	fake->mailbox_timeout_us = 0;
+	fake->hang_command = QM_MB_CMD_PAUSE;
+	KUNIT_EXPECT_EQ(test, stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake->mailbox_timeout_us, 5 * USEC_PER_SEC);
+	/* a device that hangs is not waited for twice */
+	KUNIT_EXPECT_EQ(test, undo_stop(fake), -ETIMEDOUT);
+	KUNIT_EXPECT_LE(test, fake->mailbox_timeout_us, USEC_PER_SEC);
+
+	fake->mailbox.lo = 0;
+	fake->hang_command = QM_MB_CMD_CQC_BT;
+	KUNIT_EXPECT_EQ(test, save_from_p2p(fake, &saved), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, fake->mailbox_timeout_us, USEC_PER_SEC);
+}
+
 /* Contexts that were not written back do not count as written back */
 static void write_back_times_out(struct kunit *test)
 {
@@ -966,6 +997,7 @@ static struct kunit_case qm_cases[] = {
 	KUNIT_CASE(registers_with_memory_off),
 	KUNIT_CASE(pause_fails),
 	KUNIT_CASE(pause_times_out),
+	KUNIT_CASE(mailbox_timeouts),
 	KUNIT_CASE(write_back_times_out),
 	KUNIT_CASE(device_is_gone),
 	KUNIT_CASE(reset_while_stopped),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Conditions outside the VF or pending with its guest: a device error, a mailbox message. None may
-keep the VF from being stopped, because QEMU then resets it. They keep it from being migrated, at
-two points: when the migration begins, and when migration data is read."""
+"""Conditions outside the VF or pending with its guest: a device error, a mailbox message, a slow
+command or request. None may keep the VF from being stopped, because QEMU then resets it. Errors and
+messages keep it from being migrated, at two points: when the migration begins, and when migration
+data is read."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import pytest
 
 import bench as lab_bench
 from bench import PF, RIVAL, Bench, wait_until
-from defect_scenarios import go
+from defect_scenarios import ASK_QUEUES, go
 from lab.scenario import watch
 from lab.scenario.migration import ENGINE
 from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and_cont, vf_runs
@@ -29,6 +30,11 @@ def bench(context) -> Iterator[Bench]:
         with one.rival():
             yield one
 
+
+# less than the driver waits for a command that does not drain the engine
+SLOW_COMMAND_US = 700_000
+# more than that, and less than the five seconds for one that does
+SLOW_REQUEST_US = 3_000_000
 
 EACH = [pytest.param(trouble, id=trouble.begins.__name__) for trouble in TROUBLES]
 
@@ -105,6 +111,22 @@ def test_what_is_over_in_time_does_no_harm(bench):
         go(vf, State.RUNNING)
 
 
+def test_a_slow_command_of_the_guest_ends_first(bench):
+    """A stop must wait for a mailbox command that the guest had in progress, and the guest must
+    find its answer."""
+    with bench.open() as vf:
+        vf.guest_up()
+        before = bench.count("resets")
+        vf.begin_command(ASK_QUEUES)
+        want = vf.answer()
+        bench.set(mailbox_latency=SLOW_COMMAND_US)
+        vf.begin_command(ASK_QUEUES)
+        go(vf, State.RUNNING_P2P, State.RUNNING)
+        bench.sound()
+        assert vf.answer() == want
+        assert bench.count("resets") == before
+
+
 @pytest.mark.long("the stock driver waits 40 seconds for answers that do not come")
 # which sends messages to VFs whose event queues were lost in the reset
 @pytest.mark.expect("hisi_sec2 .* failed to", "hisi_sec2 .* not ping PF",
@@ -175,3 +197,24 @@ def test_a_guest_under_qemu(new_session):
         event(guest, "RESUME", began)
         goes_on(scenario, guest)
         assert resets() == before
+
+
+def test_slow_requests_are_waited_for(new_session):
+    """A stop must wait for a request that the engine works on for seconds, and must not end with a
+    reset by QEMU."""
+    with running(new_session) as scenario:
+        guest, host = scenario.guest, scenario.source
+
+        def count(what: str) -> int:
+            return host.counters(ENGINE, 1)["events"][what]
+
+        before = count("resets")
+        host.set_model(ENGINE, "request-latency", SLOW_REQUEST_US)
+        for _ in range(2):
+            done = count("requests-completed")
+            wait_until("the next request is in the engine", lambda: count("requests-completed") > done)
+            began = time.monotonic()
+            stop_and_cont(scenario, guest)
+            assert time.monotonic() - began > 1
+        goes_on(scenario, guest)
+        assert count("resets") == before
