@@ -10,19 +10,48 @@ import pytest
 
 import steps
 from lab.core import hardware
+from lab.core.context import Context
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
+from lab.scenario.host import Host
 from lab.scenario.load import LoadRecord
 from bench import wait_until
 from migrations import event
 from steps import State
 
+#: what the hosts' kernel says of an error
+SAID = ("hisi_sec2 0000:01:00.0: PCI error detected", r"hisi_\w+ 0000:01:00.[012]: .*(PCIe Bus Error|status/mask|TLP)")
 TOLD = "vfio_err_notifier_handler.*Unrecoverable error detected"
 
 
-@pytest.mark.expect("hisi_sec2 0000:01:00.0: PCI error detected",
-                    r"hisi_\w+ 0000:01:00.[012]: .*(PCIe Bus Error|status/mask|TLP)", f"guest on host: .*{TOLD}")
+def a_host(boot, context: Context) -> tuple[Host, list[str]]:
+    """A host with two VFs behind a root port, and their addresses."""
+    config = HostConfig(ports=True, push={steps.REMOTE: steps.program(context)})
+    host = boot(config, GuestConfig())
+    addresses = accelerator.vfs(host.ssh, config.engine("sec"))
+    assert addresses == ["0000:01:00.1", "0000:01:00.2"]
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    return host, addresses
+
+
+def resets(host: Host) -> list[int]:
+    """How often PF and VFs were reset."""
+    return [host.counters("sec", n)["events"]["resets"] for n in range(3)]
+
+
+def recoveries(host: Host) -> int:
+    """How often the kernel has recovered from an error."""
+    return host.ssh.out("dmesg").count("AER: device recovery successful")
+
+
+def inject(host: Host, device: str) -> None:
+    """Have a device report a nonfatal error to its root port."""
+    said = host.qmp.cmd("human-monitor-command", command_line=f"pcie_aer_inject_error {device} POISON_TLP")
+    assert said.startswith("OK "), said
+
+
+@pytest.mark.expect(*SAID, f"guest on host: .*{TOLD}")
 @pytest.mark.parametrize("device", [
     "sec.vf1",
     *(pytest.param(other, marks=pytest.mark.long("PF or another VF behind the port")) for other in ("sec", "sec.vf2"))])
@@ -30,28 +59,18 @@ def test_a_nonfatal_error_stops_the_guest_and_the_vfs_stay_usable(boot, context,
     """A nonfatal error of the guest's VF, of the PF or of another VF must reach the guest's QEMU, which
     stops the guest for good.  The guest's VF may not be reset, and both VFs must work for their next
     users."""
-    config = HostConfig(ports=True, push={steps.REMOTE: steps.program(context)})
-    host = boot(config, GuestConfig())
-    addresses = accelerator.vfs(host.ssh, config.engine("sec"))
-    assert addresses == ["0000:01:00.1", "0000:01:00.2"]
-    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
-
-    def resets() -> list[int]:
-        return [host.counters("sec", n)["events"]["resets"] for n in range(3)]
-
+    host, addresses = a_host(boot, context)
     record = LoadRecord()
     guest = Guest(host, addresses[:1], record)
     try:
         record.wait_progress("the load runs", 20, 180, guest.alive)
-        began, before = time.monotonic(), resets()
-        said = host.qmp.cmd("human-monitor-command", command_line=f"pcie_aer_inject_error {device} POISON_TLP")
-        assert said.startswith("OK "), said
+        began, before = time.monotonic(), resets(host)
+        inject(host, device)
         event(guest, "STOP", began)
         assert guest.qmp.cmd("query-status")["status"] == "internal-error"
-        wait_until("the kernel has recovered PF and VFs",
-                   lambda: "AER: device recovery successful" in host.ssh.out("dmesg"))
+        wait_until("the kernel has recovered PF and VFs", lambda: recoveries(host) == 1)
         # an idle VF wakes up from D3hot for that, which resets it
-        assert resets()[:2] == before[:2]
+        assert resets(host)[:2] == before[:2]
     finally:
         guest.console()
         guest.close()
@@ -60,3 +79,30 @@ def test_a_nonfatal_error_stops_the_guest_and_the_vfs_stay_usable(boot, context,
             vf.guest_up()
             assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
             assert vf.read_migration_data() == steps.DATA_SIZE
+
+
+@pytest.mark.expect(*SAID)
+def test_a_nonfatal_error_changes_no_state(boot, context):
+    """A nonfatal error of the VF or of the PF must leave the VF in its state, whatever that is, and with
+    its migration data; the VF may not be reset."""
+    host, (address, _) = a_host(boot, context)
+    with steps.Vf(host, address) as vf:
+        vf.guest_up()
+        before, errors = resets(host)[1], 0
+        for state in (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.STOP, State.RUNNING_P2P, State.RUNNING):
+            for device in "sec.vf1", "sec":
+                assert vf.go(state) == ("", state)
+                inject(host, device)
+                errors += 1
+                wait_until("the kernel has recovered PF and VFs", lambda n=errors: recoveries(host) == n)
+                assert vf.state() == state
+            if state == State.STOP_COPY:
+                assert vf.read_migration_data() == steps.DATA_SIZE
+        assert resets(host)[1] == before
+        assert vf.go(State.RESUMING) == ("", State.RESUMING)
+        inject(host, "sec.vf1")
+        assert vf.state() == State.RESUMING
+        assert vf.reset() == ("", State.RUNNING)
+        vf.guest_up()
+        assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+        assert vf.read_migration_data() == steps.DATA_SIZE
