@@ -70,7 +70,8 @@ class GuestConfig:
     """The guest.  `vfs` counts its VFs of each accelerator; it runs `script` instead of a
     load, and `push` maps names in the guest to local files for that; `lacks` is a statement
     to remove from its stock driver; `extra` are additional arguments of its QEMU, `append`
-    of its kernel.  `stock` is whether it loads the stock drivers of its VFs."""
+    of its kernel.  `stock` is whether it loads the stock drivers of its VFs.  `qemu` is how the
+    host's shell starts QEMU."""
 
     kernel: str = GUEST
     vfs: int = 1
@@ -80,6 +81,7 @@ class GuestConfig:
     extra: str = ""
     append: str = ""
     stock: bool = True
+    qemu: str = "exec qemu-system-aarch64"
 
 
 @dataclasses.dataclass(frozen=True)

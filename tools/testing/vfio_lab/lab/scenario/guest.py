@@ -36,12 +36,13 @@ CONSOLE_PORT = 4544
 class Start:
     """How the inner QEMU starts.  With `incoming` it waits for a migration, which without
     `listen` the caller begins.  `number` distinguishes guests of one host.  `machine` is the
-    machine type."""
+    machine type.  `extra` are arguments in addition to those of its GuestConfig."""
 
     incoming: bool = False
     listen: bool = True
     number: int = 0
     machine: str = "virt"
+    extra: str = ""
 
 
 def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: MigrationConfig,
@@ -59,7 +60,7 @@ def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: M
     drivers = dict.fromkeys(hardware.engine(vf).driver for vf in vfs) if guest.stock else ()
     load = "script" if guest.script else default_load(spec.config, guest) if migration.load is None else migration.load
     return (
-        "exec qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot"
+        f"{guest.qemu} -nodefaults -no-user-config -display none -no-reboot"
         f" -M {start.machine},gic-version=3,its=on -accel kvm -cpu host"
         f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
         f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={'+'.join(drivers) or 'none'} lab.load={load}"
@@ -68,7 +69,7 @@ def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: M
         f",logfile={console} -serial chardev:console"
         " -device virtio-serial-pci,romfile="
         f" -chardev pipe,id=report,path={report} -device virtserialport,chardev=report,name=report"
-        f" {guest.extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
+        f" {guest.extra} {start.extra}{devices} -D {trace} {' '.join(f'-trace {event}' for event in syncs.events(spec.vmm))}"
         f" -qmp stdio{' -incoming defer' if start.incoming else ''} 2>{stderr}")
 
 

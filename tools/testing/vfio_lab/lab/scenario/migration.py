@@ -210,6 +210,15 @@ class Scenario:
             self.destination.set_model(name, "engine-slots", int(model["engine-slots"]))
         return self._start(self.destination, incoming=True)
 
+    def start_beside(self, extra: str, enable: str) -> Guest:
+        """Start another QEMU on the source, with the VFs of the guest, more arguments and
+        another enable-migration, to which the guest is handed over; returns when its monitor
+        answers."""
+        start = Start(number=self._number + len(self._guests), extra=extra)
+        self._guests.append(Guest(self.source, self._vfs[self.source.name], self.record, self._guest_config,
+                                  dataclasses.replace(self._migration, enable=enable), start))
+        return self.guest
+
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Start the migration and return."""
         for name in self._engines() if self._migration.slow else []:
