@@ -153,7 +153,8 @@ class Scenario:
         vfs = host.spec.config.vfs
         driver = DRIVER_NAMES[host.spec.config.driver]
         with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
-            addresses = accelerator.set_up(host.ssh, [hardware.ENGINES[name] for name in self._engines()], vfs)
+            engines = [host.spec.config.engine(name) for name in self._engines()]
+            addresses = accelerator.set_up(host.ssh, engines, vfs)
             if self._migration.backend == "iommufd":
                 accelerator.need_iommufd(host.ssh)
             self._all[host.name] = addresses

@@ -11,13 +11,14 @@ import pytest
 import steps
 from lab.core import hardware
 from lab.core.context import Context
+from lab.core.errors import LabError
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.host import Host
 from lab.scenario.load import LoadRecord
 from bench import wait_until
-from migrations import event
+from migrations import TRICKLE, ended, event, starts, states, vf_runs
 from steps import State
 
 #: what the hosts' kernel says of an error
@@ -106,3 +107,34 @@ def test_a_nonfatal_error_changes_no_state(boot, context):
         vf.guest_up()
         assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
         assert vf.read_migration_data() == steps.DATA_SIZE
+
+
+@pytest.mark.long("a migration beside an error")
+@pytest.mark.expect(*SAID, f"guest on source: .*{TOLD}")
+# QEMU opens the migration file again without closing the first, and fails
+@pytest.mark.expect("guest on source: .*data_fd out of sync", maybe=True)
+@pytest.mark.parametrize("then, how", [("completed", "failed"), ("cancelled", "cancelled")])
+def test_a_nonfatal_error_in_pre_copy(new_session, then, how):
+    """If an error stops the guest in pre-copy, the migration must fail or be cancelled; QEMU must live, and
+    the VF must be in RUNNING and not be reset."""
+    with new_session().scenario(HostConfig(ports=True)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host, before = scenario.guest, scenario.source, resets(scenario.source)[1]
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        wait_until("it is in pre-copy", lambda: states(scenario) == "PRE_COPY")
+        inject(host, "sec.vf1")
+        event(guest, "STOP", began)
+        assert guest.qmp.cmd("query-status")["status"] == "internal-error"
+        if then == "cancelled":
+            guest.qmp.cmd("migrate_cancel")
+        else:
+            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        assert ended(guest, began) == how
+        assert guest.qmp.cmd("query-status")["status"] == "internal-error"
+        with pytest.raises(LabError, match="Resetting the Virtual Machine is required"):
+            guest.qmp.cmd("cont")
+        vf_runs(scenario)
+        assert resets(host)[1] == before
+        arriving.close()
