@@ -77,6 +77,7 @@ PLACES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "debian/*", "Documenta
           "Makefile", "Kconfig", "kernel/configs/*", "include/uapi/linux/*.h",
           *(f"drivers/vfio/pci/hisilicon/**/{name}" for name in ("*.[ch]", "Kconfig", "Makefile")),
           "dkms/**/*.[ch]", "dkms/*.sh", "dkms/Kbuild", "drivers/crypto/hisilicon/*.patch",
+          *(f"tools/hisi-acc-check/{name}" for name in ("*.[ch]", "*.8", "Makefile")),
           *(f"tools/testing/selftests/vfio/{name}" for name in ("**/*.[ch]", "*.mk", "*.patch", "config", "settings")),
           *(f"tools/testing/vfio_lab/{place}" for place in (
               "tests/**/*.py", "tests/mutants/**/*.patch", "lab/**/*.py", "benchmarks/*.py", "benchmarks/*.md",

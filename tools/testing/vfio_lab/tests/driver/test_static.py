@@ -17,7 +17,7 @@ SPARSE = ("C=2", "CF=-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__")
 #: nor that these macros are constant
 SPARSE_CANNOT = "error: bad constant expression"
 #: C in the kernel's style
-KERNEL_CODE = ("dkms", "drivers/vfio", "tools/testing/selftests/vfio")
+KERNEL_CODE = ("dkms", "drivers/vfio", "tools/hisi-acc-check", "tools/testing/selftests/vfio")
 
 
 #: checks that do not apply: tracepoint macros differ from others, and user-space programs have
@@ -25,6 +25,7 @@ KERNEL_CODE = ("dkms", "drivers/vfio", "tools/testing/selftests/vfio")
 EXCEPT = {
     "trace.h": {"COMPLEX_MACRO", "PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE"},
     "tools/": {"BIT_MACRO", "COMPLEX_MACRO", "VOLATILE", "EMBEDDED_FUNCTION_NAME"},
+    "tools/hisi-acc-check/check.h": {"PREFER_DEFINED_ATTRIBUTE_MACRO"},
     "tools/testing/selftests/vfio/vfio_iommu_dirty": {"PREFER_DEFINED_ATTRIBUTE_MACRO", "ARRAY_SIZE", "CAMELCASE"},
 }
 
