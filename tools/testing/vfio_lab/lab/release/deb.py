@@ -26,7 +26,7 @@ def build(target: Path, context: Context) -> list[Path]:
         for place in files.listed():
             (source / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(paths.ROOT / place, source / place)
-        run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary"], cwd=source, log=log,
+        run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary", "--host-arch=arm64"], cwd=source, log=log,
             failure="The packages cannot be built.")
         (changes,) = source.parent.glob("*.changes")
         for file in source.parent.glob("*.*"):

@@ -5,6 +5,7 @@ the clone."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import pathlib
 import re
@@ -70,6 +71,15 @@ def test_dkms_builds_for_an_arm64_kernel(added, context, tmp_path, version):
     found = subprocess.run(["/sbin/modinfo", "-b", tmp_path, "-k", built.release, "-n", "hisi_acc_vfio_pci"],
                            capture_output=True, text=True, check=True)
     assert "/updates/dkms/" in found.stdout
+
+
+def test_the_drivers_package_has_the_check(unpacked):
+    """The driver's package must have hisi-acc-check for arm64, for any release of the C library, and its page."""
+    said = subprocess.run(["aarch64-linux-gnu-readelf", "--file-header", "--program-headers", unpacked / "usr/sbin/hisi-acc-check"],
+                          capture_output=True, text=True, check=True).stdout
+    assert "AArch64" in said and "program interpreter" not in said
+    page = gzip.decompress((unpacked / "usr/share/man/man8/hisi-acc-check.8.gz").read_bytes())
+    assert page == (paths.ROOT / "tools/hisi-acc-check/hisi-acc-check.8").read_bytes()
 
 
 NOT_BUILT = "hisi_acc_vfio_pci: not built for kernel"

@@ -126,6 +126,7 @@ def test_the_driver_is_installed_and_found_first(host):
     said = do(host, f"cd /lab/first; {DO['package-install']}")
     assert built_for(host) == {release: FIRST} and not not_built(said)
     assert f"/lib/modules/{release}/updates/dkms/{MODULE}.ko" in said.splitlines()[-1]
+    assert "modprobe takes updates/dkms/" in host.ssh.run("hisi-acc-check", check=False).stdout
     again = blocks("sh")
     do(host, f"VF={VF} VF2={VF2}; {again['unload']}\n{again['reload']}", timeout=120)
     assert "p2p" in features()
@@ -173,7 +174,7 @@ def test_without_the_package_all_is_as_it_was(host):
     do(host, DO["package-remove"], timeout=120)
     assert not host.ssh.out("dkms status")
     assert all("/kernel/" in found(host, release) for release in kernels)
-    left = "/usr/src/hisi-acc* /var/lib/dkms/hisi-acc* /lib/modules/*/updates/dkms/*"
+    left = "/usr/sbin/hisi-acc* /usr/src/hisi-acc* /var/lib/dkms/hisi-acc* /lib/modules/*/updates/dkms/*"
     assert host.ssh.run(f"ls -d {left}", check=False).stdout == ""
 
 
