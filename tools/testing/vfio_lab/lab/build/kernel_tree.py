@@ -18,9 +18,10 @@ from ..core.files import listed
 
 DRIVER = "drivers/vfio/pci/hisilicon"
 SELFTESTS = "tools/testing/selftests/vfio"
+CHECK = "tools/hisi-acc-check"
 GUIDE = "Documentation/admin-guide/hisi-acc-vfio-pci"
 #: directories of this clone whose files have the same place in a kernel's tree
-PLACES = ("Documentation", "drivers", "kernel", SELFTESTS)
+PLACES = ("Documentation", "drivers", "kernel", CHECK, SELFTESTS)
 #: the indexes that get a page of this clone, and the entry before it
 INDEX = {
     "Documentation/driver-api/index.rst": ("vfio", "hisi-acc-vfio-pci/index"),

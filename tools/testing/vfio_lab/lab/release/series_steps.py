@@ -101,6 +101,9 @@ STEPS = (
     Step("selftests", "selftests/vfio: Test migration of HiSilicon accelerator VFs", _drop(f"{tree.SELFTESTS}/"), False,
          # userspace programs, mapped registers, a name that is also a function, fixtures
          "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME,COMPLEX_MACRO"),
+    Step("check", "tools: Add hisi-acc-check", _drop(f"{tree.CHECK}/"), False,
+         # userspace programs have no such macro
+         "PREFER_DEFINED_ATTRIBUTE_MACRO"),
     Step("maintainers", "MAINTAINERS: Add files of hisi_acc_vfio_pci", _drop("MAINTAINERS")),
 )
 
