@@ -24,7 +24,7 @@ from migrations import ended
 pytestmark = pytest.mark.long("a release of QEMU that has CPR for VFs")
 
 NEW = versions.VMMS[-1].name
-#: arguments of both QEMUs, more of the other one's, and what each is told
+#: arguments of both QEMUs, more of the other one's, and the commands of both
 BOTH, OTHER, INCOMING = (blocks("none", "options")[f"cpr-{name}"] for name in ("both", "other", "incoming"))
 FORMER = blocks("json", "options")["cpr-former"]
 (CPR,) = re.findall('"path": "(.*?)"', OTHER)
@@ -40,8 +40,8 @@ def handed_over(scenario: Scenario, enable: str) -> tuple[Guest, str]:
         # the other QEMU's monitor answers when it has got the devices
         wait_until("the other QEMU listens", lambda: not host.ssh.run(f"test -S {CPR}", check=False).returncode)
         for command in re.findall(r"^{.*(?:\n .*)*", FORMER, re.M):
-            told = json.loads(command)
-            old.qmp.cmd(told["execute"], **told["arguments"])
+            said = json.loads(command)
+            old.qmp.cmd(said["execute"], **said["arguments"])
 
     thread = threading.Thread(target=hand_over)
     thread.start()
@@ -101,8 +101,8 @@ def test_vfs_that_can_migrate(new_session, before, after, how, lost):
         scenario.set_up()
         scenario.start_guest()
         had = resets(scenario, ("sec",))
-        old, said = handed_over(scenario, after)
-        assert said == how, old.qmp.cmd("query-migrate")
+        old, ends = handed_over(scenario, after)
+        assert ends == how, old.qmp.cmd("query-migrate")
         user = old if how == "failed" else scenario.guest
         wait_until("the guest runs", lambda: user.qmp.cmd("query-status")["running"])
         assert resets(scenario, ("sec",)) == [had[0] + lost]
