@@ -49,8 +49,9 @@ SANITIZE = ("--enable-asan", "--enable-ubsan", "--extra-cflags=-g1")
 #: set to 1, the lab runs on the outer QEMU that checks itself
 SANITIZED = "VFIO_LAB_ASAN"
 #: how that one ends at the first thing it finds. Leaks are looked for where a
-#: machine quits; hosts are killed
-SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0",
+#: machine quits; hosts are killed. Freed memory is kept for a while, but no more than
+#: tests of the model's memory allow for
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:abort_on_error=0:quarantine_size_mb=4",
                      "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 
 
