@@ -16,6 +16,7 @@ from tenant_scenarios import TURNS, WAIT_MS, gets_its_turn
 
 #: VFs of a device: some, or the maximum
 SOME, ALL = 8, 63
+SLOW_COMMAND_US = 300_000
 
 
 @pytest.fixture(scope="module", params=[SOME, pytest.param(ALL, marks=pytest.mark.long("takes minutes to bind"))])
@@ -37,6 +38,17 @@ def test_the_pfs_driver_gets_its_turn(bench, what, count):
     although it polls less often the longer it waits; and no VF may starve."""
     done = gets_its_turn(bench, what, count)
     assert {address: loop for address, loop in done.items() if not got_on(what, loop)} == {}
+
+
+def test_the_pfs_driver_gets_its_turn_on_a_slow_device(bench):
+    """The same while each mailbox command takes a third of a second, so that a stop takes longer than the
+    time for which VFs may join."""
+    bench.set(mailbox_latency=SLOW_COMMAND_US)
+    try:
+        done = gets_its_turn(bench, "states", SOME)
+    finally:
+        bench.sound()
+    assert {address: loop for address, loop in done.items() if not got_on("states", loop)} == {}
 
 
 @pytest.fixture(scope="module")
