@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ..core import hardware, versions
 from ..build.kernel import GUEST
+from .link import Link
 
 #: default properties of the device model: requests with a latency; few and short queues,
 #: because the stock driver allocates memory for each entry of each ring; and one
@@ -91,7 +92,7 @@ class MigrationConfig:
     are pending; `load` is the number of lanes and the longest request, by default
     default_load(), and "" for a guest that is idle until Guest.stop_load().  `leaving` are
     commands for the monitor of a QEMU before its guest migrates, `arriving` for that of one
-    that waits for the guest."""
+    that waits for the guest.  `link` slows the network between the hosts."""
 
     backend: str = "iommufd"
     enable: str = ""
@@ -100,6 +101,7 @@ class MigrationConfig:
     load: str | None = None
     leaving: tuple[str, ...] = ()
     arriving: tuple[str, ...] = ()
+    link: Link | None = None
 
 
 def default_load(host: HostConfig, guest: GuestConfig) -> str:

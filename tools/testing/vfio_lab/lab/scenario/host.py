@@ -48,14 +48,16 @@ done
 
 @dataclasses.dataclass
 class HostSpec:
-    """What to boot.  `lan` is ("server" | "client", unix socket) or None; `extra` are
-    additional arguments of the outer QEMU; `vmm` is the QEMU in `initrd`."""
+    """What to boot.  `lan` is ("server" | "client", unix socket) or None: the server listens there,
+    unless it is `linked`, see link.py; `extra` are additional arguments of the outer QEMU; `vmm` is
+    the QEMU in `initrd`."""
 
     name: str
     config: HostConfig
     kernel: Kernel
     initrd: pathlib.Path
     lan: tuple[str, pathlib.Path] | None = None
+    linked: bool = False
     extra: tuple[str, ...] = ()
     vmm: versions.Vmm = versions.VMMS[0]
 
@@ -112,7 +114,8 @@ class Host:
         if spec.lan:
             role, path = spec.lan
             last = 2 if role == "server" else 3
-            args += ["-netdev", f"stream,id=lan,server={'on' if role == 'server' else 'off'},"
+            listens = role == "server" and not spec.linked
+            args += ["-netdev", f"stream,id=lan,server={'on' if listens else 'off'},"
                                 f"addr.type=unix,addr.path={path}",
                      "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
         args += spec.extra

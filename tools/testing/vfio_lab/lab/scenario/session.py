@@ -18,6 +18,7 @@ from ..build import cpio, driver, firmware, image, kernel, pyqmp, qemu, rootfs
 from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import Start, command
 from .host import Host, HostSpec
+from .link import Link, Wire
 from .migration import Outcome, Scenario
 
 #: disk space for building a host's initramfs
@@ -65,7 +66,7 @@ class Session:
         return self._key
 
     def spec(self, name: str, config: HostConfig, guest: GuestConfig | None = None,
-             lan: tuple[str, pathlib.Path] | None = None) -> HostSpec:
+             lan: tuple[str, pathlib.Path] | None = None, linked: bool = False) -> HostSpec:
         """Build what a host needs, and its initramfs, with a guest's kernel and root if it has one."""
         self._prepare()
         temporary.require(INITRAMFS_SIZE, f"the initramfs of host {name}")
@@ -90,7 +91,7 @@ class Session:
         cpio.concatenate(initrd, [root.archive, *config.roots, parts / "modules.cpio", parts / "overlay.cpio"])
         shutil.rmtree(parts)
         bios = ("-bios", str(firmware.uefi(self.context))) if config.uefi else ()
-        return HostSpec(name, config, built, initrd, lan, bios, vmm=root.vmm)
+        return HostSpec(name, config, built, initrd, lan, linked, bios, vmm=root.vmm)
 
     def host(self, spec: HostSpec, program: pathlib.Path | None = None) -> Host:
         """A host that is not booted yet; `program` is another outer QEMU."""
@@ -115,17 +116,22 @@ class Session:
                 host.wait_up()
         return hosts
 
-    def pair(self, source: HostConfig, destination: HostConfig, guest: GuestConfig) -> list[HostSpec]:
+    def pair(self, source: HostConfig, destination: HostConfig, guest: GuestConfig,
+             link: Link | None = None) -> list[HostSpec]:
         """Two hosts with a network between them, and with a guest's kernel and root."""
-        wire = self.folder / "lan"
+        ends = dict.fromkeys(hardware.LAN, self.folder / "lan")
+        if link:
+            wire = Wire(link, self.folder)
+            self._stack.callback(wire.close)
+            ends = wire.ends
         with self.context.steps.step("build the hosts' initramfs"):
-            return [self.spec("source", source, guest, ("server", wire)),
-                    self.spec("destination", destination, guest, ("client", wire))]
+            return [self.spec(name, config, guest, end, link is not None)
+                    for name, config, end in zip(("source", "destination"), (source, destination), ends.items())]
 
     def command_lines(self, source: HostConfig, destination: HostConfig, guest: GuestConfig,
                       migration: MigrationConfig) -> list[tuple[str, str]]:
         """The machines and QEMU command lines of scenario()."""
-        specs = self.pair(source, destination, guest)
+        specs = self.pair(source, destination, guest, migration.link)
         found = [(f"this machine, as host {spec.name}", shlex.join(self.host(spec).argv())) for spec in specs]
         addresses = [hardware.ENGINES[name].vf(number) for name in source.engines for number in range(guest.vfs)]
         machine = versions.machine(specs[0].vmm, specs[1].vmm)
@@ -136,7 +142,7 @@ class Session:
     def scenario(self, source: HostConfig = HostConfig(), destination: HostConfig | None = None,
                  guest: GuestConfig = GuestConfig(), migration: MigrationConfig = MigrationConfig()) -> Iterator[Scenario]:
         """Boot two hosts for a scenario, by default two of a kind; see migration.py."""
-        hosts = self.boot(self.pair(source, destination or source, guest))
+        hosts = self.boot(self.pair(source, destination or source, guest, migration.link))
         scenario = Scenario(hosts[0], hosts[1], guest, migration, self.context.steps)
         try:
             yield scenario
