@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import steps
 from guide import blocks
 from lab.core import hardware, versions
 from lab.core.errors import LabError
@@ -16,6 +17,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE
 from migrations import ended, running, vf_runs
+from steps import State
 
 OLD, NEW = versions.VMMS[0].name, versions.VMMS[-1].name
 ALL = ("sec", "zip", "hpre")
@@ -109,3 +111,23 @@ def test_only_migratable(new_session, vmm):
             scenario.guest.qmp.cmd("device_add", driver="vfio-pci", host=other, iommufd="iommu", bus="port1",
                                    enable_migration="off")
         then_migrates(scenario)
+
+
+@LONG
+@pytest.mark.expect("guest on source: .*synchronous external abort", "guest on source: .*qm_mb")
+@pytest.mark.expect("guest on source: ", maybe=True)
+@pytest.mark.parametrize("vmm", [OLD, NEW])
+def test_no_mmap(new_session, context, vmm):
+    """With x-no-mmap=on QEMU traps the guest's accesses to its VF, and KVM cannot emulate one of 16 bytes: the
+    guest's driver must fail at its first mailbox command, and the VF must work for its next user."""
+    config = HostConfig(vmm=vmm, push={steps.REMOTE: steps.program(context)})
+    with new_session().scenario(config, guest=GuestConfig(extra="-global vfio-pci.x-no-mmap=on")) as scenario:
+        scenario.set_up()
+        with pytest.raises(LabError, match="modprobe hisi_sec2 failed"):
+            scenario.start_guest()
+        scenario.guest.close()
+        host = scenario.source
+        with steps.Vf(host, accelerator.vfs(host.ssh, hardware.ENGINES[ENGINE])[0]) as vf:
+            vf.guest_up()
+            assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+            assert vf.read_migration_data() == steps.DATA_SIZE
