@@ -22,9 +22,11 @@ MIGRATION_TESTS += acc_ops_fuzz
 MIGRATION_TESTS += acc_data_fuzz
 MIGRATION_TESTS += acc_migration_bench
 # Installed, and not run by run_kselftest.sh
-MIGRATION_TOOLS := hisi_acc_migration_pf_reset
+MIGRATION_TOOLS := hisi_acc_migration_pf_reset hisi-acc-probe
 # arm64 has the store of 16 bytes that the mailbox takes
 HISI_ACC_O := $(addprefix $(OUTPUT)/, hisi_acc_guest.o hisi_acc_vf.o)
+PROBE_PARTS := device engine queue report pause context registers events power times errors
+PROBE_O := $(patsubst %, $(OUTPUT)/hisi_acc_probe_%.o, $(PROBE_PARTS))
 endif
 
 ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
@@ -38,12 +40,14 @@ TEST_GEN_PROGS_EXTENDED += $(TOOL_PROGS)
 
 MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS) $(TOOL_PROGS))
 LIBMIGRATION_O := $(addprefix $(OUTPUT)/, migration.o migration_ioctl.o vfio_open.o)
-MIGRATION_O += $(LIBMIGRATION_O) $(HISI_ACC_O)
+MIGRATION_O += $(LIBMIGRATION_O) $(HISI_ACC_O) $(PROBE_O)
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
 $(filter $(OUTPUT)/hisi_acc_% $(OUTPUT)/acc_%, $(TEST_CUSTOM_PROGS)) $(TOOL_PROGS): $(HISI_ACC_O)
+
+$(filter %/hisi-acc-probe, $(TOOL_PROGS)): $(PROBE_O)
 
 $(TEST_CUSTOM_PROGS) $(TOOL_PROGS): %: %.o $(LIBMIGRATION_O) $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
