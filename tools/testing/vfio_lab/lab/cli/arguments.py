@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..core import hardware, paths, versions
+from ..core.errors import LabError
 from ..build import kernel
+from ..scenario import profile
 from ..scenario.config import BACKENDS, DRIVERS, MODEL, GuestConfig, HostConfig, MigrationConfig
 
 
@@ -90,6 +92,14 @@ def model_property(text: str) -> tuple[str, str]:
     return name, value
 
 
+def server_profile(text: str) -> tuple[pathlib.Path, dict[str, str]]:
+    """argparse type: a file of hisi-acc-probe, and the properties of the device model for it."""
+    try:
+        return pathlib.Path(text).resolve(), profile.load(pathlib.Path(text))
+    except LabError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
 def verbosity() -> argparse.ArgumentParser:
     """-v and -q, before or after the command."""
     group = argparse.ArgumentParser(add_help=False)
@@ -127,16 +137,23 @@ def hosts() -> argparse.ArgumentParser:
     group.add_argument("--vfs", type=Number(0, 63), default=2, metavar="N", help="VFs of each accelerator (default: 2)")
     group.add_argument("--model", type=model_property, action="append", default=[], metavar="NAME=VALUE",
                        help="a property of the device model, e.g. request-latency=2000; see qemu/README.md")
+    group.add_argument("--profile", type=server_profile, metavar="FILE",
+                       help="have the device model do what hisi-acc-probe observed on a server; --model overrides it")
     group.add_argument("--dry-run", action="store_true", help="print QEMU's command lines, or what would be built first; "
                                                               "boot nothing")
     return group
+
+
+def _of_profile(args: argparse.Namespace) -> dict[str, str]:
+    given = getattr(args, "profile", None)
+    return given[1] if given else {}
 
 
 def host_config(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> HostConfig:
     """What was chosen for a host; ``version`` is another kernel, ``vmm`` another QEMU."""
     return HostConfig(kernel=version or args.kernel, driver=driver, engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
                       patches=tuple(p.resolve() for p in getattr(args, "patch", ())), httu=getattr(args, "httu", True),
-                      push=dict(getattr(args, "push", ())), model={**MODEL, **dict(args.model)})
+                      push=dict(getattr(args, "push", ())), model={**MODEL, **_of_profile(args), **dict(args.model)})
 
 
 def guest_config(args: argparse.Namespace) -> GuestConfig:

@@ -19,7 +19,7 @@ from ..core.process import tied
 from ..core.progress import Steps
 from ..core.run import show
 from ..build import kernel, parts, qemu
-from ..scenario import report
+from ..scenario import profile, report
 from ..probe import fuzz
 from ..release import results
 from . import arguments, logs
@@ -114,11 +114,13 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
     if args.restart and not args.all:
         args.parser.error("--restart is for --all")
     if args.all:
-        if args.asan or args.pytest:
-            args.parser.error("--all runs all tests, without --asan or arguments for pytest")
+        if args.asan or args.pytest or args.profile:
+            args.parser.error("--all runs all tests, without --asan, --profile or arguments for pytest")
         return every(args.restart, steps)
     if lost(args.pytest):
         args.parser.error(f"no such file of tests: {lost(args.pytest)}")
+    if args.profile:
+        os.environ[profile.VARIABLE] = str(args.profile[0])
     return tests(args.pytest, args.asan, steps)
 
 
@@ -161,6 +163,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                       "and UBSan (the first build takes ten minutes)")
     test.add_argument("--all", action="store_true", help="also the tests that take long, which take hours; a run that was "
                       "interrupted continues when it is started again on the same tree")
+    test.add_argument("--profile", type=arguments.server_profile, metavar="FILE",
+                      help="with devices that do what hisi-acc-probe observed on a server")
     test.add_argument("--restart", action="store_true", help="with --all: forget the results of earlier runs")
     test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
     test.set_defaults(func=check, parser=test)

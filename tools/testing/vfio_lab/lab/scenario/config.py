@@ -9,14 +9,15 @@ from collections.abc import Mapping
 
 from ..core import hardware, versions
 from ..build.kernel import GUEST
+from . import profile
 from .link import Link
 
 #: default properties of the device model: requests with a latency; few and short queues,
 #: because the stock driver allocates memory for each entry of each ring; and one
 #: interrupt more than VFs of hardware have, without which 6.12 binds its driver to a VF
-#: only once (see qemu/README.md)
+#: only once (see qemu/README.md). Tests may run with the profile of a server
 MODEL = {"request-latency": "1000", "engine-slots": "4", "queues": "192", "sq-depth": "64", "cq-depth": "64",
-         "vf-vectors": "4"}
+         "vf-vectors": "4", **profile.chosen()}
 
 #: drivers of VFs: this tree's, that of the kernel, or the accelerator's own
 DRIVERS = ("tree", "in-tree", "stock")
