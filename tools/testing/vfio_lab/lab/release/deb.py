@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make deb`: Debian packages of the driver, which DKMS builds, and of the lab."""
+"""`make deb`: Debian packages of the driver, which DKMS builds, of tests for servers, and of the lab."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..core import files, machine, paths, scratch
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.run import run
+from ..build import kselftest
 
 
 def build(target: Path, context: Context) -> list[Path]:
@@ -18,6 +19,7 @@ def build(target: Path, context: Context) -> list[Path]:
     if not (paths.ROOT / "debian/rules").is_file():
         raise LabError("Packages are made from a clone; this is the lab's own package.")
     machine.prepare(context, machine.DEB)
+    tests = kselftest.installed(context)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "build.log"
@@ -27,7 +29,7 @@ def build(target: Path, context: Context) -> list[Path]:
             (source / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(paths.ROOT / place, source / place)
         run(["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary", "--host-arch=arm64"], cwd=source, log=log,
-            failure="The packages cannot be built.")
+            env={"KSELFTEST": str(tests)}, failure="The packages cannot be built.")
         (changes,) = source.parent.glob("*.changes")
         for file in source.parent.glob("*.*"):
             if file.is_file():

@@ -29,7 +29,7 @@ def unpacked(context, tmp_path_factory) -> pathlib.Path:
     """The package, built and unpacked."""
     folder = tmp_path_factory.mktemp("deb")
     packages = deb.build(folder / "out", context)
-    assert len(packages) == 2
+    assert len(packages) == 3
     for package in packages:
         subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
     # Debian's DKMS, not installed: that would build modules of other packages whenever this machine
@@ -73,11 +73,26 @@ def test_dkms_builds_for_an_arm64_kernel(added, context, tmp_path, version):
     assert "/updates/dkms/" in found.stdout
 
 
-def test_the_drivers_package_has_the_check(unpacked):
-    """The driver's package must have hisi-acc-check for arm64, for any release of the C library, and its page."""
-    said = subprocess.run(["aarch64-linux-gnu-readelf", "--file-header", "--program-headers", unpacked / "usr/sbin/hisi-acc-check"],
+def is_static(program: pathlib.Path) -> None:
+    """The program must be for arm64 and for any release of the C library."""
+    said = subprocess.run(["aarch64-linux-gnu-readelf", "--file-header", "--program-headers", program],
                           capture_output=True, text=True, check=True).stdout
     assert "AArch64" in said and "program interpreter" not in said
+
+
+def test_the_tests_package_has_what_a_server_needs(unpacked):
+    """The tests' package must have all kselftests with what runs them, hisi-acc-check and hisi-acc-probe."""
+    where = unpacked / "usr/lib/hisi-acc-vfio-tests"
+    listed = [line.partition(":")[2] for line in (where / "kselftest-list.txt").read_text().splitlines()]
+    assert {"vfio_pci_migration_states_test", "hisi_acc_migration_data_test", "acc_migration_bench"} <= set(listed)
+    assert (unpacked / "usr/sbin/hisi-acc-probe").resolve() == where / "vfio/hisi-acc-probe"
+    for program in (where / "hisi-acc-check", where / "vfio/hisi-acc-probe", *(where / "vfio" / name for name in listed)):
+        is_static(program)
+
+
+def test_the_drivers_package_has_the_check(unpacked):
+    """The driver's package must have hisi-acc-check and its page."""
+    is_static(unpacked / "usr/sbin/hisi-acc-check")
     page = gzip.decompress((unpacked / "usr/share/man/man8/hisi-acc-check.8.gz").read_bytes())
     assert page == (paths.ROOT / "tools/hisi-acc-check/hisi-acc-check.8").read_bytes()
 

@@ -27,7 +27,7 @@ GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/I
 
 
 #: pages whose commands other tests run
-APART = ("check", "libvirt", "options", "packages", "probe", "security")
+APART = ("check", "hardware", "libvirt", "options", "packages", "probe", "security")
 
 
 def blocks(language: str, page: str = "") -> dict[str, str]:
