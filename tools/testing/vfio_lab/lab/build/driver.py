@@ -85,7 +85,7 @@ def module(kernel: Kernel, context: Context | None = None, patches: Sequence[Pat
             if flavour != "gcov":
                 shutil.rmtree(work)
 
-    inputs = {"recipe": f"{RECIPE} {flavour}" if flavour else RECIPE, "kernel": kernel.build.parent.name,
+    inputs = {"recipe": f"{RECIPE} {flavour}" if flavour else RECIPE, "kernel": kernel.key,
               "patches": {name: content.hex() for name, content in texts.items()},
               "files": {str(place): text for place, text in files.items()}}
     kind = f"driver-{kernel.version}{'-patched' if patches else ''}{'-' + flavour if flavour else ''}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..core import hardware, paths
 from ..core.context import Context
@@ -58,7 +58,7 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     software = sorted((kernel.modules / "lib/modules" / kernel.release / "kernel/crypto").glob("*.ko"))
     names = GUEST_MODULES
     if script:
-        names += SCRIPT_MODULES if kernel.version.endswith(GUEST_FLAVOUR) else SCRIPT_MODULES_OF_HOSTS
+        names += SCRIPT_MODULES if kernel.flavour == GUEST_FLAVOUR else SCRIPT_MODULES_OF_HOSTS
     for file in dict.fromkeys(_module_files(kernel, names) + software):
         target = tree / file.relative_to(kernel.modules)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -84,17 +84,17 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
     cpio.concatenate(out, archives)
 
 
-def host_modules(kernel: Kernel, module: pathlib.Path | None, out: pathlib.Path,
+def host_modules(kernel: Kernel, modules: Sequence[pathlib.Path], out: pathlib.Path,
                  scratch: pathlib.Path) -> None:
-    """Archive the kernel's modules for a host.  `module`, if given, takes the
-    place of the kernel's own file of the same name, as a module in updates/
-    does on any system."""
+    """Archive the kernel's modules for a host.  These `modules` take the place
+    of the kernel's own files of the same names, as modules in updates/ do on
+    any system."""
     tree = scratch / "modules"
-    shutil.copytree(kernel.modules / "lib", tree / "lib", symlinks=True,
-                    ignore=shutil.ignore_patterns("build", "source"))
-    if module:
-        updates = tree / "lib/modules" / kernel.release / "updates"
-        updates.mkdir()
+    place = f"lib/modules/{kernel.release}"
+    shutil.copytree(kernel.modules / place, tree / place, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
+    updates = tree / place / "updates"
+    for module in modules:
+        updates.mkdir(exist_ok=True)
         shutil.copy(module, updates / module.name)
     _with_depmod(kernel, tree)
     cpio.archive(out, cpio.tree(tree, prefix="usr"))
@@ -103,7 +103,8 @@ def host_modules(kernel: Kernel, module: pathlib.Path | None, out: pathlib.Path,
 def host_overlay(guest: tuple[pathlib.Path, pathlib.Path] | None, env: Mapping[str, str], public_key: str,
                  push: Mapping[str, pathlib.Path], out: pathlib.Path, context: Context) -> None:
     """Archive the files of one host: init, environment, key, the guest
-    (its kernel and initramfs), and the files pushed by the user (remote name: local)."""
+    (its kernel and initramfs), and the files and directories pushed by the user (remote
+    name: local)."""
     entries = {
         "init": cpio.program(paths.LAB / "programs/host/init"),
         "lab/clock": cpio.program(cross.static_program(paths.LAB / "programs/clock.c", context)),
@@ -115,6 +116,9 @@ def host_overlay(guest: tuple[pathlib.Path, pathlib.Path] | None, env: Mapping[s
     if guest:
         entries["lab/Image"], entries["lab/guest.cpio"] = map(cpio.file, guest)
     for remote, local in push.items():
-        entries[remote.lstrip("/")] = cpio.file(local, local.stat().st_mode & 0o777)
+        if local.is_dir():
+            entries |= cpio.tree(local, prefix=remote.strip("/")) | {remote.strip("/"): cpio.folder()}
+        else:
+            entries[remote.lstrip("/")] = cpio.file(local, local.stat().st_mode & 0o777)
     cpio.archive(out, entries)
 

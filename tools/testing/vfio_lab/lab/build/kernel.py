@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,8 @@ class Kernel:
     ``version`` is the series it really is, with its flavour if it is one (see
     flavoured()), ``release`` what uname -r says.  Below ``modules`` lies
     lib/modules/RELEASE with its modules.dep; ``build`` is the KDIR that modules
-    are built against, ``source`` the tree it came from.
+    are built against, ``source`` the tree it came from.  ``key`` names all of it in keys of
+    what is built for it.
     """
 
     version: str
@@ -65,25 +66,31 @@ class Kernel:
     modules: Path
     source: Path
     build: Path
+    key: str
+    flavour: str = ""
 
     @property
     def timeout_scale(self) -> float:
         """Timeout scaling for hosts with this kernel."""
-        return TIMEOUT_SCALE.get(self.version.partition("-")[2], 1.0)
+        return TIMEOUT_SCALE.get(self.flavour, 1.0)
 
     @property
     def parameters(self) -> str:
         """Additional arguments of its command line."""
-        return PARAMETERS.get(self.version.partition("-")[2], "")
+        return PARAMETERS.get(self.flavour, "")
 
 
 def known(name: str) -> versions.Series:
-    """The line of the table for a series; for one newer than all of them, the newest's."""
-    return versions.SERIES.get(name) or versions.KERNELS[0]
+    """The line of the table for a series; for an unknown one, that of the next newer one, or
+    of the newest."""
+    wanted = tuple(map(int, name.split(".")))
+    return min((series for series in versions.KERNELS if series.version >= wanted), key=lambda series: series.version,
+               default=versions.KERNELS[0])
 
 
-def fragment_text(series: str, flavour: str = "") -> str:
-    """The configuration of a series; an unknown series is configured as the newest known.
+def fragment_text(series: str, flavour: str = "", more: Sequence[str] = ()) -> str:
+    """The configuration of a series, with more fragments; an unknown series is configured as
+    known() has it.
 
     A later fragment overrides symbols of an earlier one.
     """
@@ -92,6 +99,7 @@ def fragment_text(series: str, flavour: str = "") -> str:
     texts.append("".join(f"{line}\n" for line in known(series).config))
     if flavour in FLAVOURS:
         texts.append((paths.KERNEL_CONFIGS / f"{flavour}.config").read_text(encoding="utf-8"))
+    texts += [re.sub(r"^# (CONFIG_\w+) is not set$", r"\1=n", fragment, flags=re.M) for fragment in more]
     text = ""
     for later in texts:
         named = set(re.findall(r"^(CONFIG_\w+)=", later, re.MULTILINE))
@@ -172,18 +180,47 @@ def counter(step: Step, unit: str, shape: str = r"^  [A-Z]") -> Callable[[str], 
     return see
 
 
-def _configure(name: str, text: str, source: Path, build: Path, log: Path, context: Context) -> None:
-    """Configure a build directory; a series that the lab does not know may have other symbols."""
+def configure(name: str, text: str, source: Path, build: Path, log: Path) -> list[str]:
+    """Configure a build directory; returns the lines that did not take effect."""
     fragment = build / "fragment"
     fragment.write_text(text, encoding="utf-8")
     run([*MAKE, "-C", source, f"O={build}", f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"],
         log=log, env=BUILD_ENV, failure=f"Kernel {name} cannot be configured.")
-    missed = unmet(text, (build / ".config").read_text(encoding="utf-8"))
+    return unmet(text, (build / ".config").read_text(encoding="utf-8"))
+
+
+def not_accepted(name: str, lines: Sequence[str]) -> str:
+    """The sentence about lines that configure() returned."""
+    return f"Kernel {name} does not accept these lines of its configuration: {', '.join(lines)}."
+
+
+def _configure(name: str, text: str, source: Path, build: Path, log: Path, context: Context) -> None:
+    """Configure a kernel of the lab; a series that the lab does not know may have other symbols."""
+    missed = configure(name, text, source, build, log)
+    if missed and name.partition("-")[0] in versions.SERIES:
+        raise LabError(not_accepted(name, missed), log)
     if missed:
-        sentence = f"Kernel {name} does not accept these lines of its configuration: {', '.join(missed)}."
-        if name.partition("-")[0] in versions.SERIES:
-            raise LabError(sentence, log)
-        context.steps.note(sentence)
+        context.steps.note(not_accepted(name, missed))
+
+
+def release_of(build: Path) -> str:
+    """What uname -r says of the kernel in a build directory."""
+    return (build / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+
+
+def install(name: str, build: Path, folder: Path, log: Path) -> None:
+    """Copy the kernel and its modules from the directory that it was built in to another."""
+    # Its default path of depmod is not that of each distribution.
+    depmod = shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod"
+    run([*MAKE, f"-j{processors.count()}", "-C", build, f"INSTALL_MOD_PATH={folder}/modules", "INSTALL_MOD_STRIP=1",
+         f"DEPMOD={depmod}", "modules_install"], log=log, env=BUILD_ENV,
+        failure=f"The modules of kernel {name} cannot be installed.")
+    shutil.copyfile(build / "arch/arm64/boot/Image", folder / "Image")
+    installed = folder / "modules" / "lib" / "modules" / release_of(build)
+    if not (installed / "modules.dep").exists():
+        raise LabError("depmod wrote no modules.dep: is kmod installed?", log)
+    for link in ("build", "source"):
+        (installed / link).unlink(missing_ok=True)
 
 
 def _make_relocatable(build: Path, source: Path) -> None:
@@ -253,18 +290,7 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
             run([*MAKE, jobs, "-C", source, f"O={tree}", "Image", "modules"], log=log,
                 env=BUILD_ENV, on_line=counter(step, "files"),
                 failure=f"Kernel {version} cannot be built.")
-            # Its default path of depmod is not that of each distribution.
-            depmod = shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod"
-            run([*MAKE, jobs, "-C", source, f"O={tree}", f"INSTALL_MOD_PATH={folder}/modules",
-                 "INSTALL_MOD_STRIP=1", f"DEPMOD={depmod}", "modules_install"], log=log,
-                env=BUILD_ENV, failure=f"The modules of kernel {version} cannot be installed.")
-            shutil.copyfile(tree / "arch/arm64/boot/Image", folder / "Image")
-            release = (tree / "include/config/kernel.release").read_text().strip()
-            installed = folder / "modules" / "lib" / "modules" / release
-            if not (installed / "modules.dep").exists():
-                raise LabError("depmod wrote no modules.dep: is kmod installed?", log)
-            for name in ("build", "source"):
-                (installed / name).unlink(missing_ok=True)
+            install(version, tree, folder, log)
             _make_relocatable(tree, source)
 
     inputs = {"recipe": RECIPE, "package": package, "source": source.name,
@@ -274,6 +300,5 @@ def kernel(version: str, context: Context | None = None, patch: Path | None = No
               "config": re.findall(r"^CONFIG_.*", config, re.M)}
     path = context.cache.entry(kind, package, digest(inputs), build,
                                context.waiting)
-    release = (path / "build/include/config/kernel.release").read_text().strip()
-    return Kernel(version, release, package, path / "Image", path / "modules", source,
-                  path / "build")
+    return Kernel(version, release_of(path / "build"), package, path / "Image", path / "modules", source, path / "build",
+                  path.name, flavour)

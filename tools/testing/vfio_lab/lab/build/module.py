@@ -10,7 +10,8 @@ from pathlib import Path
 from ..core import processors
 from ..core.cache import digest
 from ..core.context import Context
-from ..core.run import run
+from ..core.errors import LabError
+from ..core.run import output, run
 from .kernel import BUILD_ENV, CROSS, MAKE, Kernel
 
 RECIPE = 1
@@ -19,8 +20,18 @@ RECIPE = 1
 def make(tree: Path, kernel: Kernel, log: Path, failure: str, variables: Sequence[str] = (),
          on_line: Callable[[str], None] | None = None) -> None:
     """Build all modules of a directory, in place, with `variables` of make."""
+    if not (kernel.build / "Makefile").is_file():
+        raise LabError(f"Modules cannot be built for kernel {kernel.version}: there is no {kernel.build}; name its build "
+                       "folder, or leave what needs a module: --driver checkout, --guest.")
     run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={tree}", *variables, "modules"], log=log,
         env=BUILD_ENV, on_line=on_line, failure=failure)
+
+
+def check(module: Path, kernel: Kernel) -> None:
+    """Raise LabError if a module was built for another kernel."""
+    magic = output(["/sbin/modinfo", "-F", "vermagic", module]).partition(" ")[0].strip()
+    if magic != kernel.release:
+        raise LabError(f"{module} was built for {magic or 'no kernel'}, and the host runs {kernel.release}.")
 
 
 def strip(module: Path, folder: Path, log: Path) -> None:
@@ -44,6 +55,6 @@ def build(kind: str, name: str, files: Mapping[str, bytes], kernel: Kernel, cont
                 strip(work / f"{module}.ko", folder, log)
             shutil.rmtree(work)
 
-    inputs = {"recipe": RECIPE, "kernel": kernel.build.parent.name,
+    inputs = {"recipe": RECIPE, "kernel": kernel.key,
               "files": {file: content.hex() for file, content in files.items()}}
     return context.cache.entry(f"{kind}-{kernel.version}", kernel.release, digest(inputs), entry, context.waiting)

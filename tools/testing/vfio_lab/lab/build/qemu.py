@@ -186,12 +186,16 @@ def _patch(source: Path, hook: bytes, log: Path) -> None:
         wanted.rename(applied)
 
 
-def _check_model(program: Path, log: Path) -> None:
-    done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
-                          capture_output=True, text=True,
-                          env=clean_environment({"ASAN_OPTIONS": "detect_leaks=0"}))
+def check_model(program: Path, name: str = "The QEMU that was built", log: Path | None = None) -> None:
+    """Raise LabError if a QEMU lacks the device model."""
+    try:
+        done = subprocess.run([program, "-M", "virt", "-device", "help"], check=False,
+                              capture_output=True, text=True,
+                              env=clean_environment({"ASAN_OPTIONS": "detect_leaks=0"}))
+    except OSError as e:
+        raise LabError(f"{name} is not a program for this machine: {e.strerror}.", log) from e
     if any(f'"{name}"' not in done.stdout for name in MODEL_TYPES):
-        raise LabError("The QEMU that was built does not have the device model in it"
+        raise LabError(f"{name} does not have the device model in it"
                        f"{': ' + done.stderr.strip() if done.returncode else ''}.", log)
 
 
@@ -285,7 +289,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], mutation: Ma
                     run(["strip", "-o", folder / PROGRAM, where / PROGRAM], log=log)
                 else:
                     shutil.copy(where / PROGRAM, folder)    # reports need line numbers
-                _check_model(folder / PROGRAM, log)
+                check_model(folder / PROGRAM, log=log)
 
     path = context.cache.entry("qemu-mutant" if mutation else kind, version, digest({**base, "model": model}), build,
                                context.waiting)

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import pathlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 
 from ..core import hardware, paths, versions
 from ..core.errors import LabError
-from ..build import kernel
+from ..build import kernel, own_kernel
 from ..scenario import profile
-from ..scenario.config import BACKENDS, DRIVERS, MODEL, GuestConfig, HostConfig, MigrationConfig
+from ..scenario.config import BACKENDS, MODEL, GuestConfig, HostConfig, MigrationConfig
 
 
 class Named:
@@ -30,10 +33,82 @@ class Named:
         return name
 
 
+class KernelName:
+    """argparse type: a kernel of the lab by one of these names, or the path of a user's own."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.known = tuple(known)
+
+    def __call__(self, text: str) -> str:
+        if text in self.known:
+            return text
+        if "/" not in text and not os.path.exists(text):
+            raise argparse.ArgumentTypeError(f"unknown '{text}'; known: {', '.join(self.known)}, or the path of a kernel")
+        # The modules of a kernel are beside the link that names it
+        path = pathlib.Path(os.path.abspath(os.path.expanduser(text)))
+        path = path.resolve() if path.is_dir() else path
+        try:
+            own_kernel.form(path)
+        except LabError as e:
+            raise argparse.ArgumentTypeError(str(e)) from e
+        return str(path)
+
+
+def existing_file(text: str) -> pathlib.Path:
+    """argparse type: a file that exists."""
+    if not pathlib.Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"no such file: {text}")
+    return pathlib.Path(text).absolute()
+
+
+def program(text: str) -> pathlib.Path:
+    """argparse type: a program."""
+    path = existing_file(text)
+    if not os.access(path, os.X_OK):
+        raise argparse.ArgumentTypeError(f"not a program: {text}")
+    return path
+
+
+def kernel_module(text: str) -> pathlib.Path:
+    """argparse type: a kernel module, by its file."""
+    if not text.endswith(".ko"):
+        raise argparse.ArgumentTypeError(f"must be a file NAME.ko, got '{text}'")
+    return existing_file(text)
+
+
+def memory(text: str) -> int:
+    """argparse type: a size in MiB, or with M or G behind it; in MiB."""
+    found = re.fullmatch(r"([0-9]{1,6})([MG]?)", text)
+    size = int(found[1]) * (1024 if found[2] == "G" else 1) if found else 0
+    if not MEMORY[0] <= size <= MEMORY[1]:
+        raise argparse.ArgumentTypeError(f"must be {MEMORY[0]}M..{MEMORY[1] // 1024}G, got '{text}'")
+    return size
+
+
+def words(text: str) -> tuple[str, ...]:
+    """argparse type: words as a shell splits them."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{str(e).lower()}: {text}") from e
+
+
 OLDER_DRIVERS = {"ours": "tree", "mainline": "in-tree", "none": "stock"}
-DRIVER = Named(DRIVERS, OLDER_DRIVERS)
-VARIANT_DRIVER = Named(DRIVERS[:2], OLDER_DRIVERS)
+VARIANT_DRIVERS = ("tree", "checkout", "in-tree")
+DRIVER = Named((*VARIANT_DRIVERS, "stock"), OLDER_DRIVERS)
+VARIANT_DRIVER = Named(VARIANT_DRIVERS, OLDER_DRIVERS)
+#: what --help says of them
+DRIVER_HELP = ("tree (the default: that of the kernel if --kernel is a path, whatever stands there, else this "
+               "checkout's), checkout (this checkout's)")
+#: of a host, in MiB: less does not hold its root file system
+MEMORY = (2048, 65536)
+#: CONFIG_NR_CPUS of the lab's kernels
+CPUS = 8
 BACKEND = Named(BACKENDS, {"legacy": "container", "group": "container"})
+
+
+HOST_KERNEL = KernelName(kernel.HOSTS)
+GUEST_KERNEL = KernelName(versions.SERIES)
 
 
 def engine_list(text: str) -> tuple[str, ...]:
@@ -62,8 +137,18 @@ def pushed(text: str) -> tuple[str, pathlib.Path]:
     local, colon, remote = text.rpartition(":")
     if not colon or not local or not remote.startswith("/") or remote.endswith("/"):
         raise argparse.ArgumentTypeError(f"must be LOCAL:REMOTE with an absolute path as REMOTE, got '{text}'")
-    if not pathlib.Path(local).is_file():
+    if not pathlib.Path(local).exists():
         raise argparse.ArgumentTypeError(f"no such file: {local}")
+    return remote, pathlib.Path(local)
+
+
+def pulled(text: str) -> tuple[str, pathlib.Path]:
+    """argparse type: REMOTE:LOCAL, as remote name and local file."""
+    remote, colon, local = text.partition(":")
+    if not colon or not local or not remote.startswith("/") or remote.endswith("/"):
+        raise argparse.ArgumentTypeError(f"must be REMOTE:LOCAL with an absolute path as REMOTE, got '{text}'")
+    if not pathlib.Path(local).absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"no such directory: {pathlib.Path(local).parent}")
     return remote, pathlib.Path(local)
 
 
@@ -126,12 +211,32 @@ def vmm(group: argparse.ArgumentParser) -> None:
 def hosts() -> argparse.ArgumentParser:
     """Options of hosts."""
     group = argparse.ArgumentParser(add_help=False)
-    group.add_argument("--kernel", choices=kernel.HOSTS, default=versions.DEFAULT,
-                       help=f"kernel of the hosts (default: {versions.DEFAULT}); {kernel.flavoured('debug')} checks memory and "
-                            f"locks, {kernel.flavoured('kcsan')} data races, {kernel.flavoured('64k')} has pages of 64 KiB")
-    group.add_argument("--guest-kernel", choices=tuple(versions.SERIES), default=versions.GUEST,
-                       help=f"kernel of the guest (default: {versions.GUEST}; in later ones, programs cannot use an "
-                            "accelerator without the lab's module)")
+    group.add_argument("--kernel", type=HOST_KERNEL, default=versions.DEFAULT, metavar="KERNEL",
+                       help=f"kernel of the hosts: one of {', '.join(kernel.HOSTS)} (default: {versions.DEFAULT}; "
+                            f"{kernel.flavoured('debug')} checks memory and locks, {kernel.flavoured('kcsan')} data races, "
+                            f"{kernel.flavoured('64k')} has pages of 64 KiB); or the path of a source tree, which is built, "
+                            "of a directory that one was built in (O=), or of an Image with its modules beside it")
+    group.add_argument("--guest-kernel", type=GUEST_KERNEL, default=versions.GUEST, metavar="KERNEL",
+                       help=f"kernel of the guest: one of {', '.join(versions.SERIES)} (default: {versions.GUEST}; in later "
+                            "ones, programs cannot use an accelerator without the lab's module), or a path as above")
+    group.add_argument("--config", type=existing_file, action="append", default=[], metavar="FRAGMENT",
+                       help="options for a source tree as --kernel, besides the lab's; can be repeated")
+    group.add_argument("--module", type=kernel_module, action="append", default=[], metavar="KO",
+                       help="a module for the hosts, in place of the kernel's own of that name; loaded once VFs are bound")
+    group.add_argument("--append", action="append", default=[], metavar="WORDS", help="add to the hosts' kernel command line")
+    group.add_argument("--cpus", type=Number(1, CPUS), default=2, metavar="N", help="CPUs of a host (default: 2)")
+    group.add_argument("--memory", type=memory, default=4096, metavar="SIZE", help="memory of a host, such as 6G (default: 4G)")
+    group.add_argument("--qemu", type=program, metavar="PATH", help="another outer QEMU, with the device model in it")
+    group.add_argument("--qemu-opts", type=words, action="append", default=[], metavar="WORDS",
+                       help="add to the outer QEMU's command line, e.g. --qemu-opts='-d int'")
+    group.add_argument("--push", type=pushed, action="append", default=[], metavar="LOCAL:REMOTE",
+                       help="put a file or directory into the hosts before they boot")
+    group.add_argument("--trace", action="append", default=[], metavar="EVENT",
+                       help="record trace events of the hosts' kernels, e.g. 'hisi_acc_vfio_pci:*', from the moment VFs are "
+                            "bound; to build/COMMAND/HOST.trace.log")
+    group.add_argument("--gdb", action="store_true", help="wait for a debugger before a host boots; print gdb's command line")
+    group.add_argument("--keep", action="store_true",
+                       help="leave the hosts running at the end, until Ctrl-C; print how to get in")
     vmm(group)
     engines(group)
     group.add_argument("--vfs", type=Number(0, 63), default=2, metavar="N", help="VFs of each accelerator (default: 2)")
@@ -149,16 +254,47 @@ def _of_profile(args: argparse.Namespace) -> dict[str, str]:
     return given[1] if given else {}
 
 
+def is_tree(kernel_name: str) -> bool:
+    """Whether a kernel is a source tree."""
+    return own_kernel.is_path(kernel_name) and own_kernel.form(pathlib.Path(kernel_name)) == "tree"
+
+
+def driver_of(name: str, kernel_name: str) -> str:
+    """The driver of a HostConfig for the name of one on the command line."""
+    if name == "tree" and own_kernel.is_path(kernel_name):
+        return "in-tree"
+    return "tree" if name == "checkout" else name
+
+
 def host_config(args: argparse.Namespace, driver: str, version: str | None = None, vmm: str | None = None) -> HostConfig:
     """What was chosen for a host; ``version`` is another kernel, ``vmm`` another QEMU."""
-    return HostConfig(kernel=version or args.kernel, driver=driver, engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
+    chosen = version or args.kernel
+    return HostConfig(kernel=chosen, driver=driver_of(driver, chosen), engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
                       patches=tuple(p.resolve() for p in getattr(args, "patch", ())), httu=getattr(args, "httu", True),
-                      push=dict(getattr(args, "push", ())), model={**MODEL, **_of_profile(args), **dict(args.model)})
+                      push=dict(args.push), model={**MODEL, **_of_profile(args), **dict(args.model)},
+                      fragments=tuple(args.config) if is_tree(chosen) else (), modules=tuple(args.module),
+                      append=" ".join(args.append), cpus=args.cpus, memory=args.memory, outer=args.qemu,
+                      outer_options=tuple(itertools.chain(*args.qemu_opts)), gdb=args.gdb, trace=tuple(args.trace))
+
+
+def guest_kernel(args: argparse.Namespace) -> str:
+    """The guest's kernel."""
+    chosen = str(args.guest_kernel)
+    return chosen if own_kernel.is_path(chosen) else kernel.flavoured(kernel.GUEST_FLAVOUR, chosen)
+
+
+def refuse(args: argparse.Namespace) -> None:
+    """Reject options of hosts that do not go together, before anything is built."""
+    kernels = [args.kernel, getattr(args, "to_kernel", None) or args.kernel]
+    if args.config and not any(map(is_tree, kernels)):
+        args.parser.error("--config is for a kernel's source tree: --kernel PATH")
+    if args.dry_run and (args.keep or args.gdb):
+        args.parser.error(f"--dry-run boots nothing, so there is nothing for {'--keep' if args.keep else '--gdb'}")
 
 
 def guest_config(args: argparse.Namespace) -> GuestConfig:
     """What was chosen for the guest."""
-    return GuestConfig(kernel=kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel), vfs=getattr(args, "guest_vfs", 1))
+    return GuestConfig(kernel=guest_kernel(args), vfs=getattr(args, "guest_vfs", 1))
 
 
 def migration_config(args: argparse.Namespace) -> MigrationConfig:

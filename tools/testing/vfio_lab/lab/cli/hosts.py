@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import subprocess
+import time
+from collections.abc import Sequence
 
 from ..core import hardware, versions
 from ..core.cache import Cache
 from ..core.errors import LabError
 from ..core.process import tied
 from ..core.progress import Steps
-from ..build import kernel, parts, qemu
-from ..scenario import accelerator
+from ..build import parts, qemu
+from ..scenario import accelerator, copies
+from ..scenario.host import Host
 from ..scenario.session import Session
 from . import arguments, logs
 
@@ -21,27 +25,46 @@ from . import arguments, logs
 def needed(args: argparse.Namespace) -> list[str]:
     """The parts that run, shell, migrate and demo need with these options, except those that
     are built in seconds."""
-    kernels = {args.kernel, getattr(args, "to_kernel", None) or args.kernel}
+    to_kernel = getattr(args, "to_kernel", None) or args.kernel
+    ends = {(args.kernel, getattr(args, "driver", None) or args.from_driver), (to_kernel, getattr(args, "to_driver", ""))}
     roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
-    tree = "tree" in (getattr(args, name, "") for name in ("driver", "from_driver", "to_driver"))
-    names = {"rootfs", "library", "qemu-asan" if qemu.is_sanitized() else "qemu"} | {f"kernel-{one}" for one in kernels} | roots
-    if tree and not getattr(args, "patch", ()):
-        names |= {f"driver-{one}" for one in kernels}
+    names = {"rootfs", "library"} | {f"kernel-{one}" for one, _ in ends} | roots
+    if not args.qemu:
+        names.add("qemu-asan" if qemu.is_sanitized() else "qemu")
+    if not getattr(args, "patch", ()):
+        names |= {f"driver-{one}" for one, driver in ends if arguments.driver_of(driver, one) == "tree"}
     if getattr(args, "guest", True):
-        names |= {"programs", f"kernel-{kernel.flavoured(kernel.GUEST_FLAVOUR, args.guest_kernel)}"}
+        names |= {"programs", f"kernel-{arguments.guest_kernel(args)}"}
     return [name for name in parts.WHAT if name in names]
+
+
+def _trees(args: argparse.Namespace) -> list[str]:
+    """The source trees among the kernels of a command."""
+    named = (args.kernel, getattr(args, "to_kernel", None), args.guest_kernel if getattr(args, "guest", True) else None)
+    return [name for name in dict.fromkeys(filter(None, named)) if arguments.is_tree(name)]
 
 
 def unbuilt(args: argparse.Namespace) -> bool:
     """For --dry-run: print what would be built first; return whether there is anything."""
-    names = parts.missing(needed(args), Cache())
+    names = parts.missing(needed(args), Cache()) + [f"the kernel of {tree}" for tree in _trees(args)]
     if names:
         print("command lines are known only after building: " + ", ".join(names))
     return bool(names)
 
 
+def keep(hosts: Sequence[Host]) -> None:
+    """Print how to get into hosts, and let them run until Ctrl-C, or until none is left."""
+    for host in hosts:
+        print(f"{host.name}: {host.ssh.login()}", flush=True)
+    print("the hosts run until Ctrl-C", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while any(host.alive() for host in hosts):
+            time.sleep(1)
+
+
 def one_host(args: argparse.Namespace, steps: Steps) -> int:
     """run and shell."""
+    arguments.refuse(args)
     if args.dry_run and unbuilt(args):
         return 0
     if not args.dry_run:
@@ -57,12 +80,19 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {picked.driver}", host.console):
             accelerator.set_up(host.ssh, map(picked.engine, picked.engines), picked.vfs,
                                "stock" if picked.driver == "stock" else hardware.VARIANT_DRIVER)
-        if args.command == "shell":
-            return subprocess.run(host.ssh.argv("exec sh -l", terminal=True), check=False, **tied()).returncode
-        command = args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv)
-        status = subprocess.run(host.ssh.argv(command), check=False, **tied()).returncode
-        if status == 255 and not host.alive():
+            host.arrange()
+        command = host.ssh.argv("exec sh -l", terminal=True)
+        if args.command == "run":
+            command = host.ssh.argv(args.argv[0] if len(args.argv) == 1 else shlex.join(args.argv))
+        status = subprocess.run(command, check=False, **tied()).returncode
+        if status == 255 and args.command == "run" and not host.alive():
             raise LabError("the host went down while the command ran", host.console)
+        try:
+            for remote, local in args.pull:
+                copies.pull(host.ssh, remote, local)
+        finally:
+            if args.keep:
+                keep([host])
         return status
 
 
@@ -70,10 +100,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     """Add run and shell to the command line."""
     one = argparse.ArgumentParser(add_help=False, parents=[common, arguments.hosts()])
     one.add_argument("--driver", type=arguments.DRIVER, default="tree", metavar="DRIVER",
-                     help="what VFs are bound to: tree (this tree's variant driver, the default), in-tree (that of the kernel) "
+                     help=f"what VFs are bound to, a variant driver: {arguments.DRIVER_HELP} or in-tree (that of the kernel); "
                           "or stock (the accelerator's own driver)")
-    one.add_argument("--push", type=arguments.pushed, action="append", default=[], metavar="LOCAL:REMOTE",
-                     help="put a file into the host before it boots")
+    one.add_argument("--pull", type=arguments.pulled, action="append", default=[], metavar="REMOTE:LOCAL",
+                     help="copy a file or directory out of the host at the end")
     one.add_argument("--guest", action="store_true",
                      help="put a guest's kernel and root file system into /lab: Image and guest.cpio")
 

@@ -20,6 +20,7 @@ from . import arguments, hosts, logs
 
 def refuse(args: argparse.Namespace) -> None:
     """Reject invalid options of a migration before anything is built."""
+    arguments.refuse(args)
     missing = next((p for p in args.patch if not p.is_file()), None)
     if missing:
         args.parser.error(f"no such file: {missing}")
@@ -28,6 +29,9 @@ def refuse(args: argparse.Namespace) -> None:
         existing = next(p for p in (args.report, *args.report.parents) if p.exists())
         if existing.is_dir() == (existing == args.report) or not os.access(existing, os.W_OK):
             args.parser.error(f"cannot write to {args.report}")
+    ends = ((args.from_driver, args.kernel), (args.to_driver, args.to_kernel or args.kernel))
+    if args.patch and all(arguments.driver_of(*end) != "tree" for end in ends):
+        args.parser.error("--patch changes this checkout's driver, and no host has that: --from-driver checkout")
     if args.vfs < 1:
         args.parser.error("a migration needs at least one VF: --vfs 1")
     if args.guest_vfs > args.vfs:
@@ -59,6 +63,8 @@ def migrate(args: argparse.Namespace, steps: Steps) -> int:
         target = args.report or folder / "report.json"
         report.write_json(outcome, seconds, target)
         print(f"report: {target}\nlogs:   {folder}", flush=True)
+        if args.keep:
+            hosts.keep(session.hosts)
         return 0 if outcome.held else 1
 
 
@@ -110,15 +116,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                epilog="example: vlab migrate --from-driver in-tree --vfs 4 --guest-vfs 1 --migrations 2")
     for end, what in (("from", "source"), ("to", "destination")):
         migration.add_argument(f"--{end}-driver", type=arguments.VARIANT_DRIVER, default="tree", metavar="DRIVER",
-                          help=f"variant driver of the {what}: tree (default) or in-tree")
+                          help=f"variant driver of the {what}: {arguments.DRIVER_HELP if end == 'from' else 'tree, checkout'} or in-tree")
     migration.add_argument("--guest-vfs", type=arguments.Number(1, 63), default=1, metavar="N",
                       help="VFs of each accelerator that the guest gets (default: 1)")
     migration.add_argument("--migrations", type=arguments.Number(1, 1000), default=1, metavar="N",
                       help="how often to migrate the guest, there and back (default: 1)")
     migration.add_argument("--moves", type=arguments.Number(1, 1000), dest="migrations", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
-    migration.add_argument("--to-kernel", choices=kernel.HOSTS, help="kernel of the destination, if different: QEMU rejects a "
-                      "guest whose CPU has other registers")
+    migration.add_argument("--to-kernel", type=arguments.HOST_KERNEL, metavar="KERNEL", help="kernel of the destination, if different: "
+                      "QEMU rejects a guest whose CPU has other registers")
     migration.add_argument("--to-vmm", choices=tuple(versions.VMM), help="QEMU on the destination, if different: the guest gets the "
                       "machine type of the older release")
     migration.add_argument("--backend", type=arguments.BACKEND, default=BACKENDS[0], metavar="BACKEND",

@@ -267,12 +267,12 @@ class Cache:
 
     @contextmanager
     def tree(self, kind: str, version: str, key: str, prepare: Callable[[Path], None],
-             waiting: Waiting | None = None) -> Iterator[Path]:
+             waiting: Waiting | None = None, resumes: bool = False) -> Iterator[Path]:
         """A working tree, locked for the body, made by ``prepare(folder)`` at first.
 
         The body may change it.  It survives a body that fails with an
         ordinary exception, such as a compiler's error, but not one that was
-        interrupted.
+        interrupted, unless it ``resumes``: continues what an interrupted one has left.
         """
         name = _name(kind, version, key)
         path = self.root / "trees" / name
@@ -282,6 +282,9 @@ class Cache:
                 if not (path / ".whole").exists() or (path / ".busy").exists():
                     self._prepare(path, (kind, version, key), prepare)
             self._touch(path)
+            if resumes:
+                yield path
+                return
             (path / ".busy").touch()
             try:
                 yield path

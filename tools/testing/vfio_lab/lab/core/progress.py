@@ -49,6 +49,8 @@ class Step:
         self.printed = self.started
         self._text = ""
         self._watch: Callable[[], str] | None = None
+        #: lines to show as they are when the step ends: what a compiler says
+        self.quoted: list[str] = []
 
     def progress(self, text: str) -> None:
         """Set the progress text; shown at the next tick, so cheap to call often."""
@@ -250,6 +252,8 @@ class Steps:
                 stack.remove(step)
             if not stack:
                 self._stacks.pop(lane, None)
+            for line in step.quoted if state == "FAILED" or self._after != math.inf else ():
+                self._print(line)
             if step.elapsed >= self._after:
                 self._print(f"  {state:<8} {step.name} ({elapsed_text(step.elapsed)})")
             self._draw()
@@ -261,7 +265,7 @@ class Steps:
         with self._lock:
             self._end(lane, step, "FAILED")
             if log is not None and not logged and (step.elapsed >= self._after or self._after == math.inf):
-                for line in tail(log):
+                for line in tail(log) if not step.quoted else ():
                     self._print(f"           | {line}")
                 self._print(f"           the whole log: {log}")
         try:

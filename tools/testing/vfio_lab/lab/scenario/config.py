@@ -33,12 +33,16 @@ MIN_LANES, MAX_LANES = 12, 64
 
 @dataclasses.dataclass(frozen=True)
 class HostConfig:
-    """A host.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
+    """A host.  `kernel` is a series, or the absolute path of a user's own kernel, a source tree of
+    which is configured with `fragments`, too.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
     tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
     tracking; with `ports` each accelerator is behind a root port, which reports errors of
     the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the
     host's root, `push` maps names in the host to local files.  With `uefi` it boots by UEFI and
-    with ACPI tables, like a server: PFs can be reset by their firmware's method."""
+    with ACPI tables, like a server: PFs can be reset by their firmware's method.  `modules` take
+    the place of the kernel's own, or are loaded besides; `append` is for its command line;
+    `memory` is in MiB; `outer` is another outer QEMU, `outer_options` are more arguments of it.
+    With `gdb` it waits for a debugger; `trace` are trace events of its kernel."""
 
     kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
@@ -53,6 +57,15 @@ class HostConfig:
     vmm: str = versions.DEFAULT_VMM
     roots: tuple[pathlib.Path, ...] = ()
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    fragments: tuple[pathlib.Path, ...] = ()
+    modules: tuple[pathlib.Path, ...] = ()
+    append: str = ""
+    cpus: int = 2
+    memory: int = 4096
+    outer: pathlib.Path | None = None
+    outer_options: tuple[str, ...] = ()
+    gdb: bool = False
+    trace: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.driver in DRIVERS, self.driver
@@ -60,6 +73,10 @@ class HostConfig:
     def engine(self, name: str) -> hardware.Engine:
         """One of the accelerators, with its address in this host."""
         return (hardware.BEHIND_PORTS if self.ports else hardware.ENGINES)[name]
+
+    def brings(self, module: str) -> bool:
+        """Whether a module of this name is among those of its own; "-" and "_" are the same."""
+        return any(file.stem.replace("-", "_") == module for file in self.modules)
 
     @property
     def queues(self) -> int:

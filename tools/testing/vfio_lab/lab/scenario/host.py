@@ -34,7 +34,9 @@ BOOT_SECONDS = 90
 LEAK_SECONDS = 60
 # What AddressSanitizer prints at each start
 SANITIZER_GREETING = "ASan doesn't fully support makecontext"
-MEMORY_MIB = 4096
+# How much longer than others a host may take that a debugger stops
+DEBUGGED = 1000.0
+TRACING = "/sys/kernel/tracing"
 # How long a reset in progress may still take when the host is checked
 RESET_SECONDS = 5
 # Reads of this file fail while QM_RESETTING is set, which must not stay set
@@ -95,7 +97,7 @@ class Host:
     @property
     def timeout_scale(self) -> float:
         """Timeout scaling for this host."""
-        return self.spec.kernel.timeout_scale * MACHINE
+        return self.spec.kernel.timeout_scale * MACHINE * (DEBUGGED if self.spec.config.gdb else 1)
 
     def argv(self, qmp_fd: int = 3) -> list[str]:
         """The outer QEMU's command line, with its monitor on a file descriptor."""
@@ -103,10 +105,10 @@ class Host:
         args = [str(self._qemu), "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", *qemu.sandbox(), "-M", "virt,virtualization=on,gic-version=3,iommu=smmuv3",
                 "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on,sve=off",
-                "-smp", "2", "-m", str(MEMORY_MIB),
+                "-smp", str(config.cpus), "-m", str(config.memory),
                 "-kernel", str(spec.kernel.image), "-initrd", str(spec.initrd),
                 "-append", "console=ttyAMA0 rdinit=/init panic=-1 quiet loglevel=5 log_buf_len=4M iommu.passthrough=0 "
-                           + spec.kernel.parameters,
+                           + " ".join(filter(None, [spec.kernel.parameters, "nokaslr" if config.gdb else "", config.append])),
                 "-serial", "stdio", "-d", "guest_errors", "-D", str(self._qemu_log),
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
                 "-netdev", "user,id=ssh,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
@@ -119,6 +121,8 @@ class Host:
                                 f"addr.type=unix,addr.path={path}",
                      "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
         args += spec.extra
+        if config.gdb:
+            args += ["-S", "-gdb", f"unix:{self._gdb_socket},server=on,wait=off"]
         if config.httu:
             args += ["-global", "arm-smmuv3.httu=on"]
         for engine in hardware.ENGINES.values() if config.ports else ():
@@ -128,7 +132,17 @@ class Host:
             properties = "".join(f",{k}={v}" for k, v in config.model.items())
             place = f"bus=port-{name},addr=0.0" if config.ports else f"addr={engine.slot:x}.0"
             args += ["-device", f"{engine.device},id={name},{place},vfs={max(config.vfs, 1)}{properties}"]
-        return args
+        return [*args, *config.outer_options]
+
+    @property
+    def _gdb_socket(self) -> pathlib.Path:
+        return self.folder / "gdb"
+
+    def gdb(self) -> str:
+        """The command line of a debugger for the host's kernel, with its symbols if they are there."""
+        symbols = self.spec.kernel.build / "vmlinux"
+        return shlex.join(["gdb-multiarch", *([str(symbols)] if symbols.is_file() else []),
+                           "-ex", f"target remote {self._gdb_socket}"])
 
     def start(self) -> None:
         """Start the outer QEMU; return when its monitor answers."""
@@ -175,6 +189,26 @@ class Host:
         if not port:
             raise LabError(f"host {self.name}: the outer QEMU has no SSH port forward: {info}")
         self._ssh = Ssh(self.name, int(port.group(1)), self._key, self.folder, self.timeout_scale)
+
+    @property
+    def trace_log(self) -> pathlib.Path:
+        """Where the trace of its kernel goes."""
+        return self.console.with_name(f"{self.name}.trace.log")
+
+    def arrange(self) -> None:
+        """Once its accelerators are set up: load the modules of its own, and trace events."""
+        config = self.spec.config
+        for module in config.modules:
+            self.ssh.run(f"modprobe {module.stem}")
+        for event in config.trace:
+            if self.ssh.run(f"echo {shlex.quote(event)} >> {TRACING}/set_event", check=False).returncode:
+                raise LabError(f"host {self.name}: its kernel has no trace event {event}; {TRACING}/available_events "
+                               "lists them")
+
+    def _save_trace(self) -> None:
+        if self.spec.config.trace and self._ssh and self.alive():
+            with contextlib.suppress(LabError):
+                self.trace_log.write_text(self._ssh.run(f"cat {TRACING}/trace").stdout, encoding="utf-8")
 
     def alive(self) -> bool:
         """Whether the outer QEMU is running."""
@@ -281,6 +315,7 @@ class Host:
             self._found = self.unexpected()
         self._stopped = True
         self.guests.clear()
+        self._save_trace()
         if self._ssh:
             self._ssh.close()
             self._ssh = None

@@ -159,6 +159,7 @@ class Scenario:
                 accelerator.need_iommufd(host.ssh)
             self._all[host.name] = addresses
             self._vfs[host.name] = [addresses[name][n - 1] for name, n in self._places]
+            host.arrange()
             self._traced[host.name] = arcs.trace(host.ssh)
             self._offsets[host.name] = host.clock_offset()
             vmm = host.ssh.out("qemu-system-aarch64 --version | sed -n 's/^QEMU emulator version \\([^ ]*\\).*/\\1/p'")

@@ -14,7 +14,7 @@ from ..core import disk, hardware, scratch, temporary, versions
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.progress import Steps
-from ..build import cpio, driver, firmware, image, kernel, pyqmp, qemu, rootfs
+from ..build import cpio, driver, firmware, image, kernel, module, own_kernel, pyqmp, qemu, rootfs
 from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import Start, command
 from .host import Host, HostSpec
@@ -44,6 +44,9 @@ class Session:
             self._images = self._stack.enter_context(scratch.folder(where=temporary.top()))
         self._key = self.folder / "key"
         self.qmp_library = ""
+        #: the hosts that were booted
+        self.hosts: list[Host] = []
+        self._kernels: dict[tuple[object, ...], kernel.Kernel] = {}
 
     def __enter__(self) -> "Session":
         return self
@@ -65,15 +68,35 @@ class Session:
         self._prepare()
         return self._key
 
+    def _own_kernel(self, path: str, flavour: str = "", fragments: Sequence[pathlib.Path] = ()) -> kernel.Kernel:
+        """A user's own kernel; make looks once in a session for what has changed in a tree."""
+        wanted = (path, flavour, *fragments)
+        if wanted not in self._kernels:
+            self._kernels[wanted] = own_kernel.kernel(pathlib.Path(path), self.context, flavour, fragments)
+        return self._kernels[wanted]
+
+    def _kernel(self, config: HostConfig) -> kernel.Kernel:
+        """A host's kernel."""
+        if not own_kernel.is_path(config.kernel):
+            return kernel.kernel(config.kernel, self.context, config.kernel_patch)
+        built = self._own_kernel(config.kernel, fragments=config.fragments)
+        own_kernel.check(built, [config.engine(name) for name in config.engines],
+                         config.driver == "in-tree" and not config.brings(hardware.VARIANT_DRIVER))
+        return built
+
     def spec(self, name: str, config: HostConfig, guest: GuestConfig | None = None,
              lan: tuple[str, pathlib.Path] | None = None, linked: bool = False) -> HostSpec:
         """Build what a host needs, and its initramfs, with a guest's kernel and root if it has one."""
         self._prepare()
         temporary.require(INITRAMFS_SIZE, f"the initramfs of host {name}")
-        built = kernel.kernel(config.kernel, self.context, config.kernel_patch)
-        module = None
-        if config.driver == "tree":
-            module = driver.module(built, self.context, patches=config.patches)
+        if config.outer:
+            qemu.check_model(config.outer, str(config.outer))
+        built = self._kernel(config)
+        for one in config.modules:
+            module.check(one, built)
+        modules = config.modules
+        if config.driver == "tree" and not config.brings(hardware.VARIANT_DRIVER):
+            modules += (driver.module(built, self.context, patches=config.patches),)
         root = rootfs.host_root(versions.VMM[config.vmm], self.context)
         parts = self._images / f"{name}-parts"
         parts.mkdir()
@@ -81,10 +104,11 @@ class Session:
                "DESTINATION": hardware.LAN["client"]}
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
-            inner = kernel.kernel(guest.kernel, self.context)
+            inner = self._own_kernel(guest.kernel, kernel.GUEST_FLAVOUR) if own_kernel.is_path(guest.kernel) else \
+                kernel.kernel(guest.kernel, self.context)
             image.guest_initrd(inner, parts / "guest.cpio", parts, self.context, guest.script, guest.push, guest.lacks)
             guest_files = (inner.image, parts / "guest.cpio")
-        image.host_modules(built, module, parts / "modules.cpio", parts)
+        image.host_modules(built, modules, parts / "modules.cpio", parts)
         image.host_overlay(guest_files, env, self._key.with_suffix(".pub").read_text(),
                            config.push, parts / "overlay.cpio", self.context)
         initrd = self._images / f"{name}-initrd"
@@ -97,7 +121,7 @@ class Session:
         """A host that is not booted yet; `program` is another outer QEMU."""
         folder = self.folder / spec.name
         folder.mkdir(exist_ok=True)
-        return Host(spec, program or qemu.chosen(self.context), self.qmp_library, self._key, folder, self.logs)
+        return Host(spec, program or spec.config.outer or qemu.chosen(self.context), self.qmp_library, self._key, folder, self.logs)
 
     def boot(self, specs: Sequence[HostSpec], program: pathlib.Path | None = None) -> list[Host]:
         """Boot hosts in parallel; they run until the session ends.  `program` is another
@@ -112,6 +136,9 @@ class Session:
                 # QEMU has loaded it, and it has 200 MB
                 spec.initrd.unlink()
                 hosts.append(host)
+                self.hosts.append(host)
+                if spec.config.gdb:
+                    self.context.steps.note(f"{spec.name} waits: {host.gdb()}")
             for host in hosts:
                 host.wait_up()
         return hosts

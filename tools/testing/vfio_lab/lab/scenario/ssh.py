@@ -2,6 +2,7 @@
 """SSH to a host: OpenSSH's client, with one shared connection."""
 
 import pathlib
+import shlex
 import subprocess
 
 from ..core.errors import LabError
@@ -41,6 +42,10 @@ class Ssh:
     def argv(self, command: str, terminal: bool = False) -> list[str]:
         """The command line that runs `command` (a line of shell) in the host."""
         return [*self._base, "-tt" if terminal else "-T", "root@127.0.0.1", command]
+
+    def login(self) -> str:
+        """The command line of a shell in the host."""
+        return shlex.join([*self._base, "root@127.0.0.1"])
 
     def run(self, command: str, timeout: float = 60, check: bool = True,
             stdin: str = "") -> subprocess.CompletedProcess[str]:

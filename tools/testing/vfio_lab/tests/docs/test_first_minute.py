@@ -18,7 +18,7 @@ VLAB = paths.LAB / "vlab"
 @pytest.mark.parametrize("typed, offered", [
     (("mi",), {"migrate"}),
     (("run", "--dri"), {"--driver"}),
-    (("run", "--driver", ""), {"tree", "in-tree", "stock"}),
+    (("run", "--driver", ""), {"tree", "checkout", "in-tree", "stock"}),
     (("migrate", "--engines", "z"), {"zip"}),
     (("build", "fi"), {"firmware"}),
     (("run", "--", "l"), set()),

@@ -57,6 +57,7 @@ ALLOWED = {
     ("tools/testing/vfio_lab/lab/build/firmware.py", "image", "the firmware's"),
     ("tools/testing/vfio_lab/lab/build/firmware.py", "images", "the firmware's"),
     ("drivers/vfio/pci/hisilicon/pci.c", "function", "in a name of the PCI core"),
+    ("tools/testing/vfio_lab/lab/build/own_kernel.py", "image", "the kernel's file"),
     ("tools/testing/vfio_lab/lab/cli/hosts.py", "image", "the kernel's file"),
     ("tools/testing/vfio_lab/lab/core/apt_sources.py", "images", "Debian's"),
     ("tools/testing/vfio_lab/lab/scenario/session.py", "images", "of hosts' disks"),
