@@ -49,6 +49,35 @@ def engine(address: str) -> Engine:
     return next(e for e in (BEHIND_PORTS if bus else ENGINES).values() if e.bus == bus and e.slot <= slot < e.slot + 8)
 
 
+#: place on the root bus of the first root port for another device, and how many fit before the accelerators
+FIRST_PORT, MOST_DEVICES = 3, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """Any other PCI device of QEMU, alone behind a root port of its own, so that a reset of its bus
+    resets it: the type and its properties as in QEMU's option -device, and its number from 0 on."""
+
+    text: str
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its type."""
+        return self.text.partition(",")[0]
+
+    @property
+    def address(self) -> str:
+        """Its PCI address in a host whose accelerators are not behind ports."""
+        return f"0000:{self.number + 1:02x}:00.0"
+
+    def arguments(self) -> list[str]:
+        """For QEMU."""
+        port = f"port-device{self.number}"
+        return ["-device", f"pcie-root-port,id={port},addr={FIRST_PORT + self.number:x}.0,chassis={FIRST_PORT + self.number}",
+                "-device", f"{self.name},id=device{self.number},bus={port},addr=0.0{self.text[len(self.name):]}"]
+
+
 #: addresses of two hosts in the network between them, by the end of it that each has
 LAN = {"server": "10.0.9.1", "client": "10.0.9.2"}
 

@@ -7,7 +7,7 @@ It uses what an operator uses: modprobe, sriov_numvfs, driver_override, drivers_
 from collections.abc import Iterable
 
 from ..core.errors import LabError
-from ..core.hardware import PF_QUEUES, VARIANT_DRIVER, Engine
+from ..core.hardware import ENGINES, PF_QUEUES, VARIANT_DRIVER, Engine
 from .ssh import Ssh
 
 
@@ -32,9 +32,9 @@ def vfs(ssh: Ssh, engine: Engine) -> list[str]:
 
 
 def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
-    """Bind VFs to `driver` by driver_override, and verify it."""
+    """Bind VFs, or any PCI devices, to `driver` by driver_override, and verify it."""
     ssh.run(f"modprobe {driver}")
-    if driver == VARIANT_DRIVER:
+    if driver not in [engine.driver for engine in ENGINES.values()]:
         # A kernel has at least one of the two
         ssh.run("modprobe vfio_iommu_type1; modprobe iommufd || test -c /dev/vfio/vfio")
     for address in addresses:

@@ -39,10 +39,11 @@ class HostConfig:
     tracking; with `ports` each accelerator is behind a root port, which reports errors of
     the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the
     host's root, `push` maps names in the host to local files.  With `uefi` it boots by UEFI and
-    with ACPI tables, like a server: PFs can be reset by their firmware's method.  `modules` take
-    the place of the kernel's own, or are loaded besides; `append` is for its command line;
-    `memory` is in MiB; `outer` is another outer QEMU, `outer_options` are more arguments of it.
-    With `gdb` it waits for a debugger; `trace` are trace events of its kernel."""
+    with ACPI tables, like a server: PFs can be reset by their firmware's method.  `devices` are
+    other devices of QEMU, as in its option -device.  `modules` take the place of the kernel's own, or
+    are there besides; `append` is for its command line; `memory` is in MiB; `outer` is another outer
+    QEMU, `outer_options` are more arguments of it.  With `gdb` it waits for a debugger; `trace` are
+    trace events of its kernel."""
 
     kernel: str = versions.DEFAULT
     kernel_patch: pathlib.Path | None = None
@@ -56,9 +57,10 @@ class HostConfig:
     uefi: bool = False
     vmm: str = versions.DEFAULT_VMM
     roots: tuple[pathlib.Path, ...] = ()
+    devices: tuple[str, ...] = ()
+    modules: tuple[pathlib.Path, ...] = ()
     push: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     fragments: tuple[pathlib.Path, ...] = ()
-    modules: tuple[pathlib.Path, ...] = ()
     append: str = ""
     cpus: int = 2
     memory: int = 4096
@@ -69,6 +71,8 @@ class HostConfig:
 
     def __post_init__(self) -> None:
         assert self.driver in DRIVERS, self.driver
+        # or the buses had other numbers
+        assert not (self.devices and self.ports) and len(self.devices) <= hardware.MOST_DEVICES
 
     def engine(self, name: str) -> hardware.Engine:
         """One of the accelerators, with its address in this host."""
@@ -77,6 +81,11 @@ class HostConfig:
     def brings(self, module: str) -> bool:
         """Whether a module of this name is among those of its own; "-" and "_" are the same."""
         return any(file.stem.replace("-", "_") == module for file in self.modules)
+
+    @property
+    def others(self) -> list[hardware.Device]:
+        """The other devices, with their addresses in this host."""
+        return [hardware.Device(text, number) for number, text in enumerate(self.devices)]
 
     @property
     def queues(self) -> int:

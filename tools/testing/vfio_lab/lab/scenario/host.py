@@ -132,6 +132,8 @@ class Host:
             properties = "".join(f",{k}={v}" for k, v in config.model.items())
             place = f"bus=port-{name},addr=0.0" if config.ports else f"addr={engine.slot:x}.0"
             args += ["-device", f"{engine.device},id={name},{place},vfs={max(config.vfs, 1)}{properties}"]
+        for device in config.others:
+            args += device.arguments()
         return [*args, *config.outer_options]
 
     @property
