@@ -31,9 +31,10 @@ def vfs(ssh: Ssh, engine: Engine) -> list[str]:
     return links.split()
 
 
-def bind(ssh: Ssh, addresses: list[str], driver: str) -> None:
-    """Bind VFs, or any PCI devices, to `driver` by driver_override, and verify it."""
-    ssh.run(f"modprobe {driver}")
+def bind(ssh: Ssh, addresses: list[str], driver: str, module: str = "") -> None:
+    """Bind VFs, or any PCI devices, to `driver` by driver_override, and verify it. The driver
+    is in `module`, if that has another name."""
+    ssh.run(f"modprobe {module or driver}")
     if driver not in [engine.driver for engine in ENGINES.values()]:
         # A kernel has at least one of the two
         ssh.run("modprobe vfio_iommu_type1; modprobe iommufd || test -c /dev/vfio/vfio")

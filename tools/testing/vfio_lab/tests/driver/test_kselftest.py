@@ -10,13 +10,11 @@ import pytest
 from lab.core import hardware, versions
 from lab.build import kernel, kselftest, mtty_modules
 from lab.probe import fuzz
+from lab.probe.conformance import MODES, PROGRAMS as GENERIC, only
 from lab.scenario import accelerator, mtty, watch
+from lab.scenario import expected as lists
 from lab.scenario.config import HostConfig
-from lab.release import test_table
-from tap import MODES, only
 
-#: tests for any device and any driver
-GENERIC = sorted(path.stem for path in kselftest.TREE.glob("vfio_pci_migration_*_test.c"))
 #: programs for two VFs of an accelerator, without arguments the fuzzers and the benchmark are short
 OF_PAIRS = ["vfio_pci_hisi_acc_test", "hisi_acc_migration_states_test", "acc_ops_fuzz", "acc_data_fuzz",
             "acc_migration_bench"]
@@ -51,7 +49,7 @@ def verdicts(text: str) -> dict[str, str]:
 
 def expected(name: str) -> dict[str, str]:
     """The tests that a driver is expected to fail, from its list, and how."""
-    return test_table.failed(test_table.EXPECTED / f"vfio_pci_migration_tests.{name}")
+    return lists.failed(lists.EXPECTED / f"vfio_pci_migration_tests.{name}")
 
 
 def failed(text: str) -> set[str]:
@@ -82,7 +80,7 @@ def test_this_driver_passes(boot, context, request):
     # It maps 1 GiB for each test, which uses CPU time: alone, and one of seven
     more = "" if request.config.getoption("--long") else "-t mix_and_match"
     said |= side_by_side(host, {"driver": f"./vfio_pci_driver_test {only('iommufd')} {more} {vfs[-1]}"})
-    for name, programs in ("iommufd", GENERIC), ("pair", OF_PAIRS):
+    for name, programs in ("iommufd", [*GENERIC]), ("pair", OF_PAIRS):
         assert sorted(re.findall(r"^ok \d+ selftests: vfio: (\w+)$", said[name], re.M)) == sorted(programs), said[name]
     for name, text in said.items():
         found = verdicts(text)

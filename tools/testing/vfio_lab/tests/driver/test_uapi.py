@@ -5,9 +5,8 @@ import pytest
 
 import tap
 from lab.core import hardware, versions
-from lab.scenario import accelerator
+from lab.scenario import accelerator, expected
 from lab.scenario.config import HostConfig
-from lab.release import test_table
 from kernels import EACH
 
 
@@ -41,8 +40,8 @@ def test_the_in_tree_driver_fails_what_its_list_has(boot, context, version):
     """The in-tree driver must fail exactly what its list says."""
     host, vfs = bound_host(boot, context, version, "in-tree")
     said = host.ssh.run(tap.command(vfs), timeout=900, check=False).stdout
-    listed = test_table.failed(test_table.EXPECTED / f"hisi_acc_migration_tests.linux-{versions.SERIES[version].driver}")
-    open_ended = {test for test, how in listed.items() if how == test_table.SOMETIMES} | {"lost_in_reset_of_all"}
+    listed = expected.failed(expected.EXPECTED / f"hisi_acc_migration_tests.linux-{versions.SERIES[version].driver}")
+    open_ended = {test for test, how in listed.items() if how == expected.SOMETIMES} | {"lost_in_reset_of_all"}
     assert {test: verdict for test, verdict in tap.verdicts(said).items()
             if verdict not in (tap.PASSED, tap.SKIPPED) and test not in open_ended} == {
                 test: how for test, how in listed.items() if test not in open_ended}, said

@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.core import versions
 from lab.core.context import Context
 from lab.build import kselftest
+from lab.probe.conformance import MODES, only
 
 #: in the order of execution: the last may break a device if the driver fails it
 PROGRAMS = tuple(f"hisi_acc_migration_{theme}_test" for theme in ("bar", "states", "data", "reject", "reset"))
@@ -19,8 +20,6 @@ PROGRAMS = tuple(f"hisi_acc_migration_{theme}_test" for theme in ("bar", "states
 ALONE = "hisi_acc_migration_pf_reset"
 #: for any device, run only if named, on the first of the VFs
 GENERIC = ("vfio_pci_migration_reset_test", "vfio_pci_migration_threads_test")
-#: libvfio's, each a variant of these
-MODES = ("iommufd", "vfio_type1_iommu", "vfio_type1v2_iommu", "iommufd_compat_type1", "iommufd_compat_type1v2")
 PASSED, SKIPPED = "passes", "-"
 
 #: messages that all of them cause: they read the last word of the guest's part of BAR2
@@ -40,11 +39,6 @@ def tests() -> dict[str, str]:
 def files(context: Context) -> dict[str, Path]:
     """Files to push into a host (HostConfig.push)."""
     return {f"/lab/{program}": kselftest.program(program, context) for program in (*PROGRAMS, ALONE, *GENERIC)}
-
-
-def only(mode: str) -> str:
-    """Options of the harness that select one mode."""
-    return " ".join(f"-V {other}" for other in MODES if other != mode)
 
 
 def _line(program: str, names: Sequence[str], vfs: Sequence[str]) -> str:
