@@ -73,6 +73,7 @@ static const struct work {
 	{ "aes", { "cbc(aes)" } },
 	{ "zip", { "deflate", "inflate" } },
 	{ "hpre", { "rsa", "ecdh-nist-p256" } },
+	{ "edu", { "factorial", "dma" } },
 };
 
 #define N_WORKS (sizeof(works) / sizeof(works[0]))
@@ -393,7 +394,7 @@ int main(int argc, char **argv)
 	int fd, n;
 
 	if (argc > 4) {
-		fprintf(stderr, "usage: load [LANES [MAX_LEN [WORK[+WORK...]]]], WORK of sec, aes, zip, hpre or an algorithm\n");
+		fprintf(stderr, "usage: load [LANES [MAX_LEN [WORK[+WORK...]]]], WORK of sec, aes, zip, hpre, edu or an algorithm\n");
 		return 2;
 	}
 	if (argc > 1)

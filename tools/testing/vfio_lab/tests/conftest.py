@@ -278,7 +278,7 @@ def boot(new_session: Callable[[], Session]) -> Callable[..., Host]:
     def one(config: HostConfig, guest: GuestConfig | None = None, **how: str) -> Host:
         session = new_session()
         (host,) = session.boot([session.spec("host", config, guest)])
-        for name in config.engines:
+        for name in config.models:
             accelerator.bring_up(host.ssh, config.engine(name), config.vfs, **how)
         return host
     return one

@@ -18,7 +18,7 @@ from ..core.context import Context
 from ..core.errors import LabError
 from . import cpio, cross, rootfs
 from .kernel import GUEST_FLAVOUR, Kernel
-from .load_module import load_module, stock_qm
+from .load_module import edu_load_module, load_module, stock_qm
 
 # What the guest needs of the kernel's modules: the stock driver of each engine
 GUEST_MODULES = tuple(e.driver for e in hardware.ENGINES.values())
@@ -65,7 +65,8 @@ def guest_initrd(kernel: Kernel, out: pathlib.Path, scratch: pathlib.Path, conte
         shutil.copy(file, target)
     updates = tree / "lib/modules" / kernel.release / "updates"
     updates.mkdir()
-    shutil.copy(load_module(kernel, context), updates)
+    for module in (load_module(kernel, context), edu_load_module(kernel, context)):
+        shutil.copy(module, updates)
     if lacks:
         shutil.copy(stock_qm(kernel, lacks, context), updates)
     for list_file in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):

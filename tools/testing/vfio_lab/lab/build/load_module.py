@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Kernel modules of the lab: the part of the guest's load that runs in the kernel, a
+"""Kernel modules of the lab: the parts of the guest's load that run in the kernel, a
 second user of a PF's registers, and modified modules of the kernel: hisi_qm for a guest,
 and VFIO's core."""
 
@@ -14,6 +14,7 @@ from ..core.context import Context, shared
 from ..core.errors import LabError
 from . import module
 from .kernel import Kernel
+from .sources import EDU
 
 
 def _module(files: Mapping[str, bytes], name: str, kernel: Kernel, context: Context | None) -> Path:
@@ -30,6 +31,13 @@ def _files(folder: Path) -> dict[str, bytes]:
 def load_module(kernel: Kernel, context: Context | None = None) -> Path:
     """accel_load.ko for this kernel."""
     return _module(_files(paths.LAB / "modules/accel_load"), "accel_load", kernel, context)
+
+
+def edu_load_module(kernel: Kernel, context: Context | None = None) -> Path:
+    """edu_load.ko for this kernel: a driver of QEMU's edu device, and its load."""
+    shared_with = (paths.LAB / "modules/accel_load/accel_load.h", EDU / "edu.h")
+    files = _files(paths.LAB / "modules/edu_load") | {path.name: path.read_bytes() for path in shared_with}
+    return _module(files, "edu_load", kernel, context)
 
 
 def rival_module(kernel: Kernel, context: Context | None = None) -> Path:

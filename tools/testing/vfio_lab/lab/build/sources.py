@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..core import paths, scratch
+from ..core import hardware, paths, scratch
 from ..core.context import Context, shared
 from ..core.errors import LabError
 from ..core.run import run
@@ -14,7 +14,7 @@ from . import module
 from .kernel import Kernel
 
 #: the sample of a driver with migration
-EDU = paths.ROOT / "samples/edu_vfio_pci"
+EDU = paths.ROOT / hardware.OTHERS["edu"].sources
 
 
 def _files(folder: Path) -> dict[str, bytes]:

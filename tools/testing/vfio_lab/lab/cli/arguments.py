@@ -114,9 +114,12 @@ GUEST_KERNEL = KernelName(versions.SERIES)
 def engine_list(text: str) -> tuple[str, ...]:
     """argparse type: a comma-separated list of engines."""
     names = tuple(dict.fromkeys(text.split(",")))
-    unknown = [n for n in names if n not in hardware.ENGINES]
+    unknown = [n for n in names if n not in hardware.ALL]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown engine '{unknown[0]}'; known: {', '.join(hardware.ENGINES)}")
+        raise argparse.ArgumentTypeError(f"unknown engine '{unknown[0]}'; known: {', '.join(hardware.ALL)}")
+    alone = [n for n in names if n in hardware.OTHERS]
+    if alone and len(names) > 1:
+        raise argparse.ArgumentTypeError(f"{alone[0]} is used alone")
     return names
 
 
@@ -199,7 +202,8 @@ def verbosity() -> argparse.ArgumentParser:
 def engines(group: argparse.ArgumentParser) -> None:
     """--engines."""
     group.add_argument("--engines", type=engine_list, default=("sec",), metavar="LIST",
-                       help=f"accelerators, comma-separated: {', '.join(hardware.ENGINES)} (default: sec)")
+                       help=f"accelerators, comma-separated: {', '.join(hardware.ENGINES)} (default: sec); or {', '.join(hardware.OTHERS)}: "
+                            "QEMU's device, with the driver in samples/")
 
 
 def vmm(group: argparse.ArgumentParser) -> None:

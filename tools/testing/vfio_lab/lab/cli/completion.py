@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..core import hardware
 
 #: values that argparse's choices and types do not list
-VALUES = {"--engines": tuple(hardware.ENGINES)}
+VALUES = {"--engines": tuple(hardware.ALL)}
 
 FRAME = """\
 # SPDX-License-Identifier: GPL-2.0

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from ..core import hardware, versions
+from ..core import versions
 from ..core.cache import Cache
 from ..core.errors import LabError
 from ..core.process import tied
@@ -79,7 +79,7 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
         (host,) = session.boot([spec])
         with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {picked.driver}", host.console):
             accelerator.set_up(host.ssh, map(picked.engine, picked.engines), picked.vfs,
-                               "stock" if picked.driver == "stock" else hardware.VARIANT_DRIVER)
+                               picked.driver == "stock")
             host.arrange()
         command = host.ssh.argv("exec sh -l", terminal=True)
         if args.command == "run":

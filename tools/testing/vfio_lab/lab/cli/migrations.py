@@ -8,7 +8,7 @@ import os
 import pathlib
 import time
 
-from ..core import versions
+from ..core import hardware, versions
 from ..core.context import Context
 from ..core.progress import Steps
 from ..build import kernel, parts
@@ -32,6 +32,11 @@ def refuse(args: argparse.Namespace) -> None:
     ends = ((args.from_driver, args.kernel), (args.to_driver, args.to_kernel or args.kernel))
     if args.patch and all(arguments.driver_of(*end) != "tree" for end in ends):
         args.parser.error("--patch changes this checkout's driver, and no host has that: --from-driver checkout")
+    other = next((name for name in args.engines if name in hardware.OTHERS), None)
+    if other and "in-tree" in (args.from_driver, args.to_driver):
+        args.parser.error(f"the kernel has no driver for {other}")
+    if other and args.backend != "iommufd":
+        args.parser.error(f"the driver for {other} needs --backend iommufd")
     if args.vfs < 1:
         args.parser.error("a migration needs at least one VF: --vfs 1")
     if args.guest_vfs > args.vfs:

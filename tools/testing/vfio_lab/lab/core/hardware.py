@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The accelerators that a host has: names of their drivers, and PCI addresses."""
+"""The devices that a host has: names of their drivers, and PCI addresses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ ALGORITHMS = ("hisi_", "hisi-", "hpre-")
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """One kind of accelerator: QEMU's device type, the stock driver's name, and
+    """One kind of device: QEMU's device type, the stock driver's name, and
     the place on the host's root bus, or on the bus of its own behind a root port
-    at that place.  A PF and its 63 VFs take 64 consecutive places of the bus."""
+    at that place.  A PF and its 63 VFs take 64 consecutive places of the bus.  `variant` is its
+    VFIO driver, built from `sources` in this clone unless it is the one under test; `lanes` is
+    what the load of a guest needs for it, if that is fixed.  Without `model` it is no device of
+    the lab's: one function without VFs, properties and counters, see Device."""
 
     name: str
     device: str
     driver: str
     slot: int
     bus: int = 0
+    variant: str = VARIANT_DRIVER
+    sources: str = ""
+    lanes: int = 0
+    model: bool = True
 
     @property
     def pf(self) -> str:
@@ -28,7 +35,9 @@ class Engine:
         return f"0000:{self.bus:02x}:{self.slot:02x}.0"
 
     def vf(self, number: int) -> str:
-        """PCI address of a VF, from 0 on."""
+        """PCI address of a VF, from 0 on; of the device, if it has none."""
+        if not self.model:
+            return self.pf
         place = 8 * self.slot + 1 + number
         return f"0000:{self.bus:02x}:{place // 8:02x}.{place % 8}"
 
@@ -39,14 +48,17 @@ ENGINES = {e.name: e for e in (
     Engine("hpre", "hisi-hpre", "hisi_hpre", 0x18),
 )}
 
-#: the same, each behind a root port: a host has one for each of them, so that buses have these numbers
+#: QEMU's own devices: one of them is alone in a host, where the first root port has bus 1.  The guest's memory is
+#: beyond what edu reaches by default
+OTHERS = {e.name: e for e in (
+    Engine("edu", "edu,dma_mask=0xffffffffffff", "edu_load", 0, bus=1, variant="edu_vfio_pci",
+           sources="samples/edu_vfio_pci", lanes=6, model=False),
+)}
+#: all that a guest can have
+ALL = ENGINES | OTHERS
+
+#: the accelerators, each behind a root port: a host has one for each of them, so that buses have these numbers
 BEHIND_PORTS = {e.name: dataclasses.replace(e, slot=0, bus=bus) for bus, e in enumerate(ENGINES.values(), 1)}
-
-
-def engine(address: str) -> Engine:
-    """The accelerator that a PF or VF at this PCI address belongs to."""
-    bus, slot = int(address[5:7], 16), int(address[8:10], 16)
-    return next(e for e in (BEHIND_PORTS if bus else ENGINES).values() if e.bus == bus and e.slot <= slot < e.slot + 8)
 
 
 #: place on the root bus of the first root port for another device, and how many fit before the accelerators

@@ -7,7 +7,7 @@ It uses what an operator uses: modprobe, sriov_numvfs, driver_override, drivers_
 from collections.abc import Iterable
 
 from ..core.errors import LabError
-from ..core.hardware import ENGINES, PF_QUEUES, VARIANT_DRIVER, Engine
+from ..core.hardware import ALL, PF_QUEUES, Engine
 from .ssh import Ssh
 
 
@@ -35,7 +35,7 @@ def bind(ssh: Ssh, addresses: list[str], driver: str, module: str = "") -> None:
     """Bind VFs, or any PCI devices, to `driver` by driver_override, and verify it. The driver
     is in `module`, if that has another name."""
     ssh.run(f"modprobe {module or driver}")
-    if driver not in [engine.driver for engine in ENGINES.values()]:
+    if driver not in [engine.driver for engine in ALL.values()]:
         # A kernel has at least one of the two
         ssh.run("modprobe vfio_iommu_type1; modprobe iommufd || test -c /dev/vfio/vfio")
     for address in addresses:
@@ -46,18 +46,20 @@ def bind(ssh: Ssh, addresses: list[str], driver: str, module: str = "") -> None:
             raise LabError(f"host {ssh.name}: {address} is bound to {bound}, not to {driver}")
 
 
-def set_up(ssh: Ssh, engines: Iterable[Engine], count: int, driver: str = VARIANT_DRIVER) -> dict[str, list[str]]:
-    """Bring these accelerators up with `count` VFs each, and bind those to `driver`, or with "stock" to
-    the accelerator's own; returns the VFs of each."""
+def set_up(ssh: Ssh, engines: Iterable[Engine], count: int, stock: bool = False) -> dict[str, list[str]]:
+    """Bring these accelerators up with `count` VFs each, and bind those to their VFIO driver, or if `stock` is set
+    to their own; returns the VFs of each. Devices without VFs are bound themselves."""
     chosen = list(engines)
+    models = [engine for engine in chosen if engine.model]
     # All PFs first: loading the variant driver would load their drivers without parameters
-    for engine in chosen:
+    for engine in models:
         bring_up(ssh, engine, count)
-    found = {engine.name: vfs(ssh, engine) for engine in chosen}
-    for engine in chosen:
+    found = {engine.name: vfs(ssh, engine) if engine.model else [engine.pf] for engine in chosen}
+    for engine in models:
         if len(found[engine.name]) != count:
             raise LabError(f"host {ssh.name}: {engine.pf} has {len(found[engine.name])} VFs, expected {count}")
-        bind(ssh, found[engine.name], engine.driver if driver == "stock" else driver)
+    for engine in chosen:
+        bind(ssh, found[engine.name], engine.driver if stock else engine.variant)
     return found
 
 

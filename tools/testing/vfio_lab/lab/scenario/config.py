@@ -72,11 +72,21 @@ class HostConfig:
     def __post_init__(self) -> None:
         assert self.driver in DRIVERS, self.driver
         # or the buses had other numbers
-        assert not (self.devices and self.ports) and len(self.devices) <= hardware.MOST_DEVICES
+        assert not (self.others and self.ports) and len(self.others) <= hardware.MOST_DEVICES
 
     def engine(self, name: str) -> hardware.Engine:
         """One of the accelerators, with its address in this host."""
-        return (hardware.BEHIND_PORTS if self.ports else hardware.ENGINES)[name]
+        return (hardware.BEHIND_PORTS if self.ports else hardware.ALL)[name]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The accelerators that are the lab's device model."""
+        return tuple(name for name in self.engines if hardware.ALL[name].model)
+
+    def driver_of(self, address: str) -> str:
+        """The stock driver of the engine that has a PF or VF at this PCI address."""
+        bus, slot = int(address[5:7], 16), int(address[8:10], 16)
+        return next(e.driver for e in map(self.engine, self.engines) if e.bus == bus and e.slot <= slot < e.slot + 8)
 
     def brings(self, module: str) -> bool:
         """Whether a module of this name is among those of its own; "-" and "_" are the same."""
@@ -85,7 +95,8 @@ class HostConfig:
     @property
     def others(self) -> list[hardware.Device]:
         """The other devices, with their addresses in this host."""
-        return [hardware.Device(text, number) for number, text in enumerate(self.devices)]
+        texts = [hardware.ALL[name].device for name in self.engines if name not in self.models]
+        return [hardware.Device(text, number) for number, text in enumerate([*texts, *self.devices])]
 
     @property
     def queues(self) -> int:
@@ -133,6 +144,9 @@ class MigrationConfig:
 
 def default_load(host: HostConfig, guest: GuestConfig) -> str:
     """At least 24 lanes, and more than fit into all but one of the guest's VFs, so that none
-    of them is idle."""
+    of them is idle; fewer for devices that do one thing at a time."""
+    fixed = sum(hardware.ALL[name].lanes for name in host.engines)
+    if fixed:
+        return f"{fixed},4096"
     lanes = min(MAX_LANES, (guest.vfs - 1) * (host.queues // LANE_QUEUES) + MIN_LANES) if guest.vfs > 1 else 24
     return f"{lanes},4096"

@@ -13,7 +13,6 @@ import subprocess
 import threading
 from collections.abc import Sequence
 
-from ..core import hardware
 from ..core.errors import LabError, Refusal
 from ..core.process import kept_apart
 from ..core.run import show
@@ -57,7 +56,7 @@ def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: M
     devices = "".join(f" -device vfio-pci,host={vf}{how}" for vf in vfs)
     if iommufd:
         devices = " -object iommufd,id=iommu" + devices
-    drivers = dict.fromkeys(hardware.engine(vf).driver for vf in vfs) if guest.stock else ()
+    drivers = dict.fromkeys(spec.config.driver_of(vf) for vf in vfs) if guest.stock else ()
     load = "script" if guest.script else default_load(spec.config, guest) if migration.load is None else migration.load
     return (
         f"{guest.qemu} -nodefaults -no-user-config -display none -no-reboot"

@@ -127,7 +127,7 @@ class Host:
             args += ["-global", "arm-smmuv3.httu=on"]
         for engine in hardware.ENGINES.values() if config.ports else ():
             args += ["-device", f"pcie-root-port,id=port-{engine.name},addr={engine.slot:x}.0,chassis={engine.slot}"]
-        for name in config.engines:
+        for name in config.models:
             engine = hardware.ENGINES[name]
             properties = "".join(f",{k}={v}" for k, v in config.model.items())
             place = f"bus=port-{name},addr=0.0" if config.ports else f"addr={engine.slot:x}.0"
@@ -258,7 +258,7 @@ class Host:
         """The kernel log with levels, and the PFs that are still being reset."""
         mark = "--- reset"
         busy = "".join(_BUSY.format(driver=engine.driver, pf=engine.pf, name=name, tries=int(RESET_SECONDS * 10 * self.timeout_scale))
-                       for name in self.spec.config.engines for engine in [hardware.ENGINES[name]])
+                       for name in self.spec.config.models for engine in [hardware.ENGINES[name]])
         said = self.ssh.run(f"dmesg -r; echo '{mark}'\n{busy}", timeout=60 + RESET_SECONDS).stdout.splitlines()
         if "Booting Linux" not in said[0]:
             said.insert(0, "<3>[    0.000000] the start of the log was overwritten")
@@ -269,7 +269,7 @@ class Host:
     def _new_guest_errors(self) -> list[str]:
         """New guest errors that the devices counted."""
         found = []
-        for name in self.spec.config.engines:
+        for name in self.spec.config.models:
             for number in range(max(self.spec.config.vfs, 1) + 1):
                 for error, count in self.counters(name, number)["guest-errors"].items():
                     new = count - self._guest_errors.get((name, number, error), 0)

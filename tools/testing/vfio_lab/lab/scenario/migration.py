@@ -14,7 +14,7 @@ from ..core import hardware, versions
 from ..core.errors import LabError, Refusal
 from ..core.progress import Steps
 from . import accelerator, arcs
-from .config import GuestConfig, MigrationConfig
+from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import MIGRATION_PORT, Guest, Start
 from .host import Host
 from .load import LoadRecord, Report
@@ -105,7 +105,8 @@ class Scenario:
         self.outcome = Outcome()
         self._timeout_scale = max(source.timeout_scale, destination.timeout_scale)
         self.record = LoadRecord(self._timeout_scale)
-        self._places = [(name, n) for name in source.spec.config.engines for n in range(1, guest.vfs + 1)]
+        self._places = [(name, n) for name in source.spec.config.engines
+                        for n in range(1, (guest.vfs if hardware.ALL[name].model else 1) + 1)]
         self._guest_config, self._migration = guest, migration
         self._steps = steps
         self._machine = versions.machine(source.spec.vmm, destination.spec.vmm)
@@ -135,8 +136,24 @@ class Scenario:
     def _engines(self) -> list[str]:
         return list(dict.fromkeys(name for name, _ in self._places))
 
-    def _drivers_said(self) -> str:
-        return " and ".join(hardware.ENGINES[name].driver for name in self._engines())
+    def _models(self) -> list[str]:
+        return [name for name in self._engines() if hardware.ALL[name].model]
+
+    def _counted(self) -> list[tuple[str, int]]:
+        """The VFs that have counters."""
+        return [place for place in self._places if place[0] in self._models()]
+
+    def _variants(self, config: HostConfig) -> str:
+        """The VFIO drivers of a host."""
+        return " and ".join(dict.fromkeys(DRIVER_NAMES[config.driver] if hardware.ALL[name].model else hardware.ALL[name].variant
+                                          for name in self._engines()))
+
+    def _drivers_said(self, config: HostConfig) -> str:
+        """What is set up on a host, with which drivers."""
+        models, others = self._models(), [name for name in self._engines() if not hardware.ALL[name].model]
+        stock = " and ".join(hardware.ALL[name].driver for name in models)
+        said = [f"{stock} on the PF, {config.vfs} VFs with {DRIVER_NAMES[config.driver]}"] if models else []
+        return ", ".join([*said, *(f"{name} with {hardware.ALL[name].variant}" for name in others)])
 
     def _start(self, host: Host, incoming: bool) -> Guest:
         self._guests.append(Guest(host, self._vfs[host.name], self.record, self._guest_config, self._migration,
@@ -151,8 +168,7 @@ class Scenario:
     def _set_up_host(self, host: Host) -> None:
         """Load the PF's driver, create VFs and bind them."""
         vfs = host.spec.config.vfs
-        driver = DRIVER_NAMES[host.spec.config.driver]
-        with self._steps.step(f"{host.name}: {self._drivers_said()} on the PF, {vfs} VFs with {driver}", host.console):
+        with self._steps.step(f"{host.name}: {self._drivers_said(host.spec.config)}", host.console):
             engines = [host.spec.config.engine(name) for name in self._engines()]
             addresses = accelerator.set_up(host.ssh, engines, vfs)
             if self._migration.backend == "iommufd":
@@ -164,7 +180,7 @@ class Scenario:
             self._offsets[host.name] = host.clock_offset()
             vmm = host.ssh.out("qemu-system-aarch64 --version | sed -n 's/^QEMU emulator version \\([^ ]*\\).*/\\1/p'")
             self.outcome.where[host.name] = (f"Linux {host.ssh.out('uname -r')}, QEMU {vmm}, "
-                                             f"{driver} on {' '.join(self._vfs[host.name])}")
+                                             f"{self._variants(host.spec.config)} on {' '.join(self._vfs[host.name])}")
 
     def _alive(self, guest: Guest) -> Callable[[], bool]:
         """Whether the guest can still send reports."""
@@ -188,7 +204,7 @@ class Scenario:
                 guest.console()
                 raise LabError(str(e), guest.console_log) from e
             self.outcome.selftests = _selftests(guest.console())
-            if self._places and not self.outcome.selftests:
+            if self._models() and not self.outcome.selftests:
                 raise LabError("the guest's driver registered no algorithm")
             bad = [t for t in self.outcome.selftests if not t.endswith(": passed")]
             if bad:
@@ -206,7 +222,7 @@ class Scenario:
 
     def expect_guest(self) -> Guest:
         """Start an inner QEMU on the destination that waits for the migration."""
-        for name in self._engines():
+        for name in self._models():
             model = self.destination.spec.config.model
             self.destination.set_model(name, "request-latency", int(model["request-latency"]))
             self.destination.set_model(name, "engine-slots", int(model["engine-slots"]))
@@ -223,7 +239,7 @@ class Scenario:
 
     def begin(self, source: Guest, bandwidth: int, **parameters: int) -> None:
         """Start the migration and return."""
-        for name in self._engines() if self._migration.slow else []:
+        for name in self._models() if self._migration.slow else []:
             slow_down(self.source, name)
         source.prepare_to_leave()
         source.qmp.cmd("migrate-set-parameters", max_bandwidth=bandwidth, **parameters)
@@ -294,12 +310,12 @@ class Scenario:
 
     def _carry(self) -> None:
         """Count the requests that this migration took from the source's device."""
-        events = [self.source.counters(name, number)["events"] for name, number in self._places]
+        events = [self.source.counters(name, number)["events"] for name, number in self._counted()]
         out, here, there = self.outcome, self.source.name, self.destination.name
         out.carried = self._brought[here] + sum(c["sq-doorbells"] - c["kicks"] - c["requests-completed"] for c in events)
         self._brought[here] -= out.carried
         self._brought[there] += out.carried
-        if self._migration.slow and out.carried <= 0:
+        if self._counted() and self._migration.slow and out.carried <= 0:
             out.failures.append(f"no request was pending in the VF when it was paused on the {here}, so nothing "
                                 "was shown")
 
@@ -372,13 +388,13 @@ class Scenario:
         with self._steps.step("logs of the hosts, counters of the devices"):
             for host in (self.source, self.destination):
                 self.outcome.failures += host.unexpected()
-                for name, number in self._places if host.alive() else ():
+                for name, number in self._counted() if host.alive() else ():
                     where = host.name if len(self._places) == 1 else f"{host.name} {name} {number}"
                     self.outcome.device_counts[where] = host.counters(name, number)["events"]
 
     def _judge(self) -> None:
         done = sum(c["requests-completed"] for c in self.outcome.device_counts.values())
-        if done < self.outcome.requests["all"]:
+        if self._counted() and done < self.outcome.requests["all"]:
             self.outcome.failures.append(f"the devices processed {done} requests, fewer than were verified")
         self.outcome.failures += [f"{where}: this VF got no requests"
                                   for where, c in self.outcome.device_counts.items() if not c["requests-completed"]]

@@ -48,8 +48,8 @@ def text(outcome: Outcome, seconds: float) -> str:
     if out.requests:
         lines += ["", "Requests, each compared with the result of software",
                   "  " + ", ".join(f"{count} {name}" for name, count in out.requests.items()),
-                  f"  {out.in_flight_at_stop} in flight when the guest stopped (at least {out.in_flight_min}); "
-                  f"{out.carried} of them completed on the destination"]
+                  f"  {out.in_flight_at_stop} in flight when the guest stopped (at least {out.in_flight_min})"
+                  + (f"; {out.carried} of them completed on the destination" if out.device_counts else "")]
     for host, counts in out.device_counts.items():
         lines += [f"  {host:<12} {counts['requests-completed']} completed by the VF; "
                   f"{counts['sq-doorbells']} doorbells, {counts['msi-eq']} interrupts"]

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 
-from ..core import disk, hardware, scratch, temporary, versions
+from ..core import disk, hardware, paths, scratch, temporary, versions
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.progress import Steps
-from ..build import cpio, driver, firmware, image, kernel, module, own_kernel, pyqmp, qemu, rootfs
+from ..build import cpio, driver, firmware, image, kernel, module, own_kernel, pyqmp, qemu, rootfs, sources
 from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import Start, command
 from .host import Host, HostSpec
@@ -95,8 +95,10 @@ class Session:
         for one in config.modules:
             module.check(one, built)
         modules = config.modules
-        if config.driver == "tree" and not config.brings(hardware.VARIANT_DRIVER):
+        if config.driver == "tree" and config.models and not config.brings(hardware.VARIANT_DRIVER):
             modules += (driver.module(built, self.context, patches=config.patches),)
+        for folder in [hardware.ALL[one].sources for one in config.engines if hardware.ALL[one].sources]:
+            modules += (sources.built(paths.ROOT / folder, built, self.context, config.patches),)
         root = rootfs.host_root(versions.VMM[config.vmm], self.context)
         parts = self._images / f"{name}-parts"
         parts.mkdir()
@@ -160,7 +162,7 @@ class Session:
         """The machines and QEMU command lines of scenario()."""
         specs = self.pair(source, destination, guest, migration.link)
         found = [(f"this machine, as host {spec.name}", shlex.join(self.host(spec).argv())) for spec in specs]
-        addresses = [hardware.ENGINES[name].vf(number) for name in source.engines for number in range(guest.vfs)]
+        addresses = [hardware.ALL[name].vf(number) for name in source.engines for number in range(guest.vfs)]
         machine = versions.machine(specs[0].vmm, specs[1].vmm)
         return found + [(f"host {spec.name}", command(spec, addresses, guest, migration, Start(spec is not specs[0], machine=machine)))
                         for spec in specs]

@@ -119,7 +119,7 @@ def test_unload_and_load_again(boot, version, name):
     accelerator.bind(host.ssh, accelerator.vfs(host.ssh, engine), engine.driver)
     selftests(host)
     host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs && rmmod {engine.driver}", timeout=120)
-    accelerator.set_up(host.ssh, [engine], 2, "stock")
+    accelerator.set_up(host.ssh, [engine], 2, stock=True)
     assert selftests(host) == passed(version, name)
     sound(host, name, 0, 1, 2)
 
@@ -145,7 +145,7 @@ def test_the_stock_drivers_work_with_each(request, boot, version):
         for name, engine in ENGINES.items():
             host.ssh.run(f"echo 0 > /sys/bus/pci/devices/{engine.pf}/sriov_numvfs; rmmod {engine.driver}", timeout=120)
             choose(host, name, setting)
-        accelerator.set_up(host.ssh, ENGINES.values(), vfs, "stock")
+        accelerator.set_up(host.ssh, ENGINES.values(), vfs, stock=True)
         assert selftests(host) == passed(version, *ENGINES), setting
         host.ssh.run("find /sys/kernel/debug/hisi_* -name '*reg*' -type f -exec cat {} + > /dev/null", timeout=60)
         for name in ENGINES:
