@@ -10,6 +10,8 @@ MIGRATION_TESTS += vfio_pci_migration_precopy_test
 MIGRATION_TESTS += vfio_pci_migration_reset_test
 MIGRATION_TESTS += vfio_pci_migration_threads_test
 MIGRATION_TESTS += vfio_pci_migration_fail_nth
+# of samples/edu_vfio_pci
+MIGRATION_TESTS += edu_migration_test
 
 ifeq ($(ARCH:aarch64=arm64),arm64)
 MIGRATION_TESTS += vfio_pci_hisi_acc_test

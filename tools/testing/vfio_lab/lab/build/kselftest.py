@@ -33,6 +33,8 @@ TREE = paths.ROOT / FOLDER
 HOOK = "hook.patch"
 _PATCH = ("patch", "-p1", "--batch", "--forward", "--fuzz=0")
 HEADER = paths.UAPI / "linux/vfio.h"
+#: what a test shares with a sample
+SHARED = Path("samples/edu_vfio_pci/edu.h")
 COMPAT = paths.LAB / "programs/libuuid_compat.c"
 #: where the tests lie in a host
 REMOTE = "/lab/kselftest"
@@ -84,6 +86,8 @@ def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], lo
     _scale_timeout(tree / "tools/testing/selftests" / HARNESS)
     shutil.copytree(header, tree / "usr/include")
     shutil.copy(HEADER, tree / "usr/include/linux")
+    (tree / SHARED).parent.mkdir(parents=True)
+    shutil.copy(paths.ROOT / SHARED, tree / SHARED)
     for name, content in files.items():
         (tree / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / FOLDER / name).write_bytes(content)
@@ -127,7 +131,7 @@ def installed(context: Context | None = None, source: Kernel | None = None) -> P
 
     inputs = {"recipe": RECIPE, "source": source.source.name, "uuid": uuid.name,
               "compiler": output([f"{CROSS}gcc", "-dumpfullversion"]).strip(),
-              "compat": COMPAT, "header": HEADER, "files": {name: content.hex() for name, content in files.items()}}
+              "compat": COMPAT, "header": HEADER, "shared": paths.ROOT / SHARED, "files": {name: content.hex() for name, content in files.items()}}
     return context.cache.entry("kselftest", source.package, digest(inputs), build,
                                context.waiting) / "installed"
 

@@ -107,7 +107,8 @@ def run(args: argparse.Namespace, steps: Steps) -> int:
         push = {**chosen.config.push, **kselftest.files(kselftest.installed(session.context))}
         (host,) = session.boot([session.spec("host", dataclasses.replace(chosen.config, kernel=args.kernel, push=push))])
         address = chosen.bind(host)
-        programs = args.test or conformance.PROGRAMS + ((conformance.FAIL_NTH,) if args.kernel.endswith("-debug") else ())
+        programs = args.test or (*conformance.PROGRAMS, *([conformance.FAIL_NTH] if args.kernel.endswith("-debug") else []),
+                                 *([conformance.OWN[args.driver]] if args.driver in conformance.OWN else []))
         with steps.step(f"{chosen.name} on {chosen.device}: {len(programs)} programs", host.console) as step:
             current = ""
 
@@ -153,7 +154,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                       help="a patch to apply to a copy of the driver's sources")
     test.add_argument("--mode", choices=conformance.MODES, default=conformance.MODES[0], metavar="MODE",
                       help=f"the way to the IOMMU: {', '.join(conformance.MODES)} (default: {conformance.MODES[0]})")
-    test.add_argument("--test", choices=(*conformance.PROGRAMS, conformance.FAIL_NTH), action="append", metavar="PROGRAM",
+    test.add_argument("--test", choices=(*conformance.PROGRAMS, conformance.FAIL_NTH, *conformance.OWN.values()), action="append", metavar="PROGRAM",
                       help="only this program; can be repeated")
     test.add_argument("--expect", type=pathlib.Path, metavar="FILE",
                       help="results that are known: lines 'TEST: WHY' of failures, with ? before TEST of those that come at "
