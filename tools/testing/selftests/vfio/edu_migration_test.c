@@ -260,6 +260,24 @@ TEST_F(edu, interrupt_comes_again)
 	migration_data_free(&data);
 }
 
+/* Data that begins as that of no edu device is rejected, and so is that of another version of it */
+TEST_F(edu, data_of_another_device_is_rejected)
+{
+	static const size_t words[] = {
+		offsetof(struct edu_data, magic), offsetof(struct edu_data, id),
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+		struct migration_data data;
+
+		VFIO_ASSERT_EQ(device_save(self->device->fd, &data), 0);
+		data.bytes[words[i]] ^= 1;
+		EXPECT_NE(device_load(self->device->fd, &data, 0), 0);
+		ASSERT_EQ(device_reset(self->device->fd), 0);
+		migration_data_free(&data);
+	}
+}
+
 /* DMA of the user works after each save: its page table is in place again */
 TEST_F(edu, users_page_table_comes_back)
 {
