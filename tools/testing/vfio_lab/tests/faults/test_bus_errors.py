@@ -46,9 +46,9 @@ def recoveries(host: Host) -> int:
     return host.ssh.out("dmesg").count("AER: device recovery successful")
 
 
-def inject(host: Host, device: str) -> None:
-    """Have a device report a nonfatal error to its root port."""
-    said = host.qmp.cmd("human-monitor-command", command_line=f"pcie_aer_inject_error {device} POISON_TLP")
+def inject(host: Host, device: str, error: str = "POISON_TLP") -> None:
+    """Have a device report an error to its root port, by default a nonfatal one."""
+    said = host.qmp.cmd("human-monitor-command", command_line=f"pcie_aer_inject_error {device} {error}")
     assert said.startswith("OK "), said
 
 
@@ -107,6 +107,38 @@ def test_a_nonfatal_error_changes_no_state(boot, context):
         vf.guest_up()
         assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
         assert vf.read_migration_data() == steps.DATA_SIZE
+
+
+#: the kernel resets the link, and the PF's driver then waits for the device for a minute
+FATAL = ("AER: .*Fatal", "hisi_acc_vfio_pci .*inaccessible", "hisi_sec2 .*(PCI error detected|sva prefetch)")
+
+
+@pytest.mark.long("the PF's driver waits for more than a minute")
+@pytest.mark.expect(*FATAL)
+@pytest.mark.expect(f"guest on host: .*{TOLD}", "guest on host: ", "hisi_", "AER", "TLP", maybe=True)
+@pytest.mark.parametrize("device", ["sec.vf1", "sec"])
+def test_after_a_fatal_error_the_pf_is_removed_and_found_again(boot, context, device):
+    """A fatal error of a VF or the PF resets the link, and with it the PF, whose VFs then do not answer: the
+    guest's QEMU must end, not hang.  When the host's PF was removed and found again, VFs must work."""
+    host, addresses = a_host(boot, context)
+    record = LoadRecord()
+    guest = Guest(host, addresses[:1], record)
+    try:
+        record.wait_progress("the load runs", 20, 180, guest.alive)
+        inject(host, device, "MALF_TLP")
+        guest.wait(60)
+    finally:
+        guest.console()
+        guest.close()
+    pf = hardware.BEHIND_PORTS["sec"]
+    host.ssh.run(f"echo 1 > /sys/bus/pci/devices/{pf.pf}/remove; echo 1 > /sys/bus/pci/rescan", timeout=300)
+    accelerator.bring_up(host.ssh, pf, 2)
+    accelerator.bind(host.ssh, addresses, hardware.VARIANT_DRIVER)
+    for address in addresses:
+        with steps.Vf(host, address) as vf:
+            vf.guest_up()
+            assert vf.go(State.STOP_COPY) == ("", State.STOP_COPY)
+            assert vf.read_migration_data() == steps.DATA_SIZE
 
 
 @pytest.mark.long("a migration beside an error")
