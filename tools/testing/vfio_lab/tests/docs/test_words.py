@@ -53,6 +53,8 @@ OF_DRIVER = {
 }
 #: where a word has its plain meaning, or is a name in a source: file, word, reason
 ALLOWED = {
+    ("CHANGELOG.md", "image", "the kernel's file"),
+    ("Documentation/dev-tools/vfio-lab/kernels.rst", "image", "the kernel's file"),
     ("Documentation/driver-api/hisi-acc-vfio-pci/index.rst", "questions", "those of the kernel's acceptance criteria"),
     ("tools/testing/vfio_lab/lab/build/firmware.py", "image", "the firmware's"),
     ("tools/testing/vfio_lab/lab/build/firmware.py", "images", "the firmware's"),

@@ -203,21 +203,21 @@ def tree() -> pathlib.Path:
         git(folder, "tag", "base")
     git(folder, "checkout", "--quiet", "--force", "--detach", "base")
     driver = folder / DRIVER
-    for number in range(1, 7):
+    for number in range(1, 6):
         text = driver.read_text()
         assert text.count(LOADED[0]) == 1 or number > 4
         driver.write_text(text.replace(*LOADED) if number == 4 else f"{text}/* change {number} */\n")
         commit(BREAKS if number == 4 else f"vfio/hisilicon: change {number}")
-        if number == 1:
+        if number == 2:
             git(folder, "tag", "--force", "good")
     git(folder, "tag", "--force", "bad")
     return folder
 
 
-@pytest.mark.long("builds a kernel's tree, 25 minutes at first, and migrates on four of its commits")
+@pytest.mark.long("builds a kernel's tree, half an hour at first, and migrates on three of its commits")
 def test_a_tree_is_built_and_bisected(tree):
     """A patch of the driver in a kernel's tree must be found by the commands of the page about own
-    kernels; afterwards the tree must be as before, and what is built again must be little."""
+    kernels, and leave the tree as it was; on a commit before it, a guest must migrate."""
     page = (paths.ROOT / "Documentation/dev-tools/vfio-lab/kernels.rst").read_text()
     commands = {m[1]: textwrap.dedent(m[2]) for m in re.finditer(r"^\.\. code-block:: sh\n   :name: (\w+)\n\n((?:   .*\n|\n)+)", page, re.M)}
 
@@ -229,13 +229,11 @@ def test_a_tree_is_built_and_bisected(tree):
     done = shell("bisect", tree)
     assert done.returncode == 0, done.stderr
     assert re.search(rf"^first bad commit: [0-9a-f]{{40}}\n  {BREAKS}\n", done.stdout, re.M), done.stdout
+    assert f"{BREAKS}: bad\n" in done.stderr and "the device counted" in done.stdout
     assert git(tree, "status", "--porcelain", "--ignored") + git(tree, "rev-parse", "HEAD") == before
     # The worktree is a tree, too, and is built already
     (worktree,) = {line.removeprefix("worktree ") for line in git(tree, "worktree", "list", "--porcelain").splitlines()
                    if line.startswith("worktree ") and "/bisect-" in line}
-    git(pathlib.Path(worktree), "checkout", "--quiet", "--detach", "bad")
-    done = shell("migrate", pathlib.Path(worktree))
-    assert done.returncode == 1 and "\nFAIL after" in done.stdout, done.stdout + done.stderr
     git(pathlib.Path(worktree), "checkout", "--quiet", "--detach", "good")
     done = shell("migrate", pathlib.Path(worktree))
     assert done.returncode == 0 and "\nPASS in" in done.stdout, done.stdout + done.stderr
