@@ -94,7 +94,7 @@ u32 probe_read(struct probe_vf *vf, unsigned int offset);
 void probe_write(struct probe_vf *vf, unsigned int offset, u32 value);
 iova_t probe_iova(struct probe_vf *vf, const void *address);
 void probe_master(struct probe_vf *vf, bool on);
-/* One of the two registers of a mailbox or doorbell, by narrow stores */
+/* Store to a mailbox or doorbell by words of 4 bytes */
 void probe_narrow_store(struct probe_vf *vf, unsigned int offset, const u32 *words,
 			unsigned int count);
 /* Map BAR2 of a PF or VF read-only by sysfs; NULL if the kernel does not permit it */

@@ -171,7 +171,7 @@ static void report_repeated(struct probe_vf *vf, u32 completions)
 				     "it completed %u times, and its data was encrypted %s",
 				     completions, often[most]);
 		else
-			report_value(name, "partly twice",
+			report_value(name, "partly",
 				     "it completed %u times; parts of it were encrypted %s, others %s",
 				     completions, often[least], often[most]);
 	}
@@ -186,7 +186,11 @@ static void inflight(struct probe_vf *vf, struct probe_vf *other,
 	bool before, at_end;
 	const char *value, *when;
 
-	if (!set_up(vf, 1, name) || !prepare_results(vf, &duration)) {
+	if (!set_up(vf, 1, name)) {
+		report_unseen(again, "see %s", name);
+		return;
+	}
+	if (!prepare_results(vf, &duration)) {
 		report_unseen(name, "a request of %u bytes fails", vf->engine->lengthy);
 		report_unseen(again, "see %s", name);
 		return;
