@@ -4,8 +4,8 @@
  *
  * usage: edu_migration_test [options of the harness] DEVICE
  *
- * A state is saved, another user opens the device, which then is as at power on, and
- * loads it.
+ * A state is saved, another user opens the device, which then is as at power on, uses it
+ * for something else, and loads the state.
  */
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -152,11 +152,22 @@ static void arrive(struct _test_data_edu *self, struct migration_data *data)
 	migration_data_free(data);
 }
 
+/* What another user leaves in the device */
+static void disturb(struct _test_data_edu *self)
+{
+	writel(0xdeadbeef, self->regs + EDU_LIVENESS);
+	writel(3, self->regs + EDU_FACTORIAL);
+	wait_idle(self->regs, EDU_STATUS, EDU_STATUS_COMPUTING);
+	memset(self->memory.vaddr + EDU_BUFFER_SIZE, 0xff, EDU_BUFFER_SIZE);
+	run_dma(self->regs, IOVA + EDU_BUFFER_SIZE, EDU_BUFFER, 0);
+}
+
 static void migrate(struct _test_data_edu *self)
 {
 	struct migration_data data;
 
 	leave(self, &data);
+	disturb(self);
 	arrive(self, &data);
 }
 

@@ -10,8 +10,6 @@ MIGRATION_TESTS += vfio_pci_migration_precopy_test
 MIGRATION_TESTS += vfio_pci_migration_reset_test
 MIGRATION_TESTS += vfio_pci_migration_threads_test
 MIGRATION_TESTS += vfio_pci_migration_fail_nth
-# of samples/edu_vfio_pci
-MIGRATION_TESTS += edu_migration_test
 
 ifeq ($(ARCH:aarch64=arm64),arm64)
 MIGRATION_TESTS += vfio_pci_hisi_acc_test
@@ -60,4 +58,5 @@ all: $(TEST_CUSTOM_PROGS) $(TOOL_PROGS)
 
 EXTRA_CLEAN += $(TEST_CUSTOM_PROGS) $(MIGRATION_O) $(MIGRATION_O:.o=.d)
 
+include edu_migration.mk
 include vfio_iommu_dirty.mk

@@ -39,9 +39,9 @@ DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: of the lab, which stays where it is, programs that only it runs, and packages of what
 #: is not in the kernel
 LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/compatibility.rst", f"{GUIDE}/hardware.rst", f"{GUIDE}/packages.rst",
-            f"{SELFTESTS}/vfio_iommu_dirty")
+            f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/edu_migration")
 #: lines that lead there
-LAB_LINES = {f"{SELFTESTS}/migration.mk": "include vfio_iommu_dirty.mk\n",
+LAB_LINES = {f"{SELFTESTS}/migration.mk": "include edu_migration.mk\ninclude vfio_iommu_dirty.mk\n",
              f"{GUIDE}/index.rst": "   compatibility\n   packages\n   hardware\n"}
 LAB_SECTION = "VFIO MIGRATION LAB"
 

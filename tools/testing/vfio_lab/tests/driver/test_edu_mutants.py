@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Classic mistakes of migration drivers, as patches on the sample for QEMU's edu device: the test that each
+"""Classic bugs of migration drivers, as patches on the sample for QEMU's edu device: the test that each
 patch of tests/mutants/edu names must fail."""
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def named(patch: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("patch", MUTANTS, ids=lambda patch: patch.stem)
-def test_mistakes_name_a_test(patch):
+def test_bugs_name_a_test(patch):
     """Each patch must say in a sentence what is wrong, and name a test that there is."""
     sentence = patch.read_text(encoding="utf-8").split("\n\n")[1]
     assert sentence.endswith(".") and "\n" not in sentence
     assert named(patch)[1]
 
 
-@pytest.mark.long("builds a driver for each mistake")
-def test_each_mistake_fails_its_test(new_session, context):
-    """Each mistake must fail the test that its patch names, which the sample itself passes."""
+@pytest.mark.long("builds a driver for each bug")
+def test_each_bug_fails_its_test(new_session, context):
+    """Each bug must fail the test that its patch names, which the sample itself passes."""
     built = kernel.kernel(versions.DEFAULT, context)
     modules = {patch.stem: sources.built(sources.EDU, built, context, [patch]) for patch in MUTANTS}
     modules["none"] = sources.built(sources.EDU, built, context)
@@ -61,4 +61,4 @@ def test_each_mistake_fails_its_test(new_session, context):
     assert host.unexpected() == []
     wrong |= {name for name, (test, program) in tests.items() if verdicts(name, test, program) != ["not ok"]}
     assert wrong == set()
-    watch.expect(".", maybe=True)       # mistakes may also cause messages
+    watch.expect(".", maybe=True)       # bugs may also cause messages
