@@ -3,9 +3,10 @@
  * A driver of QEMU's edu device for a guest, and its load: requests of a program, each
  * compared with the processor's own result. A program uses it as it uses accel_load.
  *
- * "factorial" computes one with an interrupt. "dma" copies a page into the device's buffer
- * and out of it to another page. The device is used by one request at a time, of which most of
- * the time is spent in transfers: a guest that migrates does so in the middle of one.
+ * "factorial" computes one with an interrupt. "dma" copies the device's buffer to a page, compares
+ * it with what the last request of this kind left there, and copies another page into it: a state
+ * that does not migrate is noticed whenever the guest stops. The device is used by one request at a
+ * time.
  * Registers that keep a value are compared in each request with what was written last.
  */
 #include <linux/dma-mapping.h>
@@ -94,12 +95,13 @@ static int copy_page_by_dma(struct lane *lane)
 {
 	int err;
 
+	memset(device.page[OUT], ~0, EDU_BUFFER_SIZE);
+	err = transfer(lane, EDU_BUFFER, device.addr[OUT], EDU_DMA_TO_MEMORY);
+	if (err)
+		return err;
+	lane->wrong |= !!memcmp(device.page[IN], device.page[OUT], EDU_BUFFER_SIZE);
 	prandom_bytes_state(&lane->random, device.page[IN], EDU_BUFFER_SIZE);
-	memset(device.page[OUT], 0, EDU_BUFFER_SIZE);
-	err = transfer(lane, device.addr[IN], EDU_BUFFER, 0) ?:
-	      transfer(lane, EDU_BUFFER, device.addr[OUT], EDU_DMA_TO_MEMORY);
-	lane->wrong |= !err && memcmp(device.page[IN], device.page[OUT], EDU_BUFFER_SIZE);
-	return err;
+	return transfer(lane, device.addr[IN], EDU_BUFFER, 0);
 }
 
 static int compute(struct lane *lane)
