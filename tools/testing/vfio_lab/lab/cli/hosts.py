@@ -77,7 +77,8 @@ def one_host(args: argparse.Namespace, steps: Steps) -> int:
             print(shlex.join(session.host(spec).argv()))
             return 0
         (host,) = session.boot([spec])
-        with steps.step(f"accelerators: {', '.join(picked.engines)}, {picked.vfs} VFs each, driver: {picked.driver}", host.console):
+        vfs = f"{picked.vfs} VFs each, " if picked.models else ""
+        with steps.step(f"devices: {', '.join(picked.engines)}, {vfs}driver: {picked.driver}", host.console):
             accelerator.set_up(host.ssh, map(picked.engine, picked.engines), picked.vfs,
                                picked.driver == "stock")
             host.arrange()
