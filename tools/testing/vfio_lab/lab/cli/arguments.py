@@ -16,6 +16,7 @@ from ..core.errors import LabError
 from ..build import kernel, own_kernel
 from ..scenario import profile
 from ..scenario.config import BACKENDS, MODEL, GuestConfig, HostConfig, MigrationConfig
+from ..scenario.link import Link
 
 
 class Named:
@@ -133,6 +134,14 @@ class Number:
         if not re.fullmatch("[0-9]{1,12}", text) or not self.low <= int(text) <= self.high:
             raise argparse.ArgumentTypeError(f"must be {self.low}..{self.high}, got '{text}'")
         return int(text)
+
+
+def network(text: str) -> Link:
+    """argparse type: MBIT[,MS[,PERCENT]], the network between two hosts."""
+    if not re.fullmatch(r"\d{1,6}(,\d{1,5}(,\d{1,2}(\.\d+)?)?)?", text) or not int(text.partition(",")[0]):
+        raise argparse.ArgumentTypeError("must be MBIT[,MS[,PERCENT]], such as 100,20,1: 10^6 bits per second, milliseconds from one "
+                                         f"host to the other, lost frames; got '{text}'")
+    return Link(*map(float, text.split(",")))
 
 
 def pushed(text: str) -> tuple[str, pathlib.Path]:
@@ -303,4 +312,4 @@ def guest_config(args: argparse.Namespace) -> GuestConfig:
 
 def migration_config(args: argparse.Namespace) -> MigrationConfig:
     """What was chosen for the migration."""
-    return MigrationConfig(backend=args.backend, migrations=args.migrations)
+    return MigrationConfig(backend=args.backend, migrations=args.migrations, link=args.link)

@@ -139,6 +139,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     migration.add_argument("--allow-data-loss", action="store_true", help="allow --backend iommufd with --no-httu")
     migration.add_argument("--lose-pages", action="store_true", dest="allow_data_loss", default=argparse.SUPPRESS,
                       help=argparse.SUPPRESS)
+    migration.add_argument("--link", type=arguments.network, metavar="MBIT[,MS[,PERCENT]]", help="slow the network between the hosts "
+                      "in each direction: bandwidth, delay of a frame, lost frames (default: as fast as it is)")
     migration.add_argument("--patch", type=pathlib.Path, action="append", default=[], metavar="FILE",
                       help="a patch to apply to this tree's driver")
     migration.add_argument("--report", type=pathlib.Path, metavar="FILE", help="write the results to FILE as JSON")

@@ -82,6 +82,8 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("series", "/etc/hostname"), "no such directory: /etc/hostname"),
     (("series", "/dev"), "/dev is not a kernel's source tree"),
     (("migrate", "--no-httu"), "--allow-data-loss"),
+    (("migrate", "--link", "0"), "MBIT[,MS[,PERCENT]], such as 100,20,1"),
+    (("migrate", "--link", "100,20,1%"), "got '100,20,1%'"),
     (("migrate", "--no-httu", "--backend", "iommufd"), "--allow-data-loss"),
     (("migrate", "--patch", "/nowhere.patch"), "no such file: /nowhere.patch"),
     (("migrate", "--dry-run", "--report", "/dev"), "cannot write to /dev"),
