@@ -135,7 +135,7 @@ static bool interrupted(int irq_fd, int ms)
 	return poll(&p, 1, ms) == 1 && read(irq_fd, &count, sizeof(count)) == sizeof(count);
 }
 
-/* Save the device, and open it anew */
+/* Save the device, close it and open it again */
 static void leave(struct _test_data_edu *self, struct migration_data *data)
 {
 	VFIO_ASSERT_EQ(device_save(self->device->fd, data), 0);

@@ -70,36 +70,45 @@ static struct line *new_line(const char *name, enum outcome outcome)
 	return line;
 }
 
+static struct line *explained(const char *name, enum outcome outcome, const char *how,
+			      va_list args)
+{
+	struct line *line = new_line(name, outcome);
+
+	vsnprintf(line->how, sizeof(line->how), how, args);
+	return line;
+}
+
 void report_value(const char *name, const char *value, const char *how, ...)
 {
-	struct line *line = new_line(name, SEEN);
+	struct line *line;
 	va_list args;
 
-	snprintf(line->value, sizeof(line->value), "%s", value);
 	va_start(args, how);
-	vsnprintf(line->how, sizeof(line->how), how, args);
+	line = explained(name, SEEN, how, args);
 	va_end(args);
+	snprintf(line->value, sizeof(line->value), "%s", value);
 	ksft_test_result_pass("%s: %s - %s\n", name, line->value, line->how);
 }
 
 void report_unseen(const char *name, const char *why, ...)
 {
-	struct line *line = new_line(name, UNSEEN);
+	struct line *line;
 	va_list args;
 
 	va_start(args, why);
-	vsnprintf(line->how, sizeof(line->how), why, args);
+	line = explained(name, UNSEEN, why, args);
 	va_end(args);
 	ksft_test_result_skip("%s: not observed - %s\n", name, line->how);
 }
 
 void report_failure(const char *name, const char *how, ...)
 {
-	struct line *line = new_line(name, FAILED);
+	struct line *line;
 	va_list args;
 
 	va_start(args, how);
-	vsnprintf(line->how, sizeof(line->how), how, args);
+	line = explained(name, FAILED, how, args);
 	va_end(args);
 	ksft_test_result_fail("%s - %s\n", name, line->how);
 }

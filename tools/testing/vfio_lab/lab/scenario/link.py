@@ -8,10 +8,10 @@ process, which passes their frames on: QEMU's `stream` network sends each frame 
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import pathlib
+import queue
 import random
 import socket
 import struct
@@ -41,19 +41,21 @@ class _Direction:
         self._link, self._source, self._target = link, source, target
         # the same frames of each run are lost
         self._chance = random.Random(seed)
-        self._waiting: collections.deque[tuple[float, bytes]] = collections.deque()
-        self._some = threading.Condition()
-        self._ended = False
+        #: when a frame is due, and the frame; None after the last
+        self._waiting: queue.SimpleQueue[tuple[float, bytes] | None] = queue.SimpleQueue()
 
     def start(self) -> None:
         for work in (self._take, self._give):
             threading.Thread(target=work, daemon=True).start()
 
     def _frames(self) -> Iterator[bytes]:
-        """Frames with their lengths, until one of the hosts is switched off."""
+        """Whole frames with their lengths, until one of the hosts is switched off."""
         with contextlib.suppress(OSError), self._source.makefile("rb") as stream:
-            while head := stream.read(LENGTH.size):
-                yield head + stream.read(LENGTH.unpack(head)[0])
+            while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+                (size,) = LENGTH.unpack(head)
+                if len(frame := stream.read(size)) < size:
+                    return
+                yield head + frame
 
     def _take(self) -> None:
         free = 0.0
@@ -64,20 +66,12 @@ class _Direction:
             if full or self._chance.random() * 100 < self._link.loss:
                 continue
             free += len(frame) * 8 / (self._link.mbit * 1e6)
-            with self._some:
-                self._waiting.append((free + self._link.delay_ms / 1e3, frame))
-                self._some.notify()
-        with self._some:
-            self._ended = True
-            self._some.notify()
+            self._waiting.put((free + self._link.delay_ms / 1e3, frame))
+        self._waiting.put(None)
 
     def _give(self) -> None:
-        while True:
-            with self._some:
-                self._some.wait_for(lambda: self._waiting or self._ended)
-                if not self._waiting:
-                    return
-                due, frame = self._waiting.popleft()
+        while item := self._waiting.get():
+            due, frame = item
             time.sleep(max(due - time.monotonic(), 0))
             with contextlib.suppress(OSError):      # that host was switched off
                 self._target.sendall(frame)

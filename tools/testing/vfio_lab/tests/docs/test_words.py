@@ -68,7 +68,7 @@ ALLOWED = {
     ("tools/testing/vfio_lab/qemu/hisi_acc_props.c", "function", "a value of kick-scope"),
     ("tools/testing/vfio_lab/qemu/hisi_zip.c", "window", "of a compressor"),
     ("tools/testing/vfio_lab/tests/lab/test_apt_sources.py", "images", "Debian's"),
-    ("tools/testing/vfio_lab/tests/lab/test_own_kernel.py", "image", "the kernel's file"),
+    ("tools/testing/vfio_lab/tests/kernels/test_own_kernel.py", "image", "the kernel's file"),
     ("tools/testing/vfio_lab/tests/lab/test_splats.py", "function", "of the kernel"),
     ("tools/testing/vfio_lab/tests/model/test_model_source.py", "function", "of C"),
     ("tools/testing/vfio_lab/tests/model/test_model_source.py", "functions", "of C"),

@@ -93,9 +93,14 @@ def test_a_full_queue_drops_frames(tmp_path):
         assert QUEUE_MS // 10 <= arrived < len(frames) // 2
 
 
-def test_a_host_that_is_switched_off(tmp_path):
-    """The end of one host must not disturb the other, which may go on to send."""
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("rest", [b"", b"\0\0", b"\0\0\2\0part"], ids=["idle", "length", "frame"])
+def test_a_host_that_is_switched_off(tmp_path, rest):
+    """When one host is switched off, also amid a frame, nothing may fail, and the other may continue to send."""
     with linked(Link(mbit=100), tmp_path) as (source, target):
+        send(target, b"last")
+        assert receive(source) == b"last"
+        target.sendall(rest)
         target.close()
         for _ in range(100):
             send(source, bytes(1000))

@@ -23,7 +23,7 @@ import tap
 
 pytestmark = pytest.mark.long("a system with dpkg, and minutes of tests")
 
-RESULTS = "/root/results"
+RESULTS = "/var/tmp/results"
 PACKAGES = "/lab/packages"
 REPORT = "hisi-acc-report"
 #: of the host, which is private
@@ -40,7 +40,7 @@ def host(context, tmp_path_factory) -> Iterator[Host]:
         accelerator.bring_up(host.ssh, config.engine("sec"), config.vfs)
         accelerator.bind(host.ssh, [VF, VF2], hardware.VARIANT_DRIVER)
         accelerator.need_iommufd(host.ssh)
-        host.ssh.run(f"mkdir {RESULTS}")
+        host.ssh.run(f"mkdir -p {RESULTS}")
         yield host
 
 
