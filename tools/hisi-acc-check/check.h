@@ -152,6 +152,7 @@ struct vf {
  * @kernel: its release
  * @machine: its architecture
  * @page_size: of its kernel
+ * @processor: MIDR_EL1 of its first CPU in hexadecimal, or empty
  * @iommufd: whether /dev/iommu exists
  * @this_driver: whether the loaded hisi_acc_vfio_pci is this project's
  * @qemu: version of QEMU, or empty
@@ -163,6 +164,7 @@ struct host {
 	char kernel[NAME_SIZE];
 	char machine[NAME_SIZE];
 	uint32_t page_size;
+	char processor[NAME_SIZE];
 	bool iommufd;
 	enum known this_driver;
 	char qemu[NAME_SIZE];

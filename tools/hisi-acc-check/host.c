@@ -52,6 +52,8 @@ static void host_check_kernel(struct host *host)
 		snprintf(host->machine, NAME_SIZE, "%.63s", name.machine);
 		host->page_size = sysconf(_SC_PAGESIZE);
 	}
+	files_read(host->processor, NAME_SIZE,
+		   "/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");
 	checks_add(checks, "kernel", strcmp(host->machine, "aarch64") ? STATUS_NO : STATUS_OK);
 	checks_reason(checks, "Linux %s for %s", host->kernel, host->machine);
 	if (strcmp(host->machine, "aarch64"))

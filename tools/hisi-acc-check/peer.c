@@ -24,6 +24,7 @@ struct peer_vf {
 struct peer {
 	const char *kernel;
 	const char *qemu;
+	const char *processor;
 	enum status status;
 	struct peer_vf *vfs;
 	size_t count;
@@ -155,6 +156,7 @@ static bool peer_read(const struct json *report, struct peer *peer, struct refus
 	return peer_member(report, "host", JSON_OBJECT, &host, refusal) &&
 	       peer_text(host, "kernel", &peer->kernel, refusal) &&
 	       peer_text(host, "qemu", &peer->qemu, refusal) &&
+	       peer_text(host, "processor", &peer->processor, refusal) &&
 	       peer_result(host, &peer->status, refusal) &&
 	       peer_member(report, "vfs", JSON_ARRAY, &vfs, refusal) &&
 	       peer_read_vfs(vfs, peer, refusal);
@@ -219,6 +221,25 @@ static void peer_check_qemu(struct checks *checks, const struct host *host,
 		checks_remedy(checks,
 			      "start the guest with the older machine type on both hosts; try it");
 	}
+}
+
+/* -cpu host has the registers of the processor; what KVM lets QEMU set depends on the kernel */
+static void peer_check_processor(struct checks *checks, const struct host *host,
+				 const struct peer *peer)
+{
+	if (!host->processor[0] || !peer->processor[0]) {
+		checks_add(checks, "processors", STATUS_UNKNOWN);
+		checks_reason(checks, "MIDR_EL1 is not known of both hosts");
+	} else if (strcmp(host->processor, peer->processor)) {
+		checks_add(checks, "processors", STATUS_UNKNOWN);
+		checks_reason(checks, "MIDR_EL1 is %s here and %s there",
+			      host->processor, peer->processor);
+	} else {
+		checks_add(checks, "processors", STATUS_OK);
+		checks_reason(checks, "MIDR_EL1 of both is %s", host->processor);
+		return;
+	}
+	checks_remedy(checks, "try it with a guest without VFs: QEMU may refuse -cpu host there");
 }
 
 static void peer_check_host(struct checks *checks, const struct peer *peer)
@@ -330,6 +351,7 @@ int peer_compare(struct report *report, const char *name)
 	if (report->peer && report->moves) {
 		peer_check_kernel(report->peer, &report->host, &peer);
 		peer_check_qemu(report->peer, &report->host, &peer);
+		peer_check_processor(report->peer, &report->host, &peer);
 		peer_check_host(report->peer, &peer);
 		for (size_t i = 0; i < report->count; i++)
 			peer_choose(&report->moves[i], &report->vfs[i], &peer);

@@ -72,6 +72,8 @@ static void write_host(const struct host *host)
 	fputs(",\n    ", stdout);
 	write_number("page_size", host->page_size, host->page_size);
 	fputs(",\n    ", stdout);
+	write_text("processor", host->processor);
+	fputs(",\n    ", stdout);
 	write_text("qemu", host->qemu);
 	fputs(",\n    ", stdout);
 	write_text("libvirt", host->libvirt);

@@ -307,6 +307,9 @@ TEST_F(edu, users_page_table_comes_back)
 int main(int argc, char *argv[])
 {
 	device_path = migration_device_argument(&argc, argv);
+	if (migration_device_attribute(device_path, "vendor") != EDU_VENDOR ||
+	    migration_device_attribute(device_path, "device") != EDU_DEVICE)
+		ksft_exit_skip("%s is not QEMU's edu device\n", device_path);
 	migration_device_require(device_path);
 	return test_harness_run(argc, argv);
 }

@@ -9,6 +9,7 @@
 #define WRONG_USE	2
 #define MAX_ROUNDS	100000
 #define TRIALS		10
+#define TRIES		10	/* of an experiment that the VF was too fast for */
 /* Of the slowest request's time, at least and at most */
 #define TIMES		10
 #define LEAST_TIME	(PROBE_SECOND / 5)
@@ -19,6 +20,7 @@ static const struct probe_experiment *const experiments[] = {
 	probe_pause_experiments,
 	probe_context_experiments,
 	probe_register_experiments,
+	probe_doorbell_experiments,
 	probe_event_experiments,
 	probe_power_experiments,
 	probe_time_experiments,
@@ -136,12 +138,17 @@ static void run(const struct probe_experiment *experiment, struct probe_vf *vf,
 	char names[128], *rest = names, *name;
 
 	if (!experiment->risk || experiment->partly || options->risky) {
-		experiment->run(vf, other, options);
+		unsigned int left = TRIES;
+
+		do
+			experiment->run(vf, other, options);
+		while (!report_experiment(--left));
 		return;
 	}
 	snprintf_assert(names, sizeof(names), "%s", experiment->names);
 	while ((name = strsep(&rest, " ")))
 		report_unseen(name, "only with --risky: %s", experiment->risk);
+	report_experiment(false);
 }
 
 static void announce_risks(void)

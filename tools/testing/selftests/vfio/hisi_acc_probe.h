@@ -34,6 +34,8 @@ struct probe_engine {
 	/* Prepare what all requests share */
 	void (*prepare)(struct probe_vf *vf);
 	void (*fill)(struct probe_vf *vf, void *request, u32 len);
+	/* Make a request one that no accelerator knows */
+	void (*spoil)(void *request);
 	bool (*failed)(const void *request);
 };
 
@@ -121,8 +123,11 @@ const struct probe_engine *probe_engine_of(u16 device);
 int probe_set_up(struct probe_vf *vf, unsigned int queues);
 int probe_set_sqc(struct probe_vf *vf, unsigned int queue);
 int probe_set_cqc(struct probe_vf *vf, unsigned int queue);
+/* The same as probe_set_sqc() with addresses of a process, whose PASID is 0 */
+int probe_set_sqc_of_process(struct probe_vf *vf, unsigned int queue);
 void probe_doorbell(struct probe_vf *vf, unsigned int queue, u64 command, u64 index,
 		    u64 priority);
+#define DB_TAG(tag)	((tag) << 4)	/* with the command: that of contexts here is 0 */
 /* Requests into the ring of a queue, without a doorbell */
 void probe_put(struct probe_vf *vf, unsigned int queue, unsigned int count, u32 len);
 /* The doorbell for all that is in the ring, and the resume doorbell */
@@ -151,10 +156,17 @@ void report_value(const char *name, const char *value, const char *how, ...)
 	__printf(3, 4);
 /* Why it could not be seen */
 void report_unseen(const char *name, const char *why, ...) __printf(2, 3);
+/* The same, where the VF was faster than this program: another try may see it */
+void report_missed(const char *name, const char *why, ...) __printf(2, 3);
 /* The device did not do what it has to */
 void report_failure(const char *name, const char *how, ...) __printf(2, 3);
 /* Sorts the times */
 void report_times(const char *name, u64 *times, u32 count);
+/*
+ * At the end of an experiment: print its lines and return true; or forget them and
+ * return false, if something was missed and it can be repeated
+ */
+bool report_experiment(bool repeatable);
 /* Write the profile; returns the exit status */
 int report_end(void);
 
@@ -172,6 +184,7 @@ struct probe_experiment {
 extern const struct probe_experiment probe_pause_experiments[];
 extern const struct probe_experiment probe_context_experiments[];
 extern const struct probe_experiment probe_register_experiments[];
+extern const struct probe_experiment probe_doorbell_experiments[];
 extern const struct probe_experiment probe_event_experiments[];
 extern const struct probe_experiment probe_power_experiments[];
 extern const struct probe_experiment probe_error_experiments[];

@@ -4,11 +4,15 @@
  * memory, and when it reads them there.
  */
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
 
 #include "hisi_acc_probe.h"
 
 #define SEVERAL		20
+
+/* What context_fetch() saw, without which the next says nothing */
+static bool drops_contexts;
 
 /* Whether the device has written an SQC to its place in the table */
 static bool is_written(struct probe_vf *vf, unsigned int queue)
@@ -74,6 +78,50 @@ static void context_fetch(struct probe_vf *vf, struct probe_vf *other,
 		     "no ordinary doorbell, but the resume doorbell");
 	report_value(drops, "yes",
 		     "after a write-back the device worked on the ring that the table names");
+	drops_contexts = true;
+}
+
+/*
+ * The address of the table is set again after a write-back, and the context there then
+ * changed: only a device that reads the table later works on the other ring.
+ */
+static void table_read(struct probe_vf *vf, struct probe_vf *other,
+		       const struct probe_options *options)
+{
+	static const char name[] = "table-read";
+	struct probe_ram *ram = vf->ram;
+	u64 base = probe_iova(vf, ram->other_sq), table = probe_iova(vf, ram->sqc);
+	u8 before[sizeof(struct sec_bd)];
+	u32 at;
+
+	if (!drops_contexts) {
+		report_unseen(name, "a device that keeps its contexts need not read them");
+		return;
+	}
+	if (probe_set_up(vf, 1) || !probe_duration(vf, vf->engine->brief) ||
+	    probe_write_back(vf) || probe_mailbox(vf, MB_SQC_BT, 0, &table)) {
+		report_unseen(name, "no request, no write-back, or no second table works");
+		return;
+	}
+	at = vf->queue[0].sent % PROBE_DEPTH * vf->engine->entry;
+	probe_put(vf, 0, 1, vf->engine->brief);
+	memcpy(before, ram->sq[0] + at, vf->engine->entry);
+	memcpy(ram->other_sq, ram->sq[0], sizeof(ram->other_sq));
+	ram->sqc[0].base_l = htole32((u32)base);
+	ram->sqc[0].base_h = htole32(base >> 32);
+	probe_resume(vf, 0);
+	if (!probe_wait(vf, 0, 2, vf->enough))
+		probe_ring(vf, 0);
+	if (!probe_finish(vf, 0)) {
+		report_unseen(name, "the queue does not restart");
+		return;
+	}
+	if (memcmp(ram->other_sq + at, before, vf->engine->entry))
+		report_value(name, "doorbell",
+			     "the context in the table was changed after the table's address was set, and the device worked on what it names then");
+	else
+		report_value(name, "address",
+			     "the device worked on the ring that the table named when its address was set");
 }
 
 /* Contexts in the tables without a write-back */
@@ -132,7 +180,7 @@ static void busy_write_back(struct probe_vf *vf, struct probe_vf *other,
 	}
 	after = probe_done(vf, 0);
 	if (first == SEVERAL) {
-		report_unseen(name, "all %u requests were done when the first ended", SEVERAL);
+		report_missed(name, "all %u requests were done when the first ended", SEVERAL);
 		return;
 	}
 	if (probe_finish(vf, 0)) {
@@ -197,9 +245,13 @@ static void stop_queue(struct probe_vf *vf, u32 command, const char *drains,
 	before = probe_done(vf, 0);
 	status = probe_mailbox(vf, command, 0, NULL);
 	at_end = probe_done(vf, 0);
-	if (status || before == SEVERAL) {
-		report_unseen(drains, "status %d, and %u of %u requests were done before",
-			      status, before, SEVERAL);
+	if (status) {
+		report_unseen(drains, "the command ended with %d", status);
+		report_unseen(restart, "see %s", drains);
+		return;
+	}
+	if (before == SEVERAL) {
+		report_missed(drains, "all %u requests were done before the command", SEVERAL);
 		report_unseen(restart, "see %s", drains);
 		return;
 	}
@@ -227,6 +279,50 @@ static void stop_queue(struct probe_vf *vf, u32 command, const char *drains,
 			     "neither doorbell restarted it, but a new context");
 }
 
+/* The same command in a VF that is paused with requests */
+static void stop_paused(struct probe_vf *vf, u32 command, const char *name)
+{
+	u32 before, after;
+	int status;
+
+	if (probe_set_up(vf, 1)) {
+		report_failure(name, "the VF cannot be set up");
+		return;
+	}
+	probe_submit(vf, 0, SEVERAL, vf->engine->some);
+	if (probe_mailbox(vf, MB_PAUSE, 0, NULL)) {
+		report_unseen(name, "PAUSE fails");
+		return;
+	}
+	before = probe_done(vf, 0);
+	if (before == SEVERAL) {
+		report_missed(name, "all %u requests were done before the pause", SEVERAL);
+		return;
+	}
+	status = probe_mailbox(vf, command, 0, NULL);
+	after = probe_done(vf, 0);
+	if (status == -ETIMEDOUT)
+		report_value(name, "stuck", "in a pause it is not done within 5 s");
+	else if (status)
+		report_value(name, "refused", "in a pause it ended with %d", status);
+	else
+		report_value(name, after == before ? "nothing" : after == SEVERAL ? "drains" : "some",
+			     "of %u requests %u were done in the pause, %u at its end",
+			     SEVERAL, before, after);
+}
+
+static void stop_qp_paused(struct probe_vf *vf, struct probe_vf *other,
+			   const struct probe_options *options)
+{
+	stop_paused(vf, MB_STOP_QP, "stop-qp-paused");
+}
+
+static void flush_paused(struct probe_vf *vf, struct probe_vf *other,
+			 const struct probe_options *options)
+{
+	stop_paused(vf, MB_FLUSH, "flush-paused");
+}
+
 static void stop_qp(struct probe_vf *vf, struct probe_vf *other,
 		    const struct probe_options *options)
 {
@@ -241,10 +337,13 @@ static void flush(struct probe_vf *vf, struct probe_vf *other,
 
 const struct probe_experiment probe_context_experiments[] = {
 	{ "context-fetch write-back-drops", context_fetch },
+	{ "table-read", table_read },
 	{ "context-cache", context_cache },
 	{ "write-back-busy", busy_write_back },
 	{ "write-back-events", event_contexts },
 	{ "stop-qp-drains stop-qp-restart", stop_qp },
 	{ "flush-drains flush-restart", flush },
+	{ "stop-qp-paused", stop_qp_paused },
+	{ "flush-paused", flush_paused },
 	{}
 };

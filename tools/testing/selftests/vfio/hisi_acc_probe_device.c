@@ -42,18 +42,12 @@ static void read_link(const char *bdf, const char *file, char *target, size_t si
 	snprintf(target, size, "%s", len > 0 ? basename(whole) : "");
 }
 
-static u32 read_attribute(const char *bdf, const char *file)
+static u32 read_attribute(const char *bdf, const char *name)
 {
-	char *path = path_of(bdf, file);
-	FILE *attribute = fopen(path, "r");
-	unsigned int value = 0;
+	char *path = path_of(bdf, "");
+	u32 value = migration_device_attribute(path, name);
 
 	free(path);
-	if (attribute) {
-		if (fscanf(attribute, "%x", &value) != 1)
-			value = 0;
-		fclose(attribute);
-	}
 	return value;
 }
 
@@ -95,8 +89,8 @@ const char *probe_refusal(const char *bdf)
 
 	if (access(path, F_OK))
 		reason = "there is no such PCI device";
-	else if (read_attribute(bdf, "/vendor") != PCI_VENDOR_ID_HUAWEI ||
-		 !probe_engine_of(read_attribute(bdf, "/device")))
+	else if (read_attribute(bdf, "vendor") != PCI_VENDOR_ID_HUAWEI ||
+		 !probe_engine_of(read_attribute(bdf, "device")))
 		reason = "no VF of a HiSilicon accelerator";
 	else if (read_link(bdf, "/driver", driver, sizeof(driver)), !strstr(driver, "vfio"))
 		reason = "not bound to a VFIO driver";
@@ -119,8 +113,8 @@ void probe_open(struct probe_vf *vf, const char *bdf, unsigned int number)
 	u64 vft = 0;
 
 	*vf = (struct probe_vf) { .bdf = bdf };
-	vf->engine = probe_engine_of(read_attribute(bdf, "/device"));
-	vf->revision = read_attribute(bdf, "/revision");
+	vf->engine = probe_engine_of(read_attribute(bdf, "device"));
+	vf->revision = read_attribute(bdf, "revision");
 	read_link(bdf, "/driver", vf->driver, sizeof(vf->driver));
 	vf->device = vfio_pci_device_init(bdf, iommu_init(mode_for(path)));
 	free(path);

@@ -45,6 +45,13 @@ static void sec_fill(struct probe_vf *vf, void *request, u32 len)
 	memcpy(request, &bd, sizeof(bd));
 }
 
+static void sec_spoil(void *request)
+{
+	struct sec_bd *bd = request;
+
+	bd->mode_alg = 0xff;
+}
+
 static bool sec_failed(const void *request)
 {
 	const struct sec_bd *bd = request;
@@ -96,6 +103,13 @@ static void zip_fill(struct probe_vf *vf, void *request, u32 len)
 	};
 
 	memcpy(request, &sqe, sizeof(sqe));
+}
+
+static void zip_spoil(void *request)
+{
+	struct zip_sqe *sqe = request;
+
+	sqe->dw9 = htole32(0xff);
 }
 
 static bool zip_failed(const void *request)
@@ -152,6 +166,13 @@ static void hpre_fill(struct probe_vf *vf, void *request, u32 len)
 	memcpy(request, &sqe, sizeof(sqe));
 }
 
+static void hpre_spoil(void *request)
+{
+	struct hpre_sqe *sqe = request;
+
+	sqe->dw0 |= htole32(0x1f);
+}
+
 static bool hpre_failed(const void *request)
 {
 	const struct hpre_sqe *sqe = request;
@@ -171,6 +192,7 @@ static const struct probe_engine engines[] = {
 		.lengthy = PROBE_DATA,
 		.prepare = sec_prepare,
 		.fill = sec_fill,
+		.spoil = sec_spoil,
 		.failed = sec_failed,
 	}, {
 		.name = "ZIP",
@@ -181,6 +203,7 @@ static const struct probe_engine engines[] = {
 		.lengthy = PROBE_DATA,
 		.prepare = zip_prepare,
 		.fill = zip_fill,
+		.spoil = zip_spoil,
 		.failed = zip_failed,
 	}, {
 		.name = "HPRE",
@@ -191,6 +214,7 @@ static const struct probe_engine engines[] = {
 		.lengthy = 512,
 		.prepare = hpre_prepare,
 		.fill = hpre_fill,
+		.spoil = hpre_spoil,
 		.failed = hpre_failed,
 	},
 };

@@ -4,6 +4,7 @@
  * driver then resets it, with all VFs.
  */
 #include <endian.h>
+#include <errno.h>
 #include <libgen.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #define PF_MIG_SELECT		0x100198	/* from V4 on: who has migration registers */
 #define ERROR_READ		(1 << 0)
 #define ERROR_OVERFLOW		(1 << 11)
+#define ERROR_TAG		(1 << 12)
 
 #define NOWHERE			0xdead000000ull	/* not mapped, see probe_open() */
 
@@ -51,12 +53,28 @@ static bool error_shows(struct probe_vf *vf, volatile void *pf, u32 bit, u32 *er
 	return false;
 }
 
+/* An error has been seen, after which the PF's driver may be resetting the device */
+static bool reset_is_due;
+
+/* Whether the device has been reset after the last error, or had none */
+static bool device_is_ready(struct probe_vf *vf)
+{
+	u64 end = probe_now() + RESET_TIME;
+
+	while (reset_is_due && probe_read(vf, QM_VF_STATE) != 1)
+		if (probe_now() > end)
+			return false;
+	reset_is_due = false;
+	return true;
+}
+
 static bool report_error(struct probe_vf *vf, volatile void *pf, const char *name, u32 bit,
 			 const char *what)
 {
 	u32 errors = 0;
 	bool shows = error_shows(vf, pf, bit, &errors);
 
+	reset_is_due |= shows;
 	if (shows)
 		report_value(name, "on", "after %s, 0x100000 of the PF read 0x%x, VF_STATE 0x%x",
 			     what, errors, probe_read(vf, QM_VF_STATE));
@@ -73,7 +91,7 @@ static void overflow(struct probe_vf *vf, struct probe_vf *other,
 	volatile void *pf = map_pf(vf);
 	u64 end;
 
-	if (!pf || probe_set_up(vf, 1)) {
+	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
 		report_unseen(name,
 			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
 		return;
@@ -98,15 +116,12 @@ static void overflow(struct probe_vf *vf, struct probe_vf *other,
 static void device_reset_ends(struct probe_vf *vf, volatile void *pf, u32 before)
 {
 	static const char name[] = "mig-regs-reset";
-	u64 end = probe_now() + RESET_TIME;
 	u32 after;
 
-	while (probe_read(vf, QM_VF_STATE) != 1)
-		if (probe_now() > end) {
-			report_unseen(name,
-				      "the PF's driver does not reset the device within 180 s");
-			return;
-		}
+	if (!device_is_ready(vf)) {
+		report_unseen(name, "the PF's driver does not reset the device within 180 s");
+		return;
+	}
 	after = le32toh(*(volatile u32 *)(pf + PF_MIG_SELECT));
 	report_value(name, after & 1 ? "keep" : "lost",
 		     "0x100198 of the PF read 0x%x, and 0x%x after the reset", before, after);
@@ -123,7 +138,7 @@ static void bad_address(struct probe_vf *vf, struct probe_vf *other,
 	u32 before;
 	int status;
 
-	if (!pf || probe_set_up(vf, 1)) {
+	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
 		report_unseen(name,
 			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
 		report_unseen(registers, "see %s", name);
@@ -141,8 +156,103 @@ static void bad_address(struct probe_vf *vf, struct probe_vf *other,
 	munmap((void *)pf, PF_BAR);
 }
 
+/* A doorbell whose tag is not that of its context */
+static void wrong_tag(struct probe_vf *vf, struct probe_vf *other,
+		      const struct probe_options *options)
+{
+	static const char name[] = "doorbell-tag", error[] = "ras-tag";
+	volatile void *pf = map_pf(vf);
+	char what[64];
+	bool taken;
+
+	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
+		report_unseen(name,
+			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
+		report_unseen(error, "see %s", name);
+		return;
+	}
+	probe_put(vf, 0, 1, vf->engine->brief);
+	probe_doorbell(vf, 0, DB_SQ | DB_TAG(1), 1, 0);
+	taken = probe_wait(vf, 0, 1, vf->enough);
+	report_value(name, taken ? "taken" : "ignored",
+		     "a doorbell with tag 1, where the context has 0, was %s",
+		     taken ? "taken" : "ignored");
+	snprintf(what, sizeof(what), "this doorbell");
+	report_error(vf, pf, error, ERROR_TAG, what);
+	munmap((void *)pf, PF_BAR);
+}
+
+/* A request that the engine does not know */
+static void unknown_request(struct probe_vf *vf, struct probe_vf *other,
+			    const struct probe_options *options)
+{
+	static const char name[] = "unknown-request";
+
+	if (probe_set_up(vf, 1)) {
+		report_failure(name, "the VF cannot be set up");
+		return;
+	}
+	probe_put(vf, 0, 1, vf->engine->brief);
+	vf->engine->spoil(vf->ram->sq[0]);
+	probe_ring(vf, 0);
+	if (!probe_finish(vf, 0))
+		report_value(name, "stuck", "it is not done within 10 s");
+	else
+		report_value(name, vf->queue[0].failed ? "fails" : "done",
+			     "a request of an algorithm that there is not was completed %s error",
+			     vf->queue[0].failed ? "with an" : "without an");
+}
+
+static void report_status(const char *name, int status, const char *what)
+{
+	if (status == -ETIMEDOUT)
+		report_value(name, "stuck", "%s is not done within 5 s", what);
+	else
+		report_value(name, status ? "refused" : "taken", "%s: status %d", what, status);
+}
+
+static void of_process(struct probe_vf *vf, struct probe_vf *other,
+		       const struct probe_options *options)
+{
+	static const char name[] = "context-pasid";
+
+	if (probe_set_up(vf, 0))
+		report_failure(name, "the VF cannot be set up");
+	else
+		report_status(name, probe_set_sqc_of_process(vf, 0),
+			      "a context with addresses of a process");
+}
+
+/* Commands of other drivers that none for VFs sends */
+static void commands(struct probe_vf *vf, struct probe_vf *other,
+		     const struct probe_options *options)
+{
+	static const struct {
+		const char *name;
+		const char *what;
+		u32 command;
+	} all[] = {
+		{ "mailbox-close-qm", "command 7", 0x7 },
+		{ "mailbox-flush-qp", "command 0xa", 0xa },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++) {
+		if (probe_set_up(vf, 1))
+			report_failure(all[i].name, "the VF cannot be set up");
+		else
+			report_status(all[i].name, probe_mailbox(vf, all[i].command, 0, NULL),
+				      all[i].what);
+	}
+}
+
+static const char may_reset[] = "the PF's driver may reset the device with all VFs";
+
 const struct probe_experiment probe_error_experiments[] = {
-	{ "ras-overflow", overflow, "the PF's driver may reset the device with all VFs" },
-	{ "ras mig-regs-reset", bad_address, "the PF's driver may reset the device with all VFs" },
+	{ "mailbox-close-qm mailbox-flush-qp", commands, may_reset },
+	{ "context-pasid", of_process, may_reset },
+	{ "unknown-request", unknown_request, may_reset },
+	{ "ras-overflow", overflow, may_reset },
+	{ "ras mig-regs-reset", bad_address, may_reset },
+	{ "doorbell-tag ras-tag", wrong_tag, may_reset },
 	{}
 };

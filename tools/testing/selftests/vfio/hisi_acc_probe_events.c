@@ -119,8 +119,40 @@ static void masked(struct probe_vf *vf, struct probe_vf *other,
 	vfio_pci_msi_disable(vf->device);
 }
 
+/* Whether the device takes in a pause that an event was read, by its source register */
+static void paused(struct probe_vf *vf, struct probe_vf *other,
+		   const struct probe_options *options)
+{
+	static const char name[] = "paused-eq-doorbell";
+	u32 before, in_pause, after;
+
+	if (probe_set_up(vf, 1)) {
+		report_failure(name, "the VF cannot be set up");
+		return;
+	}
+	probe_write(vf, QM_EQ_INT_MASK, 1);
+	if (!event(vf, 0) || probe_mailbox(vf, MB_PAUSE, 0, NULL)) {
+		report_unseen(name, "a request raises no event, or PAUSE fails");
+		return;
+	}
+	before = probe_read(vf, QM_EQ_INT_SOURCE);
+	probe_doorbell(vf, 0, DB_EQ, 1, 0);
+	in_pause = probe_read(vf, QM_EQ_INT_SOURCE);
+	probe_resume(vf, 0);
+	probe_doorbell(vf, 0, DB_EQ, 1, 0);
+	after = probe_read(vf, QM_EQ_INT_SOURCE);
+	if (!(before & 1) || after & 1)
+		report_unseen(name, "0x%x reads %u after an event, %u after its acknowledgment",
+			      QM_EQ_INT_SOURCE, before, after);
+	else
+		report_value(name, in_pause & 1 ? "lost" : "taken",
+			     "0x%x reads %u in a pause with an event, %u after its acknowledgment in the pause, %u after one afterwards",
+			     QM_EQ_INT_SOURCE, before, in_pause, after);
+}
+
 const struct probe_experiment probe_event_experiments[] = {
 	{ "eq-doorbell-resends eq-interrupt-unread eq-source", events },
 	{ "eq-source-masked eq-unmask-sends", masked },
+	{ "paused-eq-doorbell", paused },
 	{}
 };

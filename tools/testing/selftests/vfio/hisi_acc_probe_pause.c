@@ -54,7 +54,7 @@ static void kick_scope(struct probe_vf *vf, struct probe_vf *other,
 	first = probe_done(vf, 0);
 	second = probe_done(vf, 1);
 	if (first == MANY || second == MANY) {
-		report_unseen(name, "all %u requests were done before the pause", MANY);
+		report_missed(name, "all %u requests were done before the pause", MANY);
 		return;
 	}
 	if (probe_wait(vf, 0, first + 1, vf->enough) || probe_done(vf, 1) != second) {
@@ -206,7 +206,7 @@ static void inflight(struct probe_vf *vf, struct probe_vf *other,
 	took = probe_now() - start;
 	at_end = probe_done(vf, 0) > TRIAL;
 	if (before) {
-		report_unseen(name, "the request was done before the pause");
+		report_missed(name, "the request was done before the pause");
 		report_unseen(again, "see %s", name);
 		return;
 	}

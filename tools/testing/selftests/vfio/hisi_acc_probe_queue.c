@@ -11,6 +11,8 @@
 /* Of requests that complete at all */
 #define REQUEST_TIME	(10 * PROBE_SECOND)
 
+#define SQC_PASID	(1 << 7)	/* in w11: addresses are those of a process */
+
 void probe_doorbell(struct probe_vf *vf, unsigned int queue, u64 command, u64 index,
 		    u64 priority)
 {
@@ -32,16 +34,27 @@ static int set_context(struct probe_vf *vf, u32 command, unsigned int queue,
 	return probe_mailbox(vf, command, queue, &address);
 }
 
-int probe_set_sqc(struct probe_vf *vf, unsigned int queue)
+static int set_sqc(struct probe_vf *vf, unsigned int queue, u16 w11)
 {
 	u32 order = ilog2(vf->engine->entry);
 
 	vf->queue[queue] = (struct probe_queue) {};
 	return set_context(vf, MB_SQC, queue, vf->ram->sq[queue], (struct xqc) {
 		.dw3 = htole32((PROBE_DEPTH - 1) | order << 12),
+		.w11 = htole16(w11),
 		.sqc.cq_num = htole16(queue),
 		.sqc.w13 = htole16(1 << 4 | vf->engine->queue_type << 8),
 	});
+}
+
+int probe_set_sqc(struct probe_vf *vf, unsigned int queue)
+{
+	return set_sqc(vf, queue, 0);
+}
+
+int probe_set_sqc_of_process(struct probe_vf *vf, unsigned int queue)
+{
+	return set_sqc(vf, queue, SQC_PASID);
 }
 
 int probe_set_cqc(struct probe_vf *vf, unsigned int queue)

@@ -169,31 +169,6 @@ static void narrow_store(struct probe_vf *vf, struct probe_vf *other,
 			     status, seen);
 }
 
-/* A doorbell by two stores, and by one */
-static void narrow_doorbell(struct probe_vf *vf, struct probe_vf *other,
-			    const struct probe_options *options)
-{
-	static const char name[] = "doorbell-narrow-store";
-	const u32 doorbell[2] = { DB_SQ, 1 };
-
-	if (probe_set_up(vf, 1)) {
-		report_failure(name, "the VF cannot be set up");
-		return;
-	}
-	probe_put(vf, 0, 1, vf->engine->brief);
-	probe_narrow_store(vf, QM_DOORBELL_SQ_CQ, doorbell, ARRAY_SIZE(doorbell));
-	if (probe_wait(vf, 0, 1, vf->enough)) {
-		report_value(name, "taken", "two stores of 4 bytes were a doorbell");
-		return;
-	}
-	probe_ring(vf, 0);
-	if (probe_finish(vf, 0))
-		report_value(name, "ignored",
-			     "two stores of 4 bytes were none, one of 8 was a doorbell");
-	else
-		report_unseen(name, "a doorbell of 8 bytes afterwards does not work");
-}
-
 /* What the words of two event queues are, by the addresses of their rings */
 static const char *event_words(struct probe_vf *vf, volatile void *at, char *text, size_t size)
 {
@@ -308,7 +283,6 @@ const struct probe_experiment probe_register_experiments[] = {
 	{ "after-flr vft-after-flr", after_flr },
 	{ "mailbox-narrow-read", narrow_read },
 	{ "mailbox-narrow-store", narrow_store },
-	{ "doorbell-narrow-store", narrow_doorbell },
 	{ "bar2-upper-half pf-migration-registers", layout },
 	{ "bus-reopen", unseen },
 	{}

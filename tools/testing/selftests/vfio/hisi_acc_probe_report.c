@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report: TAP as it comes, and the profile at the end.
+ * The report: TAP after each experiment, and the profile at the end.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #define MAX_LINES	96
 #define MAX_TEXT	400
 
-enum outcome { SEEN, UNSEEN, FAILED };
+enum outcome { SEEN, UNSEEN, MISSED, FAILED };
 
 struct line {
 	char name[32];
@@ -27,6 +27,7 @@ struct line {
 
 static struct line lines[MAX_LINES];
 static unsigned int count;
+static unsigned int printed;
 static const struct probe_vf *subject;
 static const struct probe_options *chosen;
 static char unfinished[512];
@@ -88,29 +89,33 @@ void report_value(const char *name, const char *value, const char *how, ...)
 	line = explained(name, SEEN, how, args);
 	va_end(args);
 	snprintf(line->value, sizeof(line->value), "%s", value);
-	ksft_test_result_pass("%s: %s - %s\n", name, line->value, line->how);
 }
 
 void report_unseen(const char *name, const char *why, ...)
 {
-	struct line *line;
 	va_list args;
 
 	va_start(args, why);
-	line = explained(name, UNSEEN, why, args);
+	explained(name, UNSEEN, why, args);
 	va_end(args);
-	ksft_test_result_skip("%s: not observed - %s\n", name, line->how);
+}
+
+void report_missed(const char *name, const char *why, ...)
+{
+	va_list args;
+
+	va_start(args, why);
+	explained(name, MISSED, why, args);
+	va_end(args);
 }
 
 void report_failure(const char *name, const char *how, ...)
 {
-	struct line *line;
 	va_list args;
 
 	va_start(args, how);
-	line = explained(name, FAILED, how, args);
+	explained(name, FAILED, how, args);
 	va_end(args);
-	ksft_test_result_fail("%s - %s\n", name, line->how);
 }
 
 static int compare(const void *a, const void *b)
@@ -129,8 +134,33 @@ void report_times(const char *name, u64 *times, u32 rounds)
 	line->times[1] = times[rounds / 2];
 	line->times[2] = times[rounds - 1];
 	line->rounds = rounds;
-	ksft_test_result_pass("%s: %lu ns - minimum %lu, maximum %lu of %u\n", name,
-			      line->times[1], line->times[0], line->times[2], rounds);
+}
+
+static void print_line(const struct line *line)
+{
+	if (line->rounds)
+		ksft_test_result_pass("%s: %lu ns - minimum %lu, maximum %lu of %u\n",
+				      line->name, line->times[1], line->times[0],
+				      line->times[2], line->rounds);
+	else if (line->outcome == SEEN)
+		ksft_test_result_pass("%s: %s - %s\n", line->name, line->value, line->how);
+	else if (line->outcome == FAILED)
+		ksft_test_result_fail("%s - %s\n", line->name, line->how);
+	else
+		ksft_test_result_skip("%s: not observed - %s\n", line->name, line->how);
+}
+
+bool report_experiment(bool repeatable)
+{
+	for (unsigned int i = printed; i < count && repeatable; i++) {
+		if (lines[i].outcome == MISSED) {
+			count = printed;
+			return false;
+		}
+	}
+	for (; printed < count; printed++)
+		print_line(&lines[printed]);
+	return true;
 }
 
 /* Values and reasons are this program's own, and free of control characters */
@@ -147,7 +177,9 @@ static void put_string(FILE *profile, const char *text)
 
 static void put_line(FILE *profile, const struct line *line)
 {
-	static const char *const outcomes[] = { "observed", "not observed", "failed" };
+	static const char *const outcomes[] = {
+		"observed", "not observed", "not observed", "failed"
+	};
 
 	fprintf(profile, "    {\"name\": \"%s\", \"outcome\": \"%s\"", line->name,
 		outcomes[line->outcome]);

@@ -29,17 +29,12 @@ static const char *mode_for(const char *path)
 
 void hisi_acc_vf_require(const char *bdf)
 {
-	char *path = path_of(bdf), file[PATH_MAX];
-	unsigned int vendor = 0;
-	FILE *id;
+	char *path = path_of(bdf);
 
 	if (!path)
 		ksft_exit_skip("there is no device %s\n", bdf);
-	snprintf_assert(file, sizeof(file), "%s/vendor", path);
-	id = fopen(file, "r");
-	if (!id || fscanf(id, "%x", &vendor) != 1 || vendor != PCI_VENDOR_ID_HUAWEI)
+	if (migration_device_attribute(path, "vendor") != PCI_VENDOR_ID_HUAWEI)
 		ksft_exit_skip("%s is not a HiSilicon accelerator\n", bdf);
-	fclose(id);
 	migration_device_require(path);
 	free(path);
 }

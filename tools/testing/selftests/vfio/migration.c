@@ -45,6 +45,21 @@ void migration_device_pair(int *argc, char *argv[], const char *bdfs[2])
 		ksft_exit_skip("needs a source and a destination\n");
 }
 
+unsigned int migration_device_attribute(const char *path, const char *name)
+{
+	char file[PATH_MAX];
+	unsigned int value;
+	FILE *attribute;
+
+	snprintf_assert(file, sizeof(file), "%s/%s", path, name);
+	attribute = fopen(file, "r");
+	if (!attribute || fscanf(attribute, "%x", &value) != 1)
+		value = 0;
+	if (attribute)
+		fclose(attribute);
+	return value;
+}
+
 void migration_device_require(const char *path)
 {
 	static const char *const modes[] = { MODE_IOMMUFD, MODE_VFIO_TYPE1_IOMMU };

@@ -44,6 +44,8 @@ void migration_device_pair(int *argc, char *argv[], const char *bdfs[2]);
 
 /* End the program with KSFT_SKIP if the device cannot be opened or not migrate */
 void migration_device_require(const char *path);
+/* An attribute in hexadecimal of a device's directory in sysfs; 0 without it */
+unsigned int migration_device_attribute(const char *path, const char *name);
 
 /* Whether this mode of libvfio can work here, for this device */
 bool migration_mode_works(const char *path, const char *mode);

@@ -25,7 +25,7 @@ MIGRATION_TESTS += acc_migration_bench
 MIGRATION_TOOLS := hisi_acc_migration_pf_reset hisi-acc-probe
 # arm64 has the store of 16 bytes that the mailbox takes
 HISI_ACC_O := $(addprefix $(OUTPUT)/, hisi_acc_guest.o hisi_acc_vf.o)
-PROBE_PARTS := device engine queue report pause context registers events power times errors
+PROBE_PARTS := device engine queue report pause context registers doorbell events power times errors
 PROBE_O := $(patsubst %, $(OUTPUT)/hisi_acc_probe_%.o, $(PROBE_PARTS))
 endif
 

@@ -30,9 +30,14 @@ DECIDED = {"paused-doorbell": "lost", "inflight-done": "once", "pause-without-qu
            "flush-drains": "yes", "flush-restart": "context", "vf-state-reads-back": "yes", "masks-read-back": "yes",
            "after-flr": "state 1, masks 1 1, tables none", "vft-after-flr": "kept", "mailbox-narrow-store": "ignored",
            "doorbell-narrow-store": "ignored", "pf-migration-registers": "event queues", "eq-doorbell-resends": "yes",
-           "eq-interrupt-unread": "no", "eq-source": "until doorbell", "eq-source-masked": "set", "eq-unmask-sends": "yes"}
+           "eq-interrupt-unread": "no", "eq-source": "until doorbell", "eq-source-masked": "set", "eq-unmask-sends": "yes",
+           "table-read": "doorbell", "stop-qp-paused": "nothing", "flush-paused": "nothing", "paused-eq-doorbell": "taken",
+           "doorbell-tail-back": "ignored", "doorbell-tag": "ignored", "mailbox-close-qm": "refused", "mailbox-flush-qp": "refused",
+           "context-pasid": "refused", "unknown-request": "fails"}
 #: what the model does has these properties
-DERIVED = {"d3-reset": {"reset": {"no-soft-reset": "off"}, "keep": {"no-soft-reset": "on"}}}
+DERIVED = {"d3-reset": {"reset": {"no-soft-reset": "off"}, "keep": {"no-soft-reset": "on"}},
+           # one choice decides on both
+           "ras-tag": {"on": {"ras": "on"}, "off": {"ras": "off"}}}
 MOST_CONTEXTS = 1024
 
 
@@ -44,7 +49,9 @@ def _behaviour(name: str, value: str, version: str, found: dict[str, str], reaso
         found[name] = value
     elif name in DERIVED:
         values = tuple(DERIVED[name])
-        found |= DERIVED[name].get(value, {})
+        for other, derived in DERIVED[name].get(value, {}).items():
+            if found.setdefault(other, derived) != derived:
+                reasons.append(f"{name} is {value} where {other} is {found[other]}")
     elif name == "context-cache":
         found[name] = value
         if not value.isascii() or not value.isdigit() or int(value) > MOST_CONTEXTS:

@@ -105,7 +105,7 @@ def judge(driver: str, mode: str, text: str) -> None:
 
 
 def skips(host, vf: str) -> None:
-    """No device, no driver or no migration: each must give one line and exit status 4."""
+    """No device, no driver, no migration, or another device: each must give one line and exit status 4."""
     for arguments, why in (("", "Unable to determine which device"), ("/nowhere", "there is no device /nowhere"),
                            (vf, "is not bound to a VFIO driver")):
         done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {arguments} 2>&1", check=False)
@@ -113,6 +113,9 @@ def skips(host, vf: str) -> None:
     accelerator.bind(host.ssh, [vf], "vfio-pci")
     done = host.ssh.run(f"{kselftest.REMOTE}/vfio/{GENERIC[0]} {vf} 2>&1", check=False)
     assert done.returncode == 4 and "its driver offers no migration" in done.stdout, done.stdout
+    # of the sample: it writes to registers of one device
+    done = host.ssh.run(f"{kselftest.REMOTE}/vfio/edu_migration_test {vf} 2>&1", check=False)
+    assert done.returncode == 4 and "is not QEMU's edu device" in done.stdout, done.stdout
 
 
 # the in-tree driver logs some of the migration data that it rejects

@@ -225,7 +225,7 @@ def test_a_report_is_read_by_another_host(program, copy, tmp_path):
     assert report.exit == CANNOT_TELL
     assert report.move(VF)["to"] == VF and "number of queues: not known" in report.move(VF)["reason"]
     assert {c["check"]: c["status"] for c in report.json["peer"]["checks"]} == {
-        "kernels": "ok", "qemus": "unknown", "host": "unknown"}
+        "kernels": "ok", "qemus": "unknown", "processors": "ok", "host": "unknown"}
 
 
 @pytest.mark.parametrize("change, words", [
@@ -254,8 +254,19 @@ def test_kernels(program, copy, tmp_path, kernel, to, qemu, status):
     assert [c["status"] for c in report.json["peer"]["checks"] if c["check"] == "kernels"] == [status]
 
 
+@pytest.mark.parametrize("there, status, words", [
+    (check.PROCESSOR, "ok", f"of both is {check.PROCESSOR}"), ("0x00000000410fd0c0", "unknown", "here and 0x00000000410fd0c0 there"),
+    (None, "unknown", "is not known")])
+def test_processors(program, copy, tmp_path, there, status, words):
+    """With another processor, or if that is not known, the report must be "unknown"."""
+    peer = known(copy.report(program).json)
+    peer["host"]["processor"] = there
+    report = check.as_report(of_peer(program, copy, tmp_path, peer))
+    assert [(c["status"], words in c["reason"]) for c in report.json["peer"]["checks"] if c["check"] == "processors"] == [(status, True)]
+
+
 def text(**changed: object) -> str:
-    return json.dumps({"format": "hisi-acc-check", "version": 1, "host": {"kernel": "1", "qemu": None, "result": "ok"},
+    return json.dumps({"format": "hisi-acc-check", "version": 1, "host": {"kernel": "1", "qemu": None, "processor": None, "result": "ok"},
                        "vfs": [], **changed})
 
 
@@ -278,7 +289,7 @@ MALFORMED = {
     "values": (json.dumps([0] * 70000), "too many values"), "large": (" " * (1 << 20) + "1", "larger than 1 MiB"),
     "no-vfs": (text(vfs=None), '"vfs"'), "no-host": (text(host=[]), '"host"'),
     "long-name": (text(host={"kernel": "7" * 64, "qemu": None, "result": "ok"}), '"kernel" is too long'),
-    "result": (text(host={"kernel": "1", "qemu": None, "result": "maybe"}), "neither ok"),
+    "result": (text(host={"kernel": "1", "qemu": None, "processor": None, "result": "maybe"}), "neither ok"),
     "vf": (text(vfs=[1]), '"address"'), "address": (text(vfs=[{"address": "\x1b"}]), "not a PCI address"),
     "no-match": (text(vfs=[{"address": VF, "in_use": None, "result": "ok"}]), '"match"'),
     "match": (text(vfs=[{"address": VF, "in_use": None, "result": "ok", "match": {"device_id": "1"}}]), '"device_id"'),

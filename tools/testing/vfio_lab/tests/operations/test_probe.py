@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
 import probe
+import probe_sweep
 from choices import DEFAULTS, OTHERWISE, choose
 from guide import blocks
 from lab.core import hardware, paths, versions
@@ -71,7 +73,9 @@ def test_decisions_of_the_model(found):
         "after-flr": "state 1, masks 1 1, tables none", "vft-after-flr": "kept", "mailbox-narrow-store": "ignored",
         "doorbell-narrow-store": "ignored", "bar2-upper-half": "event queues", "pf-migration-registers": None,
         "eq-doorbell-resends": "yes", "eq-interrupt-unread": "no", "eq-source": "until doorbell", "eq-source-masked": "set",
-        "eq-unmask-sends": "yes", "d3-reset": "reset"}
+        "eq-unmask-sends": "yes", "d3-reset": "reset", "table-read": "doorbell", "stop-qp-paused": "nothing",
+        "flush-paused": "nothing", "paused-eq-doorbell": "taken", "ras-tag": None,
+        **dict.fromkeys(probe.RISKY_DECISIONS)}
 
 
 def test_times_and_device(sec, context):
@@ -87,7 +91,6 @@ def test_times_and_device(sec, context):
         times = found.times(name)
         assert times["rounds"] == 9
         assert least <= times["minimum_ns"] <= times["median_ns"] <= times["maximum_ns"]
-        assert times["median_ns"] < 10 * least, times
     # Linux waits 100 ms, by a clock that is emulated
     assert found.times("flr")["minimum_ns"] >= 50_000_000
     assert found.profile["kernel"] == kernel.kernel(versions.DEFAULT, context).release
@@ -147,10 +150,14 @@ LONG = pytest.mark.long("dozens of runs for each version and engine")
 @pytest.mark.parametrize("engine", hardware.ENGINES)
 def test_each_setting(context, engine, hw_version):
     """With each single other value and with each pair of values, each choice must be reported as set."""
+    runs, began = [], time.monotonic()
     with a_host(context, engine, hw_version) as (host, vfs):
         for setting in (*probe.singles(), *probe.pairwise()):
             choose(host, engine, setting)
-            assert probe.wrong(probe.report(host, vfs), setting) == {}, setting
+            found = probe.report(host, vfs)
+            assert probe.wrong(found, setting) == {}, setting
+            runs.append((setting, found.values))
+    probe_sweep.keep(engine, hw_version, runs, time.monotonic() - began, kernel.kernel(versions.DEFAULT, context).release)
 
 
 @pytest.mark.expect(*probe.PROVOKED_RISKY, maybe=True)
@@ -164,6 +171,8 @@ def test_what_is_risky(context, hw_version, setting):
         choose(host, "sec", {**DEFAULTS, **setting})
         found = probe.report(host, vfs, "--risky")
         assert probe.wrong(found, {**DEFAULTS, **setting}, True, hw_version) == {}
+        assert found.values["ras-tag"] == {**DEFAULTS, **setting}["ras"], found.evidence("ras-tag")
     assert found.profile["risky"] is True
     before, _, _ = found.tap.partition("ok 1 ")
-    assert set(re.findall(r"^# risky: ([a-z0-9-]+)", before, re.M)) == {"bus-master-off", "d3-access", "ras-overflow", "ras"}
+    assert set(re.findall(r"^# risky: ([a-z0-9-]+)", before, re.M)) == {"bus-master-off", "d3-access", "ras-overflow", "ras", "doorbell-tail-back", "mailbox-close-qm", "context-pasid", "unknown-request",
+        "doorbell-tag"}

@@ -35,6 +35,13 @@ def changed(name: str, **members: object) -> dict[str, Any]:
     return found
 
 
+def with_lines(*lines: tuple[str, str], of: dict[str, Any] = SLOW) -> dict[str, Any]:
+    """A profile with further behaviours."""
+    found = copy.deepcopy(of)
+    found["behaviour"] += [{"name": name, "outcome": "observed", "value": value, "evidence": ""} for name, value in lines]
+    return found
+
+
 @pytest.mark.expect(probe.PROVOKED, maybe=True)
 @pytest.mark.parametrize("file", MADE, ids=lambda file: file.stem)
 def test_the_model_follows(boot, context, file):
@@ -56,20 +63,22 @@ def test_each_choice_can_be_followed():
     for name, values in probe.ALL.items():
         for value in values:
             assert profile.properties(changed(name, value=str(value)))[name] == str(value)
+    assert profile.properties(with_lines(("ras-tag", "off")))["ras"] == "off"
     assert profile.properties(changed("kick-scope", value="queue"))["mailbox-latency"] == "400"
 
 
 def test_what_the_model_cannot_follow():
     """Each behaviour that the model lacks must be named, all of them at once."""
-    found = changed("pause-inflight", value="continue")
-    found["behaviour"] += [{"name": "warp", "outcome": "observed", "value": "9", "evidence": ""},
-                           {"name": "ras", "outcome": "failed", "value": None, "evidence": ""}]
+    found = with_lines(("warp", "9"), of=changed("pause-inflight", value="continue"))
+    found["behaviour"].append({"name": "ras", "outcome": "failed", "value": None, "evidence": ""})
     found["device"]["revision"] = 0x21
     with pytest.raises(LabError) as refusal:
         profile.properties(found)
     assert str(refusal.value) == (
         "the model cannot follow it: hardware of revision 0x21 and version 0x0; pause-inflight is continue, the model knows "
         "finish and hold; warp is unknown to the model; ras failed")
+    with pytest.raises(LabError, match="ras-tag is off where ras is on"):
+        profile.properties(with_lines(("ras-tag", "off"), of=changed("ras", value="on")))
     for name, value in (("context-cache", "2000"), ("write-back-drops", "no"), ("bar2-upper-half", "nothing")):
         with pytest.raises(LabError, match=f"{name} is {value}"):
             profile.properties(changed(name, value=value))

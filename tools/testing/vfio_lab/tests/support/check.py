@@ -79,6 +79,10 @@ def run(program: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env={**os.environ, "PATH": ""})
 
 
+#: MIDR_EL1 of a Kunpeng 920
+PROCESSOR = "0x00000000481fd010"
+
+
 class Copy:
     """A copy of a server's files: one SEC with a PF and VFs, everything as it should be."""
 
@@ -89,6 +93,7 @@ class Copy:
         self.write("proc/sys/kernel/osrelease", self.release)
         self.write("proc/sys/kernel/arch", "aarch64")
         self.page_size(4)
+        self.write("sys/devices/system/cpu/cpu0/regs/identification/midr_el1", PROCESSOR)
         self.write("proc/kallsyms", "0000000000000000 t hisi_acc_vf_data_decode\t[hisi_acc_vfio_pci]\n")
         self.write(f"lib/modules/{self.release}/modules.dep", "updates/dkms/hisi_acc_vfio_pci.ko: kernel/vfio.ko\n"
                    "kernel/drivers/iommu/iommufd/iommufd.ko:\n")

@@ -185,7 +185,7 @@ PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/defects.rst"
 DRIVERS = {"in-tree": "in-tree", "tree": "this driver"}
 
 
-def _simple(rows: list[list[str]]) -> str:
+def simple_table(rows: list[list[str]]) -> str:
     """A simple table in reStructuredText, readable in a terminal; the first row is its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
@@ -207,10 +207,10 @@ def table(columns: Mapping[str, Mapping[str, str]], rows: Iterable[Row] = ROWS) 
             said = verdict(row, results)
             found.append("n/a" if said == SKIPPED else said + mark)
         lines.append([row.name, row.what, *found])
-    return _simple(lines)
+    return simple_table(lines)
 
 
 def tests(rows: Iterable[Row] = ROWS) -> str:
     """The tests of each row."""
-    return _simple([["row", "tests"],
+    return simple_table([["row", "tests"],
                     *([row.name, ", ".join(f"``{name}``" for name in (*row.tests, row.elsewhere) if name)] for row in rows)])

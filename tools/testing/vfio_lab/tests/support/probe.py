@@ -14,6 +14,7 @@ from typing import Any
 from choices import CHOICES, DEFAULTS
 from lab.core.context import Context
 from lab.build import kselftest
+from lab.scenario import profile
 from lab.scenario.host import Host
 
 NAME = "hisi-acc-probe"
@@ -23,11 +24,14 @@ WRONG_USE = 2
 #: what a VF cannot see at all, and what only with --risky
 HIDDEN = {"bus-reopen"}
 RISKY = {"d3-access", "ras", "ras-overflow", "mig-regs-reset"}
+#: decisions of the model that show only with --risky
+RISKY_DECISIONS = {"doorbell-tail-back", "doorbell-tag", "mailbox-close-qm", "mailbox-flush-qp", "context-pasid", "unknown-request"}
 #: errors of a guest that the experiments make on purpose
-PROVOKED = (r": the device counted \d+ times: (write-back-while-busy|doorbell-without-context|doorbell-while-paused|"
+PROVOKED = (r": the device counted \d+ times: (write-back-while-busy|doorbell-without-context|doorbell-while-paused|mailbox-while-paused|"
             r"doorbell-of-stopped-queue|doorbell-width|mailbox-width|mig-regs-not-there)")
 #: with --risky
-PROVOKED_RISKY = (r": the device counted \d+ times: (dma-without-bus-master|access-in-d3|dma-fault|cq-overrun)",
+PROVOKED_RISKY = (r": the device counted \d+ times: (dma-without-bus-master|access-in-d3|dma-fault|cq-overrun|"
+                  r"stale-doorbell|mailbox-opcode|bad-context|bad-request)",
                   "arm-smmu-v3 ", r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
 LINE = re.compile(r"^ok \d+ (# SKIP )?([a-z0-9-]+): (.*?) - (.*)$", re.M)
 
@@ -95,10 +99,13 @@ def expected(setting: Mapping[str, str | int], risky: bool = False, hw_version: 
 
 
 def wrong(found: Report, setting: Mapping[str, str | int], risky: bool = False, hw_version: str = "v3") -> dict[str, str]:
-    """Choices that were not reported as expected, with the evidence."""
+    """Choices that were not reported as expected, and decisions that were reported otherwise than the model has them, with
+    the evidence."""
     values = found.values
-    return {name: f"reported {values[name]}, set to {setting[name]}: {found.evidence(name)}"
-            for name, value in expected(setting, risky, hw_version).items() if values[name] != value}
+    decided = {name: value for name, value in profile.DECIDED.items() if values[name] is not None or
+               (risky and name in RISKY_DECISIONS)}
+    return {name: f"reported {values[name]}, and it is {value}: {found.evidence(name)}"
+            for name, value in (expected(setting, risky, hw_version) | decided).items() if values[name] != value}
 
 
 def singles() -> list[dict[str, str | int]]:
