@@ -63,7 +63,7 @@ def test_each_choice_can_be_followed():
     for name, values in probe.ALL.items():
         for value in values:
             assert profile.properties(changed(name, value=str(value)))[name] == str(value)
-    assert profile.properties(with_lines(("ras-tag", "off")))["ras"] == "off"
+    assert profile.properties(with_lines(("ras-tag", "off"), of={**SLOW, "behaviour": []}))["ras"] == "off"
     assert profile.properties(changed("kick-scope", value="queue"))["mailbox-latency"] == "400"
 
 
