@@ -14,7 +14,11 @@ demo: python	## live-migrate a VM with an accelerator between two emulated hosts
 	@$(VLAB) demo
 
 .PHONY: check
-check: python	## run all tests; the last line says how many passed and failed
+check: python	## run the tests of ten minutes; the last line says how many passed and failed
+	@$(VLAB) check --quick
+
+.PHONY: ci
+ci: python	## run the tests of an hour, before a change is sent
 	@$(VLAB) check
 
 .PHONY: check-all

@@ -306,7 +306,8 @@ static void stop_paused(struct probe_vf *vf, u32 command, const char *name)
 	else if (status)
 		report_value(name, "refused", "in a pause it ended with %d", status);
 	else
-		report_value(name, after == before ? "nothing" : after == SEVERAL ? "drains" : "some",
+		report_value(name, after == before ? "nothing" :
+			     after == SEVERAL ? "drains" : "some",
 			     "of %u requests %u were done in the pause, %u at its end",
 			     SEVERAL, before, after);
 }

@@ -51,7 +51,8 @@ static void tail_back(struct probe_vf *vf, struct probe_vf *other,
 	probe_consume(vf, 0, false);
 	probe_doorbell(vf, 0, DB_SQ, 2, 0);
 	if (probe_wait(vf, 0, 5, vf->enough)) {
-		report_value(name, "wraps", "of four requests two were taken back, and the device did the rest of the ring");
+		report_value(name, "wraps",
+			     "of four requests two were taken back, and the device did the rest of the ring");
 		return;
 	}
 	probe_doorbell(vf, 0, DB_SQ, 6, 0);

@@ -47,10 +47,11 @@ _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of `vlab check -- --long`, `vlab check --all` and `vlab defects`."""
+    """The options of `vlab check --quick`, `vlab check -- --long`, `vlab check --all` and `vlab defects`."""
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--results", metavar="FILE", help="keep results in this file, and leave out what passed on this tree")
     parser.addoption("--outer", metavar="PROGRAM", help="run qtests on another QEMU with the device model")
+    parser.addoption("--quick", action="store_true", help="leave out the tests marked slow")
     parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
 
@@ -97,6 +98,7 @@ def slow_steps() -> Steps:
 def pytest_configure(config: pytest.Config) -> None:
     """A test that hangs must not keep the others from running."""
     config.addinivalue_line("markers", "expect(*patterns, maybe=False): lines of logs that the test provokes; see watch.py")
+    config.addinivalue_line("markers", "slow(why): another case of what a quicker test has; not with --quick")
     config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
         config.option.timeout = SECONDS
@@ -115,10 +117,12 @@ def unavailable(item: pytest.Item, context: Context) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests marked as long, and those that need an unavailable kernel, before their fixtures run."""
-    mark = item.get_closest_marker("long")
-    if mark and not item.config.getoption("long"):
-        pytest.skip(f"{mark.args[0]}; --long runs it")
+    """Skip tests marked as long or slow, and those that need an unavailable kernel, before their fixtures run."""
+    long, slow = item.get_closest_marker("long"), item.get_closest_marker("slow")
+    if long and not item.config.getoption("long"):
+        pytest.skip(f"{long.args[0]}; --long runs it")
+    if slow and item.config.getoption("quick"):
+        pytest.skip(f"{slow.args[0]}; not with --quick")
     reason = unavailable(item, shared())
     if reason:
         pytest.skip(reason)
@@ -179,7 +183,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the times of a run of all tests, and nothing but them, that was not interrupted."""
     config = session.config
     if not hasattr(config, "workerinput") and config.args == [str(config.rootpath)] and not config.option.keyword \
-            and not config.getoption("long") and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            and not config.getoption("long") and not config.getoption("quick") and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         durations.keep()
 
 
@@ -257,12 +261,13 @@ def start(outer: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Callable[...,
 @pytest.fixture
 def new_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
                 context: Context) -> Iterator[Callable[[], Session]]:
-    """Open lab sessions that end with the test; their logs stay in build/check."""
+    """Open lab sessions that end with the test; their logs stay in build/check. The stock drivers' self-tests are left to
+    the tests of the stock drivers, and of one migration."""
     opened: list[Session] = []
 
-    def new() -> Session:
+    def new(selftests: bool = False) -> Session:
         logs = paths.BUILD / "check" / f"{request.node.name}-{len(opened)}".replace("/", "_")
-        session = Session(slow_steps(), logs)
+        session = Session(slow_steps(), logs, selftests)
         opened.append(session)
         return session
 

@@ -38,8 +38,9 @@ HOST_PROGRAMS = (
 #: What programs open by name: QEMU's modules, lspci's names.
 HOST_DATA = re.compile(r"usr/lib/[^/]+/qemu/.*[.]so|usr/share/misc/pci[.]ids|"
                        r"usr/share/qemu/keymaps/en-us")
-#: The guest needs a shell and modules, no more.
-GUEST_PROGRAMS = ("usr/bin/busybox", "usr/bin/kmod")
+#: The guest needs a shell and modules, no more: kmod would bring 10 MB of libraries, which a guest that is emulated
+#: twice has to unpack.
+GUEST_PROGRAMS = ("usr/bin/busybox",)
 #: Third-party users of accelerators, for guests that run scripts.
 TOOLS = ("usr/bin/kcapi-enc", "usr/sbin/cryptsetup", "usr/bin/keyctl", "usr/bin/openssl")
 #: libvirt's daemon as Debian starts it, its client and the way to another host's: all of
@@ -295,7 +296,7 @@ def host_root(release: Vmm = VMMS[0], context: Context | None = None) -> HostRoo
 
 
 def guest_root(context: Context | None = None) -> Path:
-    """The guest's root: busybox and kmod; an uncompressed cpio without /init."""
+    """The guest's root: busybox; an uncompressed cpio without /init."""
     return roots(context).guest
 
 

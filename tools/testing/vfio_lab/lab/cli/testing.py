@@ -113,6 +113,8 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
     """The tests."""
     if args.restart and not args.all:
         args.parser.error("--restart is for --all")
+    if args.quick and args.all:
+        args.parser.error("--quick and --all contradict each other")
     if args.all:
         if args.asan or args.pytest or args.profile:
             args.parser.error("--all runs all tests, without --asan, --profile or arguments for pytest")
@@ -121,7 +123,7 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
         args.parser.error(f"no such file of tests: {lost(args.pytest)}")
     if args.profile:
         os.environ[profile.VARIABLE] = str(args.profile[0])
-    return tests(args.pytest, args.asan, steps)
+    return tests([*(["--quick"] if args.quick else []), *args.pytest], args.asan, steps)
 
 
 def defects(args: argparse.Namespace, steps: Steps) -> int:
@@ -161,6 +163,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                epilog="example: vlab check -- test_kunit.py -k migration")
     test.add_argument("--asan", action="store_true", help="with an outer QEMU built with AddressSanitizer, LeakSanitizer "
                       "and UBSan (the first build takes ten minutes)")
+    test.add_argument("--quick", action="store_true", help="without the tests that are slow: ten minutes instead of an hour")
     test.add_argument("--all", action="store_true", help="also the tests that take long, which take hours; a run that was "
                       "interrupted continues when it is started again on the same tree")
     test.add_argument("--profile", type=arguments.server_profile, metavar="FILE",

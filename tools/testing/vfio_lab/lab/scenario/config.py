@@ -109,8 +109,8 @@ class GuestConfig:
     """The guest.  `vfs` counts its VFs of each accelerator; it runs `script` instead of a
     load, and `push` maps names in the guest to local files for that; `lacks` is a statement
     to remove from its stock driver; `extra` are additional arguments of its QEMU, `append`
-    of its kernel.  `stock` is whether it loads the stock drivers of its VFs.  `qemu` is how the
-    host's shell starts QEMU."""
+    of its kernel.  `stock` is whether it loads the stock drivers of its VFs, `selftests` whether its
+    kernel tests their algorithms before the load.  `qemu` is how the host's shell starts QEMU."""
 
     kernel: str = GUEST
     vfs: int = 1
@@ -120,6 +120,7 @@ class GuestConfig:
     extra: str = ""
     append: str = ""
     stock: bool = True
+    selftests: bool = True
     qemu: str = "exec qemu-system-aarch64"
 
 

@@ -63,7 +63,7 @@ def command(spec: HostSpec, vfs: Sequence[str], guest: GuestConfig, migration: M
         f" -M {start.machine},gic-version=3,its=on -accel kvm -cpu host"
         f" -smp 2 -m {MEMORY_MIB} -kernel /lab/Image -initrd /lab/guest.cpio"
         f" -append 'console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver={'+'.join(drivers) or 'none'} lab.load={load}"
-        f"{' ' + guest.append if guest.append else ''}'"
+        f"{'' if guest.selftests else ' cryptomgr.notests lab.selftests=no'}{' ' + guest.append if guest.append else ''}'"
         f" -chardev socket,id=console,host=127.0.0.1,port={CONSOLE_PORT + start.number},server=on,wait=off"
         f",logfile={console} -serial chardev:console"
         " -device virtio-serial-pci,romfile="

@@ -18,6 +18,8 @@ from lab.probe.uapi_rules import RULES
 from lab.release import test_table
 from lab.scenario import expected
 
+pytestmark = pytest.mark.slow("other migration drivers")
+
 TAP = """\
 TAP version 13
 1..4

@@ -27,6 +27,8 @@ from lab.scenario import watch
 from lab.scenario.session import Session
 from lab.scenario.splats import is_splat
 
+pytestmark = pytest.mark.slow("each defect of the in-tree driver, on this one")
+
 COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("in-tree", "tree") for series in versions.SERIES}
 OUT = paths.BUILD / "defects"
 

@@ -31,6 +31,7 @@ def test_it_builds_without_a_warning(context, tmp_path, version):
     assert (tmp_path / "hisi_acc_vfio_pci.ko").is_file()
 
 
+@pytest.mark.slow("one more build")
 def test_it_leaves_the_sources_as_they_were(context, tmp_path):
     """A build must not change the source directories."""
     before = sorted([*paths.DRIVER.rglob("*"), *paths.DKMS.rglob("*")])
@@ -108,6 +109,7 @@ def test_the_guide_names_each_interface():
     assert set(re.findall(r"no .*?\)", example.partition("has ")[2])) <= pieces
 
 
+@pytest.mark.slow("a build for each interface")
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need[0])
 def test_a_missing_kernel_interface_is_named(context, tmp_path, need):
     """If a required interface is missing, the build must stop with its name before the compiler runs."""
@@ -129,6 +131,7 @@ def test_all_missing_kernel_interfaces_are_named(context, tmp_path):
     assert [name for name, *_ in NEEDS if f" no {name} in " not in line] == []
 
 
+@pytest.mark.slow("a build for an older kernel")
 @pytest.mark.parametrize("version", EACH)
 def test_it_builds_for_a_kernel_that_lacks_what_has_come_since_linux_6_6(context, tmp_path, version):
     """With headers that lack every optional interface, the driver must build without warnings. The

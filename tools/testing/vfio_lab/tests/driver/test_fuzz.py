@@ -16,6 +16,8 @@ from lab.scenario import accelerator
 from lab.scenario.session import Session
 from lab.probe import fuzz
 
+pytestmark = pytest.mark.slow("random input")
+
 SEED = 1
 #: checks removed from the decoder, and the iterations that detect it
 MUTANTS = {

@@ -119,6 +119,7 @@ def skips(host, vf: str) -> None:
 
 
 # the in-tree driver logs some of the migration data that it rejects
+@pytest.mark.slow("other drivers")
 @pytest.mark.expect(r"hisi_acc_vfio_pci \S+ ")
 def test_other_drivers_fail_what_their_lists_have(boot, context):
     """mtty in each mode, and the in-tree driver, must fail exactly what their lists say. A wrong

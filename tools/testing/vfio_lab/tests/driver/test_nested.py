@@ -13,6 +13,8 @@ from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE
 
+pytestmark = pytest.mark.slow("a host in a host")
+
 USER = "/lab/vfio_noiommu"
 VARIANT = hardware.VARIANT_DRIVER
 SCRIPT = """

@@ -19,6 +19,8 @@ from lab.scenario.config import HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE
 from test_uapi import bound_host
 
+pytestmark = pytest.mark.slow("the driver on a model with other choices")
+
 #: without the cache, which once set stays small while queues are used: contexts that it has written
 #: back would be lost
 KEPT = "context-cache"

@@ -21,6 +21,8 @@ from bench import wait_until
 from migrations import TRICKLE, ended, event, starts, states, vf_runs
 from steps import State
 
+pytestmark = pytest.mark.slow("errors of the bus in each state")
+
 #: what the hosts' kernel says of an error
 SAID = ("hisi_sec2 0000:01:00.0: PCI error detected", r"hisi_\w+ 0000:01:00.[012]: .*(PCIe Bus Error|status/mask|TLP)")
 TOLD = "vfio_err_notifier_handler.*Unrecoverable error detected"

@@ -18,6 +18,8 @@ from lab.core.errors import LabError
 from lab.scenario import accelerator
 from steps import DATA_SIZE, Loops, State, Vf
 
+pytestmark = pytest.mark.slow("removal of drivers in each state")
+
 STATES = (State.RUNNING, State.RUNNING_P2P, State.STOP, State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY,
           State.RESUMING)
 HAS_FILE = (State.PRE_COPY, State.PRE_COPY_P2P, State.STOP_COPY, State.RESUMING)

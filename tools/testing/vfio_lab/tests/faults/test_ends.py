@@ -21,6 +21,8 @@ from migrations import ended, vf_runs
 from steps import State
 from test_driver_life import STATES, waits
 
+pytestmark = pytest.mark.slow("processes that end")
+
 DRIVER = f"/sys/bus/pci/drivers/{SEC.driver}"
 
 

@@ -14,6 +14,8 @@ from lab.build import kernel_tree
 from steps import Loop, Loops
 from tenant_scenarios import TURNS, WAIT_MS, gets_its_turn
 
+pytestmark = pytest.mark.slow("many VFs at once")
+
 #: VFs of a device: some, or the maximum
 SOME, ALL = 8, 63
 SLOW_COMMAND_US = 300_000

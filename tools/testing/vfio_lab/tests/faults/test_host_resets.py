@@ -21,6 +21,8 @@ from lab.scenario.migration import Scenario
 from migrations import ENDED, TRICKLE, ended, event
 from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
+pytestmark = pytest.mark.slow("resets beside migrations")
+
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:
     """One host for all tests here: each test leaves both VFs bound."""

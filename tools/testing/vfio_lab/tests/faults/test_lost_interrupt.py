@@ -13,6 +13,8 @@ from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 
+pytestmark = pytest.mark.slow("a guest whose interrupt is lost")
+
 SEC = hardware.ENGINES["sec"]
 
 

@@ -22,6 +22,8 @@ from migrations import TRICKLE, ended, event, goes_on, running, states, stop_and
 from steps import DATA_SIZE, State, Vf
 from tenant_scenarios import ECC, TROUBLES, Trouble, device_error, goes_there_and_back, message_from_guest
 
+pytestmark = pytest.mark.slow("trouble from outside beside migrations")
+
 
 @pytest.fixture(scope="module")
 def bench(context) -> Iterator[Bench]:

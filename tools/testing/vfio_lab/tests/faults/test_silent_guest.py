@@ -18,6 +18,8 @@ from migrations import event, goes_on, states
 from steps import State
 from tenant_scenarios import CQC_TABLE, NOT_READY, READY, VF_STATE, is_emptied, is_stopped_and_saved, tables
 
+pytestmark = pytest.mark.slow("guests that do nothing")
+
 #: the register by which the stock driver reports ready
 SAYS_SO = "writel(state, qm->io_base + QM_VF_STATE);"
 #: how long a stopped VF must stay silent

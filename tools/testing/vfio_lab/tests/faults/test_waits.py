@@ -16,6 +16,8 @@ from defect_scenarios import go, works
 from steps import State, Vf
 from tenant_scenarios import HELD_SECONDS, open_waits_for_a_reset_of_all, resets_wait_for_a_long_reset_of_all
 
+pytestmark = pytest.mark.slow("waits of many VFs")
+
 VFS = 5
 #: how long the start of a migration waits for it, at most
 REFUSED_SECONDS = 8

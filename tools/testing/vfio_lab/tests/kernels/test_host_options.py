@@ -15,6 +15,8 @@ import pytest
 from lab.core import versions
 from lab.build import kernel
 
+pytestmark = pytest.mark.slow("other options of hosts")
+
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 # Of a kernel's module directory
 QM = "kernel/drivers/crypto/hisilicon/hisi_qm.ko"

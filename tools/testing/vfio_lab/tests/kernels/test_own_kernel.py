@@ -24,6 +24,8 @@ from lab.cli import main as cli
 from lab.cli.arguments import driver_of
 from lab.cli.hosts import needed
 
+pytestmark = pytest.mark.slow("kernels from other trees")
+
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 # The in-tree driver, a line of how it loads a VF, and a typing error in it: the device gets the queues' contexts
 # from a wrong address

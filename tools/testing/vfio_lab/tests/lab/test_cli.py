@@ -217,6 +217,7 @@ def test_a_dry_run_builds_nothing(tmp_path):
     assert Cache(tmp_path).entries() == [] and not (tmp_path / "apt").exists()
 
 
+@pytest.mark.slow("boots two hosts")
 @pytest.mark.usefixtures("built")
 def test_verbose_and_quiet(tmp_path):
     """-v must print the programs that are started, -q must print no step, before and after the command."""

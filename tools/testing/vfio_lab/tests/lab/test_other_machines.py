@@ -288,6 +288,7 @@ def test_tests_write_where_outcomes_go():
 
 # Names, umasks, processors
 
+@pytest.mark.slow("one more build")
 def test_the_driver_is_built_where_a_path_has_a_space(context, tmp_path):
     """make module must work in a checkout with a space in its path, although the kernel's build does not."""
     top = tmp_path / "check out"

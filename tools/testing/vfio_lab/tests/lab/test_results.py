@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from lab.core import paths
+import probe_sweep
 from lab.release import results
 
 pytest_plugins = "pytester"
@@ -110,3 +111,19 @@ def test_without_git_the_tree_is_all_but_builds(tmp_path, monkeypatch):
     assert results.tree() == first
     (tmp_path / "a").write_text("2", encoding="utf-8")
     assert results.tree() != first
+
+
+def test_the_page_of_probe_sweeps(tmp_path, monkeypatch):
+    """A value must have the number of its runs, those in which it was reported, or a dash; each sweep a column."""
+    monkeypatch.setattr(probe_sweep, "FOLDER", tmp_path)
+    monkeypatch.setattr(probe_sweep, "PAGE", tmp_path / "probe.rst")
+    probe_sweep.keep("zip", "v4", [({"unpause": "kick", "ras": "on"}, {"unpause": "kick", "ras": None}),
+                                   ({"unpause": "kick", "ras": "on"}, {"unpause": None, "ras": None}),
+                                   ({"context-cache": 4}, {"context-cache": "4"})], 150, "6.1.1")
+    probe_sweep.keep("sec", "v3", [({"unpause": "doorbell"}, {"unpause": "doorbell"})], 60, "6.1.1")
+    page = (tmp_path / "probe.rst").read_text(encoding="utf-8")
+    rows = {line[:22].strip(): line[22:].split("  ") for line in page.splitlines() if line.startswith(("unpause", "ras:", "context-cache"))}
+    cells = {name: [cell.strip() for cell in row if cell.strip()] for name, row in rows.items()}
+    assert cells["unpause: kick"] == ["-", "1 of 2"] and cells["unpause: doorbell"] == ["1", "-"]
+    assert cells["ras: on"] == ["-", "-"] and cells["context-cache: 4"] == ["-", "1"]
+    assert page.count("SEC V3") == page.count("ZIP V4") == 2 and len(page.splitlines()[3]) == len(page.splitlines()[2])

@@ -91,6 +91,7 @@ def without_a_symbol(context: Context, tmp_path: Path) -> Path:
     return tree
 
 
+@pytest.mark.slow("configures another kernel")
 def test_an_unknown_series_may_lack_a_symbol(context, tmp_path, without_a_symbol):
     """The configuration of an unknown series must not fail for a missing symbol; that of a known
     series must."""

@@ -29,6 +29,7 @@ def test_cancelled_and_stopped_a_guest_goes_on(new_session, kernel):
             stop_and_cont(scenario, guest)
 
 
+@pytest.mark.slow("a migration that is refused")
 def test_a_destination_that_does_not_match_refuses_in_pre_copy(new_session):
     """A destination with another number of queues must refuse the migration before the guest is stopped."""
     source, destination = HostConfig(), HostConfig(vfs=3)

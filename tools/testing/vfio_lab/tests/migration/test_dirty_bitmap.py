@@ -54,6 +54,7 @@ def test_the_bitmap_is_what_devices_wrote(boot, pytestconfig):
     up.set("httu-cache-dirty", False)
 
 
+@pytest.mark.slow("other kernels and machines")
 @refused
 @pytest.mark.parametrize("config, extra", [
     (HostConfig(kernel=versions.LTS), ()),

@@ -29,6 +29,7 @@ def migrated(new_session, config: HostConfig = HostConfig(), **how):
         return scenario.run(), source.ssh.out("dmesg")
 
 
+@pytest.mark.slow("a migration without or with other dirty tracking")
 def test_qemus_own_defaults_suffice_with_httu(new_session):
     """With HTTU, QEMU's defaults must migrate every page, and the driver must not warn."""
     outcome, said = migrated(new_session)
@@ -50,6 +51,7 @@ def test_iommufd_forced_without_httu_is_seen_to_lose_pages(new_session):
     assert said.count(UNTRACKED) == 1, said
 
 
+@pytest.mark.slow("a migration without or with other dirty tracking")
 def test_the_container_backend_sends_all_of_memory(new_session):
     """Without HTTU, the container backend must send all of memory."""
     outcome, said = migrated(new_session, HostConfig(httu=False), backend="container")
@@ -58,6 +60,7 @@ def test_the_container_backend_sends_all_of_memory(new_session):
     assert UNTRACKED not in said
 
 
+@pytest.mark.slow("a migration without or with other dirty tracking")
 def test_pages_written_by_dma_alone_migrate_there_and_back(new_session, pytestconfig):
     """Pages written by DMA alone must arrive in each direction; the load compares each page before
     it is written again."""

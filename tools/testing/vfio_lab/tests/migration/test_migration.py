@@ -17,8 +17,8 @@ ELSEWHERE = {"isolation-not-read": ({"isolation": "on"}, ("the device counted",)
 
 def test_this_driver_migrates_a_guest(new_session):
     """A guest under load must migrate without losing a request, page or interrupt."""
-    outcome = new_session().migrate()
-    assert outcome.failures == []
+    outcome = new_session(selftests=True).migrate()
+    assert outcome.failures == [] and outcome.selftests
     assert outcome.carried > 0 and outcome.in_flight_at_stop > 0
     assert outcome.requests["after"] > 0
     assert {p.name for p in outcome.phases} >= {"pre-copy", "stop", "save", "transfer", "load", "restart"}
@@ -54,6 +54,7 @@ def test_the_in_tree_driver_refuses_two_vfs(new_session):
     assert any("support P2P migration" in c for c in outcome.failures), outcome.failures
 
 
+@pytest.mark.slow("a migration with another driver")
 @pytest.mark.parametrize("source, destination", [("tree", "in-tree"), ("in-tree", "tree")])
 @pytest.mark.parametrize("kernel, backend", [
     pytest.param(kernel, backend, marks=[] if (kernel, backend) == (versions.DEFAULT, BACKENDS[0]) else pytest.mark.long(
@@ -69,6 +70,7 @@ def test_it_migrates_to_and_from_the_in_tree_driver(new_session, kernel, backend
     assert outcome.failures == []
 
 
+@pytest.mark.slow("a migration with all accelerators")
 def test_a_guest_with_all_accelerators_migrates_there_and_back(request, new_session):
     """A guest with one VF of each accelerator must migrate with requests in flight: twice, with
     --long twenty times."""

@@ -7,6 +7,8 @@ import pytest
 from lab.core import paths, versions
 from lab.scenario.config import GuestConfig, HostConfig
 
+pytestmark = pytest.mark.slow("a migration with other accelerators")
+
 
 @pytest.mark.parametrize("name, guest_kernel", [("zip", versions.DEFAULT), ("hpre", versions.DEFAULT), ("sec", versions.DEFAULT)])
 def test_this_driver_migrates_a_guest(new_session, name, guest_kernel):

@@ -20,6 +20,8 @@ from lab.scenario.load import LoadRecord
 from lab.scenario.migration import ENGINE, Scenario
 from migrations import KILL, TRICKLE, destination_dies, ended, event, kill, resumes, running, starts, states, vf_runs
 
+pytestmark = pytest.mark.slow("a migration and another event")
+
 #: latency of a mailbox command on the destination, so that a test can act while it loads
 SLOW_MAILBOX_US = 700_000
 

@@ -6,6 +6,8 @@ import pytest
 
 from lab.scenario.config import MODEL, HostConfig
 
+pytestmark = pytest.mark.slow("a migration with other hardware versions")
+
 
 def migrated(new_session, driver: str, **model: str):
     """The outcome of a migration between two such hosts."""

@@ -17,6 +17,8 @@ from lab.build import rootfs
 from lab.scenario.config import BACKENDS, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE
 
+pytestmark = pytest.mark.slow("a migration with other releases of QEMU")
+
 OLD, NEW = versions.VMMS[0], versions.VMMS[-1]
 TRACE = "/run/guest0.trace"
 VIOMMU = GuestConfig(extra="-device virtio-iommu-pci,romfile= -trace virtio_iommu_map -trace virtio_iommu_unmap")

@@ -33,7 +33,7 @@ SEC = ENGINES["sec"]
 #: what each device reports: a bit for which its driver resets the whole device
 ERRORS = {"sec": ("abnormal-error", ECC), "zip": ("engine-error", 2), "hpre": ("engine-error", 2)}
 # the drivers' messages about the errors and the resets, also those of VFs
-pytestmark = pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")
+pytestmark = [pytest.mark.slow("resets by the stock drivers"), pytest.mark.expect(r"hisi_(sec2|zip|hpre) 0000:00:\S+: ")]
 QUEUES = {"queues": str(hardware.PF_QUEUES + 2)}     # one for each of two VFs
 #: mailbox command that gives the device a queue's context, and an unmapped address
 SQC, NOWHERE = 0, 0x40000000

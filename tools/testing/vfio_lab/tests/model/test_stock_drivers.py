@@ -73,6 +73,7 @@ def test_selftests_pass_on_pfs(boot, version):
         sound(host, engine, 0)
 
 
+@pytest.mark.slow("the stock drivers in other ways")
 @pytest.mark.parametrize("version", DEFAULT_FIRST)
 def test_selftests_pass_on_vfs_in_a_guest(new_session, version):
     """On VFs in a guest, the kernel's self-tests must pass."""
@@ -93,6 +94,7 @@ def test_selftests_pass_on_vfs_in_a_guest(new_session, version):
         sound(host, name, 1)
 
 
+@pytest.mark.slow("the stock drivers in other ways")
 @pytest.mark.parametrize("version", EACH)
 def test_selftests_pass_on_a_vf_in_the_host(boot, version):
     """On a VF in the host, the kernel's self-tests must pass."""
@@ -108,6 +110,7 @@ def test_selftests_pass_on_a_vf_in_the_host(boot, version):
     sound(host, "sec", 1)
 
 
+@pytest.mark.slow("the stock drivers in other ways")
 @pytest.mark.parametrize("version", EACH)
 @pytest.mark.parametrize("name", ENGINES)
 def test_unload_and_load_again(boot, version, name):
@@ -124,6 +127,7 @@ def test_unload_and_load_again(boot, version, name):
     sound(host, name, 0, 1, 2)
 
 
+@pytest.mark.slow("the stock drivers in other ways")
 @pytest.mark.parametrize("version", EACH)
 def test_dumps_of_registers_change_nothing(boot, version):
     """Reading the debugfs register dumps must not change the device's state."""
@@ -134,6 +138,7 @@ def test_dumps_of_registers_change_nothing(boot, version):
         sound(host, engine, 0)
 
 
+@pytest.mark.slow("the stock drivers in other ways")
 @pytest.mark.parametrize("version", DEFAULT_FIRST)
 def test_the_stock_drivers_work_with_each(request, boot, version):
     """PFs and VFs must be brought up and pass the kernel's self-tests with all choices changed, and

@@ -14,7 +14,7 @@ from test_stock_drivers import selftests
 SEC = hardware.ENGINES["sec"]
 ECC, BUS = 0x4, 0x1
 # the driver's messages about the error and its recovery; any other message fails the test
-pytestmark = pytest.mark.expect("hisi_sec2 0000:00:08.0: ")
+pytestmark = [pytest.mark.slow("errors by the stock drivers"), pytest.mark.expect("hisi_sec2 0000:00:08.0: ")]
 
 
 def wait_for(host, text: str, seconds: int = 60) -> None:

@@ -22,6 +22,8 @@ from lab.scenario.load import LoadRecord
 from kernels import EACH, lasting
 from test_stock_drivers import outcomes, passed, selftests, sound
 
+pytestmark = pytest.mark.slow("load on the stock drivers")
+
 RATES = paths.LAB / "programs/rates.sh"
 LANES = 8
 AT_ONCE = {**MODEL, "request-latency": "0", "queues": "256"}

@@ -12,6 +12,8 @@ from lab.scenario import accelerator
 from lab.scenario.config import MODEL, HostConfig
 from test_stock_drivers import selftests
 
+pytestmark = pytest.mark.slow("the stock drivers on other hardware versions")
+
 SEC = hardware.ENGINES["sec"]
 MODES = ("hw-version=v4", "hw-version=v5", "isolation=on")
 

@@ -23,6 +23,8 @@ from lab.scenario.guest import Guest
 from lab.scenario.load import LoadRecord
 from test_stock_drivers import sound
 
+pytestmark = pytest.mark.slow("other users of accelerators in guests")
+
 SCRIPT = paths.LAB / "programs/users.sh"
 #: runs only on a kernel whose AF_ALG uses accelerators
 PROGRAMS = {"kcapi-cbc-aes-128", "kcapi-cbc-aes-256", "kcapi-ctr-aes", "kcapi-cbc-sm4", "kcapi-xts-aes",

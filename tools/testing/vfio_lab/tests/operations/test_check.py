@@ -29,6 +29,8 @@ from lab.scenario.config import HostConfig
 from lab.scenario.session import Session
 from migrations import ended, running
 
+pytestmark = pytest.mark.slow("boots five hosts")
+
 DEVICES = "/sys/bus/pci/devices"
 #: not an accelerator
 NETWORK = "0000:00:01.0"

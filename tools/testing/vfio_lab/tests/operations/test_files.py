@@ -29,6 +29,8 @@ from guide import blocks
 from migrations import ended
 from steps import State
 
+pytestmark = pytest.mark.slow("machines that are saved to files")
+
 SAVE, LOAD = (blocks("none")[name].splitlines() for name in ("file-save", "file-restore"))
 (FILE,) = re.findall(r"file:(\S+)", "\n".join(SAVE))
 COPY = f"{FILE}.copy"

@@ -31,6 +31,8 @@ from lab.scenario.migration import ENGINE
 from lab.scenario.session import Session
 from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 
+pytestmark = pytest.mark.slow("hosts with libvirt")
+
 VFS = 3
 STOCK, VARIANT = hardware.ENGINES[ENGINE].driver, hardware.VARIANT_DRIVER
 PF = hardware.ENGINES[ENGINE].pf

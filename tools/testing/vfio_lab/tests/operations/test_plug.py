@@ -29,6 +29,8 @@ from lab.scenario.migration import ENGINE, slow_down
 from lab.scenario.session import Session
 from migrations import TRICKLE, ended, event
 
+pytestmark = pytest.mark.slow("guests that are plugged to")
+
 GUIDE = blocks("none")
 PORT, BEHIND, PLUG = (GUIDE[name] for name in ("plug-port", "plug-destination", "plug"))
 UNPLUG, LIST = GUIDE["unplug"].splitlines()

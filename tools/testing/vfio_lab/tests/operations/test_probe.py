@@ -25,7 +25,7 @@ from lab.scenario.host import Host
 from lab.scenario.session import Session
 
 SEC = hardware.ENGINES["sec"]
-pytestmark = pytest.mark.expect(probe.PROVOKED, maybe=True)
+pytestmark = [pytest.mark.slow("a probe of all behaviours, several times"), pytest.mark.expect(probe.PROVOKED, maybe=True)]
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ def with_lines(*lines: tuple[str, str], of: dict[str, Any] = SLOW) -> dict[str, 
     return found
 
 
+@pytest.mark.slow("a probe for each profile")
 @pytest.mark.expect(probe.PROVOKED, maybe=True)
 @pytest.mark.parametrize("file", MADE, ids=lambda file: file.stem)
 def test_the_model_follows(boot, context, file):

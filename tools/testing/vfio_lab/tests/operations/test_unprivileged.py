@@ -11,6 +11,8 @@ from lab.core.errors import Refusal
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import MEMORY_MIB
 
+pytestmark = pytest.mark.slow("guests of users without rights")
+
 #: the limit beyond the guest's memory
 LITTLE_MIB = 16
 OWN = blocks("sh", "security")["own-user"]

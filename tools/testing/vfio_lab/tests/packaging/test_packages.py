@@ -21,6 +21,8 @@ from lab.build.kernel import kernel
 from lab.release import deb
 from kernels import EACH
 
+pytestmark = pytest.mark.slow("builds the packages")
+
 NAME = ("-m", "hisi-acc-vfio-pci", "-v", "0.1")
 
 

@@ -25,6 +25,8 @@ from lab.release import series
 from lab.release.series_steps import STEPS, states
 from kernels import lasting
 
+pytestmark = pytest.mark.slow("the series as patches")
+
 #: each step contains the cuts of all later ones, so these two cover most
 SLICE = ("driver", "migration")
 
