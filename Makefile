@@ -66,9 +66,9 @@ deb: python	## build the driver's DKMS package and the lab's, into build/deb
 	@$(VLAB) deb
 
 .PHONY: series
-series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.3
+series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.3 [WHAT=selftests]
 	@[ -n "$(BASE)" ] || { echo "BASE is not set: it must be a kernel tree, such as linux-7.3 or linux-7.2" >&2; exit 2; }
-	@$(VLAB) series "$(BASE)"
+	@$(VLAB) series $(if $(WHAT),--what "$(WHAT)") "$(BASE)"
 
 .PHONY: clean
 clean:	## remove what was built here; "vlab clean" empties the lab's cache

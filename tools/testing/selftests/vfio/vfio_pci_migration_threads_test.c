@@ -319,8 +319,7 @@ static void *map_some_region(int fd, size_t size)
 /*
  * No lock that a reset takes is held while user memory is accessed: a fault on a
  * region of the device waits for the reset, which would deadlock. The data itself
- * does not matter. The offset is one where HiSilicon accelerators have read-only
- * registers.
+ * does not matter.
  */
 TEST_F(migration, migration_file_with_device_memory)
 {

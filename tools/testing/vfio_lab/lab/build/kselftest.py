@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..core import paths, processors, versions
@@ -74,8 +75,8 @@ def _scale_timeout(harness: Path) -> None:
     harness.write_text(text)
 
 
-def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], log: Path) -> None:
-    """The part of a kernel tree that the tests are built in."""
+def _lay_out(tree: Path, source: Path, header: Path, files: Mapping[str, bytes]) -> None:
+    """The part of a kernel tree that the tests are built in, with these files of it."""
     for part in PARTS:
         (tree / part).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (source / part).is_dir() else shutil.copy
@@ -89,10 +90,8 @@ def _lay_out(tree: Path, source: Path, header: Path, files: dict[str, bytes], lo
     (tree / SHARED).parent.mkdir(parents=True)
     shutil.copy(paths.ROOT / SHARED, tree / SHARED)
     for name, content in files.items():
-        (tree / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / FOLDER / name).write_bytes(content)
-    run([*_PATCH, "-d", tree, "-i", tree / FOLDER / HOOK], log=log,
-        failure=f"{HOOK} does not apply to the kernel's selftests.")
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(content)
 
 
 def check_hook(context: Context, series: str = versions.DEFAULT) -> None:
@@ -111,6 +110,26 @@ def static_variables(folder: Path, uuid: Path, log: Path) -> dict[str, str]:
             "USERLDFLAGS": f"-static -L{uuid}/usr/lib/aarch64-linux-gnu {compat}"}
 
 
+def _install(tree: Path, target: Path, uuid: Path, log: Path, on_line: Callable[[str], None] | None = None) -> None:
+    """Build and install the tests of a tree."""
+    static = static_variables(tree, uuid, log)
+    run([*MAKE, f"-j{processors.count()}", "-C", tree / "tools/testing/selftests",
+         "TARGETS=vfio", "FORCE_TARGETS=1", *(f"{name}={value}" for name, value in static.items()),
+         f"KSFT_INSTALL_PATH={target}", "install"], log=log, failure="The selftests of VFIO cannot be built.",
+        on_line=on_line)
+
+
+def check_files(files: Mapping[str, str], source: Kernel, folder: Path, log: Path, context: Context) -> None:
+    """Build the selftests of a kernel with these files of its tree, in an empty directory.  Raises LabError if they
+    cannot be built, or with a warning."""
+    warned: list[str] = []
+    _lay_out(folder / "tree", source.source, headers(source, context), {name: text.encode() for name, text in files.items()})
+    _install(folder / "tree", folder / "installed", libuuid(context), log,
+             lambda line: warned.append(line) if "warning:" in line else None)
+    if warned:
+        raise LabError(f"The selftests build with a warning: {warned[0]}", log)
+
+
 def installed(context: Context | None = None, source: Kernel | None = None) -> Path:
     """The installed tests: run_kselftest.sh, and a directory vfio with the programs."""
     context = context or shared()
@@ -121,12 +140,10 @@ def installed(context: Context | None = None, source: Kernel | None = None) -> P
         log = context.cache.log("kselftest")
         tree = folder / "tree"
         with context.steps.step("build the selftests of VFIO, the kernel's and this project's", log):
-            _lay_out(tree, source.source, header, files, log)
-            static = static_variables(tree, uuid, log)
-            run([*MAKE, f"-j{processors.count()}", "-C", tree / "tools/testing/selftests",
-                 "TARGETS=vfio", "FORCE_TARGETS=1", *(f"{name}={value}" for name, value in static.items()),
-                 f"KSFT_INSTALL_PATH={folder}/installed", "install"], log=log,
-                failure="The selftests of VFIO cannot be built.")
+            _lay_out(tree, source.source, header, {str(FOLDER / name): content for name, content in files.items()})
+            run([*_PATCH, "-d", tree, "-i", tree / FOLDER / HOOK], log=log,
+                failure=f"{HOOK} does not apply to the kernel's selftests.")
+            _install(tree, folder / "installed", uuid, log)
             shutil.rmtree(tree)
 
     inputs = {"recipe": RECIPE, "source": source.source.name, "uuid": uuid.name,

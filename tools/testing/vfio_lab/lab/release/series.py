@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series BASE=TREE`: the driver as patches for a kernel tree.
+"""`make series BASE=TREE WHAT=NAME`: the driver, or the selftests of any device, as patches for a kernel tree.
 
 The patches are made in a small repository of the files that they touch, so the kernel
 tree is not modified.
@@ -18,10 +18,10 @@ from ..core.context import Context
 from ..core.errors import LabError, UsageError
 from ..core.git import NOBODY, git, identity
 from ..core.run import run
-from ..build import kernel_tree, module
+from ..build import kernel_tree, kselftest, module
 from ..build.kernel import Kernel, kernel, sources
 from .series_cuts import Files
-from .series_steps import QM_HEADER, STEPS, states
+from .series_steps import DRIVER, QM_HEADER, SELFTESTS, Series
 
 MESSAGES = paths.LAB / "series"
 #: MAINTAINERS is updated by the last patch, not by each patch that adds files
@@ -48,7 +48,7 @@ def check_base(base: Path) -> str:
         changes = git(base, "status", "--porcelain", "--untracked-files=no")
         if changes:
             raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
-    elif (base / kernel_tree.DRIVER / "migrate.c").exists():
+    elif any((base / place).exists() for place in (f"{kernel_tree.DRIVER}/migrate.c", f"{kernel_tree.SELFTESTS}/migration.mk")):
         raise LabError(f"{base} has local changes: the series is in it already.")
     return series
 
@@ -105,13 +105,13 @@ def _as_it_was(base: Path, places: set[str]) -> Files:
     return {p: (base / p).read_text(encoding="utf-8") for p in places if (base / p).is_file()}
 
 
-def _message(name: str) -> str:
+def _message(what: Series, name: str) -> str:
     """The description of a patch, or the cover letter, without the licence line."""
-    return (MESSAGES / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
+    return (MESSAGES / what.name / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
 
 
-def _cover(patch: Path) -> None:
-    subject, _, text = _message("cover").partition("\n\n")
+def _cover(what: Series, patch: Path) -> None:
+    subject, _, text = _message(what, "cover").partition("\n\n")
     letter = patch.read_text(encoding="utf-8")
     patch.write_text(letter.replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", text.strip()),
                      encoding="utf-8")
@@ -136,10 +136,10 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
         raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
 
 
-def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> None:
+def check_patches(base: Path, what: Series, patches: list[Path], scratch: Path, log: Path) -> None:
     """Run checkpatch --strict on each patch, with `scratch` for its temporary files, and
     get_maintainer.pl on all."""
-    for step, patch in zip(STEPS, patches, strict=True):
+    for step, patch in zip(what.steps, patches, strict=True):
         ignored = ",".join(filter(None, (IGNORED, step.but)))
         run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
             cwd=scratch, log=log, failure=f"checkpatch reports problems in {patch.name}.")
@@ -151,15 +151,26 @@ def check_patches(base: Path, patches: list[Path], scratch: Path, log: Path) -> 
         out.write(done.stdout)
 
 
-def make(base: Path, target: Path, context: Context, builds: bool = True) -> list[Path]:
-    """Write the series into `target` and check it; returns the patches, the cover
+def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Path, context: Context) -> None:
+    """Build what each patch changes, as it is after it."""
+    for number, (patch, files) in enumerate(zip(what.steps, steps)):
+        if patch.builds or what is SELFTESTS:
+            with context.steps.step(f"build after: {patch.subject}", log):
+                if patch.builds:
+                    build_step(files, built, work / "build", log)
+                else:
+                    kselftest.check_files(files, built, work / str(number), log, context)
+
+
+def make(base: Path, target: Path, context: Context, builds: bool = True, what: Series = DRIVER) -> list[Path]:
+    """Write a series into `target` and check it; returns the patches, the cover
     letter first."""
     series = check_base(base)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "series.log"
-    steps = states(base)
-    places = {p for files in steps for p in files} | set(kernel_tree.replaced(base))
+    steps = what.states(base)
+    places = {p for files in steps for p in files} | set(what.replaced(base))
     check_unchanged(base, series, places, context)
     who = identity()
     if not who:
@@ -171,26 +182,22 @@ def make(base: Path, target: Path, context: Context, builds: bool = True) -> lis
             repo.put(_as_it_was(base, places), places)
             repo.commit("Kernel tree\n")
             repo.git("tag", "base")
-            for what, files in zip(STEPS, steps):
+            for patch, files in zip(what.steps, steps):
                 repo.put(files, places)
-                repo.commit(f"{what.subject}\n\n{_message(what.name)}")
+                repo.commit(f"{patch.subject}\n\n{_message(what, patch.name)}")
             repo.git("format-patch", "-q", "--no-renames", "--cover-letter", "-o", target, "base..series")
             patches = sorted(target.glob("*.patch"))
-            _cover(patches[0])
+            _cover(what, patches[0])
             step.progress("git am")
             repo.git("checkout", "-q", "-b", "again", "base")
             repo.git("am", "-q", *patches[1:])
-            overlaid = {**_as_it_was(base, places), **kernel_tree.changed(base, lab=False)}
-            for gone in kernel_tree.replaced(base):
+            overlaid = {**_as_it_was(base, places), **what.files(base)}
+            for gone in what.replaced(base):
                 del overlaid[gone]
             if repo.files("again") != overlaid:
                 raise LabError("Applying the series does not give the tree that it was made from.")
             step.progress("checkpatch, get_maintainer")
-            check_patches(base, patches[1:], work, log)
+            check_patches(base, what, patches[1:], work, log)
         if builds:
-            built = kernel(series, context)
-            for what, files in zip(STEPS, steps):
-                if what.builds:
-                    with context.steps.step(f"build after: {what.subject}", log):
-                        build_step(files, built, work / "build", log)
+            _build(what, steps, kernel(series, context), work, log, context)
     return patches

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The patches of the series: name, subject, and the files that each adds."""
+"""The patches of each series: name, subject, and the files that each adds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,56 @@ def _driver(files: Files, base: Path) -> None:
         files[str(place.relative_to(base))] = place.read_text(encoding="utf-8")
 
 
+#: tests of any device, and what they need
+GENERIC = re.compile(rf"{tree.SELFTESTS}/(config|settings|migration\.mk|libvfio_compat\.h|(migration|vfio_open|vfio_pci_migration)\w*\.[ch])")
+#: those of the second patch: what else happens while a device migrates
+BESIDE = ("reset_test", "threads_test", "fail_nth")
+
+
+def _generic(base: Path) -> Files:
+    """The selftests of migration for any device: no file, and no line, of HiSilicon accelerators."""
+    files = {place: text for place, text in tree.changed(base, lab=False).items() if GENERIC.fullmatch(place)}
+    place = f"{tree.SELFTESTS}/migration.mk"
+    files[place] = cuts.cut(files[place], r"^\ninclude hisi_acc\.mk\n").replace(", see\n# hook.patch", "")
+    place = f"{tree.SELFTESTS}/config"
+    files[place] = cuts.cut(files[place], r"^# HiSilicon accelerators\n.*\Z")
+    place = f"{tree.SELFTESTS}/Makefile"
+    files[place] = tree.hooked(base, tree.HOOKS[1])[place]
+    return files
+
+
+def _beside(files: Files, _: Path) -> None:
+    place = f"{tree.SELFTESTS}/migration.mk"
+    for name in BESIDE:
+        del files[f"{tree.SELFTESTS}/vfio_pci_migration_{name}.c"]
+        files[place] = cuts.cut(files[place], rf"^MIGRATION_TESTS \+= vfio_pci_migration_{name}\n")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Patches that are sent together.  `files` gives those of a tree that they change, as they are in the end,
+    `replaced` those that they remove; their messages are in vfio_lab/series/`name`."""
+
+    name: str
+    steps: tuple[Step, ...]
+    files: Callable[[Path], Files]
+    replaced: Callable[[Path], list[str]] = lambda base: []
+
+    def states(self, base: Path) -> list[Files]:
+        """The files that the series touches, as they are after each patch."""
+        files = self.files(base)
+        found = []
+        for step in reversed(self.steps):
+            found.insert(0, dict(files))
+            step.undo(files, base)
+        return found
+
+
+#: what checkpatch says of tests: userspace programs, mapped registers, a name that is also a function, fixtures
+OF_TESTS = "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME,COMPLEX_MACRO"
+
 #: in the order of the series
-STEPS = (
+DRIVER = Series("driver", (
     Step("hisi_qm", "crypto: hisilicon/qm - Let VF drivers block PF resets", _drop("drivers/crypto/", QM_HEADER)),
     Step("migration-data", "hisi_acc_vfio_pci: Encode and validate migration data", _drop(f"{tree.DRIVER}/"), True),
     Step("driver", "hisi_acc_vfio_pci: Replace the driver by one that assigns VFs", _driver, True),
@@ -99,20 +148,16 @@ STEPS = (
          _drop("Documentation/driver-api/", "Documentation/admin-guide/", DATA_ABI)),
     Step("configs", "kernel/configs: Add a fragment for HiSilicon accelerator migration", _drop(CONFIGS)),
     Step("selftests", "selftests/vfio: Test migration of HiSilicon accelerator VFs", _drop(f"{tree.SELFTESTS}/"), False,
-         # userspace programs, mapped registers, a name that is also a function, fixtures
-         "BIT_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME,COMPLEX_MACRO"),
+         OF_TESTS),
     Step("check", "tools: Add hisi-acc-check", _drop(f"{tree.CHECK}/"), False,
          # userspace programs have no such macro
          "PREFER_DEFINED_ATTRIBUTE_MACRO"),
     Step("maintainers", "MAINTAINERS: Add files of hisi_acc_vfio_pci", _drop("MAINTAINERS")),
-)
+), lambda base: tree.changed(base, lab=False), tree.replaced)
 
+SELFTESTS = Series("selftests", (
+    Step("states", "selftests/vfio: Test migration of any device", _drop(f"{tree.SELFTESTS}/"), False, OF_TESTS),
+    Step("beside", "selftests/vfio: Test migration beside resets, threads and failures", _beside, False, OF_TESTS),
+), _generic)
 
-def states(base: Path) -> list[Files]:
-    """The files that the series touches, as they are after each patch."""
-    files = tree.changed(base, lab=False)
-    found = []
-    for step in reversed(STEPS):
-        found.insert(0, dict(files))
-        step.undo(files, base)
-    return found
+ALL = {series.name: series for series in (DRIVER, SELFTESTS)}

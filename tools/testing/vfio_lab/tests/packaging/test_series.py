@@ -22,7 +22,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 from lab.probe import fuzz
 from lab.release import series
-from lab.release.series_steps import STEPS, states
+from lab.release.series_steps import DRIVER, SELFTESTS
 from kernels import lasting
 
 pytestmark = pytest.mark.slow("the series as patches")
@@ -48,7 +48,7 @@ def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
     """series.make() raises if git am, checkpatch or get_maintainer fail, or if the result is not
     the kernel tree with this project's files. No line for out-of-tree builds may be in a patch."""
     patches = series.make(sources(base, context), tmp_path / "out", context, builds=False)
-    assert len(patches) == len(STEPS) + 1
+    assert len(patches) == len(DRIVER.steps) + 1
     letter = patches[0].read_text()
     assert "***" not in letter and "\nTests\n=====\n" in letter
     assert "hisi_acc_vfio_pci.c" in patches[3].read_text()
@@ -57,14 +57,25 @@ def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
 
 
 @pytest.mark.parametrize("base", BUILT)
+def test_the_selftests_of_any_device_are_a_series_of_their_own(context, tmp_path, base):
+    """The series must apply, be clean, and build after each patch; no line may be of this driver or its devices."""
+    patches = series.make(sources(base, context), tmp_path / "out", context, what=SELFTESTS)
+    assert len(patches) == len(SELFTESTS.steps) + 1
+    text = "".join(line for patch in patches[1:] for line in patch.read_text().splitlines(keepends=True) if line.startswith("+"))
+    assert re.findall(r".*(?:hisi|acc_|accelerator|vfio_lab).*", text, re.I) == []
+    programs = {f"{path.stem}" for path in kselftest.TREE.glob("vfio_pci_migration_*.c")}
+    assert len(programs) > 7 and programs <= set(re.findall(r"\bvfio_pci_migration_\w+", text))
+
+
+@pytest.mark.parametrize("base", BUILT)
 @pytest.mark.parametrize("name", [
     s.name if s.name in SLICE else pytest.param(s.name, marks=pytest.mark.long("each step of the series is built"))
-    for s in STEPS if s.builds])
+    for s in DRIVER.steps if s.builds])
 def test_a_step_builds(context, tmp_path, name, base):
     """The driver after each patch must build without warnings, for the kernel that the patch is for."""
     built = kernel(base, context)
     assert built.version == base
-    files = dict(zip((s.name for s in STEPS), states(built.source)))[name]
+    files = dict(zip((s.name for s in DRIVER.steps), DRIVER.states(built.source)))[name]
     series.build_step(files, built, tmp_path / "build", tmp_path / "log")
 
 
