@@ -15,8 +15,6 @@ import pytest
 from lab.core import versions
 from lab.build import kernel
 
-pytestmark = pytest.mark.slow("other options of hosts")
-
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 # Of a kernel's module directory
 QM = "kernel/drivers/crypto/hisilicon/hisi_qm.ko"
@@ -33,6 +31,7 @@ def vlab(*argv: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([VLAB, *argv], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow("boots a host")
 def test_each_option_reaches_the_host(tmp_path, monkeypatch):
     """A kernel with its driver, CPUs, memory, arguments, a module, files there and back, and events
     must be as the command line has them."""
@@ -73,6 +72,7 @@ def test_an_event_or_a_file_that_is_not_there_is_named():
     assert done.returncode == 1 and "there is no /nothing to pull" in done.stderr
 
 
+@pytest.mark.slow("boots a host")
 def test_a_host_waits_for_a_debugger_and_is_kept():
     """--gdb must keep a host from booting until a debugger lets it; --keep must keep it running
     after the command until Ctrl-C, which leaves the command's exit status."""

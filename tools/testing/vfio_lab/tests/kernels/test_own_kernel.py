@@ -24,8 +24,6 @@ from lab.cli import main as cli
 from lab.cli.arguments import driver_of
 from lab.cli.hosts import needed
 
-pytestmark = pytest.mark.slow("kernels from other trees")
-
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 # The in-tree driver, a line of how it loads a VF, and a typing error in it: the device gets the queues' contexts
 # from a wrong address
@@ -89,6 +87,7 @@ def test_a_kernels_form_is_found(tmp_path, files, form):
     assert own_kernel.form(tmp_path) == form
 
 
+@pytest.mark.slow("configures or builds a kernel")
 @pytest.mark.parametrize("line, by_default", [
     (("run", "--", "true"), "tree"), (("run", "--kernel", "{path}", "--", "true"), "in-tree"),
     (("run", "--kernel", "{path}", "--driver", "checkout", "--", "true"), "tree"),
@@ -121,6 +120,7 @@ def test_a_tree_is_configured_as_the_next_newer_series(series, taken):
     assert kernel.known(series).name == taken
 
 
+@pytest.mark.slow("configures or builds a kernel")
 def test_an_image_has_its_modules_beside_it(built, tmp_path):
     """An Image, compressed or not, must be found with its modules, and rejected without."""
     context = Context()
@@ -138,6 +138,7 @@ def test_an_image_has_its_modules_beside_it(built, tmp_path):
         own_kernel.kernel(VLAB, context)
 
 
+@pytest.mark.slow("configures or builds a kernel")
 def test_an_option_that_a_tree_lacks_is_named(tmp_path):
     """A tree without an option that the lab needs must be rejected before it is compiled, by the
     option's name, and so must a fragment that has no effect."""
@@ -153,6 +154,7 @@ def test_an_option_that_a_tree_lacks_is_named(tmp_path):
     assert done.returncode == 1 and f"{fragment} has no line CONFIG_NAME=VALUE." in done.stderr
 
 
+@pytest.mark.slow("configures or builds a kernel")
 def test_a_compilers_error_is_shown_as_it_is(tmp_path):
     """What the compiler says of a tree must be on standard error, line by line, and nothing else of
     its steps."""
@@ -165,6 +167,7 @@ def test_a_compilers_error_is_shown_as_it_is(tmp_path):
     assert not [line for line in said if re.match("  (CC|HOSTCC) ", line)]
 
 
+@pytest.mark.slow("configures or builds a kernel")
 def test_a_bisection_leaves_out_what_cannot_be_built(tmp_path):
     """Commits that cannot be built must be skipped, and named if no other is left; the user's tree must
     be as before."""

@@ -34,6 +34,7 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("-v", "-z"), "unrecognized arguments: -z"),
     (("-v",), "required: COMMAND"),
     (("run",), "required: COMMAND"),
+    (("check", "--quick", "--all"), "--quick and --all contradict each other"),
     (("run", "--bogus"), "unrecognized arguments: --bogus"),
     (("run", "--bogus", "--", "true"), "unrecognized arguments: --bogus"),
     (("run", "--kernel", "5.10", "--", "true"), f"unknown '5.10'; known: {', '.join(versions.SERIES)}"),

@@ -2,6 +2,7 @@
 """Results of a run of all tests, which are kept so that the run can continue."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -111,6 +112,23 @@ def test_without_git_the_tree_is_all_but_builds(tmp_path, monkeypatch):
     assert results.tree() == first
     (tmp_path / "a").write_text("2", encoding="utf-8")
     assert results.tree() != first
+
+
+@pytest.mark.parametrize("options, counts", [((), "2 passed"), (("--quick",), "1 passed, 0 failed, 1 skipped")])
+def test_slow_tests_are_left_out_by_quick(pytester, options, counts):
+    """--quick must leave out tests that are marked slow, and only those."""
+    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
+        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
+    pytester.makepyfile("import pytest\n\ndef test_quick():\n    pass\n\n@pytest.mark.slow('more')\ndef test_slow():\n    pass\n")
+    assert counts in "\n".join(pytester.runpytest_subprocess("-q", *options).outlines)
+
+
+def test_quick_has_a_test_of_each_part():
+    """`make check` must run a test of each directory of tests."""
+    said = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only",
+                           "-m", "not slow and not long"], cwd=paths.LAB / "tests", capture_output=True, text=True, check=False).stdout
+    assert {line.partition("/")[0] for line in said.splitlines() if "::" in line} == {
+        file.parent.name for file in (paths.LAB / "tests").glob("*/test_*.py")}
 
 
 def test_the_page_of_probe_sweeps(tmp_path, monkeypatch):
