@@ -23,6 +23,24 @@ static bool is_written(struct probe_vf *vf, unsigned int queue)
 }
 
 /*
+ * Put a request into the ring of queue 0, and let its context in the table name a copy
+ * of that. Returns the request in the copy, before gets it as it is now.
+ */
+static const u8 *divert(struct probe_vf *vf, u8 before[sizeof(struct sec_bd)])
+{
+	struct probe_ram *ram = vf->ram;
+	u64 base = probe_iova(vf, ram->other_sq);
+	u32 at = vf->queue[0].sent % PROBE_DEPTH * vf->engine->entry;
+
+	probe_put(vf, 0, 1, vf->engine->brief);
+	memcpy(before, ram->sq[0] + at, vf->engine->entry);
+	memcpy(ram->other_sq, ram->sq[0], sizeof(ram->other_sq));
+	ram->sqc[0].base_l = htole32((u32)base);
+	ram->sqc[0].base_h = htole32(base >> 32);
+	return ram->other_sq + at;
+}
+
+/*
  * A queue is written back, and its context in the table then points to another ring
  * with the same request: only a device that reads the table works on that one.
  */
@@ -30,11 +48,9 @@ static void context_fetch(struct probe_vf *vf, struct probe_vf *other,
 			  const struct probe_options *options)
 {
 	static const char name[] = "context-fetch", drops[] = "write-back-drops";
-	struct probe_ram *ram = vf->ram;
-	u64 base = probe_iova(vf, ram->other_sq);
 	u8 before[sizeof(struct sec_bd)];
+	const u8 *request;
 	bool by_doorbell;
-	u32 at;
 
 	if (probe_set_up(vf, 1) || !probe_duration(vf, vf->engine->brief) ||
 	    probe_write_back(vf)) {
@@ -47,12 +63,7 @@ static void context_fetch(struct probe_vf *vf, struct probe_vf *other,
 		report_unseen(drops, "see %s", name);
 		return;
 	}
-	at = vf->queue[0].sent % PROBE_DEPTH * vf->engine->entry;
-	probe_put(vf, 0, 1, vf->engine->brief);
-	memcpy(before, ram->sq[0] + at, vf->engine->entry);
-	memcpy(ram->other_sq, ram->sq[0], sizeof(ram->other_sq));
-	ram->sqc[0].base_l = htole32((u32)base);
-	ram->sqc[0].base_h = htole32(base >> 32);
+	request = divert(vf, before);
 	probe_ring(vf, 0);
 	by_doorbell = probe_wait(vf, 0, 2, vf->enough);
 	if (!by_doorbell) {
@@ -66,7 +77,7 @@ static void context_fetch(struct probe_vf *vf, struct probe_vf *other,
 		return;
 	}
 	/* the result goes into the request */
-	if (!memcmp(ram->other_sq + at, before, vf->engine->entry)) {
+	if (!memcmp(request, before, vf->engine->entry)) {
 		report_unseen(name, "a device that keeps its contexts need not read them");
 		report_value(drops, "no",
 			     "after a write-back it worked on the ring of before, not on that of the table");
@@ -89,10 +100,9 @@ static void table_read(struct probe_vf *vf, struct probe_vf *other,
 		       const struct probe_options *options)
 {
 	static const char name[] = "table-read";
-	struct probe_ram *ram = vf->ram;
-	u64 base = probe_iova(vf, ram->other_sq), table = probe_iova(vf, ram->sqc);
+	u64 table = probe_iova(vf, vf->ram->sqc);
 	u8 before[sizeof(struct sec_bd)];
-	u32 at;
+	const u8 *request;
 
 	if (!drops_contexts) {
 		report_unseen(name, "a device that keeps its contexts need not read them");
@@ -103,12 +113,7 @@ static void table_read(struct probe_vf *vf, struct probe_vf *other,
 		report_unseen(name, "no request, no write-back, or no second table works");
 		return;
 	}
-	at = vf->queue[0].sent % PROBE_DEPTH * vf->engine->entry;
-	probe_put(vf, 0, 1, vf->engine->brief);
-	memcpy(before, ram->sq[0] + at, vf->engine->entry);
-	memcpy(ram->other_sq, ram->sq[0], sizeof(ram->other_sq));
-	ram->sqc[0].base_l = htole32((u32)base);
-	ram->sqc[0].base_h = htole32(base >> 32);
+	request = divert(vf, before);
 	probe_resume(vf, 0);
 	if (!probe_wait(vf, 0, 2, vf->enough))
 		probe_ring(vf, 0);
@@ -116,7 +121,7 @@ static void table_read(struct probe_vf *vf, struct probe_vf *other,
 		report_unseen(name, "the queue does not restart");
 		return;
 	}
-	if (memcmp(ram->other_sq + at, before, vf->engine->entry))
+	if (memcmp(request, before, vf->engine->entry))
 		report_value(name, "doorbell",
 			     "the context in the table was changed after the table's address was set, and the device worked on what it names then");
 	else
