@@ -4,6 +4,9 @@
  */
 #include "hisi_acc_probe.h"
 
+#define HANDED		(PROBE_DEPTH / 2)
+#define KEPT		(HANDED / 2)
+
 /* A doorbell by two stores, and by one */
 static void narrow_doorbell(struct probe_vf *vf, struct probe_vf *other,
 			    const struct probe_options *options)
@@ -30,38 +33,33 @@ static void narrow_doorbell(struct probe_vf *vf, struct probe_vf *other,
 }
 
 /*
- * The ring is full of requests. Of four that are done, a doorbell takes back two: as
- * an index of the ring alone, it hands over all but two.
+ * The ring is full of requests, and half of it handed over. While the device works on
+ * them, a doorbell takes back some that are pending.
  */
 static void tail_back(struct probe_vf *vf, struct probe_vf *other,
 		      const struct probe_options *options)
 {
 	static const char name[] = "doorbell-tail-back";
+	u32 done;
 
 	if (probe_set_up(vf, 1)) {
 		report_failure(name, "the VF cannot be set up");
 		return;
 	}
-	probe_put(vf, 0, PROBE_DEPTH, vf->engine->brief);
-	probe_doorbell(vf, 0, DB_SQ, 4, 0);
-	if (!probe_wait(vf, 0, 4, 10 * PROBE_SECOND)) {
-		report_failure(name, "four requests are not done");
+	probe_put(vf, 0, PROBE_DEPTH, vf->engine->some);
+	probe_doorbell(vf, 0, DB_SQ, HANDED, 0);
+	probe_doorbell(vf, 0, DB_SQ, KEPT, 0);
+	done = probe_done(vf, 0);
+	if (done >= KEPT) {
+		report_missed(name, "%u requests were done when some were taken back", done);
 		return;
 	}
-	probe_consume(vf, 0, false);
-	probe_doorbell(vf, 0, DB_SQ, 2, 0);
-	if (probe_wait(vf, 0, 5, vf->enough)) {
-		report_value(name, "wraps",
-			     "of four requests two were taken back, and the device did the rest of the ring");
-		return;
-	}
-	probe_doorbell(vf, 0, DB_SQ, 6, 0);
-	if (probe_wait(vf, 0, 6, 10 * PROBE_SECOND))
-		report_value(name, "ignored",
-			     "of four requests two were taken back, which did nothing; two more were then done");
-	else
-		report_value(name, "stuck",
-			     "of four requests two were taken back, and two more are not done");
+	probe_wait(vf, 0, HANDED + 1, vf->enough + HANDED * vf->enough / 10);
+	done = probe_done(vf, 0);
+	report_value(name, done == HANDED ? "ignored" : done == KEPT ? "taken" :
+		     done > HANDED ? "wraps" : "stuck",
+		     "of %u requests all but %u were taken back while they were pending, and %u were done",
+		     HANDED, KEPT, done);
 }
 
 const struct probe_experiment probe_doorbell_experiments[] = {

@@ -37,7 +37,7 @@ DECIDED = {"paused-doorbell": "lost", "inflight-done": "once", "pause-without-qu
 #: what the model does has these properties
 DERIVED = {"d3-reset": {"reset": {"no-soft-reset": "off"}, "keep": {"no-soft-reset": "on"}},
            # one choice decides on both
-           "ras-tag": {"on": {"ras": "on"}, "off": {"ras": "off"}}}
+           "ras-tag": {"on": {"ras": "on"}}}
 MOST_CONTEXTS = 1024
 
 

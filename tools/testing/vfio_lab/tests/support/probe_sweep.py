@@ -31,8 +31,11 @@ Made by ``vlab check -- --long operations/test_probe.py -k each_setting``. The m
 was set to each value of each choice alone, and to a set of settings in which each
 two values of each two choices occur together; hisi-acc-probe ran with two VFs and
 without ``--risky`` under each. A cell has the number of runs with this value in
-which it was reported; "of" how many, if it was not observed in some; a dash: it was
-observed in none. Nothing was reported that was not set: the test fails for it.
+which it was reported, and "of" how many, if that was not all. A dash: in none, as it
+needs ``--risky``, or a VF cannot see it. With a context cache the model reads a
+context at any doorbell: then ``doorbell`` is reported, and is right. The test fails for
+anything else that is reported and was not set, also for what the model's README
+decides.
 
 """
 
