@@ -57,16 +57,38 @@ static bool error_shows(struct probe_vf *vf, volatile void *pf, u32 bit, u32 *er
 /* An error has been seen, after which the PF's driver may be resetting the device */
 static bool reset_is_due;
 
-/* Whether the device has been reset after the last error, or had none */
-static bool device_is_ready(struct probe_vf *vf)
+/* Whether the device has been reset after the last error, or had none; waits once */
+static bool reset_has_ended(struct probe_vf *vf)
 {
 	u64 end = probe_now() + RESET_TIME;
+	bool due = reset_is_due;
 
-	while (reset_is_due && probe_read(vf, QM_VF_STATE) != 1)
+	reset_is_due = false;
+	while (due && probe_read(vf, QM_VF_STATE) != 1) {
 		if (probe_now() > end)
 			return false;
-	reset_is_due = false;
+		usleep(10000);
+	}
 	return true;
+}
+
+/*
+ * BAR2 of the PF, when the VF has a queue: after an error, this waits for the reset of
+ * the device. NULL without access or queue, which is reported for name.
+ */
+static volatile void *prepare(struct probe_vf *vf, const char *name)
+{
+	volatile void *pf = map_pf(vf);
+
+	reset_has_ended(vf);
+	if (!pf) {
+		report_unseen(name, "no access to the PF's BAR2 by sysfs");
+	} else if (probe_set_up(vf, 1)) {
+		report_unseen(name, "the VF cannot be set up");
+		munmap((void *)pf, PF_BAR);
+		pf = NULL;
+	}
+	return pf;
 }
 
 static bool report_error(struct probe_vf *vf, volatile void *pf, const char *name, u32 bit,
@@ -89,14 +111,11 @@ static void overflow(struct probe_vf *vf, struct probe_vf *other,
 		     const struct probe_options *options)
 {
 	static const char name[] = "ras-overflow";
-	volatile void *pf = map_pf(vf);
+	volatile void *pf = prepare(vf, name);
 	u64 end;
 
-	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
-		report_unseen(name,
-			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
+	if (!pf)
 		return;
-	}
 	probe_submit(vf, 0, PROBE_DEPTH - 1, vf->engine->brief);
 	if (!probe_finish(vf, 0)) {
 		report_unseen(name, "the queue is stuck before its CQ is full");
@@ -119,7 +138,7 @@ static void device_reset_ends(struct probe_vf *vf, volatile void *pf, u32 before
 	static const char name[] = "mig-regs-reset";
 	u32 after;
 
-	if (!device_is_ready(vf)) {
+	if (!reset_has_ended(vf)) {
 		report_unseen(name, "the PF's driver does not reset the device within 180 s");
 		return;
 	}
@@ -133,15 +152,13 @@ static void bad_address(struct probe_vf *vf, struct probe_vf *other,
 			const struct probe_options *options)
 {
 	static const char name[] = "ras", registers[] = "mig-regs-reset";
-	volatile void *pf = map_pf(vf);
+	volatile void *pf = prepare(vf, name);
 	u64 nowhere = NOWHERE;
 	char what[64];
 	u32 before;
 	int status;
 
-	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
-		report_unseen(name,
-			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
+	if (!pf) {
 		report_unseen(registers, "see %s", name);
 		return;
 	}
@@ -165,13 +182,11 @@ static void wrong_tag(struct probe_vf *vf, struct probe_vf *other,
 		      const struct probe_options *options)
 {
 	static const char name[] = "doorbell-tag", error[] = "ras-tag";
-	volatile void *pf = map_pf(vf);
+	volatile void *pf = prepare(vf, name);
 	u32 errors = 0;
 	bool taken;
 
-	if (!pf || !device_is_ready(vf) || probe_set_up(vf, 1)) {
-		report_unseen(name,
-			      "no access to the PF's BAR2 by sysfs, or the VF cannot be set up");
+	if (!pf) {
 		report_unseen(error, "see %s", name);
 		return;
 	}

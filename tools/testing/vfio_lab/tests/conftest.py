@@ -183,7 +183,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the times of a run of all tests, and nothing but them, that was not interrupted."""
     config = session.config
     if not hasattr(config, "workerinput") and config.args == [str(config.rootpath)] and not config.option.keyword \
-            and not config.getoption("long") and not config.getoption("quick") and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            and not config.getoption("long") and not config.getoption("quick") \
+            and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         durations.keep()
 
 

@@ -68,7 +68,7 @@ OWN_DRIVERS = tuple(dict.fromkeys(series.driver for series in KERNELS))
 DEFAULT = KERNELS[0].name
 #: the series that is supported longest, and the oldest here
 LTS = KERNELS[-1].name
-#: what `make check` runs on; the others are for `vlab check -- --long`
+#: what `make ci` runs on; the others are for `vlab check -- --long`
 CHECKED = (DEFAULT, LTS)
 #: whose trees take the driver as patches, newest first: those with the newest interface
 #: that it is written for.  compat.h bridges others, which is for builds out of tree

@@ -23,7 +23,7 @@ QM_HEADER = "include/linux/hisi_acc_qm.h"
 @dataclass(frozen=True)
 class Step:
     """A patch.  `undo` removes its changes from a tree's files; `builds` is set if it
-    changes the driver; `but` names checkpatch's messages that every file of its kind in
+    changes what its series builds; `but` names checkpatch's messages that every file of its kind in
     the kernel causes."""
 
     name: str
@@ -156,8 +156,8 @@ DRIVER = Series("driver", (
 ), lambda base: tree.changed(base, lab=False), tree.replaced)
 
 SELFTESTS = Series("selftests", (
-    Step("states", "selftests/vfio: Test migration of any device", _drop(f"{tree.SELFTESTS}/"), False, OF_TESTS),
-    Step("beside", "selftests/vfio: Test migration beside resets, threads and failures", _beside, False, OF_TESTS),
+    Step("states", "selftests/vfio: Test migration of any device", _drop(f"{tree.SELFTESTS}/"), True, OF_TESTS),
+    Step("beside", "selftests/vfio: Test migration beside resets, threads and failures", _beside, True, OF_TESTS),
 ), _generic)
 
 ALL = {series.name: series for series in (DRIVER, SELFTESTS)}

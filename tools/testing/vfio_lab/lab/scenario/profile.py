@@ -46,7 +46,8 @@ def _behaviour(name: str, value: str, version: str, found: dict[str, str], reaso
     values: tuple[str, ...]
     if name in CHOICES:
         values = CHOICES[name]
-        found[name] = value
+        if found.setdefault(name, value) != value:
+            reasons.append(f"{name} is {value}, another line needs {found[name]}")
     elif name in DERIVED:
         values = tuple(DERIVED[name])
         for other, derived in DERIVED[name].get(value, {}).items():

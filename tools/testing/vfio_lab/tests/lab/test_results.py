@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from lab.core import paths
 import probe_sweep
+from lab.core import paths
 from lab.release import results
 
 pytest_plugins = "pytester"
@@ -38,12 +38,17 @@ def test_takes_long():
 """
 
 
+def use_conftest(pytester):
+    """Give pytester's tests this directory's conftest.py."""
+    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
+        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
+
+
 @pytest.fixture
 def run(pytester, monkeypatch):
     """Run these tests with this directory's conftest.py; returns the counts of outcomes."""
     monkeypatch.setenv("VFIO_LAB_BUILD", str(pytester.path))
-    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
-        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
+    use_conftest(pytester)
     pytester.makepyfile(INNER)
     file = pytester.path / "results.jsonl"
 
@@ -117,8 +122,7 @@ def test_without_git_the_tree_is_all_but_builds(tmp_path, monkeypatch):
 @pytest.mark.parametrize("options, counts", [((), "2 passed"), (("--quick",), "1 passed, 0 failed, 1 skipped")])
 def test_slow_tests_are_left_out_by_quick(pytester, options, counts):
     """--quick must leave out tests that are marked slow, and only those."""
-    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
-        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
+    use_conftest(pytester)
     pytester.makepyfile("import pytest\n\ndef test_quick():\n    pass\n\n@pytest.mark.slow('more')\ndef test_slow():\n    pass\n")
     assert counts in "\n".join(pytester.runpytest_subprocess("-q", *options).outlines)
 

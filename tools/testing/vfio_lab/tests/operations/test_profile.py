@@ -80,6 +80,8 @@ def test_what_the_model_cannot_follow():
         "finish and hold; warp is unknown to the model; ras failed")
     with pytest.raises(LabError, match="ras-tag is on where ras is off"):
         profile.properties(with_lines(("ras-tag", "on"), of=changed("ras", value="off")))
+    with pytest.raises(LabError, match="ras is off, another line needs on"):
+        profile.properties(with_lines(("ras-tag", "on"), ("ras", "off"), of={**SLOW, "behaviour": []}))
     for name, value in (("context-cache", "2000"), ("write-back-drops", "no"), ("bar2-upper-half", "nothing")):
         with pytest.raises(LabError, match=f"{name} is {value}"):
             profile.properties(changed(name, value=value))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -151,6 +152,17 @@ def test_a_wrong_base_gets_a_sentence(tmp_path):
     assert series.check_base(tree) == versions.BASES[0]
     (tree / "MAINTAINERS").write_text("changed\n")
     with pytest.raises(LabError, match="has local changes, the first in MAINTAINERS"):
+        series.check_base(tree)
+
+
+@pytest.mark.parametrize("place", ["drivers/vfio/pci/hisilicon/migrate.c", "tools/testing/selftests/vfio/migration.mk"])
+def test_a_tree_that_has_a_series_is_refused(tmp_path, place):
+    """A tree without git to which a series was applied must be rejected."""
+    tree = pretended(tmp_path / "tree")
+    shutil.rmtree(tree / ".git")
+    (tree / place).parent.mkdir(parents=True)
+    (tree / place).touch()
+    with pytest.raises(LabError, match="the series is in it already"):
         series.check_base(tree)
 
 

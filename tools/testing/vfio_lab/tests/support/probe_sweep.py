@@ -18,7 +18,6 @@ from probe import ALL
 
 FOLDER = paths.BUILD / "check/probe"
 PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/probe.rst"
-UNSEEN = "not observed"
 
 HEAD = """\
 .. SPDX-License-Identifier: GPL-2.0
@@ -49,7 +48,6 @@ def keep(engine: str, hw_version: str, runs: Sequence[tuple[Mapping[str, Any], M
         for name, value in setting.items():
             done[f"{name}: {value}"] += 1
             told[f"{name}: {value}"] += values[name] == str(value)
-    FOLDER.mkdir(parents=True, exist_ok=True)
     report.replace(FOLDER / f"{engine}-{hw_version}.json", json.dumps({
         "date": datetime.date.today().isoformat(), "kernel": release, "runs": len(runs), "seconds": round(seconds),
         "told": told, "done": done}))
