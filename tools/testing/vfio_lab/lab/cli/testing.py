@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import pathlib
 import re
@@ -17,11 +18,11 @@ from ..core import machine, paths, versions
 from ..core.context import Context
 from ..core.process import tied
 from ..core.progress import Steps
-from ..core.run import show
+from ..core.run import output, show
 from ..build import kernel, parts, qemu
 from ..scenario import profile, report
 from ..probe import fuzz
-from ..release import results
+from ..release import results, results_page
 from . import arguments, logs
 
 BENCHMARKS = arguments.Named(benchmarks.WHAT, {"blackout": "downtime", "moves": "endurance"})
@@ -94,18 +95,30 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         check=False, **tied()).returncode
 
 
-def every(restart: bool, steps: Steps) -> int:
-    """Run every test, or those that have no result for this tree yet; write a page of results."""
+def names(files: Sequence[str]) -> dict[str, set[str]]:
+    """The names of all tests, also of those that take long, by file; of all files if none is given."""
+    said = output([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only", "--long", "--defects",
+                   *files], cwd=paths.LAB / "tests")
+    return {file: set(some) for file, some in itertools.groupby(
+        sorted(line for line in said.splitlines() if "::" in line), lambda line: line.partition("::")[0])}
+
+
+def every(files: Sequence[str], restart: bool, steps: Steps) -> int:
+    """Run every test, or every test of some files; not those that have a result for this tree
+    already.  Write the page of results."""
     with logs.folder("check-all") as folder:
         file = folder / "results.jsonl"
         if restart:
             file.unlink(missing_ok=True)
-        tree = results.tree()
-        status = tests([f"--results={file}", "--long", "--defects"], False, steps, everything=True)
-        found = results.read(file)
-        series = ", ".join(f"Linux {name}" for name in versions.SERIES if kernel.available(name, Context(steps=steps)))
-        report.replace(folder / "results.rst", results.page(found, tree, f"{series}, QEMU {', '.join(versions.VMM)}"))
-        print(f"{results.summary(found, tree)}\nresults: {folder / 'results.rst'}", flush=True)
+        tree, commit = results.tree(), results.commit()
+        status = tests([f"--results={file}", "--long", "--defects", *files], False, steps, everything=not files)
+        known, page = results.read(file), results_page.read(results.PAGE.read_text(encoding="utf-8") if results.PAGE.exists() else "")
+        here = {name: result for name, result in known.items() if result.tree == tree}
+        series = [f"Linux {package}" for name in versions.SERIES if (package := kernel.available(name, Context(steps=steps)))]
+        page.replace(here, names(files), commit, ", ".join([*series, *(f"QEMU {name}" for name in versions.VMM)]))
+        every_file = (f"{test.parent.name}/{test.name}" for test in (paths.LAB / "tests").glob("*/test_*.py"))
+        report.replace(folder / results.PAGE.name, page.text(every_file))
+        print(f"{results.summary(known, tree)}\nresults: {folder / results.PAGE.name}", flush=True)
     return 0 if status == NONE_LEFT else status
 
 
@@ -116,9 +129,10 @@ def check(args: argparse.Namespace, steps: Steps) -> int:
     if args.quick and args.all:
         args.parser.error("--quick and --all contradict each other")
     if args.all:
-        if args.asan or args.pytest or args.profile:
-            args.parser.error("--all runs all tests, without --asan, --profile or arguments for pytest")
-        return every(args.restart, steps)
+        if args.asan or args.profile or not all(re.fullmatch(r"[\w/.-]+\.py", word) for word in args.pytest):
+            args.parser.error("--all runs all tests, or all of some files, without --asan, --profile or other arguments for pytest")
+        if not lost(args.pytest):
+            return every(list(map(found, args.pytest)), args.restart, steps)
     if lost(args.pytest):
         args.parser.error(f"no such file of tests: {lost(args.pytest)}")
     if args.profile:
@@ -169,7 +183,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     test.add_argument("--profile", type=arguments.server_profile, metavar="FILE",
                       help="with devices that do what hisi-acc-probe observed on a server")
     test.add_argument("--restart", action="store_true", help="with --all: forget the results of earlier runs")
-    test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration")
+    test.add_argument("pytest", nargs="*", metavar="PYTEST", help="arguments for pytest, after --, e.g. -k migration; with --all only files of tests")
     test.set_defaults(func=check, parser=test)
 
     known = commands.add_parser("defects", parents=[common], help="test for known defects, on each driver",

@@ -14,7 +14,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..core import paths
+from ..core.errors import LabError
+from ..core.git import git
 
+#: the last results of every test, see results_page.py
+PAGE = paths.ROOT / "Documentation/dev-tools/vfio-lab/results.rst"
 #: outcomes after which a test does not run again on the same tree
 FINAL = ("passed", "skipped")
 
@@ -32,7 +36,8 @@ class Result:
 
 
 def tree() -> str:
-    """A digest of all files that git has here or would add, or outside of a clone of all but builds."""
+    """A digest of all files that git has here or would add, or outside of a clone of all but builds; without
+    the page of results, which would change it."""
     try:
         listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=paths.ROOT,
                                 capture_output=True, check=True).stdout
@@ -40,9 +45,17 @@ def tree() -> str:
     except (OSError, subprocess.CalledProcessError):
         files = {path for path in paths.ROOT.rglob("*") if not path.is_relative_to(paths.BUILD)}
     whole = hashlib.sha256()
-    for file in sorted(path for path in files if path.is_file() and not path.is_symlink()):
+    for file in sorted(path for path in files - {PAGE} if path.is_file() and not path.is_symlink()):
         whole.update(f"{file.relative_to(paths.ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()[:12]
+
+
+def commit() -> str:
+    """The commit of the clone, with "-dirty" if files differ from it; outside of a clone the tree()."""
+    try:
+        return git(paths.ROOT, "describe", "--always", "--dirty", "--exclude=*").strip()
+    except LabError:
+        return tree()
 
 
 def read(file: pathlib.Path) -> dict[str, Result]:
@@ -77,46 +90,3 @@ def summary(results: Mapping[str, Result], of: str) -> str:
     return (f"All tests: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; "
             f"{minutes // 60} h {minutes % 60} min of tests on tree {of}")
 
-
-PAGE = """\
-.. SPDX-License-Identifier: GPL-2.0
-
-==========================
-Last results of every test
-==========================
-
-Made by ``make check-all`` on {dates}, tree {tree}, with {versions}.
-
-{counts}
-
-.. list-table::
-   :header-rows: 1
-
-   * - file
-     - passed
-     - failed
-     - skipped
-     - minutes
-"""
-
-
-def page(results: Mapping[str, Result], of: str, versions: str) -> str:
-    """The results of this tree as a page of the documentation: counts for each file, then
-    each test that failed or was skipped."""
-    here = sorted((result for result in results.values() if result.tree == of), key=lambda result: result.test)
-    dates = sorted({result.date for result in here})
-    lines = [PAGE.format(dates=" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "no day", tree=of,
-                         versions=versions, counts=summary(results, of))]
-    files: dict[str, list[Result]] = {}
-    for result in here:
-        files.setdefault(result.test.partition("::")[0], []).append(result)
-    for file, some in files.items():
-        counts = Counter(result.outcome for result in some)
-        lines += [f"   * - ``{file}``", *(f"     - {counts[outcome]}" for outcome in ("passed", "failed", "skipped")),
-                  f"     - {sum(result.seconds for result in some) / 60:.1f}"]
-    for outcome in ("failed", "skipped"):
-        some = [result for result in here if result.outcome == outcome]
-        if some:
-            lines += ["", f"{outcome.capitalize()}:", ""]
-            lines += [f"- ``{result.test}``" + (f": {result.why}" if result.why else "") for result in some]
-    return "\n".join(lines) + "\n"

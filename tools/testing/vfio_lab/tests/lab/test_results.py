@@ -7,8 +7,9 @@ import sys
 import pytest
 
 import probe_sweep
+from lab.cli import testing
 from lab.core import paths
-from lab.release import results
+from lab.release import results, results_page
 
 pytest_plugins = "pytester"
 
@@ -86,9 +87,46 @@ def test_on_another_tree_all_run_again(tmp_path):
     found = results.read(file)
     assert results.done(found.values(), "new") == {"a.py::y", "a.py::z"}
     assert results.summary(found, "new") == "All tests: 1 passed, 0 failed, 1 skipped; 1 h 0 min of tests on tree new"
-    text = results.page(found, "new", "Linux 7.3")
-    assert "a.py::x" not in text and "- ``a.py::z``: no such kernel" in text
-    assert "   * - ``a.py``\n     - 1\n     - 0\n     - 1\n     - 60.0\n" in text
+
+
+def result(name, outcome="passed", seconds=60.0, why=""):
+    """The results of one test, as results.read() has them."""
+    return {name: results.Result(name, outcome, seconds, "2026-12-01", "tree", why)}
+
+
+def test_a_run_replaces_the_rows_of_its_files():
+    """A file all tests of which ran must get a new row; others must keep theirs, with its commit and
+    versions, and what is on the page must be read again as it was written."""
+    page = results_page.Page()
+    page.replace(result("x/a.py::a") | result("x/a.py::b", "skipped", 0, 'no "such", kernel') | result("x/b.py::a", "failed", 90),
+                 {"x/a.py": {"x/a.py::a", "x/a.py::b"}, "x/b.py": {"x/b.py::a"}}, "c1", "Linux 1, QEMU 2")
+    text = page.text(["x/b.py", "x/a.py", "x/c.py"])
+    assert results_page.read(text) == page and results_page.read("") == results_page.Page()
+    page = results_page.read(text)
+    page.replace(result("x/b.py::a") | result("x/a.py::a", "failed"), {"x/a.py": {"x/a.py::a", "x/a.py::b"}, "x/b.py": {"x/b.py::a"}},
+                 "c2", "Linux 3")
+    text = page.text(["x/a.py", "x/b.py", "x/c.py"])
+    assert "x/a.py,1,0,1,1.0,2026-12-01,c1\n   x/b.py,1,0,0,1.0,2026-12-01,c2\n   x/c.py,,,,,not run,\n" in text
+    assert 'x/a.py::b,skipped,"no ""such"", kernel"\n' in text and "failed,\n" not in text
+    assert 'c1,"Linux 1, QEMU 2"\n' in text and "c2,Linux 3\n" in text
+    assert " ".join(text.split("run again.")[1].split("\n\n")[1].split()) == (
+        "Of 3 files 2 have a row: 2 tests passed, 0 failed, 1 were skipped; they took 0 h 2 min, one after another.")
+
+
+def test_a_row_goes_with_its_file():
+    """A file of tests that there is no longer must leave nothing on the page."""
+    page = results_page.Page()
+    page.replace(result("x/a.py::a", "skipped", 0, "no kernel"), {"x/a.py": {"x/a.py::a"}}, "c1", "Linux 1")
+    assert "a.py" not in page.text(["x/b.py"]) and "c1" not in page.text(["x/b.py"])
+
+
+def test_names_of_all_tests_by_file():
+    """Tests that take long, and those of defects, must be among the tests of a file."""
+    found = testing.names(["driver/test_defects.py", "operations/test_probe.py"])
+    assert set(found) == {"driver/test_defects.py", "operations/test_probe.py"}
+    assert any("each_setting" in name for name in found["operations/test_probe.py"])
+    assert any("all_drivers" in name for name in found["driver/test_defects.py"])
+    assert all(name.startswith(file) for file, some in found.items() for name in some)
 
 
 def test_the_tree_is_all_that_git_would_have(tmp_path, monkeypatch):
@@ -102,6 +140,8 @@ def test_the_tree_is_all_that_git_would_have(tmp_path, monkeypatch):
         seen.add(results.tree())
     assert len(seen) == 4
     (tmp_path / "build").write_text("x", encoding="utf-8")
+    monkeypatch.setattr(results, "PAGE", tmp_path / "results.rst")
+    results.PAGE.write_text("x", encoding="utf-8")
     assert results.tree() in seen
 
 
