@@ -118,8 +118,10 @@ static long edu_migf_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	err = vfio_check_precopy_ioctl(migf->vdev, cmd, arg, &info);
 	if (err)
 		return err;
+	if (file->f_mode & FMODE_WRITE)
+		return -EINVAL;
 	scoped_guard(mutex, &migf->lock) {
-		if (migf->error || migf->whole || file->f_mode & FMODE_WRITE)
+		if (migf->error || migf->whole)
 			return migf->error ?: -EINVAL;
 		info.initial_bytes = migf->len - migf->pos;
 		info.dirty_bytes = 0;

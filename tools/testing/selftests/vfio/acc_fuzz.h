@@ -21,16 +21,4 @@ static inline struct data_match data_match_of(const uint8_t *data)
 	};
 }
 
-/* The state of below() for one of several threads; never 0, which xorshift keeps */
-static inline uint64_t random_of(unsigned long seed, unsigned int thread)
-{
-	return 0x9e3779b97f4a7c15ull * (seed * 1024 + thread + 1);
-}
-
-/* A number smaller than @limit */
-static inline unsigned int below(uint64_t *random, unsigned int limit)
-{
-	return xorshift(random) % limit;
-}
-
 #endif

@@ -9,6 +9,7 @@ MIGRATION_TESTS += vfio_pci_migration_resume_test
 MIGRATION_TESTS += vfio_pci_migration_precopy_test
 MIGRATION_TESTS += vfio_pci_migration_reset_test
 MIGRATION_TESTS += vfio_pci_migration_threads_test
+MIGRATION_TESTS += vfio_pci_migration_fuzz_test
 MIGRATION_TESTS += vfio_pci_migration_fail_nth
 
 ifeq ($(shell grep -rl calloc_assert $(LIBVFIO_SRCDIR)/include),)
@@ -19,7 +20,7 @@ endif
 TEST_CUSTOM_PROGS := $(addprefix $(OUTPUT)/, $(MIGRATION_TESTS))
 
 MIGRATION_O := $(addsuffix .o, $(TEST_CUSTOM_PROGS))
-LIBMIGRATION_O := $(addprefix $(OUTPUT)/, migration.o migration_ioctl.o vfio_open.o)
+LIBMIGRATION_O := $(addprefix $(OUTPUT)/, migration.o migration_fuzz.o migration_ioctl.o vfio_open.o)
 MIGRATION_O += $(LIBMIGRATION_O)
 
 $(MIGRATION_O): $(OUTPUT)/%.o: %.c

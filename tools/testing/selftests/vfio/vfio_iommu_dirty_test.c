@@ -58,11 +58,6 @@ static bool no(const char *format, ...)
 	return false;
 }
 
-static uint64_t random_of(uint64_t *state, uint64_t below)
-{
-	return (xorshift(state) >> 11) % below;
-}
-
 static bool bit(const uint64_t *bitmap, unsigned int n)
 {
 	return bitmap[n / 64] >> n % 64 & 1;
@@ -311,7 +306,7 @@ static void *write_some(void *arg)
 
 	/* each in pages of its own, so that it can see what it wrote */
 	for (unsigned int i = 0; i < 40; i++) {
-		uint64_t page = random_of(&w->random, PAGES / MAX_DEVICES) * MAX_DEVICES +
+		uint64_t page = below(&w->random, PAGES / MAX_DEVICES) * MAX_DEVICES +
 				(w->device - devices);
 
 		if (!write_at(w->device, page * DIRTY_PAGE + 1024, 16, w->crowd->written))
@@ -349,27 +344,27 @@ static bool readers_and_writers_at_once(void)
 
 static bool random_round(uint64_t *random)
 {
-	unsigned int count = 1 + random_of(random, 40);
+	unsigned int count = 1 + below(random, 40);
 
 	for (unsigned int i = 0; i < count; i++) {
-		struct device *d = &devices[random_of(random, n_devices)];
-		uint64_t offset = random_of(random, (PAGES - 1) * DIRTY_PAGE);
+		struct device *d = &devices[below(random, n_devices)];
+		uint64_t offset = below(random, (PAGES - 1) * DIRTY_PAGE);
 
-		if (random_of(random, 4) == 0)
+		if (below(random, 4) == 0)
 			offset = offset / DIRTY_PAGE * DIRTY_PAGE + DIRTY_PAGE - 16;
 		if (d->kind != &virtio_blk_kind)
 			offset &= ~3ull;
-		if (random_of(random, 3) == 0)
+		if (below(random, 3) == 0)
 			device_read(d, ARENA + offset, 16);
 		else if (!write_at(d, offset, 16, expected))
 			return false;
 	}
-	if (random_of(random, 3) == 0 && !sync_range(0, PAGES, true))
+	if (below(random, 3) == 0 && !sync_range(0, PAGES, true))
 		return false;
-	if (random_of(random, 3) == 0) {
-		unsigned int first = random_of(random, PAGES);
+	if (below(random, 3) == 0) {
+		unsigned int first = below(random, PAGES);
 
-		return sync_range(first, 1 + random_of(random, PAGES - first), false);
+		return sync_range(first, 1 + below(random, PAGES - first), false);
 	}
 	return sync_all();
 }

@@ -100,6 +100,7 @@ RULES = {
     "set_state_and_reset": _ASYNC,
     "migration_file_while_the_session_ends": _SESSION,
     "migration_file_with_device_memory": _USER,
+    "random_operations": _RESET,
     # vfio_pci_migration_fail_nth
     "arcs": "If this function fails then current device_state may be the original operating state or some other state along the "
             "combination transition path.",
