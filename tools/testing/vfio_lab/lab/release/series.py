@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 
 from ..core import paths, scratch, versions
@@ -136,19 +138,54 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
         raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
 
 
+def recipients(base: Path, patch: Path) -> tuple[list[str], list[str]]:
+    """Addresses that get_maintainer.pl of a tree names for a patch: maintainers, and others."""
+    done = subprocess.run([base / "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", patch], cwd=base,
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"get_maintainer.pl fails for {patch.name}: {done.stderr.strip()[-200:]}")
+    found: tuple[list[str], list[str]] = [], []
+    for address, role in re.findall(r"^(.*?\S+@\S+) \((.*)\)$", done.stdout, re.M):
+        found[not role.startswith(("maintainer", "supporter"))].append(formataddr(parseaddr(address)))
+    return found
+
+
+def _in_header(patch: Path, to: Iterable[str], cc: Iterable[str]) -> None:
+    """Add To: and Cc: to the header of a patch."""
+    head, _, body = patch.read_text(encoding="utf-8").partition("\n\n")
+    for name, addresses in (("To", to), ("Cc", cc)):
+        if addresses := list(addresses):
+            head += f"\n{name}: " + ",\n\t".join(addresses)
+    patch.write_text(f"{head}\n\n{body}", encoding="utf-8")
+
+
+def address(base: Path, what: Series, patches: list[Path]) -> None:
+    """Add To: maintainers, and Cc: reviewers and lists to each patch, and all of them to the cover letter, which comes first.
+    A patch that has no maintainer goes to those of the others."""
+    found = {patch: recipients(base, patch) for patch in patches[1:]}
+    to, cc = (list(dict.fromkeys(one for both in found.values() for one in both[number])) for number in (0, 1))
+    if what.to not in cc:
+        raise LabError(f"get_maintainer.pl does not list {what.to} for any of the patches.")
+    for patch, (maintainers, others) in found.items():
+        _in_header(patch, maintainers or to, dict.fromkeys((*others, what.to)))
+    _in_header(patches[0], to, [one for one in cc if one not in to])
+
+
+def name_base(base: Path, letter: Path, context: Context) -> None:
+    """Add base-commit: to the cover letter, as git format-patch --base does. A tree without git has none."""
+    if not (base / ".git").exists():
+        context.steps.note(f"{base.name} is not in git: the cover letter has no base-commit")
+        return
+    text, signature, version = letter.read_text(encoding="utf-8").rpartition("\n-- \n")
+    letter.write_text(f"{text}\nbase-commit: {git(base, 'rev-parse', 'HEAD').strip()}{signature}{version}", encoding="utf-8")
+
+
 def check_patches(base: Path, what: Series, patches: list[Path], scratch: Path, log: Path) -> None:
-    """Run checkpatch --strict on each patch, with `scratch` for its temporary files, and
-    get_maintainer.pl on all."""
+    """Run checkpatch --strict on each patch, with `scratch` for its temporary files."""
     for step, patch in zip(what.steps, patches, strict=True):
         ignored = ",".join(filter(None, (IGNORED, step.but)))
         run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
             cwd=scratch, log=log, failure=f"checkpatch reports problems in {patch.name}.")
-    done = subprocess.run([base / "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", *patches], cwd=base,
-                          capture_output=True, text=True, check=False)
-    if done.returncode or "kvm@vger.kernel.org" not in done.stdout:
-        raise LabError(f"get_maintainer.pl does not list the KVM mailing list: {done.stderr.strip()[-200:]}")
-    with open(log, "a", encoding="utf-8") as out:
-        out.write(done.stdout)
 
 
 def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Path, context: Context) -> None:
@@ -188,6 +225,9 @@ def make(base: Path, target: Path, context: Context, builds: bool = True, what: 
             repo.git("format-patch", "-q", "--no-renames", "--cover-letter", "-o", target, "base..series")
             patches = sorted(target.glob("*.patch"))
             _cover(what, patches[0])
+            step.progress("get_maintainer")
+            address(base, what, patches)
+            name_base(base, patches[0], context)
             step.progress("git am")
             repo.git("checkout", "-q", "-b", "again", "base")
             repo.git("am", "-q", *patches[1:])
@@ -196,7 +236,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True, what: 
                 del overlaid[gone]
             if repo.files("again") != overlaid:
                 raise LabError("Applying the series does not give the tree that it was made from.")
-            step.progress("checkpatch, get_maintainer")
+            step.progress("checkpatch")
             check_patches(base, what, patches[1:], work, log)
         if builds:
             _build(what, steps, kernel(series, context), work, log, context)

@@ -18,6 +18,8 @@ DATA_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
 CONFIGS = "kernel/configs/"
 #: the interface to the driver of the PF
 QM_HEADER = "include/linux/hisi_acc_qm.h"
+#: VFIO's mailing list
+KVM = "kvm@vger.kernel.org"
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,14 @@ def _beside(files: Files, _: Path) -> None:
 @dataclass(frozen=True)
 class Series:
     """Patches that are sent together.  `files` gives those of a tree that they change, as they are in the end,
-    `replaced` those that they remove; their messages are in vfio_lab/series/`name`."""
+    `replaced` those that they remove; their messages are in vfio_lab/series/`name`.  `to` is a mailing list that must be among
+    what get_maintainer.pl names."""
 
     name: str
     steps: tuple[Step, ...]
     files: Callable[[Path], Files]
     replaced: Callable[[Path], list[str]] = lambda base: []
+    to: str = KVM
 
     def states(self, base: Path) -> list[Files]:
         """The files that the series touches, as they are after each patch."""

@@ -4,6 +4,7 @@ base must be rejected with its reason."""
 
 from __future__ import annotations
 
+import email
 import pathlib
 import re
 import shutil
@@ -23,7 +24,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 from lab.probe import fuzz
 from lab.release import series
-from lab.release.series_steps import DRIVER, SELFTESTS
+from lab.release.series_steps import DRIVER, KVM, SELFTESTS
 from kernels import lasting
 
 pytestmark = pytest.mark.slow("the series as patches")
@@ -44,12 +45,20 @@ def somebody(monkeypatch):
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "developer@example.org")
 
 
+def not_addressed(patches: list[pathlib.Path], to: str = KVM) -> list[str]:
+    """Those that have no maintainer in To:, or not the lists in Cc:."""
+    heads = {patch.name: email.message_from_string(patch.read_text()) for patch in patches}
+    return [name for name, head in heads.items() if "@" not in head.get("To", "")
+            or not {to, "linux-kernel@vger.kernel.org"} <= set(re.findall(r"[^\s<>,]+@[^\s<>,]+", head.get("Cc", "")))]
+
+
 @pytest.mark.parametrize("base", BUILT)
 def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
     """series.make() raises if git am, checkpatch or get_maintainer fail, or if the result is not
-    the kernel tree with this project's files. No line for out-of-tree builds may be in a patch."""
+    the kernel tree with this project's files. No line for out-of-tree builds may be in a patch. Each
+    patch must name its maintainers and lists."""
     patches = series.make(sources(base, context), tmp_path / "out", context, builds=False)
-    assert len(patches) == len(DRIVER.steps) + 1
+    assert len(patches) == len(DRIVER.steps) + 1 and not_addressed(patches) == []
     letter = patches[0].read_text()
     assert "***" not in letter and "\nTests\n=====\n" in letter
     assert "hisi_acc_vfio_pci.c" in patches[3].read_text()
@@ -61,7 +70,7 @@ def test_the_series_applies_is_clean_and_leads_here(context, tmp_path, base):
 def test_the_selftests_of_any_device_are_a_series_of_their_own(context, tmp_path, base):
     """The series must apply, be clean, and build after each patch; no line may be of this driver or its devices."""
     patches = series.make(sources(base, context), tmp_path / "out", context, what=SELFTESTS)
-    assert len(patches) == len(SELFTESTS.steps) + 1
+    assert len(patches) == len(SELFTESTS.steps) + 1 and not_addressed(patches) == []
     text = "".join(line for patch in patches[1:] for line in patch.read_text().splitlines(keepends=True) if line.startswith("+"))
     assert re.findall(r".*(?:hisi|acc_|accelerator|vfio_lab).*", text, re.I) == []
     programs = {f"{path.stem}" for path in kselftest.TREE.glob("vfio_pci_migration_*.c")}
@@ -170,6 +179,20 @@ def test_each_base_is_taken(tmp_path):
     """A tree of each series must be accepted."""
     assert len(versions.BASES) > 1 and versions.LTS not in versions.BASES
     assert [series.check_base(pretended(tmp_path / base, base)) for base in versions.BASES] == list(versions.BASES)
+
+
+def test_the_cover_letter_names_its_base(context, tmp_path):
+    """The commit that a series was made for must be in the cover letter as git format-patch --base writes it, if there is one."""
+    tree, letter = pretended(tmp_path / "tree"), tmp_path / "letter"
+    text = "Subject: s\n\nt\n\n-- \n2.39.5\n\n"
+    letter.write_text(text)
+    series.name_base(tree, letter, context)
+    commit = git(tree, "rev-parse", "HEAD").strip()
+    assert letter.read_text() == text.replace("-- ", f"base-commit: {commit}\n-- ")
+    shutil.rmtree(tree / ".git")
+    letter.write_text(text)
+    series.name_base(tree, letter, context)
+    assert letter.read_text() == text
 
 
 @pytest.mark.parametrize("base", versions.BASES)
