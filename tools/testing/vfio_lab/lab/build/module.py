@@ -18,12 +18,12 @@ RECIPE = 1
 
 
 def make(tree: Path, kernel: Kernel, log: Path, failure: str, variables: Sequence[str] = (),
-         on_line: Callable[[str], None] | None = None) -> None:
-    """Build all modules of a directory, in place, with `variables` of make."""
+         on_line: Callable[[str], None] | None = None, goals: Sequence[str] = ("modules",)) -> None:
+    """Build all modules of a directory, or other `goals`, in place, with `variables` of make."""
     if not (kernel.build / "Makefile").is_file():
         raise LabError(f"Modules cannot be built for kernel {kernel.version}: there is no {kernel.build}; name its build "
                        "folder, or leave what needs a module: --driver checkout, --guest.")
-    run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={tree}", *variables, "modules"], log=log,
+    run([*MAKE, f"-j{processors.count()}", "-C", kernel.build, f"M={tree}", *variables, *goals], log=log,
         env=BUILD_ENV, on_line=on_line, failure=failure)
 
 

@@ -37,7 +37,7 @@ def make_series(args: argparse.Namespace, steps: Steps) -> int:
     series.series_of(args.tree)
     machine.prepare(Context(steps=steps), machine.SERIES)
     print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
-                                         not args.no_build, series_steps.ALL[args.what]))))
+                                         not args.no_build, series.ALL[args.what]))))
     return 0
 
 
@@ -60,13 +60,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                               "check them with lintian.", epilog="example: vlab deb")
     package.set_defaults(func=build_deb, parser=package)
     patches = commands.add_parser("series", parents=[common], help="make patches for a kernel's tree",
-                                  description="Turn the driver, its documentation and tests, or the selftests for any "
-                                              "device alone, into patches for a pristine "
+                                  description="Turn the driver, its documentation and tests, the selftests for any "
+                                              "device alone, or fixes of the in-tree driver, into patches for a pristine "
                                               f"tree of Linux {' or '.join(versions.BASES)}, in "
                                               "build/series; apply, check and build them.",
                                   epilog=f"example: vlab series ~/src/linux-{versions.BASES[0]}")
     patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, it is not modified")
-    patches.add_argument("--what", choices=tuple(series_steps.ALL), default=series_steps.DRIVER.name,
+    patches.add_argument("--what", choices=tuple(series.ALL), default=series_steps.DRIVER.name,
                          help="which series (default: %(default)s)")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")
     patches.set_defaults(func=make_series, parser=patches)

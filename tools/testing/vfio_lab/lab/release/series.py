@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series BASE=TREE WHAT=NAME`: the driver, or the selftests of any device, as patches for a kernel tree.
+"""`make series BASE=TREE WHAT=NAME`: the driver, the selftests of any device, or patches of what the kernel has, for a
+kernel tree.
 
 The patches are made in a small repository of the files that they touch, so the kernel
 tree is not modified.
@@ -10,24 +11,28 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from email.utils import formataddr, parseaddr
 from pathlib import Path
 
-from ..core import paths, scratch, versions
+from ..core import scratch, versions
 from ..core.context import Context
 from ..core.errors import LabError, UsageError
-from ..core.git import NOBODY, git, identity
-from ..core.run import run
-from ..build import kernel_tree, kselftest, module
+from ..core.git import NOBODY, environment, git, identity
+from ..core.run import clean_environment, run
+from ..build import kernel_tree, kselftest
 from ..build.kernel import Kernel, kernel, sources
 from .series_cuts import Files
+from .series_patches import FIXES, PatchSeries, make_without_warnings
+from .series_repository import Repository, as_it_was
 from .series_steps import DRIVER, QM_HEADER, SELFTESTS, Series
 
-MESSAGES = paths.LAB / "series"
+#: all series, by their names
+ALL = {series.name: series for series in (DRIVER, SELFTESTS, FIXES)}
 #: MAINTAINERS is updated by the last patch, not by each patch that adds files
 IGNORED = "FILE_PATH_CHANGES"
+#: the first commit of the kernel in git, Linux-2.6.12-rc2
+FIRST_COMMIT = "1da177e4c3f41524e886b7f1b8a0c1fc7321cac2"
 
 
 def series_of(base: Path) -> str:
@@ -62,58 +67,14 @@ def check_unchanged(base: Path, series: str, places: set[str], context: Context)
         return
     pristine = sources(series, context)
     if (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
-        then, now = _as_it_was(pristine, places), _as_it_was(base, places)
+        then, now = as_it_was(pristine, places), as_it_was(base, places)
         changed = sorted(p for p in places if then.get(p) != now.get(p))
         if changed:
             raise LabError(f"{base} has local changes, the first in {changed[0]}: use an unmodified tree.")
 
 
-class Repository:
-    """A repository of the files that the series touches."""
-
-    def __init__(self, folder: Path, who: tuple[str, str]) -> None:
-        self.folder = folder
-        self._who = who
-        folder.mkdir()
-        self.git("init", "-q", "--template=", "-b", "series")
-
-    def git(self, *argv: str | Path) -> str:
-        """Output of a git command."""
-        return git(self.folder, *argv, who=self._who)
-
-    def put(self, files: Files, all_places: set[str]) -> None:
-        """Write these files to the tree and remove the others of `all_places`."""
-        for place in all_places - set(files):
-            (self.folder / place).unlink(missing_ok=True)
-        for place, text in files.items():
-            (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / place).write_text(text, encoding="utf-8")
-        self.git("add", "-A")
-
-    def commit(self, message: str) -> None:
-        """Commit all changes, signed off by the user."""
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
-            file.write(message)
-            file.flush()
-            self.git("commit", "-q", "--signoff", "-F", file.name)
-
-    def files(self, revision: str) -> Files:
-        """All files of a revision."""
-        names = self.git("ls-tree", "-r", "--name-only", revision).splitlines()
-        return {n: self.git("show", f"{revision}:{n}") for n in names}
-
-
-def _as_it_was(base: Path, places: set[str]) -> Files:
-    return {p: (base / p).read_text(encoding="utf-8") for p in places if (base / p).is_file()}
-
-
-def _message(what: Series, name: str) -> str:
-    """The description of a patch, or the cover letter, without the licence line."""
-    return (MESSAGES / what.name / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
-
-
 def _cover(what: Series, patch: Path) -> None:
-    subject, _, text = _message(what, "cover").partition("\n\n")
+    subject, _, text = what.message("cover").partition("\n\n")
     letter = patch.read_text(encoding="utf-8")
     patch.write_text(letter.replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", text.strip()),
                      encoding="utf-8")
@@ -126,16 +87,12 @@ def build_step(files: Files, built: Kernel, work: Path, log: Path) -> None:
         if place.startswith((kernel_tree.DRIVER, QM_HEADER)):
             (work / place).parent.mkdir(parents=True, exist_ok=True)
             (work / place).write_text(text, encoding="utf-8")
-    warned: list[str] = []
     flags = f"KCFLAGS=-include {work / QM_HEADER}"
     # The lab's kernels have no KUnit, whose headers then declare no static stubs
     if any(place.startswith(f"{kernel_tree.DRIVER}/tests/") for place in files):
         flags += " -DCONFIG_KUNIT=1"
-    module.make(work / kernel_tree.DRIVER, built, log, "A step of the series cannot be built.",
-                ("CONFIG_HISI_ACC_VFIO_PCI=m", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", flags, "W=1"),
-                lambda line: warned.append(line) if "warning:" in line else None)
-    if warned:
-        raise LabError(f"A step of the series builds with a warning: {warned[0]}", log)
+    make_without_warnings(work / kernel_tree.DRIVER, built, log, (
+        "CONFIG_HISI_ACC_VFIO_PCI=m", "CONFIG_HISI_ACC_VFIO_PCI_KUNIT_TEST=m", "KBUILD_MODPOST_WARN=1", flags))
 
 
 def recipients(base: Path, patch: Path) -> tuple[list[str], list[str]]:
@@ -180,12 +137,22 @@ def name_base(base: Path, letter: Path, context: Context) -> None:
     letter.write_text(f"{text}\nbase-commit: {git(base, 'rev-parse', 'HEAD').strip()}{signature}{version}", encoding="utf-8")
 
 
+def has_history(base: Path) -> bool:
+    """Whether a tree is in git, with all commits of the kernel."""
+    return (base / ".git").exists() and not subprocess.run(
+        ["git", "-C", base, "cat-file", "-e", FIRST_COMMIT], env={**clean_environment(), **environment()},
+        stderr=subprocess.DEVNULL, check=False).returncode
+
+
 def check_patches(base: Path, what: Series, patches: list[Path], scratch: Path, log: Path) -> None:
-    """Run checkpatch --strict on each patch, with `scratch` for its temporary files."""
+    """Run checkpatch --strict on each patch, with `scratch` for its temporary files.  The commits that it names are looked
+    up if the tree has the kernel's history."""
+    history = has_history(base)
     for step, patch in zip(what.steps, patches, strict=True):
-        ignored = ",".join(filter(None, (IGNORED, step.but)))
+        ignored = ",".join(filter(None, (IGNORED, step.but, "" if history else "UNKNOWN_COMMIT_ID")))
         run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
-            cwd=scratch, log=log, failure=f"checkpatch reports problems in {patch.name}.")
+            cwd=scratch, log=log, env={"GIT_DIR": str(base / ".git"), **environment()} if history else None,
+            failure=f"checkpatch reports problems in {patch.name}.")
 
 
 def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Path, context: Context) -> None:
@@ -193,7 +160,9 @@ def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Pat
     for number, (patch, files) in enumerate(zip(what.steps, steps)):
         if patch.builds:
             with context.steps.step(f"build after: {patch.subject}", log):
-                if what is SELFTESTS:
+                if isinstance(what, PatchSeries):
+                    what.build(built, files, work / "build", log)
+                elif what is SELFTESTS:
                     kselftest.check_files(files, built, work / str(number), log, context)
                 else:
                     build_step(files, built, work / "build", log)
@@ -216,12 +185,12 @@ def make(base: Path, target: Path, context: Context, builds: bool = True, what: 
     with scratch.folder("series-") as work:
         repo = Repository(work / "tree", who or NOBODY)
         with context.steps.step(f"patches for {base.name}", log) as step:
-            repo.put(_as_it_was(base, places), places)
+            repo.put(as_it_was(base, places), places)
             repo.commit("Kernel tree\n")
             repo.git("tag", "base")
             for patch, files in zip(what.steps, steps):
                 repo.put(files, places)
-                repo.commit(f"{patch.subject}\n\n{_message(what, patch.name)}")
+                repo.commit(f"{patch.subject}\n\n{what.message(patch.name)}")
             repo.git("format-patch", "-q", "--no-renames", "--cover-letter", "-o", target, "base..series")
             patches = sorted(target.glob("*.patch"))
             _cover(what, patches[0])
@@ -231,7 +200,7 @@ def make(base: Path, target: Path, context: Context, builds: bool = True, what: 
             step.progress("git am")
             repo.git("checkout", "-q", "-b", "again", "base")
             repo.git("am", "-q", *patches[1:])
-            overlaid = {**_as_it_was(base, places), **what.files(base)}
+            overlaid = {**as_it_was(base, places), **what.files(base)}
             for gone in what.replaced(base):
                 del overlaid[gone]
             if repo.files("again") != overlaid:

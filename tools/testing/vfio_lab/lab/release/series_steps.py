@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core import paths
 from ..build import kernel_tree as tree
 from . import series_cuts as cuts
 from .series_cuts import Files
 
+MESSAGES = paths.LAB / "series"
 #: the ABI of debugfs goes with its patch, that of migration data with the documentation
 ABI = "Documentation/ABI/testing/debugfs-"
 DATA_ABI = "Documentation/ABI/testing/vfio-hisi-acc-migration-data"
@@ -124,6 +126,10 @@ class Series:
     replaced: Callable[[Path], list[str]] = lambda base: []
     to: str = KVM
 
+    def message(self, name: str) -> str:
+        """The description of a patch, or the cover letter, without the licence line."""
+        return (MESSAGES / self.name / f"{name}.txt").read_text(encoding="utf-8").partition("\n")[2]
+
     def states(self, base: Path) -> list[Files]:
         """The files that the series touches, as they are after each patch."""
         files = self.files(base)
@@ -163,5 +169,3 @@ SELFTESTS = Series("selftests", (
     Step("states", "selftests/vfio: Test migration of any device", _drop(f"{tree.SELFTESTS}/"), True, OF_TESTS),
     Step("beside", "selftests/vfio: Test migration beside resets, threads and failures", _beside, True, OF_TESTS),
 ), _generic)
-
-ALL = {series.name: series for series in (DRIVER, SELFTESTS)}

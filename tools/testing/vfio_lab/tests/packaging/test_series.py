@@ -4,6 +4,7 @@ base must be rejected with its reason."""
 
 from __future__ import annotations
 
+import dataclasses
 import email
 import pathlib
 import re
@@ -24,6 +25,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 from lab.probe import fuzz
 from lab.release import series
+from lab.release.series_patches import FIXES
 from lab.release.series_steps import DRIVER, KVM, SELFTESTS
 from kernels import lasting
 
@@ -101,6 +103,47 @@ def test_the_configuration_fragment_takes_effect(context, tmp_path, base):
     wanted = (paths.ROOT / "kernel/configs" / name).read_text()
     assert "CONFIG_HISI_ACC_VFIO_PCI=m" in wanted
     assert unmet(wanted, (tmp_path / "out/.config").read_text()) == []
+
+
+@pytest.mark.parametrize("base", BUILT)
+def test_the_fixes_of_the_in_tree_driver_are_a_series(context, tmp_path, base):
+    """The fixes must apply to the in-tree driver, be clean and build after each patch. Each must be for stable kernels and
+    name the commit that it fixes, and the cover letter the tests of each row."""
+    patches = series.make(sources(base, context), tmp_path / "out", context, what=FIXES)
+    assert len(patches) == len(FIXES.steps) + 1 and not_addressed(patches) == []
+    texts = [patch.read_text() for patch in patches]
+    for text in texts[1:]:
+        assert len(re.findall(r"^(?:Fixes: [0-9a-f]{12} \(\".+\"\)|Cc: stable@vger\.kernel\.org)$", text, re.M)) == 2
+        assert set(re.findall(r"^\+\+\+ b/(.*/)", text, re.M)) == {"drivers/vfio/pci/hisilicon/"}
+    assert "***" not in texts[0] and [n for n in re.findall(r"^  (\d)  ", texts[0], re.M)] == [str(n + 1) for n in range(len(FIXES.steps))]
+
+
+def test_fixes_that_a_tree_has_get_a_sentence(context, tmp_path):
+    """Patches for a tree that has them, or has other code in their place, must be rejected with the name of the patch."""
+    base = sources(versions.BASES[0], context)
+    for place, text in FIXES.states(base)[0].items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    with pytest.raises(LabError, match=f"^0001-bounds.patch does not apply to {tmp_path.name}"):
+        FIXES.states(tmp_path)
+
+
+def test_commits_are_looked_up_in_the_kernels_history(context, tmp_path, monkeypatch):
+    """In a tree with the kernel's history, a patch that names a commit that is not there must be rejected."""
+    base = sources(versions.BASES[0], context)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for entry in base.iterdir():
+        (tree / entry.name).symlink_to(entry)
+    for words in ("init -q", "commit -q --allow-empty -m base"):
+        git(tree, *words.split(), who=NOBODY)
+    patch = series.make(base, tmp_path / "out", context, builds=False, what=FIXES)[1]
+    alone = dataclasses.replace(FIXES, steps=FIXES.steps[:1])
+    series.check_patches(tree, alone, [patch], tmp_path, tmp_path / "log")
+    monkeypatch.setattr(series, "FIRST_COMMIT", git(tree, "rev-parse", "HEAD").strip())
+    with pytest.raises(LabError, match="checkpatch reports problems"):
+        series.check_patches(tree, alone, [patch], tmp_path, tmp_path / "log")
+    assert "Unknown commit id" in (tmp_path / "log").read_text()
 
 
 def command_lines(page: str) -> list[str]:
