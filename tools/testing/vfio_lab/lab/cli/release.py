@@ -61,8 +61,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     package.set_defaults(func=build_deb, parser=package)
     patches = commands.add_parser("series", parents=[common], help="make patches for a kernel's tree",
                                   description="Turn the driver, its documentation and tests, the selftests for any "
-                                              "device alone, or fixes of the in-tree driver, into patches for a pristine "
-                                              f"tree of Linux {' or '.join(versions.BASES)}, in "
+                                              "device alone, or fixes of the in-tree driver or of the SMMU's, "
+                                              f"into patches for a pristine tree of Linux {' or '.join(versions.BASES)}, in "
                                               "build/series; apply, check and build them.",
                                   epilog=f"example: vlab series ~/src/linux-{versions.BASES[0]}")
     patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, it is not modified")

@@ -23,12 +23,12 @@ from ..core.run import clean_environment, run
 from ..build import kernel_tree, kselftest
 from ..build.kernel import Kernel, kernel, sources
 from .series_cuts import Files
-from .series_patches import FIXES, PatchSeries, make_without_warnings
+from .series_patches import FIXES, SMMU, PatchSeries, make_without_warnings
 from .series_repository import Repository, as_it_was
 from .series_steps import DRIVER, QM_HEADER, SELFTESTS, Series
 
 #: all series, by their names
-ALL = {series.name: series for series in (DRIVER, SELFTESTS, FIXES)}
+ALL = {series.name: series for series in (DRIVER, SELFTESTS, FIXES, SMMU)}
 #: MAINTAINERS is updated by the last patch, not by each patch that adds files
 IGNORED = "FILE_PATH_CHANGES"
 #: the first commit of the kernel in git, Linux-2.6.12-rc2

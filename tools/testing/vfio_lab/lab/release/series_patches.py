@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core import scratch
+from ..core import paths, scratch
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.git import NOBODY
@@ -106,3 +106,5 @@ def of_files(name: str, folder: str, patches: Sequence[Path] = (), to: str = KVM
 
 #: of the in-tree driver
 FIXES = of_files("fixes", "drivers/vfio/pci/hisilicon")
+#: of the SMMU's page tables
+SMMU = of_files("smmu", "drivers/iommu", [paths.LAB / "upstream/iommu-dirty-sync.patch"], "iommu@lists.linux.dev", ("io-pgtable-arm.o",))

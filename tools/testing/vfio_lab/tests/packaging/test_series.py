@@ -25,7 +25,7 @@ from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 from lab.probe import fuzz
 from lab.release import series
-from lab.release.series_patches import FIXES
+from lab.release.series_patches import FIXES, SMMU
 from lab.release.series_steps import DRIVER, KVM, SELFTESTS
 from kernels import lasting
 
@@ -116,6 +116,14 @@ def test_the_fixes_of_the_in_tree_driver_are_a_series(context, tmp_path, base):
         assert len(re.findall(r"^(?:Fixes: [0-9a-f]{12} \(\".+\"\)|Cc: stable@vger\.kernel\.org)$", text, re.M)) == 2
         assert set(re.findall(r"^\+\+\+ b/(.*/)", text, re.M)) == {"drivers/vfio/pci/hisilicon/"}
     assert "***" not in texts[0] and [n for n in re.findall(r"^  (\d)  ", texts[0], re.M)] == [str(n + 1) for n in range(len(FIXES.steps))]
+
+
+@pytest.mark.parametrize("base", BUILT)
+def test_the_fix_of_the_iommu_is_a_series(context, tmp_path, base):
+    """The patch for SMMUs must apply, be clean and build; it goes to the IOMMU's list."""
+    patches = series.make(sources(base, context), tmp_path / "out", context, what=SMMU)
+    assert len(patches) == 2 and not_addressed(patches, SMMU.to) == []
+    assert "drivers/iommu/io-pgtable-arm.c" in patches[1].read_text()
 
 
 def test_fixes_that_a_tree_has_get_a_sentence(context, tmp_path):
