@@ -23,6 +23,8 @@ import tap
 from lab.core import paths, versions
 from lab.core.errors import LabError
 from lab.core.progress import Steps
+from lab.build.kernel import kernel
+from lab.release.series_patches import FIXES
 from lab.scenario import watch
 from lab.scenario.session import Session
 from lab.scenario.splats import is_splat
@@ -31,13 +33,19 @@ pytestmark = pytest.mark.slow("each defect of the in-tree driver, on this one")
 
 COLUMNS = {f"{driver} {series}": (series, driver) for driver in ("in-tree", "tree") for series in versions.SERIES}
 OUT = paths.BUILD / "defects"
+ROWS = {row.name: row for row in defects.ROWS}
+#: time for the kselftests of a row, on an idle machine
+ROW_SECONDS = 120
+#: the patches for the in-tree driver, and the row that each fixes
+FIXED = {"0001-bounds": "D1", "0002-match-data": "D2", "0003-failed-save": "D6", "0004-precopy-ioctl": "D7", "0005-ioeventfd": "D14"}
 
 
 class Run:
-    """All tests on one driver; the host is rebooted after a test has broken it."""
+    """All tests on one driver; the host is rebooted after a test has broken it. With `fixes` the in-tree driver has the
+    patches of series/fixes."""
 
-    def __init__(self, session: Session, version: str, driver: str) -> None:
-        self.session, self.version, self.driver = session, version, driver
+    def __init__(self, session: Session, version: str, driver: str, fixes: bool = False) -> None:
+        self.session, self.version, self.driver, self.fixes = session, version, driver, fixes
         self.results: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self.slow = True
@@ -45,10 +53,12 @@ class Run:
         self.beside: list[str] = []
         self._boots = 0
 
-    def _bench(self, vfs: int = 2, **model: str):
+    def _bench(self, vfs: int = 2, version: str = "", **model: str):
         self._boots += 1
-        return bench.bench(self.session, self.session.context, self.version, self.driver,
-                           name=f"host{self._boots}", vfs=vfs, **model)
+        context, version = self.session.context, version or self.version
+        modules = (FIXES.built_module(kernel(version, context), context),) if self.fixes else ()
+        return bench.bench(self.session, context, version, self.driver, name=f"{'fixed' if self.fixes else 'host'}{self._boots}",
+                           vfs=vfs, modules=modules, **model)
 
     def _judge(self, name: str, *benches: bench.Bench) -> bool:
         """Run a scenario; returns whether the hosts can be used for the next one."""
@@ -109,13 +119,13 @@ class Run:
                     newer.bring_up()
                     self._judge(name, older, newer)
 
-    def kselftest(self, *names: str) -> None:
+    def kselftest(self, *names: str, timeout: float = 600) -> None:
         """Run the kselftests, or the tests that run by name only."""
         with self._bench() as one:
             one.bring_up()
-            watch.expect(*(defects.KSELFTEST_ALONE[names] if names else (tap.PROVOKED,)))
+            watch.expect(*(defects.KSELFTEST_ALONE.get(names, ()) if names else (tap.PROVOKED,)))
             try:
-                said = one.kselftest(*names)
+                said = one.kselftest(*names, timeout=timeout)
             except LabError as e:
                 said = "".join(f"not ok 1 global.{name}\n" for name in names)
                 self.reasons[" ".join(names)] = str(e)
@@ -127,9 +137,25 @@ class Run:
         for name, version in defects.WATCHED.items():
             self.results.pop(name, None)
             if self.version == versions.DEFAULT:
-                with bench.bench(self.session, self.session.context, version, self.driver, name="watched") as one:
-                    one.bring_up()
-                    self._judge(name, one)
+                self._scenario(name, version)
+
+    def _scenario(self, name: str, version: str = "") -> None:
+        """A scenario on a host of its own."""
+        with self._bench(version=version) as one:
+            one.bring_up()
+            self._judge(name, one)
+
+    def row(self, row: defects.Row) -> str:
+        """Result of the tests of a row; a scenario runs on the kernel that shows the defect."""
+        kselftests = [name for name in row.tests if name not in defects.SCENARIOS]
+        if kselftests:
+            self.kselftest(*kselftests, timeout=ROW_SECONDS)
+            # the host of a driver that overwrites kernel memory may not answer any more
+            self.results = {name: "hangs" for name in kselftests} | self.results
+        for name in set(row.tests) - set(kselftests):
+            self._scenario(name, defects.WATCHED.get(name, self.version))
+        self.beside += self._trouble()
+        return defects.verdict(row, self.results)
 
     def all(self) -> None:
         """Run everything."""
@@ -155,7 +181,7 @@ def run(request) -> Iterator:
     """Runs on any driver."""
     with Session(Steps(io.StringIO()), paths.BUILD / "check/defects" / request.node.name) as session:
         OUT.mkdir(parents=True, exist_ok=True)
-        yield lambda version, driver: Run(session, version, driver)
+        yield functools.partial(Run, session)
 
 
 def test_every_row_has_its_test():
@@ -189,6 +215,22 @@ def test_this_driver_has_none_of_them(request, run):
     ours.scenarios(defects.ALONE)
     ours.pair()
     assert ours.reasons == {} and ours.beside == []
+
+
+def test_each_fix_is_for_a_row():
+    """Each patch for the in-tree driver must have the row that it fixes, which the in-tree driver of its base has."""
+    assert [step.name for step in FIXES.steps] == list(FIXED)
+    assert {name for name in FIXED.values() if versions.SERIES[versions.DEFAULT].driver in ROWS[name].said} == set(FIXED.values())
+
+
+@pytest.mark.long("boots hosts for each defect, with and without its fix, one with KASAN")
+@pytest.mark.parametrize("patch, name", FIXED.items())
+def test_the_in_tree_driver_has_a_defect_until_it_is_patched(run, patch, name):
+    """The tests of a row must find its defect in the in-tree driver, and none in the same driver with the patches of
+    series/fixes."""
+    before, after = run(versions.DEFAULT, "in-tree"), run(versions.DEFAULT, "in-tree", fixes=True)
+    assert before.row(ROWS[name]) not in (tap.PASSED, tap.SKIPPED), before.results
+    assert after.row(ROWS[name]) == tap.PASSED and after.beside == [], (after.results, after.reasons)
 
 
 @pytest.mark.parametrize("column", COLUMNS)

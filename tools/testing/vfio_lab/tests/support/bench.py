@@ -34,10 +34,12 @@ QUEUES = 4                              # of each of the two VFs
 QUIET = {"pf-algs": "0", "vf-algs": "0"}
 
 
-def config(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None, **model: str) -> HostConfig:
-    """What to boot, with programs and modules that the tests use. `patch` is one of the kernel."""
+def config(context: Context, version: str, driver: str, vfs: int = 2, patch: Path | None = None,
+           modules: tuple[Path, ...] = (), **model: str) -> HostConfig:
+    """What to boot, with programs and modules that the tests use. `patch` is one of the kernel; `modules` take the place of
+    the kernel's."""
     built = kernel.kernel(version, context, patch)
-    return HostConfig(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, model={
+    return HostConfig(kernel=version, driver=driver, vfs=vfs, kernel_patch=patch, modules=modules, model={
         **MODEL, **QUIET, "queues": str(hardware.PF_QUEUES + vfs * QUEUES),
         **{name.replace("_", "-"): value for name, value in model.items()}}, push={
         steps.REMOTE: steps.program(context),
@@ -155,9 +157,9 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(session: Session, context: Context, version: str, driver: str, name: str = "host",
-          vfs: int = 2, patch: Path | None = None, **model: str) -> Iterator[Bench]:
+          vfs: int = 2, patch: Path | None = None, modules: tuple[Path, ...] = (), **model: str) -> Iterator[Bench]:
     """Boot a host for at most so many VFs, without setting them up."""
-    (host,) = session.boot([session.spec(name, config(context, version, driver, vfs, patch, **model))])
+    (host,) = session.boot([session.spec(name, config(context, version, driver, vfs, patch, modules, **model))])
     try:
         yield Bench(host, version, driver)
     finally:
