@@ -92,7 +92,7 @@ def _driver(files: Files, base: Path) -> None:
 #: tests of any device, and what they need
 GENERIC = re.compile(rf"{tree.SELFTESTS}/(config|settings|migration\.mk|libvfio_compat\.h|(migration|vfio_open|vfio_pci_migration)\w*\.[ch])")
 #: those of the second patch: what else happens while a device migrates
-BESIDE = ("reset_test", "threads_test", "fail_nth")
+BESIDE = ("reset_test", "threads_test", "fuzz_test", "fail_nth")
 
 
 def _generic(base: Path) -> Files:
@@ -112,6 +112,9 @@ def _beside(files: Files, _: Path) -> None:
     for name in BESIDE:
         del files[f"{tree.SELFTESTS}/vfio_pci_migration_{name}.c"]
         files[place] = cuts.cut(files[place], rf"^MIGRATION_TESTS \+= vfio_pci_migration_{name}\n")
+    for name in ("migration_fuzz.c", "migration_fuzz.h", "migration_random.h"):
+        del files[f"{tree.SELFTESTS}/{name}"]
+    files[place] = cuts.cut(files[place], r" migration_fuzz\.o")
 
 
 @dataclass(frozen=True)
