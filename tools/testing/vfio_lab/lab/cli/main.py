@@ -32,8 +32,8 @@ Examples:
   vlab check -- test_kunit.py          run some of the tests
 
 'vlab COMMAND --help' shows a command's options. The cache is $VFIO_LAB_CACHE,
-or vfio-lab in the user's cache directory. The first run installs Debian
-packages and builds QEMU and a kernel: 13 minutes on two processors.
+or vfio-lab in the user's cache directory. The first run builds QEMU and
+a kernel, 13 minutes on two processors; in a clone, it first installs Debian packages.
 """
 
 

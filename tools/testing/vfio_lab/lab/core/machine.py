@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import temporary
+from . import paths, temporary
 from .apt import explain
 from .context import Context, shared
 from .errors import LabError
@@ -52,8 +52,9 @@ BENCH = (*PACKAGES, "python3-matplotlib")
 SERIES = (*PACKAGES, "git")
 #: run tests, or list them
 PYTEST = ("python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist")
-#: all packages for make check
-CHECK = tuple(dict.fromkeys((*PACKAGES, *PYTEST, "cpio", "git", "procps", *STATIC, *FUZZ, *DOCS, *DEB)))
+#: all packages for make check; Debian packages are made from a clone only
+CHECK = tuple(dict.fromkeys((*PACKAGES, *PYTEST, "cpio", "git", "procps", *STATIC, *FUZZ, *DOCS,
+                             *(() if paths.PACKAGED else DEB))))
 
 #: how long to wait for another apt, such as a fresh machine's daily one, to end
 LOCK_SECONDS = 600
@@ -157,7 +158,11 @@ def _check_plan(packages: Sequence[str]) -> Plan:
 
 def install(packages: Sequence[str], context: Context) -> None:
     """Install packages of the machine's own release: named first, without a prompt,
-    and never at the cost of one that is there.  Two processes may both need some."""
+    and never at the cost of one that is there.  Two processes may both need some.
+    From the lab's own package, nothing is installed: the error names what is missing."""
+    if paths.PACKAGED:
+        raise LabError(f"Debian packages are missing; installed as a package, the lab installs none itself: run \"apt-get "
+                       f"install --no-remove {' '.join(missing(packages))}\" as root, then this command again.")
     with context.cache.lock("install-packages", context.waiting):
         lacking = missing(packages)     # another process may have been quicker
         if lacking:

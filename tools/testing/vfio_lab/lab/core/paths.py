@@ -12,6 +12,8 @@ from .cache import default_root
 LAB = Path(__file__).resolve().parents[2]
 #: the clone's top directory
 ROOT = LAB.parents[2]
+#: whether this is the lab's installed package, not a clone
+PACKAGED = not (ROOT / "debian/rules").is_file()
 #: the driver under test
 DRIVER = ROOT / "drivers" / "vfio" / "pci" / "hisilicon"
 #: what only its builds out of tree need

@@ -148,3 +148,18 @@ def test_the_reason_of_each_override_is_given():
     for place in found:
         groups = re.findall(r"((?:^#.*\n)*)((?:^[^#\n].*\n)+)", place.read_text(), re.M)
         assert groups and all(re.sub(r".*SPDX.*\n", "", comment) for comment, _ in groups), place.name
+
+
+def test_autopkgtests_are_for_the_packages_that_they_need():
+    """Each autopkgtest must be a program, and be restricted to the architecture of the package that it
+    tests, as must autodep8's for DKMS."""
+    source, *packages = control()
+    architectures = {part["Package"]: part["Architecture"] for part in packages}
+    tests = control("tests/control")
+    assert {part["Tests"] for part in tests} == {"check", "lab"}
+    for part in tests:
+        assert (DEBIAN / "tests" / part["Tests"]).stat().st_mode & 0o111, part["Tests"]
+        assert part["Architecture"] == architectures[part["Depends"]], part["Tests"]
+    assert source["Testsuite"] == "autopkgtest-pkg-dkms"
+    settings = (DEBIAN / "tests/autopkgtest-pkg-dkms.conf").read_text().splitlines()
+    assert f"architecture={architectures['hisi-acc-vfio-pci-dkms']}" in settings
