@@ -41,7 +41,8 @@ DOCS = ("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin", "imagemagi
         "debian-archive-keyring")
 #: build and check packages: make deb.  Not dkms: it would build modules of other
 #: packages whenever this machine gets a kernel
-DEB = ("build-essential", "debhelper", "dh-dkms", "dpkg-dev", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "lintian")
+DEB = ("build-essential", "debhelper", "dh-dkms", "dpkg-dev", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "lintian",
+       "openssl")
 #: the decoder, fuzzed on this machine: make fuzz
 FUZZ = ("clang-19", "libclang-rt-19-dev", "zlib1g-dev")
 #: static analysis of the driver: make static

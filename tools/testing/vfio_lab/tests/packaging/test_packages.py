@@ -85,6 +85,31 @@ def test_dkms_builds_for_an_arm64_kernel(added, context, tmp_path, version):
     assert "/updates/dkms/" in found.stdout
 
 
+def test_dkms_signs_the_module(added, context, tmp_path, monkeypatch):
+    """For a kernel with signed modules, DKMS must make a key and sign the module, with the words of the
+    page."""
+    built = kernel(EACH[0], context)
+    config = tmp_path / "config"
+    config.write_text((built.build / ".config").read_text() + 'CONFIG_MODULE_SIG_HASH="sha256"\n')
+    # the kernel's own program, which a machine has with the kernel's headers
+    signs = tmp_path / "sign-file"
+    subprocess.run(["gcc", "-w", "-idirafter", built.source / "include/uapi", "-o", signs, built.source / "scripts/sign-file.c",
+                    "-lcrypto"], check=True)
+    said = blocks("none", "packages")["signing-key"]
+    for name, variable in (("mok.key", "mok_signing_key"), ("mok.pub", "mok_certificate")):
+        monkeypatch.setenv(variable, str(tmp_path / name))
+        assert f'{variable}="/var/lib/dkms/{name}"' in (added / "usr/bin/dkms").read_text()
+        said = said.replace("/var/lib/dkms/" + name, str(tmp_path / name))
+    monkeypatch.setenv("sign_file", str(signs))
+    done = dkms(added, "build", *NAME, "-k", built.release, "-a", "aarch64", "--kernelsourcedir", built.build, "--config", config, "--force")
+    assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
+    (module,) = (added / "dkms").glob(f"*/*/{built.release}/aarch64/module/hisi_acc_vfio_pci.ko*")
+    command = DO["signer"].replace("hisi_acc_vfio_pci", str(module))
+    signer = subprocess.run(["sh", "-c", f"PATH=$PATH:/sbin; {command}"], capture_output=True, text=True, check=True).stdout.strip()
+    text = (paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci/packages.rst").read_text(encoding="utf-8")
+    assert signer and f"``{signer}``" in text
+
+
 def test_each_package_is_for_the_machines_that_run_it(built):
     """The driver and the tests must be for arm64, the lab for amd64."""
     assert {name: field(package, "Architecture") for name, package in built.items()} == {
