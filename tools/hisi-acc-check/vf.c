@@ -55,9 +55,11 @@ static void vf_look_features(struct vf *vf)
 	if (vf->driver != DRIVER_VARIANT ||
 	    !files_exist("/sys/kernel/debug/vfio/%s", vf->address))
 		return;
-	/* a VF that cannot be migrated has no such file */
-	files_read(text, sizeof(text), "/sys/kernel/debug/vfio/%s/migration/features",
-		   vf->address);
+	/* a VF that cannot be migrated has no such directory, Linux 6.12 no such file */
+	if (files_read(text, sizeof(text), "/sys/kernel/debug/vfio/%s/migration/features",
+		       vf->address) &&
+	    files_exist("/sys/kernel/debug/vfio/%s/migration", vf->address))
+		return;
 	vf_set_features(vf, strstr(text, "stop-copy"), strstr(text, "p2p"),
 			strstr(text, "pre-copy"));
 }

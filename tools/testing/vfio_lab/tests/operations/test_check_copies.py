@@ -137,6 +137,14 @@ def test_pages_of_64_kib_share_registers(program, copy):
     assert copy.report(program).check("bar", VF)["status"] == "unknown"
 
 
+def test_an_older_kernel_does_not_name_features(program, copy):
+    """Linux 6.12 has no file of the features of a VF that can be migrated: then it must be "unknown", and no "no"."""
+    copy.remove(f"sys/kernel/debug/vfio/{VF}/migration/features")
+    copy.write(f"sys/kernel/debug/vfio/{VF}/migration/state", "RUNNING")
+    report = copy.report(program)
+    assert report.check("migration", VF)["status"] == "unknown" and report.noes(VF) == set()
+
+
 def test_the_in_tree_driver_is_recognized(program, copy):
     """The in-tree driver must be named, with its lack of P2P, which is no "no" for a guest with one VF."""
     copy.write("proc/kallsyms", "0000000000000000 t hisi_acc_vf_pci_init\t[hisi_acc_vfio_pci]\n")
