@@ -61,19 +61,20 @@ void hisi_acc_qm_show(struct hisi_acc_vf *vf, struct seq_file *seq)
  * @vf: the VF, with resets blocked
  * @seq: where to write it
  *
- * Reads the first word only, which changes nothing.
+ * A read changes nothing. It is one of 16 bytes: a narrower one may have the command of
+ * another VF, says commit 3296992ffc43 of the PF's driver.
  *
  * Context: under @vf->state_mutex.
  */
 void hisi_acc_qm_show_mailbox(struct hisi_acc_vf *vf, struct seq_file *seq)
 {
-	u32 word = hisi_acc_qm_readl(vf->regs.mig_regs + QM_MB_CMD_SEND_BASE);
+	struct mailbox mb = hisi_acc_qm_mailbox_load(&vf->regs);
 
 	lockdep_assert_held(&vf->state_mutex);
 
-	if (PCI_POSSIBLE_ERROR(word))
+	if (PCI_POSSIBLE_ERROR(mb.lo))
 		seq_puts(seq, "mailbox does not answer\n");
-	else if (word & QM_MB_BUSY)
+	else if (mb.lo & QM_MB_BUSY)
 		seq_puts(seq, "mailbox is at work\n");
 	else
 		seq_puts(seq, "mailbox is ready\n");

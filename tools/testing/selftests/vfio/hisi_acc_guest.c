@@ -10,6 +10,7 @@
 #include <linux/vfio.h>
 
 #include "hisi_acc_guest.h"
+#include "lib/drivers/hisi_acc/mailbox.h"
 
 /* In the answer to MB_VFT: the number of the last queue */
 #define VFT_LAST	45
@@ -63,22 +64,19 @@ void hisi_acc_guest_write(struct hisi_acc_guest *guest, unsigned int offset, uin
 	*(volatile uint32_t *)(guest->regs + offset) = htole32(value);
 }
 
-/* The device takes the command from one store of 16 bytes */
 void hisi_acc_guest_mailbox_start(struct hisi_acc_guest *guest, uint32_t command, uint64_t base)
 {
-	volatile void *reg = guest->regs + QM_MAILBOX;
-	uint64_t lo = command | MB_BUSY | base << 32, hi = base >> 32;
-
-	asm volatile("dsb st; stp %x0, %x1, [%2]"
-		     :: "r" (lo), "r" (hi), "r" (reg) : "memory");
+	mailbox_store(guest->regs + QM_MAILBOX, command | MB_BUSY | base << 32, base >> 32);
 }
 
 uint64_t hisi_acc_guest_mailbox_end(struct hisi_acc_guest *guest)
 {
-	while (hisi_acc_guest_read(guest, QM_MAILBOX) & MB_BUSY)
-		;
-	return (uint64_t)hisi_acc_guest_read(guest, QM_MAILBOX + 8) << 32 |
-	       hisi_acc_guest_read(guest, QM_MAILBOX + 4);
+	uint64_t low, high;
+
+	do {
+		mailbox_load(guest->regs + QM_MAILBOX, &low, &high);
+	} while (low & MB_BUSY);
+	return low >> 32 | high << 32;
 }
 
 static uint64_t mailbox(struct hisi_acc_guest *guest, uint32_t command, uint64_t base)

@@ -14,6 +14,7 @@
 #include <linux/pci_regs.h>
 
 #include "hisi_acc_probe.h"
+#include "lib/drivers/hisi_acc/mailbox.h"
 #include "migration.h"
 #include "vfio_open.h"
 
@@ -206,20 +207,10 @@ u64 probe_now(void)
 	return now.tv_sec * PROBE_SECOND + now.tv_nsec;
 }
 
-/* A narrower load may show the command of another VF */
-static void load_mailbox(struct probe_vf *vf, u64 *low, u64 *high)
-{
-	asm volatile("ldp %x0, %x1, [%2]; dmb oshld"
-		     : "=&r" (*low), "=&r" (*high) : "r" (reg(vf, QM_MAILBOX))
-		     : "memory");
-}
-
 void probe_mailbox_start(struct probe_vf *vf, u32 command, u32 queue, u64 data)
 {
-	u64 low = command | MB_BUSY | (u64)queue << 16 | data << 32, high = data >> 32;
-
-	asm volatile("dsb st; stp %x0, %x1, [%2]"
-		     :: "r" (low), "r" (high), "r" (reg(vf, QM_MAILBOX)) : "memory");
+	mailbox_store(reg(vf, QM_MAILBOX), command | MB_BUSY | (u64)queue << 16 | data << 32,
+		      data >> 32);
 }
 
 int probe_mailbox_end(struct probe_vf *vf, u64 *data)
@@ -227,7 +218,7 @@ int probe_mailbox_end(struct probe_vf *vf, u64 *data)
 	u64 end = probe_now() + MAILBOX_TIME, low, high;
 
 	do {
-		load_mailbox(vf, &low, &high);
+		mailbox_load(reg(vf, QM_MAILBOX), &low, &high);
 		if (!(low & MB_BUSY)) {
 			if (data)
 				*data = low >> 32 | high << 32;

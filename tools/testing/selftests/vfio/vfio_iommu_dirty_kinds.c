@@ -16,6 +16,7 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
+#include "lib/drivers/hisi_acc/mailbox.h"
 #include "lib/drivers/hisi_acc/registers.h"
 #include "vfio_iommu_dirty.h"
 
@@ -30,18 +31,13 @@ static void accelerator_set_up(struct device *d)
 static size_t accelerator_access(struct device *d, uint64_t iova, size_t len, bool write)
 {
 	volatile uint8_t *mailbox = d->regs + QM_MAILBOX;
-	uint64_t lo = MB_EQC | MB_BUSY | (write ? MB_GET : 0) | iova << 32, hi = iova >> 32;
+	uint64_t low = MB_EQC | MB_BUSY | (write ? MB_GET : 0) | iova << 32, high = iova >> 32;
 
 	(void)len;
-	/* The mailbox takes one store of 16 bytes */
-#ifdef __aarch64__
-	asm volatile("dsb st; stp %x0, %x1, [%2]" :: "r" (lo), "r" (hi), "r" (mailbox) : "memory");
-#else
-	(void)lo, (void)hi;
-	die(d, "accelerators need arm64");
-#endif
-	while (*(volatile uint32_t *)mailbox & MB_BUSY)
-		;
+	mailbox_store(mailbox, low, high);
+	do {
+		mailbox_load(mailbox, &low, &high);
+	} while (low & MB_BUSY);
 	return EQC_BYTES;
 }
 

@@ -10,9 +10,12 @@ import tap
 from lab.core import hardware, versions
 from lab.scenario.config import HostConfig
 from lab.scenario.migration import ENGINE
+from bench import one_host, wait_until
 from migrations import event, running
 
 VF, VF2 = (hardware.ENGINES[ENGINE].vf(number) for number in range(2))
+#: of each of a guest's mailbox commands
+LATENCY_US = 2_000_000
 FOLDER = f"/sys/kernel/debug/vfio/{VF}/migration/hisi_acc"
 EVENTS = "/sys/kernel/tracing/events/hisi_acc_vfio_pci"
 TRACE = "/sys/kernel/tracing/trace"
@@ -47,6 +50,23 @@ def test_files_show_the_present_and_leave_the_mailbox_alone(new_session):
     for name in ("dev_data", "cmd_state"):
         assert scenario.source.ssh.out(f"cat {FOLDER}/{name}").strip() == "device is not open"
     assert scenario.source.ssh.out(f"cat {FOLDER}/migf_data").strip() == "no transfer"
+
+
+def test_the_mailbox_of_another_vf_is_not_shown(context):
+    """cmd_state must show this VF's mailbox, also if a narrow read has the command of another one, which is at work."""
+    def command(bench) -> str:
+        return bench.host.ssh.out(f"cat /sys/kernel/debug/vfio/{bench.vfs[0]}/migration/hisi_acc/cmd_state").strip()
+
+    with one_host(context, "sight") as bench, bench.open(0), bench.open(1) as other:
+        bench.set(mailbox_narrow_read="foreign")
+        with bench.broken(vf="2", mailbox_latency=LATENCY_US):
+            before = bench.count("reads", vf=2)
+            other.start_guest_up()
+            # it polls its mailbox
+            wait_until("the other mailbox is at work", lambda: bench.count("reads", vf=2) > before + 50)
+            assert command(bench) == "mailbox is ready"
+        other.guest_is_up()
+        assert command(bench) == "mailbox is ready"
 
 
 def test_each_step_has_a_tracepoint(boot, context):

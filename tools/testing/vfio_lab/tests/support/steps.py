@@ -157,6 +157,14 @@ class Vf:
         """Set the VF up like a guest's driver, with so many unread events in its queue."""
         self._say(f"e {events}" if events else "u")
 
+    def start_guest_up(self) -> None:
+        """guest_up() without waiting: guest_is_up() does."""
+        self._send("u")
+
+    def guest_is_up(self) -> None:
+        """Wait for the end of start_guest_up()."""
+        self._line()
+
     def go(self, state: State) -> tuple[str, State]:
         """Request a state; returns the error's name, if any, and the state afterwards."""
         return self._outcome(self._say(f"s {int(state)}"))

@@ -23,6 +23,7 @@
 #include <libvfio.h>
 
 #include "hisi_acc.h"
+#include "mailbox.h"
 
 #define SECONDS		30
 
@@ -58,18 +59,13 @@ static void mailbox(struct vfio_pci_device *device, u32 command, u32 queue,
 	u64 low = command | MB_BUSY | (u64)queue << 16 | address << 32;
 	u64 high = address >> 32;
 	time_t end = 0;
-	u32 status;
 
-#ifdef __aarch64__
-	asm volatile("dsb st; stp %x0, %x1, [%2]"
-		     :: "r" (low), "r" (high), "r" (reg(device, QM_MAILBOX))
-		     : "memory");
-#else
-	VFIO_FAIL("no store of 16 bytes for %lx %lx\n", low, high);
-#endif
-	while ((status = readl(reg(device, QM_MAILBOX))) & MB_BUSY)
+	mailbox_store(reg(device, QM_MAILBOX), low, high);
+	do {
 		VFIO_ASSERT_TRUE(in_time(&end), "mailbox is stuck\n");
-	VFIO_ASSERT_EQ(status & MB_STATUS, 0, "mailbox refuses %x\n", command);
+		mailbox_load(reg(device, QM_MAILBOX), &low, &high);
+	} while (low & MB_BUSY);
+	VFIO_ASSERT_EQ(low & MB_STATUS, 0, "mailbox refuses %x\n", command);
 }
 
 static void doorbell(struct vfio_pci_device *device, u64 command, u64 index,

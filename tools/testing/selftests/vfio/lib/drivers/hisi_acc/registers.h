@@ -17,7 +17,7 @@
 #define QM_CACHE_WB_START	0x204
 #define QM_CACHE_WB_DONE	0x208
 #define QM_HW_VERSION		0x210	/* 0 before V4 */
-#define QM_MAILBOX		0x300	/* one store of 16 bytes */
+#define QM_MAILBOX		0x300	/* see mailbox.h */
 #define QM_DOORBELL_SQ_CQ	0x1000
 #define QM_DOORBELL_EQ_AEQ	0x2000
 
