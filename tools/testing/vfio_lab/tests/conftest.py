@@ -43,6 +43,9 @@ MOST_LINES = 30
 # Steps shorter than this are not printed
 QUIET_SECONDS = 30
 
+# Reasons for which a test is skipped that another run has not
+LEFT_OUT = ("--long runs it", "not with --quick")
+
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
@@ -120,9 +123,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests marked as long or slow, and those that need an unavailable kernel, before their fixtures run."""
     long, slow = item.get_closest_marker("long"), item.get_closest_marker("slow")
     if long and not item.config.getoption("long"):
-        pytest.skip(f"{long.args[0]}; --long runs it")
+        pytest.skip(f"{long.args[0]}; {LEFT_OUT[0]}")
     if slow and item.config.getoption("quick"):
-        pytest.skip(f"{slow.args[0]}; not with --quick")
+        pytest.skip(f"{slow.args[0]}; {LEFT_OUT[1]}")
     reason = unavailable(item, shared())
     if reason:
         pytest.skip(reason)
@@ -149,7 +152,8 @@ class Kept:
             skipped = next((phase for phase in phases if phase.skipped), None)
             outcome = "failed" if any(phase.failed for phase in phases) else "skipped" if skipped else "passed"
             why = skipped.longrepr[2] if skipped and isinstance(skipped.longrepr, tuple) else ""
-            results.append(self._file, report.nodeid, outcome, sum(phase.duration for phase in phases), self._tree, why)
+            if not why.endswith(LEFT_OUT):
+                results.append(self._file, report.nodeid, outcome, sum(phase.duration for phase in phases), self._tree, why)
             del self._phases[report.nodeid]
 
 

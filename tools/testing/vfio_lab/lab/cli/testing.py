@@ -95,10 +95,10 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
         check=False, **tied()).returncode
 
 
-def names(files: Sequence[str]) -> dict[str, set[str]]:
-    """The names of all tests, also of those that take long, by file; of all files if none is given."""
-    said = output([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only", "--long", "--defects",
-                   *files], cwd=paths.LAB / "tests")
+def names() -> dict[str, set[str]]:
+    """The names of all tests, also of those that take long, by file."""
+    said = output([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only", "--long", "--defects"],
+                  cwd=paths.LAB / "tests")
     return {file: set(some) for file, some in itertools.groupby(
         sorted(line for line in said.splitlines() if "::" in line), lambda line: line.partition("::")[0])}
 
@@ -115,7 +115,7 @@ def every(files: Sequence[str], restart: bool, steps: Steps) -> int:
         known, page = results.read(file), results_page.read(results.PAGE.read_text(encoding="utf-8") if results.PAGE.exists() else "")
         here = {name: result for name, result in known.items() if result.tree == tree}
         series = [f"Linux {package}" for name in versions.SERIES if (package := kernel.available(name, Context(steps=steps)))]
-        page.replace(here, names(files), commit, ", ".join([*series, *(f"QEMU {name}" for name in versions.VMM)]))
+        page.replace(here, names(), commit, ", ".join([*series, *(f"QEMU {name}" for name in versions.VMM)]))
         every_file = (f"{test.parent.name}/{test.name}" for test in (paths.LAB / "tests").glob("*/test_*.py"))
         report.replace(folder / results.PAGE.name, page.text(every_file))
         print(f"{results.summary(known, tree)}\nresults: {folder / results.PAGE.name}", flush=True)

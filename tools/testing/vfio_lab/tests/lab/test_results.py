@@ -122,11 +122,19 @@ def test_a_row_goes_with_its_file():
 
 def test_names_of_all_tests_by_file():
     """Tests that take long, and those of defects, must be among the tests of a file."""
-    found = testing.names(["driver/test_defects.py", "operations/test_probe.py"])
-    assert set(found) == {"driver/test_defects.py", "operations/test_probe.py"}
+    found = testing.names()
     assert any("each_setting" in name for name in found["operations/test_probe.py"])
     assert any("all_drivers" in name for name in found["driver/test_defects.py"])
     assert all(name.startswith(file) for file, some in found.items() for name in some)
+    assert set(found) == {f"{file.parent.name}/{file.name}" for file in (paths.LAB / "tests").glob("*/test_*.py")}
+
+
+@pytest.mark.parametrize("options", [(), ("--long", "--quick")])
+def test_what_was_left_out_has_no_result(run, options):
+    """A test that this run leaves out must run in the next one that does not."""
+    assert not any("takes_long" in name for name in run()[1])
+    counts, found = run(*options)
+    assert any("takes_long" in name for name in found) == bool(options), counts
 
 
 def test_the_tree_is_all_that_git_would_have(tmp_path, monkeypatch):
