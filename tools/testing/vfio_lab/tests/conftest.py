@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--defects", action="store_true", help="run the tests of defects.py on all drivers")
     parser.addoption("--results", metavar="FILE", help="keep results in this file, and leave out what passed on this tree")
     parser.addoption("--outer", metavar="PROGRAM", help="run qtests on another QEMU with the device model")
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests of each file, and the files, in a random order")
     parser.addoption("--quick", action="store_true", help="leave out the tests marked slow")
     parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
@@ -158,12 +159,15 @@ class Kept:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what has its result, and start the longest files first."""
+    """Leave out what has its result, and start the longest files first, or any."""
     kept = config.pluginmanager.get_plugin("kept")
     done = set(config.workerinput["done"] if "done" in getattr(config, "workerinput", {}) else kept.done if kept else ())
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in done])
     items[:] = [item for item in items if item.nodeid not in done]
-    durations.sort(items)
+    if config.getoption("shuffle") is None:
+        durations.sort(items)
+    else:
+        durations.shuffle(items, config.getoption("shuffle"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -17,6 +17,23 @@ def test_the_longest_file_is_first(tmp_path, monkeypatch):
     assert [item.nodeid for item in items] == ["b.py::1", "a.py::2", "a.py::1", "c.py::1", "new.py::1"]
 
 
+def test_a_shuffled_run_keeps_files_together():
+    """With --shuffle, files and the tests of each must come in another order, the same for a seed, and files whole: a host
+    that a file's tests share is booted once."""
+    names = [f"{file}.py::{number}" for file in "abc" for number in range(5)]
+
+    def order(seed: int) -> list[str]:
+        items = [types.SimpleNamespace(nodeid=name) for name in names]
+        durations.shuffle(items, seed)
+        return [item.nodeid for item in items]
+
+    orders = [order(seed) for seed in range(10)]
+    assert orders[3] == order(3) and len({tuple(one) for one in orders}) == 10
+    for one in orders:
+        assert sorted(one) == names and sum(a[0] != b[0] for a, b in zip(one, one[1:])) == 2
+    assert len({one[0][0] for one in orders}) == 3 and all(one[:5] != sorted(one[:5]) for one in orders)
+
+
 def test_what_is_kept_can_be_read(tmp_path, monkeypatch):
     """A run's table must be read back; without one, the table beside the tests must be used."""
     monkeypatch.setattr(durations, "KEPT", tmp_path / "check/durations.txt")

@@ -7,6 +7,7 @@ clones in which none was run yet."""
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from pathlib import Path
@@ -41,6 +42,13 @@ def sort(items: list[pytest.Item]) -> None:
     """Order tests by the seconds of their files; those of a file stay together, in their order."""
     seconds = known()
     items.sort(key=lambda item: (-seconds.get(file_of(item.nodeid), 0), file_of(item.nodeid)))
+
+
+def shuffle(items: list[pytest.Item], seed: int) -> None:
+    """Start files in a random order, and the tests of each file; the same for the same seed."""
+    random.Random(seed).shuffle(items)
+    files = list(dict.fromkeys(file_of(item.nodeid) for item in items))
+    items.sort(key=lambda item: files.index(file_of(item.nodeid)))
 
 
 def add(report: pytest.TestReport) -> None:
