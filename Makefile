@@ -66,7 +66,7 @@ deb: python	## build the driver's DKMS package and the lab's, into build/deb
 	@$(VLAB) deb
 
 .PHONY: series
-series: python	## make patches for a kernel's tree: make series BASE=.../linux-7.3 [WHAT=selftests|fixes|smmu]
+series: python	## make patches for a tree: make series BASE=.../linux-7.3 [WHAT=selftests|fixes|smmu|qemu-httu]
 	@[ -n "$(BASE)" ] || { echo "BASE is not set: it must be a kernel tree, such as linux-7.3 or linux-7.2" >&2; exit 2; }
 	@$(VLAB) series $(if $(WHAT),--what "$(WHAT)") "$(BASE)"
 

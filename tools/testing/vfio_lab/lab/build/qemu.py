@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..core import disk, paths, processors
@@ -22,12 +22,13 @@ from ..core.apt import machine_codename
 from ..core.cache import digest
 from ..core.context import Context, shared
 from ..core.errors import LabError
-from ..core.run import clean_environment, run
+from ..core.run import clean_environment, output, run
 
 RECIPE = 1
 PROGRAM = "qemu-system-aarch64"
 #: the series of Debian 13; its backports have newer ones, which the model is not made for
-SERIES = re.compile(r"(?:\d+:)?10\.0\.")
+NUMBER = "10.0"
+SERIES = re.compile(rf"(?:\d+:)?{re.escape(NUMBER)}\.")
 #: where the model lies in QEMU's sources
 PLACE = Path("hw/misc/hisi_acc")
 #: patches to QEMU's own files; this one hooks the model in, and what all
@@ -108,6 +109,38 @@ def checkpatch(context: Context) -> Path:
 
     return context.cache.entry("qemu-checkpatch", version, digest({"recipe": 1, "version": version}), take,
                                context.waiting) / "checkpatch.pl"
+
+
+def unpacked(places: Iterable[str], folder: Path, context: Context) -> Path:
+    """Files of QEMU's sources, at their places in this directory."""
+    (tar,) = _archive(context)[0].glob("*.orig.tar.xz")
+    run(["tar", "-xJf", tar, "-C", folder, "--strip-components=1", "--no-wildcards-match-slash", "--wildcards",
+         *(f"*/{place}" for place in sorted(places))], log=context.cache.log("qemu-files"), failure="QEMU's files cannot be unpacked.")
+    return folder
+
+
+def compile_files(files: Mapping[str, str], folder: Path, log: Path, context: Context) -> None:
+    """Compile the C files among these with all of them in place of QEMU's own, in a directory that is kept for the
+    next call; warnings are errors."""
+    source, build = folder / "src", folder / "src/build"
+    env = {"PYTHONPATH": str(_meson(context))}
+    if not source.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        run(["dpkg-source", "--no-check", "--extract", next(_archive(context)[0].glob("*.dsc")), source], log=log,
+            failure="The sources of QEMU cannot be unpacked.")
+        (source / DEVICES_PLACE / DEVICES.name).write_bytes(b"".join(
+            line for line in DEVICES.read_bytes().splitlines(keepends=True) if b"HISI" not in line))
+        build.mkdir()
+        run(["../configure", *CONFIGURE, "--enable-werror"], log=log, cwd=build, env=env,
+            failure="QEMU cannot be configured on this machine.")
+    for place, text in files.items():
+        (source / place).write_text(text, encoding="utf-8")
+    known = output(["ninja", "-C", build, "-t", "targets", "all"])
+    objects = [name for place in files if place.endswith(".c")
+               for name in re.findall(rf"^(\S+/{re.escape(place.replace('/', '_'))}\.o):", known, re.M)]
+    if not objects:
+        raise LabError("No file of the patches is compiled in this QEMU.", log)
+    run(["ninja", f"-j{processors.count()}", *objects], log=log, cwd=build, env=env, failure="A step of the series cannot be built.")
 
 
 def _model() -> tuple[dict[str, bytes], bytes]:

@@ -34,7 +34,7 @@ def make_series(args: argparse.Namespace, steps: Steps) -> int:
     """Patches."""
     if not args.tree.is_dir():
         args.parser.error(f"no such directory: {args.tree}")
-    series.series_of(args.tree)
+    series.ALL[args.what].project.release(args.tree)
     machine.prepare(Context(steps=steps), machine.SERIES)
     print("\n".join(map(str, series.make(args.tree.resolve(), paths.BUILD / "series", Context(steps=steps),
                                          not args.no_build, series.ALL[args.what]))))
@@ -59,13 +59,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
                                   description="Build the driver's DKMS package and the lab's package into build/deb, and "
                                               "check them with lintian.", epilog="example: vlab deb")
     package.set_defaults(func=build_deb, parser=package)
-    patches = commands.add_parser("series", parents=[common], help="make patches for a kernel's tree",
+    patches = commands.add_parser("series", parents=[common], help="make patches for a kernel's tree, or QEMU's",
                                   description="Turn the driver, its documentation and tests, the selftests for any "
                                               "device alone, or fixes of the in-tree driver or of the SMMU's, "
                                               f"into patches for a pristine tree of Linux {' or '.join(versions.BASES)}, in "
-                                              "build/series; apply, check and build them.",
+                                              "build/series; apply, check and build them. qemu-httu is for QEMU's tree.",
                                   epilog=f"example: vlab series ~/src/linux-{versions.BASES[0]}")
-    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the kernel's source tree, it is not modified")
+    patches.add_argument("tree", type=pathlib.Path, metavar="TREE", help="the source tree, it is not modified")
     patches.add_argument("--what", choices=tuple(series.ALL), default=series_steps.DRIVER.name,
                          help="which series (default: %(default)s)")
     patches.add_argument("--no-build", action="store_true", help="do not build the driver at each step")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series BASE=TREE WHAT=NAME`: the driver, the selftests of any device, or patches of what the kernel has, for a
-kernel tree.
+"""`make series BASE=TREE WHAT=NAME`: the driver, the selftests of any device, or patches of what the kernel or QEMU has,
+for a tree of it.
 
-The patches are made in a small repository of the files that they touch, so the kernel
-tree is not modified.
+The patches are made in a small repository of the files that they touch, so the tree
+is not modified.
 """
 
 from __future__ import annotations
@@ -15,58 +15,48 @@ from collections.abc import Iterable
 from email.utils import formataddr, parseaddr
 from pathlib import Path
 
-from ..core import scratch, versions
+from ..core import scratch
 from ..core.context import Context
-from ..core.errors import LabError, UsageError
+from ..core.errors import LabError
 from ..core.git import NOBODY, environment, git, identity
 from ..core.run import clean_environment, run
 from ..build import kernel_tree, kselftest
-from ..build.kernel import Kernel, kernel, sources
+from ..build.kernel import Kernel, kernel
 from .series_cuts import Files
-from .series_patches import FIXES, SMMU, PatchSeries, make_without_warnings
+from .series_patches import FIXES, QEMU_HTTU, SMMU, PatchSeries, make_without_warnings
+from .series_projects import LINUX
 from .series_repository import Repository, as_it_was
 from .series_steps import DRIVER, QM_HEADER, SELFTESTS, Series
 
 #: all series, by their names
-ALL = {series.name: series for series in (DRIVER, SELFTESTS, FIXES, SMMU)}
+ALL = {series.name: series for series in (DRIVER, SELFTESTS, FIXES, SMMU, QEMU_HTTU)}
 #: MAINTAINERS is updated by the last patch, not by each patch that adds files
 IGNORED = "FILE_PATH_CHANGES"
 #: the first commit of the kernel in git, Linux-2.6.12-rc2
 FIRST_COMMIT = "1da177e4c3f41524e886b7f1b8a0c1fc7321cac2"
 
 
-def series_of(base: Path) -> str:
-    """The kernel series of a tree.  Fails if it is not a kernel tree, or not a supported series."""
-    makefile = base / "Makefile"
-    text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
-    found = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", text, re.M)
-    if len(found) != 2 or not (base / "MAINTAINERS").is_file() or not (base / "scripts/checkpatch.pl").is_file():
-        raise UsageError(f"{base} is not a kernel's source tree")
-    series = ".".join(found)
-    if series not in versions.BASES:
-        raise UsageError(f"{base} is the tree of Linux {series}; the series is for {' and '.join(versions.BASES)}")
-    return series
-
-
-def check_base(base: Path) -> str:
-    """The kernel series of a tree.  Fails also if it has local changes."""
-    series = series_of(base)
+def check_base(base: Path, what: Series = DRIVER) -> str:
+    """The release of a tree.  Fails if it is not a tree of the series' project, not of a supported release, or has local
+    changes."""
+    release = what.project.release(base)
     if (base / ".git").exists():
         changes = git(base, "status", "--porcelain", "--untracked-files=no")
         if changes:
             raise LabError(f"{base} has local changes, the first in {changes.splitlines()[0][3:]}: commit or stash them.")
     elif any((base / place).exists() for place in (f"{kernel_tree.DRIVER}/migrate.c", f"{kernel_tree.SELFTESTS}/migration.mk")):
         raise LabError(f"{base} has local changes: the series is in it already.")
-    return series
+    return release
 
 
-def check_unchanged(base: Path, series: str, places: set[str], context: Context) -> None:
+def check_unchanged(base: Path, what: Series, release: str, places: set[str], work: Path, context: Context) -> None:
     """Fail if files that the patches touch differ from the same release in the lab, for a
     tree without git."""
     if (base / ".git").exists():
         return
-    pristine = sources(series, context)
-    if (base / "Makefile").read_bytes() == (pristine / "Makefile").read_bytes():
+    work.mkdir()
+    pristine, number = what.project.pristine(release, places, work, context), what.project.place
+    if (base / number).read_bytes() == (pristine / number).read_bytes():
         then, now = as_it_was(pristine, places), as_it_was(base, places)
         changed = sorted(p for p in places if then.get(p) != now.get(p))
         if changed:
@@ -147,22 +137,25 @@ def has_history(base: Path) -> bool:
 def check_patches(base: Path, what: Series, patches: list[Path], scratch: Path, log: Path) -> None:
     """Run checkpatch --strict on each patch, with `scratch` for its temporary files.  The commits that it names are looked
     up if the tree has the kernel's history."""
-    history = has_history(base)
+    history = what.project is LINUX and has_history(base)
     for step, patch in zip(what.steps, patches, strict=True):
         ignored = ",".join(filter(None, (IGNORED, step.but, "" if history else "UNKNOWN_COMMIT_ID")))
-        run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}", f"--ignore={ignored}", patch],
+        run([base / "scripts/checkpatch.pl", "--strict", "--quiet", f"--root={base}",
+             *([f"--ignore={ignored}"] if what.project.ignores else []), patch],
             cwd=scratch, log=log, env={"GIT_DIR": str(base / ".git"), **environment()} if history else None,
             failure=f"checkpatch reports problems in {patch.name}.")
 
 
-def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Path, context: Context) -> None:
+def _build(what: Series, steps: list[Files], built: Kernel | None, work: Path, log: Path, context: Context) -> None:
     """Build what each patch changes, as it is after it."""
     for number, (patch, files) in enumerate(zip(what.steps, steps)):
         if patch.builds:
             with context.steps.step(f"build after: {patch.subject}", log):
                 if isinstance(what, PatchSeries):
-                    what.build(built, files, work / "build", log)
-                elif what is SELFTESTS:
+                    what.build(built, files, work / "build", log, context)
+                    continue
+                assert built
+                if what is SELFTESTS:
                     kselftest.check_files(files, built, work / str(number), log, context)
                 else:
                     build_step(files, built, work / "build", log)
@@ -171,22 +164,22 @@ def _build(what: Series, steps: list[Files], built: Kernel, work: Path, log: Pat
 def make(base: Path, target: Path, context: Context, builds: bool = True, what: Series = DRIVER) -> list[Path]:
     """Write a series into `target` and check it; returns the patches, the cover
     letter first."""
-    series = check_base(base)
+    release = check_base(base, what)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     log = target / "series.log"
     steps = what.states(base)
     places = {p for files in steps for p in files} | set(what.replaced(base))
-    check_unchanged(base, series, places, context)
     who = identity()
     if not who:
         context.steps.note(f"git has no user.name and user.email: the patches are signed off by {NOBODY[0]} "
                            f"and must not be sent")
     with scratch.folder("series-") as work:
+        check_unchanged(base, what, release, places, work / "pristine", context)
         repo = Repository(work / "tree", who or NOBODY)
         with context.steps.step(f"patches for {base.name}", log) as step:
             repo.put(as_it_was(base, places), places)
-            repo.commit("Kernel tree\n")
+            repo.commit("Tree\n")
             repo.git("tag", "base")
             for patch, files in zip(what.steps, steps):
                 repo.put(files, places)
@@ -208,5 +201,5 @@ def make(base: Path, target: Path, context: Context, builds: bool = True, what: 
             step.progress("checkpatch")
             check_patches(base, what, patches[1:], work, log)
         if builds:
-            _build(what, steps, kernel(series, context), work, log, context)
+            _build(what, steps, kernel(release, context) if what.project is LINUX else None, work, log, context)
     return patches

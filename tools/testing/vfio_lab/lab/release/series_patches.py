@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Series of patches for what a tree has already: each is a file, as git format-patch writes it, but without author and
-statistics."""
+statistics; or a plain patch, with its subject and description in a file of its own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ..core import paths, scratch
 from ..core.context import Context
 from ..core.errors import LabError
 from ..core.git import NOBODY
-from ..build import module
+from ..build import module, qemu
 from ..build.kernel import Kernel
 from .series_cuts import Files
+from .series_projects import LINUX, QEMU, Project
 from .series_repository import Repository, as_it_was
 from .series_steps import KVM, MESSAGES, Series, Step
 
@@ -44,7 +45,7 @@ class PatchSeries(Series):
         """The description of a patch, or the cover letter."""
         for step, patch in zip(self.steps, self.patches, strict=True):
             if step.name == name:
-                return _parts(patch)[1]
+                return _parts(self.name, patch)[1]
         return super().message(name)
 
     def states(self, base: Path) -> list[Files]:
@@ -57,8 +58,9 @@ class PatchSeries(Series):
             repo.put(as_it_was(base, places), places)
             repo.commit("Tree\n")
             for patch in self.patches:
-                mail = work / patch.name
-                mail.write_text("From: {} <{}>\n".format(*NOBODY) + patch.read_text(encoding="utf-8"), encoding="utf-8")
+                mail, (subject, text) = work / patch.name, _parts(self.name, patch)
+                mail.write_text("From: {} <{}>\n".format(*NOBODY) + f"Subject: [PATCH] {subject}\n\n{text}---\n"
+                                + "".join(re.split(r"(?m)^(?=--- a/)", patch.read_text(encoding="utf-8"))[1:]), encoding="utf-8")
                 try:
                     repo.git("am", "-q", mail)
                 except LabError as e:
@@ -72,8 +74,11 @@ class PatchSeries(Series):
         return {place.rsplit("/", 1)[1]: files[place] if place in files else present[place].read_text(encoding="utf-8")
                 for place in present}
 
-    def build(self, built: Kernel, files: Files, work: Path, log: Path) -> None:
-        """Build the directory with these files for a kernel of the lab, whose sources have the others."""
+    def build(self, built: Kernel | None, files: Files, work: Path, log: Path, context: Context) -> None:
+        """Build the directory with these files for a kernel of the lab, whose sources have the others; of QEMU, the files."""
+        if not built:
+            qemu.compile_files(files, work, log, context)
+            return
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         for name, text in self.sources(built.source, files).items():
@@ -87,20 +92,23 @@ class PatchSeries(Series):
         return module.build(self.name, name.decode(), files, built, context) / f"{name.decode()}.ko"
 
 
-def _parts(patch: Path) -> tuple[str, str]:
+def _parts(series: str, patch: Path) -> tuple[str, str]:
     """Subject and description of a patch."""
-    head, _, body = patch.read_text(encoding="utf-8").partition("\n\n")
+    message = MESSAGES / series / f"{patch.stem}.txt"
+    head, _, body = (message if message.is_file() else patch).read_text(encoding="utf-8").partition("\n\n")
     subject = re.search(r"^Subject: \[PATCH\] (.*)$", head, re.M)
     if not subject:
         raise LabError(f"{patch.name} has no line Subject: [PATCH].")
-    return subject[1], body.partition("\n---\n")[0] + "\n"
+    return subject[1], body.partition("\n---\n")[0].rstrip() + "\n"
 
 
-def of_files(name: str, folder: str, patches: Sequence[Path] = (), to: str = KVM, goals: tuple[str, ...] = ("modules",)) -> PatchSeries:
+def of_files(name: str, folder: str = "", patches: Sequence[Path] = (), to: str = KVM, goals: tuple[str, ...] = ("modules",),
+             project: Project = LINUX) -> PatchSeries:
     """A series of these patches, by default those in vfio_lab/series/`name`, in order."""
     patches = tuple(patches or sorted((MESSAGES / name).glob("*.patch")))
-    steps = tuple(Step(patch.stem, _parts(patch)[0], lambda files, base: None, True) for patch in patches)
-    series = PatchSeries(name, steps, lambda base: series.states(base)[-1], to=to, patches=patches, folder=folder, goals=goals)
+    steps = tuple(Step(patch.stem, _parts(name, patch)[0], lambda files, base: None, True) for patch in patches)
+    series = PatchSeries(name, steps, lambda base: series.states(base)[-1], to=to, patches=patches, folder=folder, goals=goals,
+                         project=project)
     return series
 
 
@@ -108,3 +116,5 @@ def of_files(name: str, folder: str, patches: Sequence[Path] = (), to: str = KVM
 FIXES = of_files("fixes", "drivers/vfio/pci/hisilicon")
 #: of the SMMU's page tables
 SMMU = of_files("smmu", "drivers/iommu", [paths.LAB / "upstream/iommu-dirty-sync.patch"], "iommu@lists.linux.dev", ("io-pgtable-arm.o",))
+#: of QEMU's SMMU
+QEMU_HTTU = of_files("qemu-httu", patches=[paths.MODEL / "smmu-httu.patch"], to="qemu-arm@nongnu.org", project=QEMU)

@@ -12,6 +12,7 @@ from ..core import paths
 from ..build import kernel_tree as tree
 from . import series_cuts as cuts
 from .series_cuts import Files
+from .series_projects import LINUX, Project
 
 MESSAGES = paths.LAB / "series"
 #: the ABI of debugfs goes with its patch, that of migration data with the documentation
@@ -128,6 +129,7 @@ class Series:
     files: Callable[[Path], Files]
     replaced: Callable[[Path], list[str]] = lambda base: []
     to: str = KVM
+    project: Project = LINUX
 
     def message(self, name: str) -> str:
         """The description of a patch, or the cover letter, without the licence line."""

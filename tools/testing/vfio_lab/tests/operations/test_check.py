@@ -388,6 +388,19 @@ def test_releases(context, series, vmm, libvirt):
         assert ("iommufd" in (report.check("libvirt")["remedy"] or "")) == bool(libvirt)
 
 
+@pytest.mark.long("builds a kernel with pages of 64 KiB")
+@pytest.mark.parametrize("hw_version, can", [("v3", False), ("v4", True)])
+def test_a_host_with_pages_of_64_kib(context, hw_version, can):
+    """With pages of 64 KiB, V3, whose migration registers share a page with the guest's, must be "no" for that reason; V4 can
+    migrate."""
+    with a_host(context, f"check-64k-{hw_version}", kernel.flavoured("64k"), hw_version=hw_version) as one:
+        report = on_host(one.host)
+    vf = report.json["vfs"][0]["address"]
+    assert report.exit == (CAN if can else CANNOT), report.json
+    assert (report.check("bar", vf)["status"] == "ok") == can and "64 KiB" in report.check("bar", vf)["reason"]
+    assert can or {"bar", "migration"} <= report.noes(vf)
+
+
 #: what differs between machines in the guide's examples
 DIFFERS = re.compile(r"(?<=Linux )\S+(?= for)|(?<=QEMU )[\d.]+")
 

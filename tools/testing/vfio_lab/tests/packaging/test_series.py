@@ -19,13 +19,13 @@ from lab.core import hardware, paths, versions
 from lab.core.errors import LabError
 from lab.core.git import NOBODY, git
 from lab.core.run import clean_environment
-from lab.build import kernel_tree, kselftest
+from lab.build import kernel_tree, kselftest, qemu
 from lab.build.kernel import CROSS, kernel, sources, unmet
 from lab.scenario import accelerator
 from lab.scenario.config import HostConfig
 from lab.probe import fuzz
 from lab.release import series
-from lab.release.series_patches import FIXES, SMMU
+from lab.release.series_patches import FIXES, QEMU_HTTU, SMMU
 from lab.release.series_steps import DRIVER, KVM, SELFTESTS
 from kernels import lasting
 
@@ -124,6 +124,40 @@ def test_the_fix_of_the_iommu_is_a_series(context, tmp_path, base):
     patches = series.make(sources(base, context), tmp_path / "out", context, what=SMMU)
     assert len(patches) == 2 and not_addressed(patches, SMMU.to) == []
     assert "drivers/iommu/io-pgtable-arm.c" in patches[1].read_text()
+
+
+@pytest.fixture
+def qemu_tree(context, tmp_path) -> pathlib.Path:
+    """QEMU's tree as it is released, but only what the patch changes and what its scripts need."""
+    (tmp_path / "qemu").mkdir()
+    places = re.findall(r"^--- a/(\S+)", QEMU_HTTU.patches[0].read_text(), re.M)
+    tree = qemu.unpacked({"COPYING", "MAINTAINERS", "Makefile", "README.rst", "VERSION", "scripts/*", *places}, tmp_path / "qemu", context)
+    for name in ("docs", "linux-user", "system"):
+        (tree / name).mkdir(exist_ok=True)
+    return tree
+
+
+@pytest.mark.parametrize("builds", [False, pytest.param(True, marks=pytest.mark.long("configures QEMU"))])
+def test_the_patch_of_qemus_smmu_is_a_series(context, tmp_path, qemu_tree, builds):
+    """The patch must apply to QEMU, be clean, be compiled without a warning, and go to QEMU's lists."""
+    letter, patch = series.make(qemu_tree, tmp_path / "out", context, builds=builds, what=QEMU_HTTU)
+    head = email.message_from_string(patch.read_text())
+    assert "@" in head["To"] and {"qemu-arm@nongnu.org", "qemu-devel@nongnu.org"} <= set(re.findall(r"\S+@[\w.]+", head["Cc"]))
+    assert "***" not in letter.read_text() and "+    if (s->httu) {" in patch.read_text()
+
+
+def test_what_is_no_tree_of_qemu_gets_a_sentence(context, tmp_path, qemu_tree):
+    """A kernel's tree, another release of QEMU, and files that differ from the release must be rejected."""
+    with pytest.raises(LabError, match="is not QEMU's source tree"):
+        series.check_base(pretended(tmp_path / "linux"), QEMU_HTTU)
+    with pytest.raises(LabError, match="is not a kernel's source tree"):
+        series.check_base(qemu_tree)
+    (qemu_tree / "hw/arm/smmuv3.c").write_text("/* mine */\n" + (qemu_tree / "hw/arm/smmuv3.c").read_text())
+    with pytest.raises(LabError, match="has local changes, the first in hw/arm/smmuv3.c"):
+        series.make(qemu_tree, tmp_path / "out", context, builds=False, what=QEMU_HTTU)
+    (qemu_tree / "VERSION").write_text("99.0.1\n")
+    with pytest.raises(LabError, match=rf"is the tree of QEMU 99.0; the series is for {re.escape(qemu.NUMBER)}$"):
+        series.check_base(qemu_tree, QEMU_HTTU)
 
 
 def test_fixes_that_a_tree_has_get_a_sentence(context, tmp_path):
