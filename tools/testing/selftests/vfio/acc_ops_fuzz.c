@@ -53,10 +53,15 @@ static bool saves(struct data_match *match)
 
 static int fuzz(const char *bdf, long operations, unsigned long seed)
 {
+	static const int rejections[] = {
+		EINVAL, EIO, EBADMSG, EPROTONOSUPPORT, EOPNOTSUPP, ERANGE, EPROTO, EFBIG,
+		ENODATA, ESTALE, 0
+	};
 	const struct migration_data saved = { .bytes = data, .len = sizeof(data) };
 	struct migration_fuzz fuzz = {
 		.data = &saved,
 		.access = access_guest,
+		.rejections = rejections,
 		.operations = operations,
 		.seed = seed,
 	};

@@ -12,6 +12,7 @@
 #define FILES	8
 #define LONGEST	4096	/* of a read or write */
 #define RARELY	20	/* a reset can take 100 ms */
+#define FIRST_INTERNAL_ERROR	512	/* ERESTARTSYS */
 
 enum operation {
 	SET_STATE, GET_STATE, GET_SIZE, PROBE, READ, WRITE, POLL, INFO, RESET,
@@ -33,18 +34,19 @@ struct worker {
 	uint64_t random;
 };
 
-/* What a driver may answer to data that is not valid, or not all there */
-static const int rejected[] = {
-	EINVAL, EBADMSG, EPROTO, EPROTONOSUPPORT, EOPNOTSUPP, ERANGE, EFBIG, E2BIG, ENOSPC,
-	ENODATA, ESTALE, EIO
-};
-
-static bool is_rejection(long got)
+/*
+ * Whether a driver may answer this to data that is not valid, or not all there. The uAPI
+ * leaves it to the driver, but for the kernel's internal numbers.
+ */
+static bool is_rejection(const struct migration_fuzz *fuzz, long got)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rejected); i++)
-		if (got == -rejected[i])
-			return true;
-	return false;
+	const int *error = fuzz->rejections;
+
+	if (!error)
+		return got < 0 && got > -FIRST_INTERNAL_ERROR;
+	while (*error && got != -*error)
+		error++;
+	return *error;
 }
 
 static void allow(struct run *run, const char *what, long got, const int *errors, size_t count)
@@ -86,7 +88,7 @@ static void set_state(struct worker *w)
 {
 	int fd, err = device_set_state(w->run->fuzz->fd, below(&w->random, 10), &fd);
 
-	if (!is_rejection(err))
+	if (!is_rejection(w->run->fuzz, err))
 		ALLOW(w->run, "SET_STATE", err, EBUSY);
 	if (fd >= 0)
 		leave_file(w, fd);
@@ -108,7 +110,7 @@ static void write_file(struct worker *w, int fd)
 	if (!below(&w->random, 3))
 		bytes[below(&w->random, length)] ^= 1 << below(&w->random, 8);
 	sent = data_send(fd, bytes, length);
-	if (!is_rejection(sent))
+	if (!is_rejection(w->run->fuzz, sent))
 		ALLOW(w->run, "write", sent, EBADF, ENODEV);
 }
 

@@ -12,6 +12,7 @@ struct migration_fuzz {
 	int fd;					/* of the device */
 	const struct migration_data *data;	/* of it: written as it is, and changed */
 	void (*access)(uint64_t *random);	/* of its registers, or NULL */
+	const int *rejections;			/* errors for data, 0 at their end; NULL: any */
 	long operations;			/* in all threads together */
 	unsigned long seed;
 	/* results */

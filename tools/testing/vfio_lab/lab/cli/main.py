@@ -33,7 +33,8 @@ Examples:
 
 'vlab COMMAND --help' shows a command's options. The cache is $VFIO_LAB_CACHE,
 or vfio-lab in the user's cache directory. The first run builds QEMU and
-a kernel, 13 minutes on two processors; in a clone, it first installs Debian packages.
+a kernel, 13 minutes on two processors; in a clone, it first installs Debian
+packages.
 """
 
 
