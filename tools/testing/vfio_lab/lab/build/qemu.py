@@ -14,10 +14,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..core import disk, paths, processors
+from ..core import disk, paths, processors, versions
 from ..core.apt import machine_codename
 from ..core.cache import digest
 from ..core.context import Context, shared
@@ -26,9 +26,7 @@ from ..core.run import clean_environment, output, run
 
 RECIPE = 1
 PROGRAM = "qemu-system-aarch64"
-#: the series of Debian 13; its backports have newer ones, which the model is not made for
-NUMBER = "10.0"
-SERIES = re.compile(rf"(?:\d+:)?{re.escape(NUMBER)}\.")
+SERIES = re.compile(rf"(?:\d+:)?{re.escape(versions.OUTER_QEMU)}\.")
 #: where the model lies in QEMU's sources
 PLACE = Path("hw/misc/hisi_acc")
 #: patches to QEMU's own files; this one hooks the model in, and what all
@@ -67,7 +65,7 @@ def _archive(context: Context) -> tuple[Path, str]:
         fitting = [version for version in context.apt.source_versions("qemu")
                    if SERIES.match(version)]
         if not fitting:
-            raise LabError("This machine's mirror has no source package of QEMU 10.0, "
+            raise LabError(f"This machine's mirror has no source package of QEMU {versions.OUTER_QEMU}, "
                            "which the device model is made for.")
         version = fitting[0]
         for other in fitting[1:]:
@@ -89,6 +87,10 @@ def _meson(context: Context) -> Path:
     return context.package("meson") / "usr/lib/python3/dist-packages"
 
 
+def _environment(context: Context) -> dict[str, str]:
+    return {"PYTHONPATH": str(_meson(context))}
+
+
 def sources(context: Context | None = None) -> Path:
     """All that the outer QEMU is built from, fetched if it is not cached; the directory of
     Debian's source package."""
@@ -99,16 +101,10 @@ def sources(context: Context | None = None) -> Path:
 
 def checkpatch(context: Context) -> Path:
     """QEMU's own judge of style, scripts/checkpatch.pl."""
-    archive, version = _archive(context)
-
-    def take(folder: Path) -> None:
-        (tar,) = archive.glob("*.orig.tar.xz")
-        run(["tar", "-xJf", tar, "-C", folder, "--strip-components=2", "--wildcards", "*/scripts/checkpatch.pl",
-             "*/scripts/spelling.txt"], log=context.cache.log("qemu-checkpatch"),
-            failure="QEMU's checkpatch cannot be unpacked.")
-
-    return context.cache.entry("qemu-checkpatch", version, digest({"recipe": 1, "version": version}), take,
-                               context.waiting) / "checkpatch.pl"
+    _, version = _archive(context)
+    place = "scripts/checkpatch.pl"
+    return context.cache.entry("qemu-checkpatch", version, digest({"recipe": 2, "version": version}),
+                               lambda folder: unpacked([place], folder, context), context.waiting) / place
 
 
 def unpacked(places: Iterable[str], folder: Path, context: Context) -> Path:
@@ -119,20 +115,28 @@ def unpacked(places: Iterable[str], folder: Path, context: Context) -> Path:
     return folder
 
 
+def _extract(source: Path, devices: bytes, log: Path, context: Context) -> None:
+    """Debian's sources of QEMU, with a list of the devices to build."""
+    run(["dpkg-source", "--no-check", "--extract", next(_archive(context)[0].glob("*.dsc")), source], log=log,
+        failure="The sources of QEMU cannot be unpacked.")
+    (source / DEVICES_PLACE / DEVICES.name).write_bytes(devices)
+
+
+def _configure(source: Path, options: Sequence[str], log: Path, context: Context) -> None:
+    """Configure sources that were extracted, for a build in their directory `build`."""
+    (source / "build").mkdir()
+    run(["../configure", *options], log=log, cwd=source / "build", env=_environment(context),
+        failure="QEMU cannot be configured on this machine.")
+
+
 def compile_files(files: Mapping[str, str], folder: Path, log: Path, context: Context) -> None:
     """Compile the C files among these with all of them in place of QEMU's own, in a directory that is kept for the
     next call; warnings are errors."""
     source, build = folder / "src", folder / "src/build"
-    env = {"PYTHONPATH": str(_meson(context))}
     if not source.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        run(["dpkg-source", "--no-check", "--extract", next(_archive(context)[0].glob("*.dsc")), source], log=log,
-            failure="The sources of QEMU cannot be unpacked.")
-        (source / DEVICES_PLACE / DEVICES.name).write_bytes(b"".join(
-            line for line in DEVICES.read_bytes().splitlines(keepends=True) if b"HISI" not in line))
-        build.mkdir()
-        run(["../configure", *CONFIGURE, "--enable-werror"], log=log, cwd=build, env=env,
-            failure="QEMU cannot be configured on this machine.")
+        _extract(source, b"".join(line for line in DEVICES.read_bytes().splitlines(keepends=True) if b"HISI" not in line), log, context)
+        _configure(source, (*CONFIGURE, "--enable-werror"), log, context)
     for place, text in files.items():
         (source / place).write_text(text, encoding="utf-8")
     known = output(["ninja", "-C", build, "-t", "targets", "all"])
@@ -140,7 +144,8 @@ def compile_files(files: Mapping[str, str], folder: Path, log: Path, context: Co
                for name in re.findall(rf"^(\S+/{re.escape(place.replace('/', '_'))}\.o):", known, re.M)]
     if not objects:
         raise LabError("No file of the patches is compiled in this QEMU.", log)
-    run(["ninja", f"-j{processors.count()}", *objects], log=log, cwd=build, env=env, failure="A step of the series cannot be built.")
+    run(["ninja", f"-j{processors.count()}", *objects], log=log, cwd=build, env=_environment(context),
+        failure="A step of the series cannot be built.")
 
 
 def _model() -> tuple[dict[str, bytes], bytes]:
@@ -267,7 +272,7 @@ def sanitized(context: Context | None = None) -> Path:
 
 
 def _built(context: Context, kind: str, configure: tuple[str, ...], mutation: Mapping[str, str] | None = None) -> Path:
-    archive, version = _archive(context)
+    _, version = _archive(context)
     # QEMU is linked against this machine's libraries, and compiled by its compiler.
     devices = DEVICES.read_bytes()
     base = {"recipe": RECIPE, "version": version, "configure": configure,
@@ -276,23 +281,14 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], mutation: Ma
     files, hook = _mutated(*_model(), mutation or {})
     model = {name: content.hex() for name, content in {**files, HOOK: hook}.items()}
 
-    def meson() -> dict[str, str]:
-        return {"PYTHONPATH": str(_meson(context))}
-
     def prepare(tree: Path) -> None:
         log = context.cache.log(f"{kind}-configure")
         with context.steps.step(f"configure {name}", log) as step:
             step.progress("unpacking")
-            dsc = next(archive.glob("*.dsc"))
-            run(["dpkg-source", "--no-check", "--extract", dsc, tree / "src"], log=log,
-                failure="The sources of QEMU cannot be unpacked.")
+            _extract(tree / "src", devices, log, context)
             step.progress("configuring")
-            (tree / "src" / DEVICES_PLACE / DEVICES.name).write_bytes(devices)
             _place_model(tree / "src", files, hook, log)
-            build = tree / "src" / "build"
-            build.mkdir()
-            run(["../configure", *configure], log=log, cwd=build, env=meson(),
-                failure="QEMU cannot be configured on this machine.")
+            _configure(tree / "src", configure, log, context)
 
     def build(folder: Path) -> None:
         disk.require(context.cache.root, 2 * disk.GB, name)
@@ -313,7 +309,7 @@ def _built(context: Context, kind: str, configure: tuple[str, ...], mutation: Ma
 
                 where = tree / "src" / "build"
                 run(["ninja", f"-j{processors.count()}", PROGRAM], log=log, cwd=where,
-                    env=meson(), on_line=see, failure="The outer QEMU cannot be built.")
+                    env=_environment(context), on_line=see, failure="The outer QEMU cannot be built.")
                 if warnings:
                     for file in files:      # to be compiled, and reported, again
                         (tree / "src" / PLACE / file).touch()

@@ -54,5 +54,5 @@ def _qemu(version: str) -> str | None:
 
 LINUX = Project("a kernel", "Linux", versions.BASES, "Makefile", _linux,
                 lambda release, places, work, context: sources(release, context))
-QEMU = Project("QEMU", "QEMU", (qemu.NUMBER,), "VERSION", _qemu,
+QEMU = Project("QEMU", "QEMU", (versions.OUTER_QEMU,), "VERSION", _qemu,
                lambda release, places, work, context: qemu.unpacked({*places, "VERSION"}, work, context), ignores=False)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import subprocess
 from pathlib import Path
 
 from lab.core import files, paths, versions
@@ -92,10 +91,7 @@ def test_authors_of_what_patches_change_are_in_debian_copyright(context, tmp_pat
     changes, and GPL-2+ where QEMU has it."""
     patches = [name for name in files.listed() if name.endswith(".patch") and patched(name)]
     assert {Path(name).parts[-2] for name in patches} == {"hisilicon", "vfio", "qemu", "upstream", "fixes"}
-    (archive,) = qemu.sources(context).glob("qemu_*.orig.tar.xz")
-    changed = sorted({f"*/{place}" for name in patches if "/qemu/" in name for place in patched(name)})
-    subprocess.run(["tar", "-xJf", archive, "--strip-components=1", "--no-wildcards-match-slash", "--wildcards", *changed],
-                   cwd=tmp_path, check=True)
+    qemu.unpacked({place for name in patches if "/qemu/" in name for place in patched(name)}, tmp_path, context)
     kernel = sources(versions.DEFAULT, context)
     authors = {}
     for name in patches:
