@@ -89,7 +89,7 @@ static void set_state(struct worker *w)
 	int fd, err = device_set_state(w->run->fuzz->fd, below(&w->random, 10), &fd);
 
 	if (!is_rejection(w->run->fuzz, err))
-		ALLOW(w->run, "SET_STATE", err, EBUSY);
+		ALLOW(w->run, "SET_STATE", err, EINVAL, EIO, EBUSY, ENODATA, ESTALE);
 	if (fd >= 0)
 		leave_file(w, fd);
 }

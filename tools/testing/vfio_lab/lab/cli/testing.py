@@ -97,7 +97,7 @@ def tests(words: Sequence[str], asan: bool, steps: Steps, everything: bool = Fal
 
 def names() -> dict[str, set[str]]:
     """The names of all tests, also of those that take long, by file."""
-    said = output([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only", "--long", "--defects"],
+    said = output([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only"],
                   cwd=paths.LAB / "tests")
     return {file: set(some) for file, some in itertools.groupby(
         sorted(line for line in said.splitlines() if "::" in line), lambda line: line.partition("::")[0])}

@@ -237,7 +237,7 @@ def test_the_in_tree_driver_has_a_defect_until_it_is_patched(run, patch, name):
 def test_all_drivers(request, run, column):
     """Run the matrix of drivers; its table is build/defects/defects.rst."""
     if not request.config.getoption("--defects"):
-        pytest.skip("vlab defects runs it")
+        pytest.skip("a column of the table; vlab defects runs it")
     one = run(*COLUMNS[column])
     one.all()
     if column.startswith("tree"):

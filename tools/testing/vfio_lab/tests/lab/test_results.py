@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Results of a run of all tests, which are kept so that the run can continue."""
 
+import re
 import subprocess
 import sys
 
@@ -135,6 +136,17 @@ def test_what_was_left_out_has_no_result(run, options):
     assert not any("takes_long" in name for name in run()[1])
     counts, found = run(*options)
     assert any("takes_long" in name for name in found) == bool(options), counts
+
+
+def test_what_only_vlab_defects_runs_has_no_result(pytester, monkeypatch):
+    """A column of the table of defects, which `vlab check` leaves out, must have no result from it."""
+    monkeypatch.setenv("VFIO_LAB_BUILD", str(pytester.path))
+    (why,) = re.findall(r'pytest\.skip\("(.*vlab defects.*)"\)', (paths.LAB / "tests/driver/test_defects.py").read_text(encoding="utf-8"))
+    use_conftest(pytester)
+    pytester.makepyfile(f"import pytest\n\ndef test_column():\n    pytest.skip({why!r})\n")
+    file = pytester.path / "results.jsonl"
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", f"--results={file}")
+    assert results.read(file) == {}
 
 
 def test_the_tree_is_all_that_git_would_have(tmp_path, monkeypatch):
