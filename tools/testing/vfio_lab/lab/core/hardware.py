@@ -15,8 +15,8 @@ class Engine:
     """One kind of device: QEMU's device type, the stock driver's name, and
     the place on the host's root bus, or on the bus of its own behind a root port
     at that place.  A PF and its 63 VFs take 64 consecutive places of the bus.  `variant` is its
-    VFIO driver, built from `sources` in this clone unless it is the one under test; `lanes` is
-    what the load of a guest needs for it, if that is fixed.  Without `model` it is no device of
+    VFIO driver, built from `sources` in this clone unless it is the one under test, `arcs` that driver's
+    tracepoint for arcs, if it has one (scenario/arcs.py); `lanes` is what the load of a guest needs for it, if that is fixed.  Without `model` it is no device of
     the lab's: one function without VFs, properties and counters, see Device."""
 
     name: str
@@ -25,6 +25,7 @@ class Engine:
     slot: int
     bus: int = 0
     variant: str = VARIANT_DRIVER
+    arcs: str = "hisi_acc_vfio_pci/hisi_acc_vf_arc"
     sources: str = ""
     lanes: int = 0
     model: bool = True
@@ -51,7 +52,7 @@ ENGINES = {e.name: e for e in (
 #: QEMU's own devices: one of them is alone in a host, where the first root port has bus 1.  The guest's memory is
 #: beyond what edu reaches by default
 OTHERS = {e.name: e for e in (
-    Engine("edu", "edu,dma_mask=0xffffffffffff", "edu_load", 0, bus=1, variant="edu_vfio_pci",
+    Engine("edu", "edu,dma_mask=0xffffffffffff", "edu_load", 0, bus=1, variant="edu_vfio_pci", arcs="",
            sources="samples/edu_vfio_pci", lanes=6, model=False),
 )}
 #: all that a guest can have

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The arcs of a migration, from the driver's tracepoint.
+"""The arcs of a migration, from a driver's tracepoint.
 
-Each arc of the VFIO state machine is an event with its duration.  The in-tree driver
-has no such tracepoint.
+Each arc of the VFIO state machine is an event with its duration: "DEVICE OLD -> NEW: RET, N ns".
+The in-tree driver has no such tracepoint.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Container
 
 from .ssh import Ssh
 
-EVENT = "/sys/kernel/tracing/events/hisi_acc_vfio_pci/hisi_acc_vf_arc/enable"
-_LINE = re.compile(r"(?P<at>\d+\.\d+): hisi_acc_vf_arc: (?P<device>\S+) (?P<old>\w+) -> (?P<new>\w+): "
+EVENTS = "/sys/kernel/tracing/events"
+_LINE = re.compile(r"(?P<at>\d+\.\d+): \w+: (?P<device>\S+) (?P<old>\w+) -> (?P<new>\w+): "
                    r"(?P<ret>-?\d+), (?P<ns>\d+) ns")
 
 
@@ -36,9 +36,10 @@ class Arc:
         return self.end - self.seconds
 
 
-def trace(ssh: Ssh) -> bool:
-    """Start tracing arcs; False if the bound driver has no such event."""
-    return ssh.run(f"[ ! -e {EVENT} ] || echo 1 > {EVENT}; [ -e {EVENT} ]", check=False).returncode == 0
+def trace(ssh: Ssh, event: str) -> bool:
+    """Start tracing arcs by an event, SYSTEM/NAME; False if the bound driver has no such event."""
+    file = f"{EVENTS}/{event}/enable"
+    return ssh.run(f"[ ! -e {file} ] || echo 1 > {file}; [ -e {file} ]", check=False).returncode == 0
 
 
 def read(ssh: Ssh, offset: float) -> list[Arc]:

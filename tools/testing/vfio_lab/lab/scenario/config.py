@@ -93,6 +93,12 @@ class HostConfig:
         return any(file.stem.replace("-", "_") == module for file in self.modules)
 
     @property
+    def tested(self) -> frozenset[str]:
+        """The modules under test: the VFIO drivers of its devices, and modules that are not the kernel's own."""
+        own = [file.stem for file in (*self.modules, *map(pathlib.Path, self.push)) if file.suffix == ".ko"]
+        return frozenset([*(hardware.ALL[name].variant for name in self.engines), *(name.replace("-", "_") for name in own)])
+
+    @property
     def others(self) -> list[hardware.Device]:
         """The other devices, with their addresses in this host."""
         texts = [hardware.ALL[name].device for name in self.engines if name not in self.models]

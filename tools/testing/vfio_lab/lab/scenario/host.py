@@ -243,7 +243,7 @@ class Host:
                 found += self._new_guest_errors()
         except LabError as e:
             found.append(f"{self.name} cannot be checked: {e}")
-        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._reported)), *found])
+        return watch.unexpected([*(f"{self.name}: {line}" for line in splats(lines, self._reported, self.spec.config.tested)), *found])
 
     def _of(self, guest: Callable[[], list[str]]) -> list[str]:
         return guest() if self.alive() and self._ssh else []

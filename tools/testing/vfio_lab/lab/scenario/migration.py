@@ -176,7 +176,7 @@ class Scenario:
             self._all[host.name] = addresses
             self._vfs[host.name] = [addresses[name][n - 1] for name, n in self._places]
             host.arrange()
-            self._traced[host.name] = arcs.trace(host.ssh)
+            self._traced[host.name] = all(one.arcs and arcs.trace(host.ssh, one.arcs) for one in engines)
             self._offsets[host.name] = host.clock_offset()
             vmm = host.ssh.out("qemu-system-aarch64 --version | sed -n 's/^QEMU emulator version \\([^ ]*\\).*/\\1/p'")
             self.outcome.where[host.name] = (f"Linux {host.ssh.out('uname -r')}, QEMU {vmm}, "

@@ -6,8 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-#: data races count only in this module; the kernel has other, known ones
-DRIVER = "[hisi_acc_vfio_pci]"
+from ..core import hardware
 
 # printk's KERN_ERR: messages of this level or worse are unexpected
 _ERR = 3
@@ -96,11 +95,12 @@ def _without_prefix(line: str) -> str:
     return _TIME.sub("", stamped(line), count=1)
 
 
-def _foreign_race(block: list[str]) -> bool:
-    """Whether this is a report of a data race outside of this module, or of one that is known
-    below a function that it calls."""
+def _foreign_race(block: list[str], tested: Iterable[str]) -> bool:
+    """Whether this is a report of a data race outside of the tested modules, or of one that is known
+    below a function that they call."""
     races = [line for line in block if _RACE.search(line)]
-    return bool(races) and (not any(DRIVER in line for line in block) or all(_RACE_BELOW.search(line) for line in races))
+    inside = any(f"[{module}]" in line for line in block for module in tested)
+    return bool(races) and (not inside or all(_RACE_BELOW.search(line) for line in races))
 
 
 def _blocks(lines: Iterable[str]) -> list[list[str]]:
@@ -131,16 +131,17 @@ def _wrong(line: str) -> bool:
         not _USUAL.search(line)
 
 
-def splats(lines: Iterable[str], reported: set[str] | None = None) -> list[str]:
+def splats(lines: Iterable[str], reported: set[str] | None = None,
+           tested: Iterable[str] = (hardware.VARIANT_DRIVER,)) -> list[str]:
     """The unexpected lines of a kernel log, each once: all of level err or worse, if the log
     has levels (as of `dmesg -r`).  Lines in `reported` are left out, the others are added to it.
 
-    Data races count only if the report names this module.
+    Data races count only if the report names a module of `tested`; the kernel has other, known ones.
     """
     reported = set() if reported is None else reported
     found: dict[str, None] = {}
     for block in _blocks(lines):
-        if _foreign_race(block):
+        if _foreign_race(block, tested):
             continue
         for line in block:
             if _wrong(line) and stamped(line) not in reported:

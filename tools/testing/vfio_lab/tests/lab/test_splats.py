@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which messages of a kernel's or QEMU's log fail a run."""
 
+import pathlib
+
 import pytest
 
+from lab.scenario.config import HostConfig
 from lab.scenario.splats import guest_splats, is_splat, qemu_splats, splats
 
 RULE = "[   91.0] " + "=" * 66
@@ -120,6 +123,16 @@ def test_only_races_in_this_module_count():
     """Data races in other modules must be ignored."""
     assert splats(race("")) == [] and splats(race(" [hisi_qm]")) == []
     assert splats(race(" [hisi_acc_vfio_pci]")) == ["BUG: KCSAN: data-race in one / two"]
+
+
+def test_races_in_each_tested_module_count():
+    """Data races must count in every module that a host tests: the drivers of its devices, and modules that are not
+    the kernel's own."""
+    one = HostConfig(engines=("edu",), modules=(pathlib.Path("any-driver.ko"),), push={"/lab/mtty.ko": pathlib.Path("/x")})
+    assert one.tested == {"edu_vfio_pci", "any_driver", "mtty"}
+    for module in one.tested:
+        assert splats(race(f" [{module}]"), tested=one.tested) == ["BUG: KCSAN: data-race in one / two"]
+    assert splats(race(" [hisi_qm]"), tested=one.tested) == []
 
 
 def test_the_timers_race_does_not_count():
