@@ -28,6 +28,7 @@ from lab.scenario import accelerator, watch  # noqa: E402
 from lab.scenario.config import GuestConfig, HostConfig  # noqa: E402
 from lab.scenario.host import Host  # noqa: E402
 from lab.scenario.session import Session  # noqa: E402
+import busy  # noqa: E402
 import durations  # noqa: E402
 from registers import Model, PfOrVf  # noqa: E402
 
@@ -55,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--results", metavar="FILE", help="keep results in this file, and leave out what passed on this tree")
     parser.addoption("--outer", metavar="PROGRAM", help="run qtests on another QEMU with the device model")
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests of each file, and the files, in a random order")
+    parser.addoption("--busy", action="store_true", help="keep each processor busy meanwhile")
     parser.addoption("--quick", action="store_true", help="leave out the tests marked slow")
     parser.addoption("--long", action="store_true", help="run the tests marked long, too, and fuzz the device model for minutes, not seconds")
 
@@ -106,6 +108,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long(why): takes minutes, or a kernel or QEMU of its own; only with --long")
     if config.option.timeout is None and not (config.getoption("long") or config.getoption("defects")):
         config.option.timeout = SECONDS
+    if config.getoption("busy") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(busy.Busy(), "busy")
     if config.getoption("results") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Kept(pathlib.Path(config.getoption("results"))), "kept")
 

@@ -1,11 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The order in which test files are started."""
+"""How all tests are run: in which order, and beside what."""
 
 import types
 from collections import Counter
 
+import pytest
+
 import durations
-from lab.core import paths
+from inner import use_conftest
+from lab.core import paths, processors
+
+pytest_plugins = "pytester"
+#: how many busy loops a run has started; its tests run in the same process
+LOOPS = """
+import os, pathlib
+
+def test_loops():
+    stats = [file.read_text() for file in pathlib.Path("/proc").glob("[0-9]*/stat")]
+    parents = [stat.rpartition(")")[2].split()[1] for stat in stats if "(sh)" in stat]
+    assert parents.count(str(os.getpid())) == %d
+"""
 
 
 def test_the_longest_file_is_first(tmp_path, monkeypatch):
@@ -48,3 +62,12 @@ def test_what_is_kept_can_be_read(tmp_path, monkeypatch):
 def test_the_table_names_files_that_exist():
     """A file that was moved must be moved in the table, too."""
     assert [name for name in durations.known() if not (paths.LAB / "tests" / name).is_file()] == []
+
+
+@pytest.mark.parametrize("options, loops", [((), 0), (("--busy",), processors.count())], ids=["idle", "busy"])
+def test_busy_loops(pytester, monkeypatch, options, loops):
+    """With --busy, there must be a busy loop for each processor as long as the run lasts; otherwise none."""
+    monkeypatch.setenv("VFIO_LAB_BUILD", str(pytester.path))
+    use_conftest(pytester)
+    pytester.makepyfile(LOOPS % loops)
+    assert pytester.runpytest_subprocess("-p", "no:cacheprovider", *options).parseoutcomes() == {"passed": 1}

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import probe_sweep
+from inner import use_conftest
 from lab.cli import testing
 from lab.core import paths
 from lab.release import results, results_page
@@ -38,12 +39,6 @@ def test_is_skipped():
 def test_takes_long():
     pass
 """
-
-
-def use_conftest(pytester):
-    """Give pytester's tests this directory's conftest.py."""
-    pytester.makeconftest((paths.LAB / "tests/conftest.py").read_text(encoding="utf-8").replace(
-        "pathlib.Path(__file__).resolve().parents[1]", f"pathlib.Path({str(paths.LAB)!r})"))
 
 
 @pytest.fixture
