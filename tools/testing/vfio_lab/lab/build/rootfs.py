@@ -63,6 +63,10 @@ SYSTEMD_DATA = re.compile(
     r"usr/lib/systemd/system/([a-z-]+[.](target|slice)|(driverctl@|systemd-udevd|systemd-udev-trigger)[.]service|"
     r"systemd-udevd-[a-z]+[.]socket|(sysinit|sockets)[.]target[.]wants/systemd-udev.*)|"
     r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers|99-systemd)[.]rules")
+#: what installs a package, and what that calls
+DPKG_PACKAGES = ("dpkg", "tar", "libc-bin", "diffutils")
+DPKG_PROGRAMS = ("usr/bin/dpkg", "usr/bin/dpkg-deb", "usr/bin/dpkg-query", "usr/bin/dpkg-split", "usr/bin/tar", "usr/bin/diff",
+                 "usr/sbin/ldconfig", "usr/sbin/start-stop-daemon")
 MERGED = ("bin", "sbin", "lib")
 FOLDERS = ("dev", "proc", "sys", "tmp", "run", "root", "mnt", "etc", "var/log", "var/lib")
 
@@ -305,7 +309,7 @@ def guest_tools(context: Context | None = None) -> Path:
     return roots(context).tools
 
 
-def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], data: re.Pattern[str],
+def _on_top(name: str, packages: tuple[str, ...], programs: tuple[str, ...], data: re.Pattern[str] | None,
             context: Context, also: Mapping[str, cpio.Entry] | None = None) -> Path:
     """An archive to add to the host's root: programs of more packages."""
     def made(tar: tarfile.TarFile, scratch: Path) -> Mapping[str, Mapping[str, cpio.Entry]]:
@@ -338,6 +342,14 @@ def libvirt(release: Release = LIBVIRTS[0], context: Context | None = None) -> P
     context = context or shared()
     release = _or_default(release, LIBVIRTS[0], "libvirt", has_libvirt(release, context), context)
     return _on_top(_libvirt_name(release), _libvirt_packages(release), LIBVIRT_PROGRAMS, LIBVIRT_DATA, context)
+
+
+def dpkg(context: Context | None = None) -> Path:
+    """An archive to add to the host's root: dpkg, of which nothing is installed yet."""
+    also = {"var/lib/dpkg/status": cpio.file(""), "var/lib/dpkg/available": cpio.file(""),
+            "var/lib/dpkg/info/format": cpio.file("1\n"),
+            **{f"var/lib/dpkg/{name}": cpio.folder() for name in ("updates", "triggers", "alternatives")}}
+    return _on_top("dpkg", DPKG_PACKAGES, DPKG_PROGRAMS, None, context or shared(), also)
 
 
 def systemd(context: Context | None = None) -> Path:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import pathlib
 import re
 import shlex
 import subprocess
@@ -29,8 +28,8 @@ BENCHMARKS = arguments.Named(benchmarks.WHAT, {"blackout": "downtime", "moves": 
 FUZZERS = arguments.Named(fuzz.WHAT.keys(), {"streams": "data"})
 # pytest's exit status if it had no test to run
 NONE_LEFT = 5
-# Memory of the hosts of one process that runs tests, in KiB
-HOSTS_MEMORY = 3 << 20
+# Memory of the hosts of one process that runs tests, in MiB
+HOSTS_MEMORY = 3 << 10
 
 
 def found(word: str) -> str:
@@ -51,8 +50,7 @@ def lost(words: Sequence[str]) -> str:
 def workers() -> int:
     """How many processes run tests, each a file at a time.  Half of their time they wait for
     something: two do not keep two processors busy."""
-    free = re.search(r"^MemAvailable: *(\d+) kB", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"), re.M)
-    return 3 if free and int(free[1]) >= 3 * HOSTS_MEMORY else 2
+    return 3 if machine.free_memory() >= 3 * HOSTS_MEMORY else 2
 
 
 def _words(arguments_: Sequence[str]) -> list[str]:

@@ -91,8 +91,8 @@ class Device:
                 "-device", f"{self.name},id=device{self.number},bus={port},addr=0.0{self.text[len(self.name):]}"]
 
 
-#: addresses of two hosts in the network between them, by the end of it that each has
-LAN = {"server": "10.0.9.1", "client": "10.0.9.2"}
+#: names of the two hosts of a migration
+PAIR = ("source", "destination")
 
 # Queue pairs that the PF keeps for itself: few, they cost memory,
 # but two for each algorithm while all of them are tested

@@ -81,6 +81,19 @@ def check(os_release: Path = Path("/etc/os-release"), machine: str | None = None
         raise LabError(f"The lab runs on amd64 machines; this one is {machine}.")
 
 
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Memory that processes can still get, in MiB."""
+    free = re.search(r"^MemAvailable: *(\d+) kB", meminfo.read_text(encoding="ascii"), re.M)
+    return int(free[1]) // 1024 if free else 0
+
+
+def require_memory(size: int, purpose: str, meminfo: Path = Path("/proc/meminfo")) -> None:
+    """Fail if less than so many MiB of memory are free."""
+    free = free_memory(meminfo)
+    if free < size:
+        raise LabError(f"Not enough memory for {purpose}: {free / 1024:.1f} GiB are free and {size / 1024:.1f} GiB are needed.")
+
+
 def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
     """The packages that are not installed."""
     done = subprocess.run(["dpkg-query", "--show", "--showformat",

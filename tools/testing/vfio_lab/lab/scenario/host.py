@@ -25,6 +25,7 @@ from ..build import qemu
 from ..build.kernel import Kernel
 from . import watch
 from .config import HostConfig
+from .link import Port
 from .qmp import Qmp
 from .splats import qemu_splats, splats
 from .ssh import Ssh
@@ -50,16 +51,14 @@ done
 
 @dataclasses.dataclass
 class HostSpec:
-    """What to boot.  `lan` is ("server" | "client", unix socket) or None: the server listens there,
-    unless it is `linked`, see link.py; `extra` are additional arguments of the outer QEMU; `vmm` is
-    the QEMU in `initrd`."""
+    """What to boot.  `port` is its place in a network of hosts, if it is in one; `extra` are
+    additional arguments of the outer QEMU; `vmm` is the QEMU in `initrd`."""
 
     name: str
     config: HostConfig
     kernel: Kernel
     initrd: pathlib.Path
-    lan: tuple[str, pathlib.Path] | None = None
-    linked: bool = False
+    port: Port | None = None
     extra: tuple[str, ...] = ()
     vmm: versions.Vmm = versions.VMMS[0]
 
@@ -113,13 +112,10 @@ class Host:
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
                 "-netdev", "user,id=ssh,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
                 "-device", "virtio-net-pci,netdev=ssh,addr=1,romfile=,mac=52:54:00:00:00:01"]
-        if spec.lan:
-            role, path = spec.lan
-            last = 2 if role == "server" else 3
-            listens = role == "server" and not spec.linked
-            args += ["-netdev", f"stream,id=lan,server={'on' if listens else 'off'},"
-                                f"addr.type=unix,addr.path={path}",
-                     "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac=52:54:00:00:01:{last:02x}"]
+        if spec.port:
+            args += ["-netdev", f"stream,id=lan,server={'on' if spec.port.listens else 'off'},"
+                                f"addr.type=unix,addr.path={spec.port.path}",
+                     "-device", f"virtio-net-pci,netdev=lan,addr=2,romfile=,mac={spec.port.mac}"]
         args += spec.extra
         if config.gdb:
             args += ["-S", "-gdb", f"unix:{self._gdb_socket},server=on,wait=off"]
@@ -309,6 +305,13 @@ class Host:
         process.wait(10)
         assert best
         return best[1]
+
+    def cut_power(self) -> None:
+        """End the host in whatever it does.  What it left is not checked."""
+        assert self._process
+        self._stopped = True
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """Switch the host off.  May be called twice.  Raises LabError if the sanitizers of the

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The network between two hosts, as slow, far and lossy as a user wants it.
+"""The network between hosts: of two, as slow, far and lossy as a user wants it, or of any number.
 
-Without a Link the outer QEMUs are connected by one unix socket.  With one, both connect to this
-process, which passes their frames on: QEMU's `stream` network sends each frame after its length,
-4 bytes in network byte order.
+Without a Link two outer QEMUs are connected by one unix socket.  With one, and if there are more of
+them, they connect to this process, which passes their frames on: QEMU's `stream` network sends each
+frame after its length, 4 bytes in network byte order.
 """
 
 from __future__ import annotations
@@ -17,11 +17,50 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 #: what waits for the link in each direction, in milliseconds of its bandwidth: a small router
 QUEUE_MS = 50
 LENGTH = struct.Struct("!I")
+
+
+#: where a frame has the addresses of its receiver and sender, after its length
+RECEIVER, SENDER = slice(4, 10), slice(10, 16)
+
+
+def address(number: int) -> str:
+    """IP address of a host by its number in a network, from 1 on."""
+    return f"10.0.9.{number}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """A host's place in a network: its number, from 1 on, and the unix socket to which its outer QEMU
+    connects, or at which it `listens` for the other host."""
+
+    number: int
+    path: pathlib.Path
+    listens: bool = False
+
+    @property
+    def address(self) -> str:
+        """Its IP address."""
+        return address(self.number)
+
+    @property
+    def mac(self) -> str:
+        """Its Ethernet address."""
+        return f"52:54:00:00:01:{self.number:02x}"
+
+
+def _frames(source: socket.socket) -> Iterator[bytes]:
+    """Whole frames with their lengths, until the host is switched off."""
+    with contextlib.suppress(OSError), source.makefile("rb") as stream:
+        while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+            (size,) = LENGTH.unpack(head)
+            if len(frame := stream.read(size)) < size:
+                return
+            yield head + frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +87,9 @@ class _Direction:
         for work in (self._take, self._give):
             threading.Thread(target=work, daemon=True).start()
 
-    def _frames(self) -> Iterator[bytes]:
-        """Whole frames with their lengths, until one of the hosts is switched off."""
-        with contextlib.suppress(OSError), self._source.makefile("rb") as stream:
-            while len(head := stream.read(LENGTH.size)) == LENGTH.size:
-                (size,) = LENGTH.unpack(head)
-                if len(frame := stream.read(size)) < size:
-                    return
-                yield head + frame
-
     def _take(self) -> None:
         free = 0.0
-        for frame in self._frames():
+        for frame in _frames(self._source):
             now = time.monotonic()
             free = max(free, now)
             full = (free - now) * 1e3 > QUEUE_MS
@@ -77,20 +107,43 @@ class _Direction:
                 self._target.sendall(frame)
 
 
-class Wire:
-    """The sockets of the two hosts, and what passes frames between them until it is closed."""
+class _Network:
+    """Sockets for hosts to connect to, and what passes frames between them until it is closed."""
 
-    def __init__(self, link: Link, folder: pathlib.Path) -> None:
-        self._link = link
-        #: sockets to which the outer QEMUs connect, by the end of the network that each has
-        self.ends = {"server": folder / "lan-server", "client": folder / "lan-client"}
+    def __init__(self, names: Sequence[str], folder: pathlib.Path) -> None:
+        #: the host's port, by its name
+        self.ports = {name: Port(number, folder / f"lan-{number}") for number, name in enumerate(names, 1)}
         self._sockets: list[socket.socket] = []
-        for path in self.ends.values():
+        for port in self.ports.values():
             listening = socket.socket(socket.AF_UNIX)
             self._sockets.append(listening)
-            listening.bind(str(path))
+            listening.bind(str(port.path))
             listening.listen(1)
-        threading.Thread(target=self._connect, args=tuple(self._sockets), daemon=True).start()
+        self._begin(dict(zip(self.ports.values(), list(self._sockets))))
+
+    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
+        """Start to pass frames between the hosts that connect."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the network.  May be called twice."""
+        for one in self._sockets:
+            with contextlib.suppress(OSError):      # it was not connected
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for port in self.ports.values():
+            port.path.unlink(missing_ok=True)
+
+
+class Wire(_Network):
+    """Connects two hosts by a link."""
+
+    def __init__(self, link: Link, names: Sequence[str], folder: pathlib.Path) -> None:
+        self._link = link
+        super().__init__(names, folder)
+
+    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
+        threading.Thread(target=self._connect, args=(*listening.values(),), daemon=True).start()
 
     def _connect(self, *listening: socket.socket) -> None:
         try:
@@ -101,11 +154,33 @@ class Wire:
         for seed, (source, target) in enumerate((ends, ends[::-1])):
             _Direction(self._link, source, target, seed).start()
 
-    def close(self) -> None:
-        """End the network.  May be called twice."""
-        for one in self._sockets:
-            with contextlib.suppress(OSError):      # it was not connected
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for path in self.ends.values():
-            path.unlink(missing_ok=True)
+
+class Switch(_Network):
+    """Connects any number of hosts, as an Ethernet switch does: a frame goes to the host that has its address, or
+    to all others."""
+
+    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
+        self._lock = threading.Lock()
+        #: the hosts that have connected, and what is held to send to each
+        self.connected: dict[socket.socket, threading.Lock] = {}
+        self._known: dict[bytes, socket.socket] = {}
+        for one in listening.values():
+            threading.Thread(target=self._pass, args=(one,), daemon=True).start()
+
+    def _pass(self, listening: socket.socket) -> None:
+        try:
+            host = listening.accept()[0]
+        except OSError:
+            return          # closed before the host was there
+        with self._lock:
+            self._sockets.append(host)
+            self.connected[host] = threading.Lock()
+        for frame in _frames(host):
+            with self._lock:
+                self._known[frame[SENDER]] = host
+                known = self._known.get(frame[RECEIVER])
+                targets = [known] if known else [other for other in self.connected if other is not host]
+            for target in targets:
+                # of several senders, a frame is passed on as a whole
+                with self.connected[target], contextlib.suppress(OSError):     # that host was switched off
+                    target.sendall(frame)

@@ -454,7 +454,8 @@ def _states(guest: Guest, since: float, state: str) -> list[float]:
 
 
 def _address(host: Host) -> str:
-    return hardware.LAN[host.spec.lan[0] if host.spec.lan else "server"]
+    assert host.spec.port
+    return host.spec.port.address
 
 
 def _selftests(console: str) -> list[str]:

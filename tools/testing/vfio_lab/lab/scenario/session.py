@@ -9,7 +9,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core import disk, hardware, paths, scratch, temporary, versions
 from ..core.context import Context
@@ -19,7 +19,7 @@ from ..build import cpio, driver, firmware, image, kernel, module, own_kernel, p
 from .config import GuestConfig, HostConfig, MigrationConfig
 from .guest import Start, command
 from .host import Host, HostSpec
-from .link import Link, Wire
+from .link import Link, Port, Wire
 from .migration import Outcome, Scenario
 
 #: disk space for building a host's initramfs
@@ -66,6 +66,10 @@ class Session:
         if done.returncode:
             raise LabError(f"ssh-keygen failed: {done.stderr.strip()}")
 
+    def callback(self, end: Callable[[], object]) -> None:
+        """Call this when the session ends, after its later hosts have ended."""
+        self._stack.callback(end)
+
     def key(self) -> pathlib.Path:
         """The SSH key of the session's hosts, for SSH from one host to another."""
         self._prepare()
@@ -88,8 +92,9 @@ class Session:
         return built
 
     def spec(self, name: str, config: HostConfig, guest: GuestConfig | None = None,
-             lan: tuple[str, pathlib.Path] | None = None, linked: bool = False) -> HostSpec:
-        """Build what a host needs, and its initramfs, with a guest's kernel and root if it has one."""
+             ports: Mapping[str, Port] | None = None) -> HostSpec:
+        """Build what a host needs, and its initramfs, with a guest's kernel and root if it has one; `ports` are
+        those of all hosts in its network, by their names."""
         self._prepare()
         temporary.require(INITRAMFS_SIZE, f"the initramfs of host {name}")
         if config.outer:
@@ -105,8 +110,9 @@ class Session:
         root = rootfs.host_root(versions.VMM[config.vmm], self.context)
         parts = self._images / f"{name}-parts"
         parts.mkdir()
-        env = {"NAME": name, "ADDRESS": hardware.LAN[lan[0]] if lan else "", "SOURCE": hardware.LAN["server"],
-               "DESTINATION": hardware.LAN["client"]}
+        ports = ports or {}
+        env = {"NAME": name, "ADDRESS": ports[name].address if ports else "",
+               "HOSTS": "\n".join(f"{port.address} {other}" for other, port in ports.items())}
         guest_files: tuple[pathlib.Path, pathlib.Path] | None = None
         if guest:
             inner = self._own_kernel(guest.kernel, kernel.GUEST_FLAVOUR) if own_kernel.is_path(guest.kernel) else \
@@ -120,7 +126,7 @@ class Session:
         cpio.concatenate(initrd, [root.archive, *config.roots, parts / "modules.cpio", parts / "overlay.cpio"])
         shutil.rmtree(parts)
         bios = ("-bios", str(firmware.uefi(self.context))) if config.uefi else ()
-        return HostSpec(name, config, built, initrd, lan, linked, bios, vmm=root.vmm)
+        return HostSpec(name, config, built, initrd, ports.get(name), bios, vmm=root.vmm)
 
     def host(self, spec: HostSpec, program: pathlib.Path | None = None) -> Host:
         """A host that is not booted yet; `program` is another outer QEMU."""
@@ -151,14 +157,14 @@ class Session:
     def pair(self, source: HostConfig, destination: HostConfig, guest: GuestConfig,
              link: Link | None = None) -> list[HostSpec]:
         """Two hosts with a network between them, and with a guest's kernel and root."""
-        ends = dict.fromkeys(hardware.LAN, self.folder / "lan")
         if link:
-            wire = Wire(link, self.folder)
-            self._stack.callback(wire.close)
-            ends = wire.ends
+            wire = Wire(link, hardware.PAIR, self.folder)
+            self.callback(wire.close)
+            ports = wire.ports
+        else:
+            ports = {name: Port(number, self.folder / "lan", number == 1) for number, name in enumerate(hardware.PAIR, 1)}
         with self.context.steps.step("build the hosts' initramfs"):
-            return [self.spec(name, config, guest, end, link is not None)
-                    for name, config, end in zip(("source", "destination"), (source, destination), ends.items())]
+            return [self.spec(name, config, guest, ports) for name, config in zip(ports, (source, destination))]
 
     def command_lines(self, source: HostConfig, destination: HostConfig, guest: GuestConfig,
                       migration: MigrationConfig) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """README's commands for real hardware, and those of the guide that follow, must work as printed."""
 
-from guide import MODULE, VF, blocks, script
+from guide import MODULE, VF, script
 from lab.core import paths, versions
+from lab.core.guide import blocks
 from lab.build import driver, kernel
 from lab.scenario.config import MODEL, HostConfig
 

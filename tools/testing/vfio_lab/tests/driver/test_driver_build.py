@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from guide import blocks
 from lab.core import paths, versions
 from lab.core.git import environment
+from lab.core.guide import blocks
 from lab.core.run import clean_environment
 from lab.build import kernel_tree, sources
 from lab.build.kernel import Kernel, kernel

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guide import DESTINATION, MODULE, PF, VF, VF2, Monitor, blocks, messages, script
+from guide import DESTINATION, MODULE, PF, VF, VF2, Monitor, script
 from lab.core import paths, versions
+from lab.core.guide import blocks, messages
 from lab.core.progress import Steps
 from lab.build import driver, kernel
 from lab.scenario.config import MODEL, GuestConfig, HostConfig

@@ -20,8 +20,8 @@ import check
 from bench import Bench, QUEUES, SEC, VARIANT
 from check import CAN, CANNOT, CANNOT_TELL, REMOTE, WRONG_USE, on_host
 from defect_scenarios import works
-from guide import blocks
 from lab.core import hardware, paths, versions
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.build import kernel, rootfs
 from lab.scenario import accelerator

@@ -16,8 +16,8 @@ import pytest
 
 import check
 from check import CANNOT_TELL, CANNOT, WRONG_USE, Copy
-from guide import GUIDE
 from lab.core import hardware, paths
+from lab.core.guide import GUIDE
 
 VF, PF = hardware.ENGINES["sec"].vf(0), hardware.ENGINES["sec"].pf
 OTHER = "0000:00:01.0"

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from bench import wait_until
-from guide import blocks
 from lab.core import versions
 from lab.core.errors import LabError
+from lab.core.guide import blocks
 from lab.scenario import watch
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest

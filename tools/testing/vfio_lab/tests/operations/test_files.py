@@ -18,6 +18,7 @@ import bench
 import steps
 from lab.core import hardware, paths, versions
 from lab.core.context import Context
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig
@@ -25,7 +26,6 @@ from lab.scenario.guest import Guest, Start
 from lab.scenario.load import LoadRecord
 from lab.scenario.migration import slow_down
 from lab.scenario.session import Session
-from guide import blocks
 from migrations import ended
 from steps import State
 

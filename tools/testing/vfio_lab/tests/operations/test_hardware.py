@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guide import VF, VF2, Monitor, blocks
+from guide import VF, VF2, Monitor
 from lab.core import hardware, paths
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.build import installed
 from lab.release import deb

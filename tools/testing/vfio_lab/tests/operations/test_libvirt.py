@@ -17,19 +17,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from guide import blocks, messages
 from lab.core import hardware, paths, versions
 from lab.core.cache import Cache
 from lab.core.context import Context
 from lab.core.errors import LabError
+from lab.core.guide import blocks, messages
 from lab.core.progress import Steps
 from lab.build import rootfs
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig, default_load
 from lab.scenario.host import Host
+from lab.scenario.libvirt import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 from lab.scenario.migration import ENGINE
 from lab.scenario.session import Session
-from virsh import DAEMON, KEY, PROGRAM, Domain, domain, libvirt_up, said
 
 pytestmark = pytest.mark.slow("hosts with libvirt")
 

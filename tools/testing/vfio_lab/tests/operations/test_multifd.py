@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from guide import blocks
 from lab.core import versions
+from lab.core.guide import blocks
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import Scenario
 from migrations import cancel_in_pre_copy, cancel_in_stop_copy, destination_dies, ended, goes_on, running, vf_runs

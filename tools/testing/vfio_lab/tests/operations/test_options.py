@@ -10,9 +10,9 @@ import time
 import pytest
 
 import steps
-from guide import blocks
 from lab.core import hardware, versions
 from lab.core.errors import LabError
+from lab.core.guide import blocks
 from lab.scenario import accelerator
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import ENGINE

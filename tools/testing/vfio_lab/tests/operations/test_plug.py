@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import bench
-from guide import blocks
 from lab.core import paths, versions
 from lab.core.errors import LabError
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.scenario import accelerator
 from lab.scenario.config import LANE_QUEUES, MODEL, GuestConfig, HostConfig

@@ -15,8 +15,8 @@ import pytest
 import probe
 import probe_sweep
 from choices import DEFAULTS, OTHERWISE, choose
-from guide import blocks
 from lab.core import hardware, paths, versions
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.build import kernel, kselftest
 from lab.scenario import accelerator

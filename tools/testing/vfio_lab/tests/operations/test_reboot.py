@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guide import PF, VF, VF2, blocks
+from guide import PF, VF, VF2
 from lab.core import hardware, paths
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.build import rootfs
 from lab.scenario import accelerator

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bench import wait_until
-from guide import blocks
+from lab.core.guide import blocks
 from lab.scenario.config import HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.link import Link

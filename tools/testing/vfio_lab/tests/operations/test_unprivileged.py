@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from guide import blocks
 from lab.core.errors import Refusal
+from lab.core.guide import blocks
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import MEMORY_MIB
 

@@ -15,8 +15,8 @@ import subprocess
 
 import pytest
 
-from guide import blocks
 from lab.core import machine as this_machine, paths
+from lab.core.guide import blocks
 from lab.build import kernel_tree
 from lab.build.kernel import kernel
 from lab.release import deb

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from debs import DRIVER, FIRST, SECOND, as_newer, field
-from guide import VF, VF2, blocks
+from guide import VF, VF2
 from lab.core import hardware, paths
+from lab.core.guide import blocks
 from lab.core.progress import Steps
 from lab.core.versions import CHECKED, LTS
 from lab.build import installed

@@ -14,10 +14,10 @@ import subprocess
 import pytest
 
 import tap
-from guide import blocks
 from lab.core import hardware, paths, versions
 from lab.core.errors import LabError
 from lab.core.git import NOBODY, git
+from lab.core.guide import blocks
 from lab.core.run import clean_environment
 from lab.build import kernel_tree, kselftest, qemu
 from lab.build.kernel import CROSS, kernel, sources, unmet

@@ -1,47 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The admin guide's commands, taken from its text, and QEMU's monitor as a user types into it."""
+"""The variables of the admin guide's commands, and QEMU's monitor as a user types into it."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-import textwrap
 import threading
 import time
 
-from lab.core import hardware, paths
+from lab.core import hardware
 from lab.core.errors import LabError
 from lab.core.timeouts import MACHINE
 from lab.scenario.host import Host
+from lab.scenario.link import address
 
-GUIDE = paths.ROOT / "Documentation/admin-guide/hisi-acc-vfio-pci"
 PF = hardware.ENGINES["sec"].pf
 VF, VF2 = (hardware.ENGINES["sec"].vf(number) for number in range(2))
-DESTINATION = hardware.LAN["client"]
+DESTINATION = address(2)
 MODULE = "/build/module/hisi_acc_vfio_pci.ko"
 #: value of $GUEST; arguments are separated by bars, as one has blanks
 GUEST = ("-nodefaults|-no-user-config|-display|none|-smp|2|-m|256|-kernel|/lab/Image|-initrd|/lab/guest.cpio|"
          "-append|console=ttyAMA0 rdinit=/init panic=-1 quiet lab.driver=hisi_sec2|-serial|file:/run/guest.console|"
          "-device|virtio-serial-pci,romfile=|-chardev|file,id=report,path=/run/report|"
          "-device|virtserialport,chardev=report,name=report")
-
-
-#: pages whose commands other tests run
-APART = ("check", "hardware", "libvirt", "options", "packages", "probe", "security")
-
-
-def blocks(language: str, page: str = "") -> dict[str, str]:
-    """The named blocks of a language: of one of the separate pages, or of all others. "sh" runs on
-    hosts, "shell" on a build machine."""
-    shape = re.compile(rf"^\.\. code-block:: {language}\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", re.M)
-    return {m[1]: textwrap.dedent(m[2]).strip() for file in sorted(GUIDE.glob("*.rst"))
-            if (file.stem == page if page else file.stem not in APART) for m in shape.finditer(file.read_text())}
-
-
-def messages(page: str = "messages") -> list[str]:
-    """The messages of the guide's checklist, or of another page."""
-    table = (GUIDE / f"{page}.rst").read_text().split("Other reasons")[0]
-    return re.findall(r"^   \* - ``(.+)``$", table, re.M)
 
 
 def script(text: str) -> str:
