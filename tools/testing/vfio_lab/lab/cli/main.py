@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from ..core import paths, run, terminal, versions
 from ..core.errors import LabError, UsageError
 from ..core.progress import Steps
-from . import arguments, bisect, conformance, hosts, migrations, release, store, testing
+from . import arguments, bisect, conformance, fleet, hosts, migrations, release, store, testing
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 #: commands by purpose, as --help shows them
 GROUPS = {
-    "Migrate": ("demo", "migrate", "matrix"),
+    "Migrate": ("demo", "migrate", "matrix", "fleet"),
     "Use a host": ("run", "shell"),
     "Test and measure": ("check", "conformance", "bisect", "defects", "fuzz", "bench"),
     "Publish": ("docs", "deb", "series", "generate"),
@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=Version, nargs=0, help="print versions and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", prog="vlab", parser_class=_Subcommand,
                                   help=argparse.SUPPRESS)
-    for module in (migrations, hosts, bisect, testing, conformance, release, store):
+    for module in (migrations, fleet, hosts, bisect, testing, conformance, release, store):
         module.register(commands, common)
     for name, command in commands.choices.items():
         if command.usage is None:

@@ -55,6 +55,15 @@ def test_too_little_disk_is_reported(tmp_path: Path) -> None:
         disk.require(tmp_path, 1 << 60, "a test")
 
 
+def test_too_little_memory_is_reported(tmp_path: Path) -> None:
+    """Too little free memory must be reported, with both figures."""
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 99999999 kB\nMemAvailable: 3145728 kB\n", encoding="ascii")
+    machine.require_memory(3072, "a test", meminfo)
+    with pytest.raises(LabError, match="^Not enough memory for a test: 3.0 GiB are free and 4.0 GiB are needed.$"):
+        machine.require_memory(4096, "a test", meminfo)
+
+
 def test_unknown_names_are_refused_with_the_known() -> None:
     """Unknown names must be rejected, with the known ones."""
     with pytest.raises(LabError, match=f"nothing called kernle.*known are.*kernel-{versions.LTS}"):
