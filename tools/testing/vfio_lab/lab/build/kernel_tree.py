@@ -38,7 +38,7 @@ KERNELS_SECTION = "VFIO HISILICON PCI DRIVER"
 DRIVER_SECTION = "HISILICON ACCELERATOR VFIO MIGRATION DRIVER"
 #: of the lab, which stays where it is, programs that only it runs, and packages of what
 #: is not in the kernel
-LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/compatibility.rst", f"{GUIDE}/fleet.rst", f"{GUIDE}/hardware.rst",
+LAB_ONLY = ("Documentation/dev-tools/", f"{GUIDE}/compatibility.rst", f"{GUIDE}/fleet.", f"{GUIDE}/hardware.rst",
             f"{GUIDE}/packages.rst", f"{SELFTESTS}/vfio_iommu_dirty", f"{SELFTESTS}/edu_migration")
 #: lines that lead there
 LAB_LINES = {f"{SELFTESTS}/migration.mk": "include edu_migration.mk\ninclude vfio_iommu_dirty.mk\n",
