@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import pathlib
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -282,6 +284,59 @@ def test_a_guest_is_saved_and_restored(hosts, stack, defined, keep, commands):
             host.ssh.run(restore, timeout=240)
             guest.goes_on()
         guest.ends_well()
+
+
+def image(host: Host, file: str) -> None:
+    """Create an empty qcow2 file by QEMU's monitor: the host has no qemu-img."""
+    with host.ssh.popen("exec qemu-system-aarch64 -M none -nodefaults -display none -qmp stdio", stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE) as qemu:
+        for awaited, command, arguments in (
+                ("return", "qmp_capabilities", {}),
+                ("concluded", "blockdev-create", {"job-id": "file", "options": {"driver": "file", "filename": file, "size": 0}}),
+                ("return", "blockdev-add", {"driver": "file", "filename": file, "node-name": "file"}),
+                ("concluded", "blockdev-create", {"job-id": "image", "options": {"driver": "qcow2", "file": "file", "size": 1 << 30}}),
+                ("return", "quit", {})):
+            qemu.stdin.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            qemu.stdin.flush()
+            while awaited not in (line := qemu.stdout.readline().decode()):
+                assert line and "error" not in line, line
+    host.ssh.run(f"chown libvirt-qemu:kvm {file}")
+
+
+@pytest.fixture
+def disk(hosts) -> Iterator[str]:
+    """The XML of a qcow2 disk."""
+    file = "/var/lib/libvirt/images/disk.qcow2"
+    image(hosts[0], file)
+    yield (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{file}'/>"
+           "<target dev='vda' bus='virtio'/></disk>")
+    hosts[0].ssh.run(f"rm {file}")
+
+
+@migrates
+@pytest.mark.parametrize("inside, commands", [(False, DO["snapshot"]), (True, DO["internal-snapshot"])], ids=["external", "internal"])
+def test_a_guest_reverts_to_a_snapshot(hosts, stack, disk, inside, commands):
+    """A guest under load must continue after a snapshot, and each time that it reverts to it, with no result that
+    differs from that of software. The command of an internal one must be refused to a domain without a disk."""
+    host = hosts[0]
+    create, revert = commands.splitlines()
+    host.ssh.run("mkdir -p /var/tmp")
+    if inside:
+        with Domain(hosts[:1], domain(XML["managed"], stack.by_iommufd())) as guest:
+            guest.start()
+            assert "require all disks to be selected for snapshot" in said(host, create)
+            guest.ends_well()
+    with Domain(hosts[:1], domain((disk if inside else "") + XML["managed"], stack.by_iommufd())) as guest:
+        guest.start()
+        host.ssh.run(create, timeout=240)
+        guest.goes_on()
+        for _ in range(2):
+            host.ssh.run(revert, timeout=240)
+            guest.goes_on()
+        assert host.ssh.out("virsh domstate guest --reason") == "running (from snapshot)"
+        # requests are numbered again from the snapshot on: reports are not in order
+        report = guest.record.last
+        assert (report.mismatched, report.failed, report.stale) == (0, 0, 0)
 
 
 def there_and_back_by_group(hosts: tuple[Host, Host]) -> None:
