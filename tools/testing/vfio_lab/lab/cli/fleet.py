@@ -40,14 +40,15 @@ def run(args: argparse.Namespace, steps: Steps) -> int:
 
 def text(story: fleet.Story) -> str:
     """The summary."""
-    done = [move for move in story.moves if move.downtime_ms >= 0]
+    done = [move for move in story.moves if move.completed]
     lines = ["", "What ran where, at the end"]
     for member in fleet.MEMBERS:
         guests = [stay.guest for stay in story.stays if stay.host == member.name and stay.went == "ended"]
         state = "dead" if member.name in story.deaths else " ".join(guests) or "no guest"
         lines.append(f"  {member.name:<8} QEMU {member.vmm.name:<6} {state}")
     lines += ["", f"Migrations: {len(done)} completed, {len(story.moves) - len(done)} failed as their destination died"]
-    lines += [f"  {move.guest:<8} {move.source} to {move.destination}: {move.end - move.start:.0f} s, downtime {move.downtime_ms} ms"
+    lines += [f"  {move.guest:<8} {move.source} to {move.destination}: {move.end - move.start:.0f} s"
+              + ("" if move.downtime_ms is None else f", downtime {move.downtime_ms} ms")
               for move in done]
     lines += ["", "Requests, each compared with the result of software"]
     lines += [f"  {guest:<14} {count}{', lost with its host' if guest in story.lost else ''}" for guest, count in story.verified.items()]

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from ..scenario.fleet import Member, Move, Stay, Story
 
-WIDTH, LEFT, RIGHT, TOP = 900, 150, 20, 40
+WIDTH, LEFT, RIGHT, TOP = 900, 150, 40, 40
 #: of a guest's bar, of the space between hosts, and of the legend
 BAR, GAP, LEGEND = 20, 14, 44
 COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#76b7b2", "#9c755f", "#edc948", "#e15759")
@@ -89,9 +89,9 @@ class _Drawing:
         stays = self._story.stays
         before = next(stay for stay in reversed(stays) if stay.guest == move.guest and stay.host == move.source and stay.start <= move.start)
         after = next((stay for stay in stays if stay.host == move.destination and
-                      (move.downtime_ms < 0 or stay.guest == move.guest and stay.start >= move.end)), None)
+                      (not move.completed or stay.guest == move.guest and stay.start >= move.end)), None)
         if after:
-            self.elements.append(f'<path class="{"move" if move.downtime_ms >= 0 else "failed"}" d="M {self._x(move.start)} '
+            self.elements.append(f'<path class="{"move" if move.completed else "failed"}" d="M {self._x(move.start)} '
                                  f'{self._middles[id(before)]} L {self._x(move.end)} {self._middles[id(after)]}"/>')
 
     def scale(self) -> None:

@@ -50,7 +50,7 @@ def test_a_guest_goes_nowhere_that_qemu_refuses(planned):
 STORY = Story(
     [Stay("guest1", "host1", 0, "started", 20, "migrated"), Stay("guest2", "host2", 5, "started", 60, "ended"),
      Stay("guest3", "host4", 5, "started", 50, "lost"), Stay("guest1", "host3", 20, "migrated", 60, "ended")],
-    [Move("guest1", "host1", "host3", 12, 20, 345), Move("guest2", "host2", "host4", 45, 55, -1)],
+    [Move("guest1", "host1", "host3", 12, 20, True, 345), Move("guest2", "host2", "host4", 45, 55, False)],
     {"host1": (21, 25)}, {"host4": 50}, ["guest3"], {"guest1": 100, "guest2": 200, "guest3": 30}, [], 60)
 
 
@@ -93,7 +93,7 @@ def test_a_fleet_is_upgraded():
     assert story.failures == []
     assert set(story.upgrades) == {member.name for member in MEMBERS if member.driver == "in-tree"} and set(story.deaths) == {MORTAL}
     assert set(story.lost) == {stay.guest for stay in story.stays if stay.host == MORTAL}
-    assert [move.destination for move in story.moves if move.downtime_ms < 0] == [MORTAL]
+    assert [move.destination for move in story.moves if not move.completed] == [MORTAL]
     last = {stay.guest: stay for stay in story.stays}
     assert {guest for guest, stay in last.items() if stay.went != "ended"} == set(story.lost)
     assert len(last) == fleet.GUESTS + len(story.lost) and all(story.verified[guest] for guest in last)
