@@ -86,8 +86,8 @@ class Move:
 
 @dataclasses.dataclass
 class Story:
-    """What happened.  `drivers` has the time from which a host has this driver, `deaths` that of its end; `verified`
-    counts requests by guest, each compared with the result of software."""
+    """What happened, in seconds since the fleet's start.  `upgrades` has when a host's package was installed, from and
+    to, `deaths` when a host died; `verified` counts requests by guest, each compared with the result of software."""
 
     stays: list[Stay] = dataclasses.field(default_factory=list)
     moves: list[Move] = dataclasses.field(default_factory=list)
@@ -101,6 +101,8 @@ class Story:
 
 def boot(session: Session) -> list[Host]:
     """Boot the fleet's hosts, at one switch."""
+    if not rootfs.has_libvirt(LIBVIRT, session.context):
+        raise LabError(f"This machine's mirror has no libvirt {LIBVIRT.name}, which a fleet needs.")
     switch = Switch([member.name for member in MEMBERS], session.folder)
     session.callback(switch.close)
     package = module_package.build(kernel.kernel(KERNEL, session.context), session.folder, session.context)
@@ -125,7 +127,8 @@ class Fleet:
         self._began = time.monotonic()
         self._steps = steps
         self._hosts = {host.name: host for host in hosts}
-        self._vmms = {member.name: member.vmm for member in MEMBERS}
+        # where the mirror has no newer QEMU, all have the older one
+        self._vmms = {host.name: host.spec.vmm for host in hosts}
         self._guests: dict[str, Domain] = {}
         self._numbers: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
@@ -222,7 +225,9 @@ class Fleet:
             self.story.lost.append(other)
             stay = self._stay(other)
             stay.end, stay.went = self.now(), "lost"
-        here.ssh.run(ABORT.replace(" guest", f" {name}"), timeout=120)
+        said = here.ssh.run(ABORT.replace(" guest", f" {name}"), timeout=120, check=False)
+        if said.returncode:
+            self.story.failures.append(f"the migration of {name} could not be aborted: {said.stderr.strip()}")
 
     def _dies_on_the_way(self, name: str, there: str) -> None:
         """The destination of a migration dies: the guest must continue where it is."""
@@ -275,6 +280,8 @@ class Fleet:
             where = self.drain(member.name, MORTAL)
             self.upgrade(member.name)
             self.refill(member.name, where)
+        if MORTAL not in self.story.deaths:
+            self.story.failures.append(f"{MORTAL} did not die: no guest was on its way to it")
         for name in self.story.lost:
             self.start(f"{name}-again", self._numbers[name], min(self._living(), key=lambda host: len(self._on(host))))
         self._judge()

@@ -25,7 +25,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture
 def planned() -> Fleet:
     """A fleet of hosts that were not booted, with their first guests."""
-    one = Fleet([types.SimpleNamespace(name=member.name) for member in MEMBERS], Steps(io.StringIO()))
+    one = Fleet([types.SimpleNamespace(name=member.name, spec=types.SimpleNamespace(vmm=member.vmm)) for member in MEMBERS],
+                Steps(io.StringIO()))
     for member in MEMBERS:
         for number in range(member.guests):
             one._guests[f"{member.name}-{number}"] = types.SimpleNamespace(host=one._hosts[member.name])
@@ -45,6 +46,14 @@ def test_a_guest_goes_nowhere_that_qemu_refuses(planned):
     assert versions.refusal(versions.SERIES[fleet.KERNEL], OLD, versions.SERIES[fleet.KERNEL], NEW)
     with pytest.raises(LabError, match="no host can take the guests of host1"):
         planned._choose("host1")
+
+
+def test_a_run_in_which_no_host_dies_fails(planned, monkeypatch):
+    """If no guest was on its way to the host that is to die, as where all hosts have one QEMU, the run must fail, and say why."""
+    for name in ("set_up", "fill", "upgrade", "refill", "_judge"):
+        monkeypatch.setattr(planned, name, lambda *_: None)
+    monkeypatch.setattr(planned, "drain", lambda *_: {})
+    assert planned.run().failures == ["host4 did not die: no guest was on its way to it"]
 
 
 STORY = Story(
