@@ -8,6 +8,22 @@ import dataclasses
 VARIANT_DRIVER = "hisi_acc_vfio_pci"
 #: how the names of the stock drivers' algorithms begin in /proc/crypto
 ALGORITHMS = ("hisi_", "hisi-", "hpre-")
+#: harmless messages of the stock drivers, as regular expressions
+USUAL = (
+    # on a wrong tag, which the kernel's self-tests of AEADs use
+    r"hisi_sec2 \S+ flag\[3\], icv\[2\]",
+    # before it falls back to another accelerator or software
+    r"hisi_\w+ \S+ All \d+ queues of QM are busy!",
+    # while Host.unexpected() waits for the end of a reset
+    r"hisi_\w+ \S+ dev resetting, read alg qos failed!")
+#: the same in a guest's console, where warnings count, too
+USUAL_IN_A_GUEST = (
+    # the guest lacks a module that this one needs; nothing uses it
+    r"lz4: Unknown symbol ",
+    # memory space enable of a VF is hardwired to 0; in a guest it is emulated, initially 0
+    r"hisi_\w+ \S+ enabling device \(0000 -> 0002\)",
+    # the guest has a vIOMMU
+    r"hisi_\w+ \S+ SMMU Opened, the iommu type = \d+$")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,21 +17,15 @@ _SPLAT = re.compile(
     r"|UBSAN: |suspicious RCU|trying to register non-static key|lock held when returning|ODEBUG: "
     r"|Internal error|refcount_t: |Unable to handle kernel|kmemleak: [1-9]\d* new|rcu.*detected .*stall",
     re.I)
-# SMMU faults, and messages of accelerator drivers, where a log has no levels
-_TROUBLE = re.compile(r"arm-smmu-v3 .*\bevent\b|hisi.*(error|fail|timeout)", re.I)
+# SMMU faults, tests of KUnit that failed, and messages of devices' drivers, where a log has no levels
+_DRIVERS = "|".join(sorted({name for engine in hardware.ALL.values() for name in (engine.driver, engine.variant)}))
+_TROUBLE = re.compile(rf"arm-smmu-v3 .*\bevent\b|# \w+: pass:\d+ fail:[1-9]|({_DRIVERS}).*(error|fail|timeout)", re.I)
 
 # Harmless messages, each with the reason
 _USUAL = re.compile("|".join((
     # printed at each boot
     r"kmemleak: Kernel memory leak detector (initialized|disabled)",
-    # KUnit's summary of a suite that passed
-    r"# hisi_acc_\w+: pass:\d+ fail:0 ",
-    # the stock driver on a wrong tag, which the kernel's self-tests of AEADs use
-    r"hisi_sec2 \S+ flag\[3\], icv\[2\]",
-    # the stock driver before it falls back to another accelerator or software
-    r"hisi_\w+ \S+ All \d+ queues of QM are busy!",
-    # the stock driver while Host.unexpected() waits for the end of a reset
-    r"hisi_\w+ \S+ dev resetting, read alg qos failed!",
+    *hardware.USUAL,
     # last message of any kernel, at level emerg
     r"reboot: (Power down|Restarting system)")))
 
@@ -39,13 +33,9 @@ _USUAL = re.compile("|".join((
 _USUAL_WARNING = re.compile("|".join((
     # before the command line's "quiet" takes effect
     r"Kernel command line: ",
-    # the guest lacks a module that this one needs; nothing uses it
-    r"lz4: Unknown symbol ",
-    # memory space enable of a VF is hardwired to 0; in a guest it is emulated, initially 0
-    r"hisi_\w+ \S+ enabling device \(0000 -> 0002\)",
+    *hardware.USUAL_IN_A_GUEST,
     # the guest has a vIOMMU
     r"\S+ \S+ Adding to iommu group \d+$",
-    r"hisi_\w+ \S+ SMMU Opened, the iommu type = \d+$",
     # an emulated CPU is slow
     r"hrtimer: interrupt took ",
     r"pci-host-generic \S+ Memory resource size exceeds max for 32 bits",

@@ -27,6 +27,7 @@ RULE = "[   91.0] " + "=" * 66
     "[    9.1] arm-smmu-v3 9050000.smmuv3: event 0x10 received:",
     "[    9.1] arm-smmu-v3 9050000.smmuv3: event: F_TRANSLATION client: 0000:00:09.0 sid: 0x48",
     "[    9.1] hisi_sec2 0000:00:08.0: sec_me_ooo_error found",
+    "[    9.1] edu_vfio_pci 0000:01:00.0: the device failed to stop",
     "[    9.1] # hisi_acc_vf_data: pass:10 fail:1 skip:0 total:11",
 ])
 def test_a_splat_is_seen(line):
