@@ -296,6 +296,17 @@ def guest_kernel(args: argparse.Namespace) -> str:
     return chosen if own_kernel.is_path(chosen) else kernel.flavoured(kernel.GUEST_FLAVOUR, chosen)
 
 
+def refuse_report(args: argparse.Namespace, folder: bool = False) -> None:
+    """Reject a file, or directory, for reports that cannot be written, before anything is built."""
+    if not args.report:
+        return
+    # directories are made if they are missing
+    existing = next(p for p in (args.report, *args.report.parents) if p.exists())
+    wanted = folder or existing != args.report
+    if existing.is_dir() != wanted or not os.access(existing, os.W_OK):
+        args.parser.error(f"cannot write to {args.report}")
+
+
 def refuse(args: argparse.Namespace) -> None:
     """Reject options of hosts that do not go together, before anything is built."""
     kernels = [args.kernel, getattr(args, "to_kernel", None) or args.kernel]

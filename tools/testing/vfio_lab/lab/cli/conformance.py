@@ -19,7 +19,7 @@ from ..scenario.config import HostConfig
 from ..scenario.host import Host
 from ..scenario.session import Session
 from ..probe import conformance, conformance_report
-from . import logs
+from . import arguments, logs
 
 ENGINE = hardware.ENGINES["sec"]
 #: of the sample's device
@@ -81,6 +81,7 @@ def subject(args: argparse.Namespace, context: Context) -> Subject:
 
 def refuse(args: argparse.Namespace) -> None:
     """Reject wrong options before anything is built."""
+    arguments.refuse_report(args, folder=True)
     module = args.driver_module
     if bool(args.driver) == bool(module):
         args.parser.error(f"one of --driver and --driver-module is needed; known drivers: {', '.join(KNOWN)}")

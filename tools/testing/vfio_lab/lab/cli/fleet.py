@@ -14,11 +14,12 @@ from ..build import kernel, parts
 from ..release import fleet_figure
 from ..scenario import fleet, report
 from ..scenario.session import Session
-from . import logs
+from . import arguments, logs
 
 
 def run(args: argparse.Namespace, steps: Steps) -> int:
     """vlab fleet."""
+    arguments.refuse_report(args, folder=True)
     machine.require_memory(len(fleet.MEMBERS) * fleet.MEMORY, f"{len(fleet.MEMBERS)} hosts")
     wanted = {"rootfs", "library", "programs", "qemu", f"kernel-{kernel.GUEST}", f"kernel-{fleet.KERNEL}", f"driver-{fleet.KERNEL}",
               *(f"rootfs-{member.vmm.name}" for member in fleet.MEMBERS)}

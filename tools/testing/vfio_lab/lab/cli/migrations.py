@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
 import time
 
@@ -24,11 +23,7 @@ def refuse(args: argparse.Namespace) -> None:
     missing = next((p for p in args.patch if not p.is_file()), None)
     if missing:
         args.parser.error(f"no such file: {missing}")
-    if args.report:
-        # its directories are made if they are missing
-        existing = next(p for p in (args.report, *args.report.parents) if p.exists())
-        if existing.is_dir() == (existing == args.report) or not os.access(existing, os.W_OK):
-            args.parser.error(f"cannot write to {args.report}")
+    arguments.refuse_report(args)
     ends = ((args.from_driver, args.kernel), (args.to_driver, args.to_kernel or args.kernel))
     if args.patch and all(arguments.driver_of(*end) != "tree" for end in ends):
         args.parser.error("--patch changes this checkout's driver, and no host has that: --from-driver checkout")

@@ -89,6 +89,8 @@ def vlab(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (("migrate", "--patch", "/nowhere.patch"), "no such file: /nowhere.patch"),
     (("migrate", "--dry-run", "--report", "/dev"), "cannot write to /dev"),
     (("migrate", "--dry-run", "--report", "/etc/hostname/x.json"), "cannot write to /etc/hostname/x.json"),
+    (("fleet", "--report", "/etc/hostname"), "cannot write to /etc/hostname"),
+    (("conformance", "--driver", "tree", "--report", "/etc/hostname/x"), "cannot write to /etc/hostname/x"),
     (("migrate", "--engines", "edu,sec"), "edu is used alone"),
     (("migrate", "--engines", "edu", "--from-driver", "in-tree"), "the kernel has no driver for edu"),
     (("migrate", "--engines", "edu", "--backend", "container"), "the driver for edu needs --backend iommufd"),
