@@ -73,6 +73,7 @@ class Domain:
         self.record = LoadRecord(max(h.timeout_scale for h in hosts))
         self.host = hosts[0]
         self._hosts = hosts
+        #: the hosts that it was started on, or was to arrive at
         self._been: dict[Host, None] = {}
         self._readers: list[subprocess.Popen[bytes]] = []
         self.host.ssh.run(f"cat > {self._xml}", stdin=xml)
@@ -80,8 +81,8 @@ class Domain:
     def expect(self, host: Host) -> None:
         """Prepare a host to receive the guest's load reports, before the guest gets there."""
         host.ssh.run(f"rm -f {self._console} {self._report}.in {self._report}.out; mkfifo {self._report}.in {self._report}.out")
-        # Open for writing, too: writers come and go
         self._been[host] = None
+        # Open for writing, too: writers come and go
         reader = host.ssh.popen(f"exec cat <> {self._report}.out", stdout=subprocess.PIPE)
         threading.Thread(target=self.record.follow, args=(host.name, reader.stdout), daemon=True).start()
         self._readers.append(reader)
