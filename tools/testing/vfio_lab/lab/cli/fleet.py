@@ -26,17 +26,18 @@ def run(args: argparse.Namespace, steps: Steps) -> int:
     parts.build([name for name in parts.WHAT if name in wanted], steps)
     with logs.folder("fleet") as folder, Session(steps, folder) as session:
         one, target = fleet.Fleet(fleet.boot(session), steps), args.report or folder
-        story = one.story
+        story, held = one.story, False
         try:
             with one:
                 one.run()
+            held = not story.failures
         finally:
             # of a run that failed, too
-            report.replace(target / "fleet.json", json.dumps(dataclasses.asdict(story), indent=1) + "\n")
+            report.replace(target / "fleet.json", json.dumps(dataclasses.asdict(story) | {"passed": held}, indent=2) + "\n")
             report.replace(target / "fleet.svg", fleet_figure.picture(story, fleet.MEMBERS))
         print(text(story), flush=True)
         print(f"report: {target / 'fleet.json'}, {target / 'fleet.svg'}\nlogs:   {folder}", flush=True)
-    return 1 if story.failures else 0
+    return 0 if held else 1
 
 
 def text(story: fleet.Story) -> str:

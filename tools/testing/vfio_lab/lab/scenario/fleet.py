@@ -144,7 +144,7 @@ class Fleet:
 
     def now(self) -> float:
         """Seconds since its start."""
-        return time.monotonic() - self._began
+        return round(time.monotonic() - self._began, 3)
 
     def _stay(self, guest: str) -> Stay:
         return next(stay for stay in reversed(self.story.stays) if stay.guest == guest)
