@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Mutation tests of the device model: without one of its rules, one of its own tests must fail.
+"""Mutation tests of the device model: without one of its rules, one of its own tests must fail, as `make check` runs them.
 
 Each mutant is another outer QEMU, which takes some seconds to build on top of the usual one.
 """
@@ -50,7 +50,7 @@ MUTANTS: dict[str, tuple[dict[str, str], str]] = {
 def test_a_test_fails(context, name):
     """The tests in the file of the mutant must fail with it."""
     mutation, where = MUTANTS[name]
-    done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x",
+    done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "--quick",
                            f"--outer={qemu.outer(context, mutation)}", where],
                           cwd=paths.LAB / "tests", capture_output=True, text=True, check=False)
     assert re.search(r"^FAILED |^ERROR ", done.stdout, re.M), f"{name} survives: {done.stdout[-2000:]}"
