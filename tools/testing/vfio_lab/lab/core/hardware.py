@@ -32,8 +32,9 @@ class Engine:
     the place on the host's root bus, or on the bus of its own behind a root port
     at that place.  A PF and its 63 VFs take 64 consecutive places of the bus.  `variant` is its
     VFIO driver, built from `sources` in this clone unless it is the one under test, `arcs` that driver's
-    tracepoint for arcs, if it has one (scenario/arcs.py); `lanes` is what the load of a guest needs for it, if that is fixed.  Without `model` it is no device of
-    the lab's: one function without VFs, properties and counters, see Device."""
+    tracepoint for arcs, if it has one (scenario/arcs.py); `lanes` is what the load of a guest needs
+    for it, if that is fixed.  Without `model` it is no device of the lab's: one function without VFs,
+    properties and counters, see Device."""
 
     name: str
     device: str

@@ -17,13 +17,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 #: what waits for the link in each direction, in milliseconds of its bandwidth: a small router
 QUEUE_MS = 50
 LENGTH = struct.Struct("!I")
-
-
 #: where a frame has the addresses of its receiver and sender, after its length
 RECEIVER, SENDER = slice(4, 10), slice(10, 16)
 
@@ -119,9 +117,9 @@ class _Network:
             self._sockets.append(listening)
             listening.bind(str(port.path))
             listening.listen(1)
-        self._begin(dict(zip(self.ports.values(), list(self._sockets))))
+        self._begin(list(self._sockets))
 
-    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
+    def _begin(self, listening: Sequence[socket.socket]) -> None:
         """Start to pass frames between the hosts that connect."""
         raise NotImplementedError
 
@@ -142,8 +140,8 @@ class Wire(_Network):
         self._link = link
         super().__init__(names, folder)
 
-    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
-        threading.Thread(target=self._connect, args=(*listening.values(),), daemon=True).start()
+    def _begin(self, listening: Sequence[socket.socket]) -> None:
+        threading.Thread(target=self._connect, args=tuple(listening), daemon=True).start()
 
     def _connect(self, *listening: socket.socket) -> None:
         try:
@@ -159,12 +157,12 @@ class Switch(_Network):
     """Connects any number of hosts, as an Ethernet switch does: a frame goes to the host that has its address, or
     to all others."""
 
-    def _begin(self, listening: Mapping[Port, socket.socket]) -> None:
+    def _begin(self, listening: Sequence[socket.socket]) -> None:
         self._lock = threading.Lock()
         #: the hosts that have connected, and what is held to send to each
         self.connected: dict[socket.socket, threading.Lock] = {}
         self._known: dict[bytes, socket.socket] = {}
-        for one in listening.values():
+        for one in listening:
             threading.Thread(target=self._pass, args=(one,), daemon=True).start()
 
     def _pass(self, listening: socket.socket) -> None:

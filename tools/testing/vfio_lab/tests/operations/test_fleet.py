@@ -58,7 +58,8 @@ def test_a_run_in_which_no_host_dies_fails(planned, monkeypatch):
 
 STORY = Story(
     [Stay("guest1", "host1", 0, "started", 20, "migrated"), Stay("guest2", "host2", 5, "started", 60, "ended"),
-     Stay("guest3", "host4", 5, "started", 50, "lost"), Stay("guest1", "host3", 20, "migrated", 60, "ended")],
+     Stay("guest3", "host4", 5, "started", 50, "lost"), Stay("guest1", "host3", 20, "migrated", 60, "ended"),
+     Stay("guest4", "host1", 5, "started", 60, "ended")],
     [Move("guest1", "host1", "host3", 12, 20, True, 345), Move("guest2", "host2", "host4", 45, 55, False)],
     {"host1": (21, 25)}, {"host4": 50}, ["guest3"], {"guest1": 100, "guest2": 200, "guest3": 30}, [], 60)
 
