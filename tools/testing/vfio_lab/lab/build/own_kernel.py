@@ -187,9 +187,9 @@ def _configure(label: str, tree: Path, build: Path, flavour: str, fragments: Seq
         context.steps.note(not_accepted(label, missed))
 
 
-def _from_tree(tree: Path, flavour: str, fragments: Sequence[Path], context: Context) -> Kernel:
+def _from_tree(tree: Path, name: str, flavour: str, fragments: Sequence[Path], context: Context) -> Kernel:
     """Build a source tree, as far as it has changed."""
-    label = flavoured(flavour, _name(tree)) if flavour else _name(tree)
+    label = flavoured(flavour, name) if flavour else name
     log = context.cache.log(f"kernel-tree-{label}")
 
     def prepare(folder: Path) -> None:
@@ -237,12 +237,13 @@ def _from_image(image: Path) -> Kernel:
     return replace(kernel, flavour=_flavour(_config_of(kernel)))
 
 
-def kernel(path: Path, context: Context, flavour: str = "", fragments: Sequence[Path] = ()) -> Kernel:
+def kernel(path: Path, context: Context, flavour: str = "", fragments: Sequence[Path] = (), name: str = "") -> Kernel:
     """The kernel that a path names, built if it is a source tree: for a host, or of the
-    flavour for a guest; with the user's fragments of its configuration."""
+    flavour for a guest; with the user's fragments of its configuration.  `name` is another one
+    than the path's last part."""
     kind = form(path)
     if kind == "tree":
-        return _from_tree(path, flavour, fragments, context)
+        return _from_tree(path, name or _name(path), flavour, fragments, context)
     if fragments:
         raise LabError(f"{path} is built already: fragments of a configuration are for a source tree.")
     if kind == "image":

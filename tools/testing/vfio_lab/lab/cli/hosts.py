@@ -28,10 +28,12 @@ def needed(args: argparse.Namespace) -> list[str]:
     to_kernel = getattr(args, "to_kernel", None) or args.kernel
     ends = {(args.kernel, getattr(args, "driver", None) or args.from_driver), (to_kernel, getattr(args, "to_driver", ""))}
     roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
-    names = {"rootfs", "library"} | {f"kernel-{one}" for one, _ in ends} | roots
+    # with more options a kernel and its driver are built for the command
+    built = "linux-source" if args.config else "kernel"
+    names = {"rootfs", "library"} | {f"{built}-{one}" for one, _ in ends} | roots
     if not args.qemu:
         names.add("qemu-asan" if qemu.is_sanitized() else "qemu")
-    if not getattr(args, "patch", ()):
+    if not getattr(args, "patch", ()) and not args.config:
         names |= {f"driver-{one}" for one, driver in ends if arguments.driver_of(driver, one) == "tree"}
     if getattr(args, "guest", True):
         names |= {"programs", f"kernel-{arguments.guest_kernel(args)}"}
@@ -39,9 +41,11 @@ def needed(args: argparse.Namespace) -> list[str]:
 
 
 def _trees(args: argparse.Namespace) -> list[str]:
-    """The source trees among the kernels of a command."""
-    named = (args.kernel, getattr(args, "to_kernel", None), args.guest_kernel if getattr(args, "guest", True) else None)
-    return [name for name in dict.fromkeys(filter(None, named)) if arguments.is_tree(name)]
+    """Those of a command's kernels that are built for it: source trees, and those with more options."""
+    hosts = [name for name in (args.kernel, getattr(args, "to_kernel", None)) if name]
+    named = [*hosts, args.guest_kernel] if getattr(args, "guest", True) else hosts
+    return [name for name in dict.fromkeys(named) if
+            arguments.is_tree(name) or args.config and name in hosts and arguments.takes_config(name)]
 
 
 def unbuilt(args: argparse.Namespace) -> bool:

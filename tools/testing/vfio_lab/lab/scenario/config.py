@@ -34,7 +34,7 @@ MIN_LANES, MAX_LANES = 12, 64
 @dataclasses.dataclass(frozen=True)
 class HostConfig:
     """A host.  `kernel` is a series, or the absolute path of a user's own kernel, a source tree of
-    which is configured with `fragments`, too.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
+    which is configured with `fragments`, too, as a series is then built anew.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
     tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
     tracking; with `ports` each accelerator is behind a root port, which reports errors of
     the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the

@@ -76,15 +76,20 @@ class Session:
         return self._key
 
     def _own_kernel(self, path: str, flavour: str = "", fragments: Sequence[pathlib.Path] = ()) -> kernel.Kernel:
-        """A user's own kernel; make looks once in a session for what has changed in a tree."""
+        """A user's own kernel, also one of the lab's with more options; make looks once in a session for
+        what has changed in a tree."""
         wanted = (path, flavour, *fragments)
         if wanted not in self._kernels:
-            self._kernels[wanted] = own_kernel.kernel(pathlib.Path(path), self.context, flavour, fragments)
+            name = ""
+            if not own_kernel.is_path(path):
+                name, _, flavour = path.partition("-")
+                path = str(kernel.sources(name, self.context))
+            self._kernels[wanted] = own_kernel.kernel(pathlib.Path(path), self.context, flavour, fragments, name)
         return self._kernels[wanted]
 
     def _kernel(self, config: HostConfig) -> kernel.Kernel:
         """A host's kernel."""
-        if not own_kernel.is_path(config.kernel):
+        if not own_kernel.is_path(config.kernel) and not config.fragments:
             return kernel.kernel(config.kernel, self.context, config.kernel_patch)
         built = self._own_kernel(config.kernel, fragments=config.fragments)
         own_kernel.check(built, [config.engine(name) for name in config.engines],

@@ -20,9 +20,9 @@ from lab.core.errors import LabError
 from lab.core.git import environment, git
 from lab.core.hardware import ENGINES
 from lab.build import kernel, kernel_tree, own_kernel
-from lab.cli import main as cli
+from lab.cli import arguments, main as cli
 from lab.cli.arguments import driver_of
-from lab.cli.hosts import needed
+from lab.cli.hosts import needed, unbuilt
 
 VLAB = pathlib.Path(__file__).resolve().parents[2] / "vlab"
 # The in-tree driver, a line of how it loads a VF, and a typing error in it: the device gets the queues' contexts
@@ -100,6 +100,23 @@ def test_the_driver_is_that_of_the_tree_under_test(built, line, by_default):
     assert driver_of(args.driver, args.kernel) == by_default
     # A module of this checkout for a kernel by number is a part to build
     assert (f"driver-{versions.DEFAULT}" in needed(args)) == (by_default == "tree" and "--kernel" not in line)
+
+
+@pytest.mark.slow("configures or builds a kernel")
+def test_more_options_are_for_kernels_that_are_built(built, tmp_path, capsys):
+    """With --config a kernel by number must be built anew, of which only the sources are a part, and the
+    driver with it; not one that is built already."""
+    line = ["run", "--config", "/etc/hostname", "--dry-run"]
+    args = cli.parsed([*line, "--", "true"])
+    names = needed(args)
+    assert f"linux-source-{versions.DEFAULT}" in names
+    assert not {f"kernel-{versions.DEFAULT}", f"driver-{versions.DEFAULT}"} & set(names)
+    assert unbuilt(args) and f"the kernel of {versions.DEFAULT}" in capsys.readouterr().out
+    assert arguments.host_config(args, "tree").fragments == (pathlib.Path("/etc/hostname"),)
+    args = cli.parsed([*line, "--kernel", str(built.image), "--", "true"])
+    with pytest.raises(SystemExit):
+        arguments.refuse(args)
+    assert "--config is for kernels that are built here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("series", versions.CHECKED)
