@@ -52,7 +52,8 @@ BENCH = (*PACKAGES, "python3-matplotlib")
 #: patches for a kernel's tree: make series
 SERIES = (*PACKAGES, "git")
 #: run tests, or list them
-PYTEST = ("python3-pytest", "python3-pytest-timeout", "python3-pytest-xdist")
+PYTEST = ("python3-pytest", "python3-pytest-repeat", "python3-pytest-timeout",
+          "python3-pytest-xdist")
 #: all packages for make check; Debian packages are made from a clone only
 CHECK = tuple(dict.fromkeys((*PACKAGES, *PYTEST, "cpio", "git", "procps", *STATIC, *FUZZ, *DOCS,
                              *(() if paths.PACKAGED else DEB))))
