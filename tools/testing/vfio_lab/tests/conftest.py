@@ -154,9 +154,13 @@ class Kept:
         phases = self._phases.setdefault(report.nodeid, [])
         phases.append(report)
         if report.when == "teardown":
+            failed = [phase for phase in phases if phase.failed]
             skipped = next((phase for phase in phases if phase.skipped), None)
-            outcome = "failed" if any(phase.failed for phase in phases) else "skipped" if skipped else "passed"
+            outcome = "failed" if failed else "skipped" if skipped else "passed"
             why = skipped.longrepr[2] if skipped and isinstance(skipped.longrepr, tuple) else ""
+            if failed:
+                crash = getattr(failed[0].longrepr, "reprcrash", None)
+                why = (crash.message if crash else failed[0].longreprtext).strip().partition("\n")[0]
             if not why.endswith(LEFT_OUT):
                 results.append(self._file, report.nodeid, outcome, sum(phase.duration for phase in phases), self._tree, why)
             del self._phases[report.nodeid]

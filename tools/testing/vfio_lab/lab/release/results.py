@@ -25,7 +25,8 @@ FINAL = ("passed", "skipped")
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """Result of a test: passed, failed or skipped; `why` has the reason for a skip."""
+    """Result of a test: passed, failed or skipped; `why` has the reason for a skip, or
+    the first line of what failed."""
 
     test: str
     outcome: str

@@ -65,7 +65,8 @@ def test_what_failed_runs_again(run, workers):
     outcomes = {name.partition("::")[2]: result.outcome for name, result in found.items()}
     assert outcomes == {"test_passes": "passed", "test_fails": "failed", "test_fails_at_its_end": "failed",
                         "test_is_skipped": "skipped", "test_takes_long": "passed"}
-    assert [result.why for result in found.values() if result.why] == ["Skipped: no such kernel"]
+    assert {name.partition("::")[2]: result.why for name, result in found.items() if result.why} == {
+        "test_fails": "assert False", "test_fails_at_its_end": "OSError", "test_is_skipped": "Skipped: no such kernel"}
     counts, again = run("--long", *workers)
     assert (counts.get("passed", 0), counts["failed"], counts["errors"]) == (1, 1, 1) and "skipped" not in counts
     assert set(again) == set(found)
