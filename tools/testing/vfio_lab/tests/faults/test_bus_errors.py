@@ -4,6 +4,7 @@ the VMM.  The accelerators of this host are behind root ports, as on servers."""
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -18,7 +19,7 @@ from lab.scenario.guest import Guest
 from lab.scenario.host import Host
 from lab.scenario.load import LoadRecord
 from bench import wait_until
-from migrations import TRICKLE, ended, event, starts, states, vf_runs
+from migrations import TRICKLE, WAIT, ended, event, goes_on, starts, states, vf_runs
 from steps import State
 
 pytestmark = pytest.mark.slow("errors of the bus in each state")
@@ -172,3 +173,58 @@ def test_a_nonfatal_error_in_pre_copy(new_session, then, how):
         vf_runs(scenario)
         assert resets(host)[1] == before
         arriving.close()
+
+
+@pytest.mark.long("a migration beside an error")
+@pytest.mark.expect(*SAID, f"guest on source: .*{TOLD}")
+@pytest.mark.parametrize("then", ["completed", "cancelled"])
+def test_a_nonfatal_error_in_stop_copy(new_session, then):
+    """An error of a VF in STOP_COPY must not disturb the migration: QEMU stops the guest for it, which is
+    stopped. The guest must continue, where it was or on the destination, with all its requests."""
+    with new_session().scenario(HostConfig(ports=True)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host, before = scenario.guest, scenario.source, resets(scenario.source)[1]
+        guest.enable(WAIT)
+        arriving, began = starts(scenario, 1 << 40)
+        event(guest, "MIGRATION", began, status="pre-switchover")
+        assert states(scenario) == "STOP_COPY"
+        inject(host, "sec.vf1")
+        wait_until("the kernel has recovered PF and VFs", lambda: recoveries(host) == 1)
+        wait_until("QEMU was told", lambda: re.search(TOLD, guest.console()))
+        if then == "cancelled":
+            guest.qmp.cmd("migrate_cancel")
+        else:
+            guest.qmp.cmd("migrate-continue", state="pre-switchover")
+        assert ended(guest, began) == then
+        user = guest if then == "cancelled" else arriving
+        event(user, "RESUME", began)
+        goes_on(scenario, user)
+        scenario.finish(user)
+        assert scenario.record.failures() == [] and resets(host)[1] == before
+        arriving.close()
+
+
+@pytest.mark.long("a migration beside an error")
+@pytest.mark.expect(*SAID, f"guest on destination: .*{TOLD}")
+def test_a_nonfatal_error_in_resuming(new_session):
+    """An error of the destination's VF, which is in RESUMING, must not end the migration: the guest must run
+    there, with all its requests."""
+    with new_session().scenario(HostConfig(ports=True)) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest, host = scenario.guest, scenario.destination
+        arriving, began = starts(scenario, TRICKLE)
+        event(guest, "MIGRATION", began, status="active")
+        wait_until("the destination's VF is in RESUMING", lambda: states(scenario, host) == "RESUMING")
+        before = resets(host)[1]
+        inject(host, "sec.vf1")
+        wait_until("the kernel has recovered PF and VFs", lambda: recoveries(host) == 1)
+        wait_until("QEMU was told", lambda: re.search(TOLD, arriving.console()))
+        assert states(scenario, host) == "RESUMING"
+        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        assert ended(guest, began) == "completed"
+        event(arriving, "RESUME", began)
+        scenario.keep_going(arriving)
+        scenario.finish(arriving)
+        assert scenario.record.failures() == [] and resets(host)[1] == before

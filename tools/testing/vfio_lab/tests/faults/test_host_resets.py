@@ -4,6 +4,7 @@ ends the guest if a VF can neither change its state nor be reset."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from lab.core.errors import LabError
 from lab.scenario import accelerator, watch
 from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
-from lab.scenario.migration import Scenario
-from migrations import ENDED, TRICKLE, ended, event
-from tenant_scenarios import WALKS, users_resets_beside_the_hosts, walked_beside_resets
+from lab.scenario.migration import ENGINE, Scenario
+from migrations import ENDED, TRICKLE, WAIT, cancel_in_pre_copy, cancel_in_stop_copy, channels, ended, event, goes_on, running
+from tenant_scenarios import LOOKS, WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
 pytestmark = pytest.mark.slow("resets beside migrations")
 
@@ -122,6 +123,82 @@ def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vf
                 outcomes.append(migrate(guest, *(CANCELLED, FAILED, COMPLETED)[number % 3]))
                 lives(guest)
             print(f"{', '.join(outcomes)}, beside {resets.end()} resets of each")
+        lives(guest)
+        arriving, began = scenario.expect_guest(), time.monotonic()
+        scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+        assert ended(guest, began) == "completed"
+        event(arriving, "RESUME", began)
+        lives(arriving)
+
+
+@contextlib.contextmanager
+def limited(scenario: Scenario, address: str) -> Iterator[None]:
+    """The PF's driver changes the VF's bandwidth limit all the time, at least once; it is 1000 at the end. While
+    the driver resets or migrates a VF it may refuse for a moment (EAGAIN)."""
+    host, pf = scenario.source, scenario.source.spec.config.engine(ENGINE)
+    host.ssh.run("touch /run/limits")
+    process = host.ssh.popen(
+        f"f=/sys/kernel/debug/{pf.driver}/{pf.pf}/alg_qos n=0; while [ -e /run/limits ]; do for limit in 500 1000; do "
+        f"looks={LOOKS}; until echo {address} $limit 2> /dev/null > $f; do looks=$((looks - 1)); [ $looks -gt 0 ] || exit 1; "
+        # each change is a line in the log
+        "usleep 10000; done; usleep 100000; done; n=$((n + 1)); done; echo $n", stdout=subprocess.PIPE)
+    try:
+        yield
+    finally:
+        host.ssh.run("rm -f /run/limits")
+        said = process.communicate(timeout=600)[0]
+    assert process.returncode == 0, f"{LOOKS} consecutive changes of the limit were refused"
+    assert int(said) > 0
+    print(f"beside {int(said)} changes of the limit")
+
+
+@pytest.mark.long("a limit beside channels")
+@pytest.mark.expect("source: hisi_sec2 .* dev resetting, write alg qos failed!", maybe=True)
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_channels_are_cancelled_beside_new_limits(new_session, vmm):
+    """While the PF's driver changes the VF's bandwidth limit, migrations in eight channels are cancelled in
+    pre-copy and in STOP_COPY: the guest must continue with all its requests."""
+    # a PF alone on its bus: its driver takes low bits of an address for a VF's number
+    with running(new_session, HostConfig(vmm=vmm, ports=True), migration=channels()) as scenario:
+        (vf, *_) = accelerator.vfs(scenario.source.ssh, scenario.source.spec.config.engine(ENGINE))
+        with limited(scenario, vf):
+            for cancel in (cancel_in_pre_copy, cancel_in_stop_copy) * 2:
+                cancel(scenario)
+                goes_on(scenario, scenario.guests[0])
+
+
+def cancelled(scenario: Scenario, guest: Guest, status: str, bandwidth: int) -> None:
+    """Cancel a migration to the destination when it has a status, or has failed."""
+    arriving, began = scenario.expect_guest(), time.monotonic()
+    scenario.begin(guest, bandwidth, downtime_limit=60_000)
+    guest.qmp.wait(f"it is {status}", lambda e: e.name == "MIGRATION" and e.at >= began and
+                   e.data["status"] in (status, *ENDED), 60, guest.alive)
+    guest.qmp.cmd("migrate_cancel")
+    assert ended(guest, began) != "completed"
+    arriving.close()
+    guest.qmp.cmd("cont")
+    lives(guest)
+
+
+@pytest.mark.long("resets beside channels")
+# of the destination, whose migration ends early
+@pytest.mark.expect("guest on destination: qemu-system-aarch64: ", maybe=True)
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_a_machine_survives_them_in_channels(new_session, vmm):
+    """While the host resets the VF, migrations in eight channels are cancelled in pre-copy and in STOP_COPY:
+    QEMU must live, and the last one, without resets, must complete."""
+    watch.expect(r"guest on source: qemu-system-aarch64: ", r"sec \d+: the device counted \d+ times: ", maybe=True)
+    with new_session().scenario(HostConfig(vmm=vmm), migration=channels()) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        guest = scenario.guest
+        with Resets(scenario, accelerator.vfs(scenario.source.ssh, SEC)[:1], 20) as resets:
+            for _ in range(2):
+                cancelled(scenario, guest, "active", TRICKLE)
+                guest.enable(WAIT)
+                cancelled(scenario, guest, "pre-switchover", 1 << 40)
+                guest.enable(WAIT, state=False)
+            print(f"beside {resets.end()} resets")
         lives(guest)
         arriving, began = scenario.expect_guest(), time.monotonic()
         scenario.begin(guest, 1 << 40, downtime_limit=60_000)

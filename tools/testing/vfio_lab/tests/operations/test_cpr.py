@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU is replaced under a guest with VFs (CheckPoint and Restart, cpr-transfer): another QEMU on the same
-host gets the guest's memory and devices, which stay where they are."""
+"""QEMU is replaced under a guest with VFs (CheckPoint and Restart): another QEMU on the same host gets the
+guest's memory and devices, which stay where they are (cpr-transfer), or QEMU executes another program in
+its own process (cpr-exec)."""
 
 from __future__ import annotations
 
 import json
 import re
+import socket
+import subprocess
 import threading
 import time
 
@@ -15,10 +18,12 @@ from bench import wait_until
 from lab.core import versions
 from lab.core.errors import LabError
 from lab.core.guide import blocks
+from lab.core.process import kept_apart
 from lab.scenario import watch
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import Scenario, slow_down
+from lab.scenario.qmp import Qmp
 from migrations import ended
 
 pytestmark = pytest.mark.long("a release of QEMU that has CPR for VFs")
@@ -29,6 +34,10 @@ BOTH, OTHER, INCOMING = (blocks("none", "options")[f"cpr-{name}"] for name in ("
 FORMER = blocks("json", "options")["cpr-former"]
 (CPR,) = re.findall('"path": "(.*?)"', OTHER)
 SHARED = GuestConfig(extra=BOTH.replace("\n", " "))
+EXEC = [json.loads(said) for said in re.findall(r"^{.*(?:\n .*)*", blocks("json", "options")["cpr-exec"], re.M)]
+(STATE,) = re.findall("file:(.*)", EXEC[-1]["arguments"]["uri"])
+#: a monitor of each QEMU in a process: the first one is at its standard input
+PORT = 4600
 
 
 def handed_over(scenario: Scenario, enable: str) -> tuple[Guest, str]:
@@ -82,6 +91,57 @@ def test_qemu_is_replaced(new_session, backend, engines):
             assert resets(scenario, engines) == before
         with pytest.raises(LabError, match="Migration is disabled for VFIO device"):
             scenario.begin(scenario.guest, 1 << 40)
+        scenario.finish(scenario.guest)
+        scenario.inspect()
+        assert scenario.outcome.failures == []
+
+
+def executed(scenario: Scenario) -> None:
+    """Have the guest's QEMU execute itself as the guide says."""
+    host, guest = scenario.source, scenario.guest
+    (pid,) = host.ssh.out("pidof qemu-system-aarch64").split()
+    began = host.ssh.out("cat /proc/sys/kernel/random/uuid")
+    words = host.ssh.out(f"tr '\\0' '\\n' < /proc/{pid}/cmdline").splitlines()
+    gone = (["-qmp", "stdio"], ["-incoming", f"file:{STATE}"])
+    words = [word for n, word in enumerate(words) if words[n:n + 2] not in gone and words[n - 1:n + 1] not in gone]
+    # nothing is lost of what the load says between both
+    with host.ssh.popen("cat > /run/guest0.report.out", stdin=subprocess.PIPE):
+        for said in EXEC:
+            arguments = dict(said["arguments"])
+            if "cpr-exec-command" in arguments:
+                place = (given := arguments["cpr-exec-command"]).index("...")
+                arguments["cpr-exec-command"] = [words[0], "-name", began, *words[1:], *given[place + 1:]]
+            guest.qmp.cmd(said["execute"], **arguments)
+        wait_until("QEMU is another program", lambda: began in host.ssh.out(f"cat /proc/{pid}/cmdline"))
+        guest.qmp.close()
+        listens = f"grep -q '0100007F:{PORT:04X} .* 0A ' /proc/net/tcp"
+        wait_until("its monitor listens", lambda: host.ssh.run(listens, check=False).returncode == 0)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            subprocess.Popen(host.ssh.argv(f"busybox nc 127.0.0.1 {PORT}"), stdin=theirs, stdout=theirs, **kept_apart())
+        guest.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.timeout_scale)
+        wait_until("the guest runs", lambda: guest.qmp.cmd("query-status")["running"])
+
+
+@pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
+@pytest.mark.parametrize("backend", ["iommufd", "container"])
+def test_qemu_executes_itself(new_session, backend, engines):
+    """With enable-migration=off QEMU under a guest under load must be able to execute itself twice: no VF may
+    be reset, and all requests must complete."""
+    guest = GuestConfig(extra=f"{SHARED.extra} -qmp tcp:127.0.0.1:{PORT},server=on,wait=off")
+    with new_session().scenario(HostConfig(vmm=NEW, engines=engines), guest=guest,
+                                migration=MigrationConfig(backend, enable="off")) as scenario:
+        scenario.set_up()
+        scenario.start_guest()
+        before = resets(scenario, engines)
+        for _ in range(2):
+            for engine in engines:
+                slow_down(scenario.source, engine)
+            executed(scenario)
+            for engine in engines:
+                scenario.source.set_model(engine, "request-latency", int(scenario.source.spec.config.model["request-latency"]))
+            scenario.keep_going(scenario.guest)
+            assert resets(scenario, engines) == before
         scenario.finish(scenario.guest)
         scenario.inspect()
         assert scenario.outcome.failures == []

@@ -13,7 +13,8 @@ from lab.core import versions
 from lab.core.guide import blocks
 from lab.scenario.config import GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.migration import Scenario
-from migrations import cancel_in_pre_copy, cancel_in_stop_copy, destination_dies, ended, goes_on, running, vf_runs
+from migrations import (cancel_in_pre_copy, cancel_in_stop_copy, channels, destination_dies, ended, goes_on, running,
+                        vf_runs)
 
 OLD, NEW = versions.VMMS[0].name, versions.VMMS[-1].name
 ALL = ("sec", "zip", "hpre")
@@ -21,17 +22,7 @@ LONG = pytest.mark.long("another number of channels, release or VFs")
 #: what QEMU traces in the threads that load and save a VF's state
 LOADS, SAVES = "vfio_load_bufs_thread_start", "vfio_save_complete_precopy_thread_start"
 TRACED = f"-trace {LOADS} -trace {SAVES}"
-
-
-COMMANDS = {name: text.splitlines() for name, text in blocks("none", "options").items()}
 (KEY,) = re.findall(r"> (/\S+)", blocks("sh", "options")["tls-key"])
-
-
-def channels(number: int = 8, tls: bool = False) -> MigrationConfig:
-    """Migrations in so many channels."""
-    both = [re.sub(r"(multifd-channels) \d+", rf"\1 {number}", line) for line in COMMANDS["multifd"]]
-    leaving, arriving = (COMMANDS["tls-source"], COMMANDS["tls-destination"]) if tls else ([], [])
-    return MigrationConfig(leaving=(*both, *leaving), arriving=(*both, *arriving))
 
 
 def share_key(scenario: Scenario) -> None:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from bench import wait_until
+from lab.core import versions
 from lab.core.guide import blocks
 from lab.scenario.config import HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
@@ -48,24 +49,26 @@ def arrives(scenario: Scenario, began: float) -> None:
     assert scenario.outcome.failures == []
 
 
+@pytest.mark.parametrize("vmm", versions.VMM)
 @pytest.mark.parametrize("link, ways", [(Link(100, 20), ()), (Link(100, 20, 1), ("multifd",)), (Link(1000, 100), ("multifd",))],
                          ids=["far", "lossy", "farther"])
-def test_a_guest_migrates(new_session, link, ways):
+def test_a_guest_migrates(new_session, link, ways, vmm):
     """A guest must migrate by a link of 100 Mbit/s and 20 ms, by one that also loses a frame in a hundred in
     eight channels, and by one of 1 Gbit/s and 100 ms."""
     commands = tuple(line for way in ways for line in COMMANDS[way])
     migration = MigrationConfig(slow=False, link=link, leaving=commands, arriving=commands)
-    with new_session().scenario(HostConfig(), migration=migration) as scenario:
+    with new_session().scenario(HostConfig(vmm=vmm), migration=migration) as scenario:
         scenario.set_up()
         scenario.start_guest()
         _, began = begin(scenario)
         arrives(scenario, began)
 
 
-def test_a_migration_that_does_not_converge(new_session):
+@pytest.mark.parametrize("vmm", versions.VMM)
+def test_a_migration_that_does_not_converge(new_session, vmm):
     """While the VF writes faster than the link transfers, pre-copy must go on until it is cancelled, and the
     guest then continue; with auto-converge, which slows the guest's CPUs, the guest must migrate."""
-    with new_session().scenario(HostConfig(), migration=MigrationConfig(slow=False)) as scenario:
+    with new_session().scenario(HostConfig(vmm=vmm), migration=MigrationConfig(slow=False)) as scenario:
         scenario.set_up()
         scenario.start_guest()
         source = scenario.guest

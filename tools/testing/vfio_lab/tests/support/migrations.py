@@ -4,17 +4,29 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 
+from lab.core.guide import blocks
 from lab.scenario.config import MODEL, GuestConfig, HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
+from lab.scenario.host import Host
 from lab.scenario.migration import ENGINE, Scenario, slow_down
 from bench import wait_until
 
 # Low bandwidth, so that memory is transferred while the test acts
 TRICKLE = 1 << 20
 ENDED = ("completed", "failed", "cancelled")
+#: the guide's commands of QEMU's monitor, by name
+COMMANDS = {name: text.splitlines() for name, text in blocks("none", "options").items()}
+
+
+def channels(number: int = 8, tls: bool = False) -> MigrationConfig:
+    """Migrations in so many multifd channels, encrypted or not."""
+    both = [re.sub(r"(multifd-channels) \d+", rf"\1 {number}", line) for line in COMMANDS["multifd"]]
+    leaving, arriving = (COMMANDS["tls-source"], COMMANDS["tls-destination"]) if tls else ([], [])
+    return MigrationConfig(leaving=(*both, *leaving), arriving=(*both, *arriving))
 
 
 @contextlib.contextmanager
@@ -40,9 +52,9 @@ def goes_on(scenario: Scenario, guest: Guest) -> None:
     scenario.keep_going(guest)
 
 
-def states(scenario: Scenario) -> str:
-    """State of the guest's VF on the source, from the VFIO core."""
-    return scenario.source.ssh.out("cat /sys/kernel/debug/vfio/*/migration/state").splitlines()[0]
+def states(scenario: Scenario, host: Host | None = None) -> str:
+    """State of the guest's VF on a host, by default the source, from the VFIO core."""
+    return (host or scenario.source).ssh.out("cat /sys/kernel/debug/vfio/*/migration/state").splitlines()[0]
 
 
 def vf_runs(scenario: Scenario) -> None:
@@ -83,7 +95,7 @@ def cancel_in_pre_copy(scenario: Scenario) -> None:
     arriving = scenario.expect_guest()
     scenario.begin(guest, TRICKLE, downtime_limit=300)
     event(guest, "MIGRATION", began, status="active")
-    assert states(scenario) == "PRE_COPY"
+    wait_until("it is in pre-copy", lambda: states(scenario) == "PRE_COPY")
     guest.qmp.cmd("migrate_cancel")
     assert ended(guest, began) == "cancelled"
     vf_runs(scenario)
@@ -144,7 +156,7 @@ def destination_dies(scenario: Scenario) -> None:
     guest = scenario.guests[0]
     arriving, began = starts(scenario, TRICKLE)
     event(guest, "MIGRATION", began, status="active")
-    assert states(scenario) == "PRE_COPY"
+    wait_until("it is in pre-copy", lambda: states(scenario) == "PRE_COPY")
     kill(scenario, arriving)
     assert ended(guest, began) == "failed"
     vf_runs(scenario)
