@@ -19,7 +19,7 @@ from lab.scenario.guest import Guest
 from lab.scenario.host import Host
 from lab.scenario.load import LoadRecord
 from bench import wait_until
-from migrations import TRICKLE, WAIT, ended, event, goes_on, starts, states, vf_runs
+from migrations import TRICKLE, WAIT, ended, event, goes_on, hurry, starts, states, vf_runs
 from steps import State
 
 pytestmark = pytest.mark.slow("errors of the bus in each state")
@@ -165,7 +165,7 @@ def test_a_nonfatal_error_in_pre_copy(new_session, then, how):
         if then == "cancelled":
             guest.qmp.cmd("migrate_cancel")
         else:
-            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+            hurry(guest)
         assert ended(guest, began) == how
         assert guest.qmp.cmd("query-status")["status"] == "internal-error"
         with pytest.raises(LabError, match="Resetting the Virtual Machine is required"):
@@ -222,7 +222,7 @@ def test_a_nonfatal_error_in_resuming(new_session):
         wait_until("the kernel has recovered PF and VFs", lambda: recoveries(host) == 1)
         wait_until("QEMU was told", lambda: re.search(TOLD, arriving.console()))
         assert states(scenario, host) == "RESUMING"
-        guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+        hurry(guest)
         assert ended(guest, began) == "completed"
         event(arriving, "RESUME", began)
         scenario.keep_going(arriving)

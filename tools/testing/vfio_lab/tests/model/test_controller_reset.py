@@ -23,7 +23,7 @@ from lab.scenario.load import LoadRecord
 from bench import wait_until
 from choices import OTHERWISE
 from kernels import EACH
-from migrations import TRICKLE, ended, event, starts
+from migrations import TRICKLE, ended, event, hurry, starts
 from steps import State
 from test_physical_reset import GOES_ON, LANES, LONG
 from test_stock_drivers import selftests
@@ -216,7 +216,7 @@ def test_a_guest_gives_its_vf_an_unmapped_address(boot_uefi, context, version, w
                 assert host.qmp.cmd("qom-get", path="/machine/peripheral/sec", property=name) == 0
             goes_on()
             assert record.last and record.last.failed <= of_all * LANES
-            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+            hurry(guest)
             assert ended(guest, began) == "completed"
             guest.qmp.cmd("cont")
             goes_on()
@@ -251,7 +251,7 @@ def test_a_guest_arrives_while_another_gives_its_vf_an_unmapped_address(new_sess
             event(guest, "MIGRATION", began, status="active")
             offender.command(SQC, NOWHERE)
             wait_for(host, "qm_axi_rresp .error status=0x1. found")
-            guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40)
+            hurry(guest)
             assert ended(guest, began) == "completed"
             wait_for(host, over, 150)
         arriving.qmp.wait("the guest is here", lambda e: e.name == "RESUME", 150, arriving.alive)

@@ -17,6 +17,8 @@ from bench import wait_until
 
 # Low bandwidth, so that memory is transferred while the test acts
 TRICKLE = 1 << 20
+#: limits of the downtime, in milliseconds: with little bandwidth pre-copy does not end, and otherwise it does
+SHORT_MS, LONG_MS = 300, 60_000
 ENDED = ("completed", "failed", "cancelled")
 #: the guide's commands of QEMU's monitor, by name
 COMMANDS = {name: text.splitlines() for name, text in blocks("none", "options").items()}
@@ -93,7 +95,7 @@ def cancel_in_pre_copy(scenario: Scenario) -> None:
     """Begin a migration and cancel it while the guest runs."""
     guest, began = scenario.guests[0], time.monotonic()
     arriving = scenario.expect_guest()
-    scenario.begin(guest, TRICKLE, downtime_limit=300)
+    scenario.begin(guest, TRICKLE, downtime_limit=SHORT_MS)
     event(guest, "MIGRATION", began, status="active")
     wait_until("it is in pre-copy", lambda: states(scenario) == "PRE_COPY")
     guest.qmp.cmd("migrate_cancel")
@@ -113,7 +115,7 @@ def cancel_in_stop_copy(scenario: Scenario) -> None:
     before = scenario.source.counters(ENGINE, 1)["events"]["kicks"]
     arriving = scenario.expect_guest()
     guest.enable(WAIT)
-    scenario.begin(guest, 1 << 40, downtime_limit=60_000)
+    scenario.begin(guest, 1 << 40, downtime_limit=LONG_MS)
     event(guest, "MIGRATION", began, status="pre-switchover")
     assert states(scenario) == "STOP_COPY"
     guest.qmp.cmd("migrate_cancel")
@@ -126,10 +128,16 @@ def cancel_in_stop_copy(scenario: Scenario) -> None:
 
 
 def starts(scenario: Scenario, bandwidth: int) -> tuple[Guest, float]:
-    """Start a migration; returns the destination's QEMU and the time of the start."""
+    """Start a migration, which with TRICKLE stays in pre-copy until hurry(); returns the destination's QEMU and the
+    time of the start."""
     arriving, began = scenario.expect_guest(), time.monotonic()
-    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=60_000)
+    scenario.begin(scenario.guests[0], bandwidth, downtime_limit=SHORT_MS if bandwidth == TRICKLE else LONG_MS)
     return arriving, began
+
+
+def hurry(guest: Guest) -> None:
+    """Let a migration that was started with TRICKLE end."""
+    guest.qmp.cmd("migrate-set-parameters", max_bandwidth=1 << 40, downtime_limit=LONG_MS)
 
 
 KILL = "killall -9 qemu-system-aarch64"
