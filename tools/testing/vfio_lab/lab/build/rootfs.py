@@ -55,6 +55,10 @@ LIBVIRT_PROGRAMS = ("usr/sbin/libvirtd", "usr/lib/libvirt/libvirt_iohelper", "us
 LIBVIRT_DATA = re.compile(r"usr/lib/[^/]+/libvirt/connection-driver/libvirt_driver_(qemu|nodedev)[.]so|"
                           r"usr/share/libvirt/(cpu_map/(index|arm_.*)[.]xml|schemas/.*[.]rng)|etc/libvirt/[^/]*[.]conf|"
                           r"usr/lib/udev/rules[.]d/(05-driverctl|50-udev-default|80-drivers)[.]rules")
+#: what confines libvirt's QEMUs, with a kernel that has AppArmor
+APPARMOR_PROGRAMS = ("usr/sbin/apparmor_parser", "usr/lib/libvirt/virt-aa-helper")
+APPARMOR_DATA = re.compile(r"etc/apparmor[.]d/(abi|abstractions|tunables|libvirt)/.*|etc/apparmor/parser[.]conf|"
+                           r"usr/share/apparmor-features/features|etc/apparmor[.]d/usr[.](lib[.]libvirt[.]virt-aa-helper|sbin[.]libvirtd)")
 #: a service manager as the host's first process, with udev and driverctl's services
 SYSTEMD_PACKAGES = ("systemd", "udev", "driverctl", "bash")
 SYSTEMD_PROGRAMS = ("usr/lib/systemd/systemd", "usr/lib/systemd/systemd-executor", "usr/lib/systemd/systemd-udevd",
@@ -342,6 +346,13 @@ def libvirt(release: Release = LIBVIRTS[0], context: Context | None = None) -> P
     context = context or shared()
     release = _or_default(release, LIBVIRTS[0], "libvirt", has_libvirt(release, context), context)
     return _on_top(_libvirt_name(release), _libvirt_packages(release), LIBVIRT_PROGRAMS, LIBVIRT_DATA, context)
+
+
+def apparmor(release: Release = LIBVIRTS[0], context: Context | None = None) -> Path:
+    """An archive to add to a host's root with this libvirt: AppArmor's parser, and the profiles of libvirt's
+    packages."""
+    return _on_top(f"apparmor-{release.name}", (*_libvirt_packages(release), "apparmor"), APPARMOR_PROGRAMS, APPARMOR_DATA,
+                   context or shared())
 
 
 def dpkg(context: Context | None = None) -> Path:

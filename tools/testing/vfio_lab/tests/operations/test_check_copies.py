@@ -17,7 +17,7 @@ import pytest
 import check
 from check import CANNOT_TELL, CANNOT, WRONG_USE, Copy
 from lab.core import hardware, paths
-from lab.core.guide import GUIDE
+from lab.core.guide import GUIDE, blocks
 
 VF, PF = hardware.ENGINES["sec"].vf(0), hardware.ENGINES["sec"].pf
 OTHER = "0000:00:01.0"
@@ -156,13 +156,15 @@ def test_the_in_tree_driver_is_recognized(program, copy):
     assert "unload it" in report.check("module")["remedy"]
 
 
-@pytest.mark.parametrize("allowed, status", [(True, "ok"), (False, "no")])
-def test_apparmor(program, copy, allowed, status):
-    """Where AppArmor confines libvirt's QEMUs, its profile must allow what iommufd needs."""
+@pytest.mark.parametrize("change, status", [
+    (lambda line: line, "ok"), (lambda line: f"# {line}", "no"),
+    *((lambda line, word=word: "" if word in line else line, "no") for word in ("/dev/iommu", "/dev/vfio/", "/vfio-dev/"))],
+    ids=["all", "comments", "without iommu", "without devices", "without vfio-dev"])
+def test_apparmor(program, copy, change, status):
+    """Where AppArmor confines libvirt's QEMUs, its profile must allow what iommufd needs: the guide's lines."""
     copy.write("sys/module/apparmor/parameters/enabled", "Y")
     copy.program("usr/sbin/libvirtd")
-    copy.write(ABSTRACTION, "  /dev/iommu rw,\n  /dev/vfio/devices/* rw,\n" if allowed else
-               "  # /dev/iommu rw,\n  # /dev/vfio/devices/* rw,\n")
+    copy.write(ABSTRACTION, "".join(f"  {change(line)}\n" for line in blocks("none", "libvirt")["apparmor"].splitlines()))
     found = copy.report(program).check("apparmor")
     assert found["status"] == status and "/dev/vfio/devices" in found["reason"]
 
