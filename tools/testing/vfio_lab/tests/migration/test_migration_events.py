@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import wait_until
+from lab.build import kernel
 from lab.core import hardware, versions
 from lab.core.errors import LabError
 from lab.scenario import accelerator
@@ -193,9 +194,9 @@ read -r _ <&3; echo stop >&4; wait $load"""
 
 
 @contextlib.contextmanager
-def rebooting(new_session, **kernel: str) -> Iterator[Scenario]:
+def rebooting(new_session, guest: GuestConfig = GuestConfig()) -> Iterator[Scenario]:
     """A guest under load that reboots when it is reset."""
-    with new_session().scenario(HostConfig(**kernel)) as scenario:
+    with new_session().scenario(guest=guest) as scenario:
         scenario.set_up()
         scenario.start_guest()
         scenario.guest.qmp.cmd("set-action", reboot="reset")
@@ -239,7 +240,7 @@ def test_a_guest_is_reset_meanwhile(new_session):
 def test_pf_or_vf_is_reset_meanwhile(new_session, which, phase):
     """If the host resets a VF or the PF during a migration, the migration may fail. Nothing may
     hang, no kernel may report an error, and the guest must be able to boot on one of the hosts."""
-    with rebooting(new_session, guest_kernel=versions.DEFAULT) as scenario:
+    with rebooting(new_session, GuestConfig(kernel=kernel.flavoured(kernel.GUEST_FLAVOUR))) as scenario:
         guest, first = scenario.guest, scenario.record.last.boot
         host = scenario.destination if phase == "load" else scenario.source
         if phase != "pre-copy":
