@@ -293,13 +293,13 @@ static void host_check_apparmor(struct host *host)
 	} else if (major > 12 || (major == 12 && minor >= 2)) {
 		checks_reason(checks, "libvirt hands the opened devices to QEMU");
 	} else if (host_profile_allows("/dev/iommu") && host_profile_allows("/dev/vfio/devices") &&
-		   host_profile_allows("/vfio-dev/")) {
+		   host_profile_allows("/vfio-dev/ ") && host_profile_allows("/vfio-dev/*/dev ")) {
 		checks_reason(checks,
 			      "libvirt's profile allows /dev/iommu, /dev/vfio/devices and vfio-dev");
 	} else {
 		checks->list[checks->count - 1].status = STATUS_NO;
 		checks_reason(checks,
-			      "libvirt's profile does not allow /dev/iommu, /dev/vfio/devices and vfio-dev");
+			      "libvirt's profile does not allow all of /dev/iommu, /dev/vfio/devices and vfio-dev");
 		checks_remedy(checks,
 			      "add libvirt.rst's lines to /etc/apparmor.d/local/abstractions/libvirt-qemu");
 	}

@@ -187,16 +187,21 @@ def _configure(label: str, tree: Path, build: Path, flavour: str, fragments: Seq
         context.steps.note(not_accepted(label, missed))
 
 
-def _from_tree(tree: Path, name: str, flavour: str, fragments: Sequence[Path], context: Context) -> Kernel:
+def _from_tree(tree: Path, of_lab: bool, flavour: str, fragments: Sequence[Path], context: Context) -> Kernel:
     """Build a source tree, as far as it has changed."""
+    name = _series(tree) if of_lab else _name(tree)
     label = flavoured(flavour, name) if flavour else name
+    inputs: dict[str, object] = {"tree": str(tree), "flavour": flavour}
+    if of_lab:
+        # commands with other options have the same sources
+        inputs["fragments"] = [hash_path(fragment) for fragment in fragments]
     log = context.cache.log(f"kernel-tree-{label}")
 
     def prepare(folder: Path) -> None:
         disk.require(context.cache.root, SIZE, f"the kernel of {tree}")
         (folder / "build").mkdir()
 
-    with context.cache.tree(f"kernel-tree-{label}", str(tree)[-100:], digest({"tree": str(tree), "flavour": flavour}),
+    with context.cache.tree(f"kernel-tree-{label}", str(tree)[-100:], digest(inputs),
                             prepare, context.waiting, resumes=True) as folder:
         build = folder / "build"
         with context.steps.step(f"build the kernel of {tree}", log) as step:
@@ -237,13 +242,13 @@ def _from_image(image: Path) -> Kernel:
     return replace(kernel, flavour=_flavour(_config_of(kernel)))
 
 
-def kernel(path: Path, context: Context, flavour: str = "", fragments: Sequence[Path] = (), name: str = "") -> Kernel:
+def kernel(path: Path, context: Context, flavour: str = "", fragments: Sequence[Path] = (), of_lab: bool = False) -> Kernel:
     """The kernel that a path names, built if it is a source tree: for a host, or of the
-    flavour for a guest; with the user's fragments of its configuration.  `name` is another one
-    than the path's last part."""
+    flavour for a guest; with the user's fragments of its configuration.  `of_lab` is for the sources
+    of a series in the cache: each set of fragments has a build of its own."""
     kind = form(path)
     if kind == "tree":
-        return _from_tree(path, name or _name(path), flavour, fragments, context)
+        return _from_tree(path, of_lab, flavour, fragments, context)
     if fragments:
         raise LabError(f"{path} is built already: fragments of a configuration are for a source tree.")
     if kind == "image":

@@ -233,7 +233,8 @@ def hosts() -> argparse.ArgumentParser:
                        help=f"kernel of the guest: one of {', '.join(versions.SERIES)} (default: {versions.GUEST}; in later "
                             "ones, programs cannot use an accelerator without the lab's module), or a path as above")
     group.add_argument("--config", type=existing_file, action="append", default=[], metavar="FRAGMENT",
-                       help="options besides the lab's for a kernel by number, or a source tree as --kernel; can be repeated")
+                       help="add options to the configuration of the hosts' kernels: of source trees, or of kernels by "
+                            "number; can be repeated")
     group.add_argument("--module", type=kernel_module, action="append", default=[], metavar="KO",
                        help="a module for the hosts, in place of the kernel's own of that name; loaded once VFs are bound")
     group.add_argument("--append", action="append", default=[], metavar="WORDS", help="add to the hosts' kernel command line")
@@ -272,9 +273,10 @@ def is_tree(kernel_name: str) -> bool:
     return own_kernel.is_path(kernel_name) and own_kernel.form(pathlib.Path(kernel_name)) == "tree"
 
 
-def takes_config(kernel_name: str) -> bool:
-    """Whether a kernel is built here, so that --config can add options."""
-    return not own_kernel.is_path(kernel_name) or is_tree(kernel_name)
+def takes_config(args: argparse.Namespace, kernel_name: str) -> bool:
+    """Whether --config is for this kernel of a host: for source trees, and without any for those by number."""
+    hosts = (args.kernel, getattr(args, "to_kernel", None) or args.kernel)
+    return bool(args.config) and (is_tree(kernel_name) if any(map(is_tree, hosts)) else not own_kernel.is_path(kernel_name))
 
 
 def driver_of(name: str, kernel_name: str) -> str:
@@ -290,7 +292,7 @@ def host_config(args: argparse.Namespace, driver: str, version: str | None = Non
     return HostConfig(kernel=chosen, driver=driver_of(driver, chosen), engines=args.engines, vfs=args.vfs, vmm=vmm or args.vmm,
                       patches=tuple(p.resolve() for p in getattr(args, "patch", ())), httu=getattr(args, "httu", True),
                       push=dict(args.push), model={**MODEL, **_of_profile(args), **dict(args.model)},
-                      fragments=tuple(args.config) if takes_config(chosen) else (), modules=tuple(args.module),
+                      fragments=tuple(args.config) if takes_config(args, chosen) else (), modules=tuple(args.module),
                       append=" ".join(args.append), cpus=args.cpus, memory=args.memory, outer=args.qemu,
                       outer_options=tuple(itertools.chain(*args.qemu_opts)), gdb=args.gdb, trace=tuple(args.trace))
 
@@ -315,7 +317,7 @@ def refuse_report(args: argparse.Namespace, folder: bool = False) -> None:
 def refuse(args: argparse.Namespace) -> None:
     """Reject options of hosts that do not go together, before anything is built."""
     kernels = [args.kernel, getattr(args, "to_kernel", None) or args.kernel]
-    if args.config and not any(map(takes_config, kernels)):
+    if args.config and not any(takes_config(args, name) for name in kernels):
         args.parser.error("--config is for kernels that are built here: by number, or a source tree")
     if args.dry_run and (args.keep or args.gdb):
         args.parser.error(f"--dry-run boots nothing, so there is nothing for {'--keep' if args.keep else '--gdb'}")

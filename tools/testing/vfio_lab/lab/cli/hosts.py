@@ -29,12 +29,13 @@ def needed(args: argparse.Namespace) -> list[str]:
     ends = {(args.kernel, getattr(args, "driver", None) or args.from_driver), (to_kernel, getattr(args, "to_driver", ""))}
     roots = {f"rootfs-{vmm}" for vmm in (args.vmm, getattr(args, "to_vmm", None))}
     # with more options a kernel and its driver are built for the command
-    built = "linux-source" if args.config else "kernel"
-    names = {"rootfs", "library"} | {f"{built}-{one}" for one, _ in ends} | roots
+    more = {one for one, _ in ends if arguments.takes_config(args, one)}
+    names = {"rootfs", "library"} | roots | {f"linux-source-{one.partition('-')[0]}" for one in more} | {
+        f"kernel-{one}" for one, _ in ends if one not in more}
     if not args.qemu:
         names.add("qemu-asan" if qemu.is_sanitized() else "qemu")
-    if not getattr(args, "patch", ()) and not args.config:
-        names |= {f"driver-{one}" for one, driver in ends if arguments.driver_of(driver, one) == "tree"}
+    if not getattr(args, "patch", ()):
+        names |= {f"driver-{one}" for one, driver in ends if one not in more and arguments.driver_of(driver, one) == "tree"}
     if getattr(args, "guest", True):
         names |= {"programs", f"kernel-{arguments.guest_kernel(args)}"}
     return [name for name in parts.WHAT if name in names]
@@ -45,7 +46,7 @@ def _trees(args: argparse.Namespace) -> list[str]:
     hosts = [name for name in (args.kernel, getattr(args, "to_kernel", None)) if name]
     named = [*hosts, args.guest_kernel] if getattr(args, "guest", True) else hosts
     return [name for name in dict.fromkeys(named) if
-            arguments.is_tree(name) or args.config and name in hosts and arguments.takes_config(name)]
+            arguments.is_tree(name) or name in hosts and arguments.takes_config(args, name)]
 
 
 def unbuilt(args: argparse.Namespace) -> bool:

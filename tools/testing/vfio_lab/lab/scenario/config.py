@@ -33,9 +33,9 @@ MIN_LANES, MAX_LANES = 12, 64
 
 @dataclasses.dataclass(frozen=True)
 class HostConfig:
-    """A host.  `kernel` is a series, or the absolute path of a user's own kernel, a source tree of
-    which is configured with `fragments`, too, as a series is then built anew.  `kernel_patch` changes its kernel, `patches` this tree's driver (mutation
-    tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
+    """A host.  `kernel` is a series, or the absolute path of a user's own kernel; `fragments` add options
+    to one that is built here: a source tree, or a series, which is then built from its sources.
+    `kernel_patch` changes its kernel, `patches` this tree's driver (mutation tests); `model` has properties of the device model; `httu` enables the SMMU's dirty
     tracking; with `ports` each accelerator is behind a root port, which reports errors of
     the bus (AER); `vmm` is the release of QEMU in the host; `roots` are archives on top of the
     host's root, `push` maps names in the host to local files.  With `uefi` it boots by UEFI and
@@ -71,6 +71,7 @@ class HostConfig:
 
     def __post_init__(self) -> None:
         assert self.driver in DRIVERS, self.driver
+        assert not (self.kernel_patch and self.fragments), "a patched kernel takes no fragments"
         # or the buses had other numbers
         assert not (self.others and self.ports) and len(self.others) <= hardware.MOST_DEVICES
 

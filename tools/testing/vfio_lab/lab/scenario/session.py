@@ -80,11 +80,11 @@ class Session:
         what has changed in a tree."""
         wanted = (path, flavour, *fragments)
         if wanted not in self._kernels:
-            name = ""
-            if not own_kernel.is_path(path):
-                name, _, flavour = path.partition("-")
-                path = str(kernel.sources(name, self.context))
-            self._kernels[wanted] = own_kernel.kernel(pathlib.Path(path), self.context, flavour, fragments, name)
+            of_lab = not own_kernel.is_path(path)
+            if of_lab:
+                series, _, flavour = path.partition("-")
+                path = str(kernel.sources(series, self.context))
+            self._kernels[wanted] = own_kernel.kernel(pathlib.Path(path), self.context, flavour, fragments, of_lab)
         return self._kernels[wanted]
 
     def _kernel(self, config: HostConfig) -> kernel.Kernel:

@@ -19,7 +19,7 @@ from lab.scenario import accelerator, watch
 from lab.scenario.config import GuestConfig, HostConfig
 from lab.scenario.guest import Guest
 from lab.scenario.migration import ENGINE, Scenario
-from migrations import ENDED, TRICKLE, WAIT, cancel_in_pre_copy, cancel_in_stop_copy, channels, ended, event, goes_on, running
+from migrations import ENDED, TRICKLE, WAIT, cancel_in_pre_copy, cancel_in_stop_copy, channels, ended, event, goes_on, running, starts
 from tenant_scenarios import LOOKS, WALKS, users_resets_beside_the_hosts, walked_beside_resets
 
 pytestmark = pytest.mark.slow("resets beside migrations")
@@ -167,17 +167,18 @@ def test_channels_are_cancelled_beside_new_limits(new_session, vmm):
                 goes_on(scenario, scenario.guests[0])
 
 
-def cancelled(scenario: Scenario, guest: Guest, status: str, bandwidth: int) -> None:
-    """Cancel a migration to the destination when it has a status, or has failed."""
-    arriving, began = scenario.expect_guest(), time.monotonic()
-    scenario.begin(guest, bandwidth, downtime_limit=60_000)
+def cancelled(scenario: Scenario, guest: Guest, status: str, bandwidth: int) -> str:
+    """Cancel a migration to the destination when it has a status, or has failed; returns the result."""
+    arriving, began = starts(scenario, bandwidth)
     guest.qmp.wait(f"it is {status}", lambda e: e.name == "MIGRATION" and e.at >= began and
                    e.data["status"] in (status, *ENDED), 60, guest.alive)
     guest.qmp.cmd("migrate_cancel")
-    assert ended(guest, began) != "completed"
+    how = ended(guest, began)
+    assert how != "completed"
     arriving.close()
     guest.qmp.cmd("cont")
     lives(guest)
+    return how
 
 
 @pytest.mark.long("resets beside channels")
@@ -193,12 +194,14 @@ def test_a_machine_survives_them_in_channels(new_session, vmm):
         scenario.start_guest()
         guest = scenario.guest
         with Resets(scenario, accelerator.vfs(scenario.source.ssh, SEC)[:1], 20) as resets:
+            outcomes = []
             for _ in range(2):
-                cancelled(scenario, guest, "active", TRICKLE)
+                outcomes.append(cancelled(scenario, guest, "active", TRICKLE))
                 guest.enable(WAIT)
-                cancelled(scenario, guest, "pre-switchover", 1 << 40)
+                outcomes.append(cancelled(scenario, guest, "pre-switchover", 1 << 40))
                 guest.enable(WAIT, state=False)
-            print(f"beside {resets.end()} resets")
+            print(f"{', '.join(outcomes)}, beside {resets.end()} resets")
+        assert "cancelled" in outcomes
         lives(guest)
         arriving, began = scenario.expect_guest(), time.monotonic()
         scenario.begin(guest, 1 << 40, downtime_limit=60_000)

@@ -5,12 +5,14 @@ its own process (cpr-exec)."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -96,8 +98,9 @@ def test_qemu_is_replaced(new_session, backend, engines):
         assert scenario.outcome.failures == []
 
 
-def executed(scenario: Scenario) -> None:
-    """Have the guest's QEMU execute itself as the guide says."""
+@contextlib.contextmanager
+def executed(scenario: Scenario) -> Iterator[None]:
+    """Have the guest's QEMU execute itself as the guide says; its monitor is connected until the end."""
     host, guest = scenario.source, scenario.guest
     (pid,) = host.ssh.out("pidof qemu-system-aarch64").split()
     began = host.ssh.out("cat /proc/sys/kernel/random/uuid")
@@ -105,7 +108,9 @@ def executed(scenario: Scenario) -> None:
     gone = (["-qmp", "stdio"], ["-incoming", f"file:{STATE}"])
     words = [word for n, word in enumerate(words) if words[n:n + 2] not in gone and words[n - 1:n + 1] not in gone]
     # nothing is lost of what the load says between both
-    with host.ssh.popen("cat > /run/guest0.report.out", stdin=subprocess.PIPE):
+    with host.ssh.popen("exec 3> /run/guest0.report.out; echo; cat >&3", stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE) as held:
+        held.stdout.readline()
         for said in EXEC:
             arguments = dict(said["arguments"])
             if "cpr-exec-command" in arguments:
@@ -118,9 +123,14 @@ def executed(scenario: Scenario) -> None:
         wait_until("its monitor listens", lambda: host.ssh.run(listens, check=False).returncode == 0)
         ours, theirs = socket.socketpair()
         with theirs:
-            subprocess.Popen(host.ssh.argv(f"busybox nc 127.0.0.1 {PORT}"), stdin=theirs, stdout=theirs, **kept_apart())
+            monitor = subprocess.Popen(host.ssh.argv(f"busybox nc 127.0.0.1 {PORT}"), stdin=theirs, stdout=theirs, **kept_apart())
         guest.qmp = Qmp(ours, f"guest on {host.name}", host.qmp_library, host.timeout_scale)
         wait_until("the guest runs", lambda: guest.qmp.cmd("query-status")["running"])
+    try:
+        yield
+    finally:
+        monitor.kill()
+        monitor.wait()
 
 
 @pytest.mark.parametrize("engines", [("sec",), ("sec", "zip", "hpre")], ids=["one", "three"])
@@ -134,15 +144,17 @@ def test_qemu_executes_itself(new_session, backend, engines):
         scenario.set_up()
         scenario.start_guest()
         before = resets(scenario, engines)
-        for _ in range(2):
-            for engine in engines:
-                slow_down(scenario.source, engine)
-            executed(scenario)
-            for engine in engines:
-                scenario.source.set_model(engine, "request-latency", int(scenario.source.spec.config.model["request-latency"]))
-            scenario.keep_going(scenario.guest)
-            assert resets(scenario, engines) == before
-        scenario.finish(scenario.guest)
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                for engine in engines:
+                    slow_down(scenario.source, engine)
+                stack.enter_context(executed(scenario))
+                assert scenario.record.last.in_flight > 0
+                for engine in engines:
+                    scenario.source.set_model(engine, "request-latency", int(scenario.source.spec.config.model["request-latency"]))
+                scenario.keep_going(scenario.guest)
+                assert resets(scenario, engines) == before
+            scenario.finish(scenario.guest)
         scenario.inspect()
         assert scenario.outcome.failures == []
 
