@@ -82,5 +82,5 @@ def test_with_hisi_qm_as_the_series_has_it(patched, what):
     seconds, done = rounds(patched, what)
     slowest_ms = max(loop.longest_ms for loop in done.values())
     print(f"{what}: the driver {max(seconds) * 1000:.0f} ms, a VF's user {slowest_ms} ms")
-    assert max(seconds) * 1000 <= max(WAIT_MS, slowest_ms) and len(seconds) == TURNS
+    assert max(seconds) * 1000 <= WAIT_MS and len(seconds) == TURNS
     assert {address: loop for address, loop in done.items() if not got_on(what, loop)} == {}

@@ -100,6 +100,16 @@ def migrate(guest: Guest, program: str, bandwidth: int) -> str:
     return how
 
 
+def then_migrates(scenario: Scenario) -> None:
+    """The guest must live, and migrate to the destination when the resets are over."""
+    guest = scenario.guests[0]
+    lives(guest)
+    arriving, began = starts(scenario, 1 << 40)
+    assert ended(guest, began) == "completed"
+    event(arriving, "RESUME", began)
+    lives(arriving)
+
+
 def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vfs: int = 1, physical: bool = False) -> None:
     """Migrations that are cancelled, fail or complete, while the host resets the VF; and finally
     one to the destination without resets."""
@@ -123,12 +133,7 @@ def beset(new_session, config: HostConfig, migrations: int, least: int, guest_vf
                 outcomes.append(migrate(guest, *(CANCELLED, FAILED, COMPLETED)[number % 3]))
                 lives(guest)
             print(f"{', '.join(outcomes)}, beside {resets.end()} resets of each")
-        lives(guest)
-        arriving, began = scenario.expect_guest(), time.monotonic()
-        scenario.begin(guest, 1 << 40, downtime_limit=60_000)
-        assert ended(guest, began) == "completed"
-        event(arriving, "RESUME", began)
-        lives(arriving)
+        then_migrates(scenario)
 
 
 @contextlib.contextmanager
@@ -202,12 +207,7 @@ def test_a_machine_survives_them_in_channels(new_session, vmm):
                 guest.enable(WAIT, state=False)
             print(f"{', '.join(outcomes)}, beside {resets.end()} resets")
         assert "cancelled" in outcomes
-        lives(guest)
-        arriving, began = scenario.expect_guest(), time.monotonic()
-        scenario.begin(guest, 1 << 40, downtime_limit=60_000)
-        assert ended(guest, began) == "completed"
-        event(arriving, "RESUME", began)
-        lives(arriving)
+        then_migrates(scenario)
 
 
 @pytest.mark.parametrize("driver", ["tree", pytest.param("in-tree", marks=pytest.mark.long("for comparison"))])

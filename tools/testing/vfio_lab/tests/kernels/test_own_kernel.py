@@ -104,8 +104,8 @@ def test_the_driver_is_that_of_the_tree_under_test(built, line, by_default):
 
 @pytest.mark.slow("configures or builds a kernel")
 def test_more_options_are_for_kernels_that_are_built(built, tmp_path, capsys):
-    """With --config a kernel by number must be built anew, of which only the sources are a part, and the
-    driver with it; not one that is built already."""
+    """With --config a kernel by number must be built for the command, and its driver: only the sources are a
+    part. Not one that is built already; and if one end is a source tree, only that."""
     line = ["run", "--config", "/etc/hostname", "--dry-run"]
     args = cli.parsed([*line, "--", "true"])
     names = needed(args)
@@ -117,6 +117,13 @@ def test_more_options_are_for_kernels_that_are_built(built, tmp_path, capsys):
     with pytest.raises(SystemExit):
         arguments.refuse(args)
     assert "--config is for kernels that are built here" in capsys.readouterr().err
+    (tmp_path / "arch/arm64").mkdir(parents=True)
+    for name in "Kconfig", "arch/arm64/Kconfig":
+        (tmp_path / name).touch()
+    args = cli.parsed(["migrate", "--config", "/etc/hostname", "--kernel", str(tmp_path), "--to-kernel", versions.DEFAULT])
+    assert arguments.host_config(args, "tree").fragments
+    assert not arguments.host_config(args, "tree", versions.DEFAULT).fragments
+    assert f"kernel-{versions.DEFAULT}" in needed(args)
 
 
 @pytest.mark.parametrize("series", versions.CHECKED)

@@ -10,16 +10,14 @@ import pytest
 
 from bench import wait_until
 from lab.core import versions
-from lab.core.guide import blocks
 from lab.scenario.config import HostConfig, MigrationConfig
 from lab.scenario.guest import Guest
 from lab.scenario.link import Link
 from lab.scenario.migration import Scenario
-from migrations import ended, event, vf_runs
+from migrations import COMMANDS, ended, event, vf_runs
 
 pytestmark = pytest.mark.long("minutes of pre-copy")
 
-COMMANDS = {name: text.splitlines() for name, text in blocks("none", "options").items()}
 DOWNTIME_MS = 300
 #: bytes per second: less than the VF writes
 TOO_SLOW = 1_000_000
